@@ -1,0 +1,30 @@
+"""facebench: is this folder of generated faces good, diverse, the right person, with the right expression?"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from facebench.evaluate import evaluate
+    from facebench.results import CheckReport, Leaderboard, Run, check, load_run
+
+# Loaded on first use, so that `facebench --help` does not wait for torch.
+_PUBLIC = {
+    "evaluate": "facebench.evaluate",
+    "Run": "facebench.results",
+    "load_run": "facebench.results",
+    "Leaderboard": "facebench.results",
+    "check": "facebench.results",
+    "CheckReport": "facebench.results",
+}
+
+__all__ = ["CheckReport", "Leaderboard", "Run", "__version__", "check", "evaluate", "load_run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'facebench' has no attribute {name!r}")
