@@ -1,0 +1,79 @@
+"""What the PyTorch backbones share: exact float32, no gradients, arrays on the CPU."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from facebench.backbones.base import Backbone, WeightsUsed
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class TorchBackbone(Backbone):
+    """A backbone whose network runs in PyTorch, in eval mode and in exact float32.
+
+    A subclass says what `preprocess` does and which arrays `run` gives.
+    """
+
+    network: nn.Module
+    channels_last: ClassVar[bool] = False
+    """Lay pixels out channel by channel on the CPU: twice as fast for plain convolutions, and the results move
+    only by float32 noise (3e-6 for Inception)."""
+
+    def __init__(self, name: str, network: nn.Module, weights: WeightsUsed, device: str) -> None:
+        self.name = name
+        self.weights = weights
+        self.device = torch.device(device)
+        self.network = network.requires_grad_(False).eval().to(self.device)
+        fast = self.channels_last and self.device.type == "cpu"
+        self._layout = torch.channels_last if fast else torch.contiguous_format
+        if fast:
+            self.network.to(memory_format=self._layout)  # type: ignore[call-overload]
+
+    @abstractmethod
+    def run(self, batch: Tensor) -> dict[str, Tensor]:
+        """Give the named arrays of a batch that is on the network's device."""
+
+    def embed(self, batch: Tensor) -> dict[str, npt.NDArray[np.float32]]:
+        """Run the network on stacked inputs; every array has one row per input."""
+        with exact_float32(), torch.inference_mode():
+            arrays = self.run(batch.to(self.device).contiguous(memory_format=self._layout))
+            return {name: array.float().cpu().numpy() for name, array in arrays.items()}
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Switch off TF32, reduced precision and non-deterministic kernels, and put back what was set before."""
+    cuda: Any = torch.backends.cuda
+    cudnn: Any = torch.backends.cudnn
+    mkldnn: Any = torch.backends.mkldnn
+    backends = (cuda.matmul, cudnn.conv, mkldnn.matmul, mkldnn.conv)
+    before = [backend.fp32_precision for backend in backends]
+    deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
+    try:
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        cudnn.deterministic, cudnn.benchmark = True, False
+        yield
+    finally:
+        for backend, precision in zip(backends, before, strict=True):
+            backend.fp32_precision = precision
+        cudnn.deterministic, cudnn.benchmark = deterministic, benchmark
+
+
+def unfilled(build: Callable[[], Network]) -> Network:
+    """Build a network on the CPU without computing the initial values that its weights replace anyway.
+
+    Every parameter and buffer holds arbitrary memory until `load_strictly` has filled it.
+    """
+    with torch.device("meta"):
+        network = build()
+    return network.to_empty(device="cpu")
