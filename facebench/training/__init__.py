@@ -1,0 +1,7 @@
+"""Training: diffusion autoencoders, DiffusionRig, losses that keep the person, and recognition utility."""
+
+from __future__ import annotations
+
+from facebench.training.official import latent_statistics, load_official, official_names, official_state
+
+__all__ = ["latent_statistics", "load_official", "official_names", "official_state"]

@@ -1,0 +1,384 @@
+"""The diffusion process: schedules, x_t, the loss over eps, DDIM both ways, the moving average.
+
+Coefficients are formed in float64 and applied in the dtype of the images.
+
+Sources: Ho et al. 2020 (DDPM), Song et al. 2021 (DDIM), Preechakul et al. 2022 (DiffAE), Choi et al. 2022
+(P2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from facebench.errors import InputError
+
+Denoiser = Callable[..., Tensor]
+"""Anything that predicts eps: called as (x_t, t, z_sem), or as (x_t, t) where there is no code."""
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """How fast images turn into noise, and which original timesteps the network is told.
+
+    A schedule of fewer steps keeps some of the original timesteps; its betas follow from the kept alphas, and
+    the network still hears of the original ones.
+
+    Example:
+        >>> Schedule.linear().ddim(10).timesteps
+        array([  0, 100, 200, 300, 400, 500, 600, 700, 800, 900])
+    """
+
+    alphas_cumprod: npt.NDArray[np.float64]
+    """(steps,) share of the image's variance that is left at each step; decreasing."""
+    timesteps: npt.NDArray[np.int64]
+    """(steps,) original timesteps."""
+
+    @classmethod
+    def of_betas(cls, betas: npt.NDArray[np.float64]) -> Schedule:
+        """Schedule of the variances added at each step."""
+        return cls(np.cumprod(1 - betas, dtype=np.float64), np.arange(len(betas)))
+
+    @classmethod
+    def linear(cls, steps: int = 1000) -> Schedule:
+        """Betas from 1e-4 to 2e-2 in equal steps: DiffAE and DiffusionRig (Ho et al. 2020)."""
+        return cls.of_betas(np.linspace(1e-4, 2e-2, steps, dtype=np.float64))
+
+    @classmethod
+    def constant(cls, beta: float = 0.008, steps: int = 1000) -> Schedule:
+        """One beta for all steps: DiffAE's latent model."""
+        return cls.of_betas(np.full(steps, beta, dtype=np.float64))
+
+    @classmethod
+    def scaled_linear(cls, steps: int = 1000) -> Schedule:
+        """Square roots of betas from 0.00085 to 0.012 in equal steps: Stable Diffusion."""
+        return cls.of_betas(np.linspace(0.00085**0.5, 0.012**0.5, steps, dtype=np.float64) ** 2)
+
+    def __len__(self) -> int:
+        return len(self.timesteps)
+
+    @cached_property
+    def betas(self) -> npt.NDArray[np.float64]:
+        """(steps,) variance added at each step."""
+        before = np.append(1.0, self.alphas_cumprod[:-1])
+        return np.asarray(1 - self.alphas_cumprod / before, dtype=np.float64)
+
+    def at(self, kept: npt.NDArray[np.int64]) -> Schedule:
+        """Keep the steps with these indices."""
+        return Schedule(self.alphas_cumprod[kept], self.timesteps[kept])
+
+    def ddim(self, steps: int) -> Schedule:
+        """Keep every i-th step from 0, for the smallest i that leaves exactly `steps`.
+
+        The last of the original steps is never among them unless all are kept: ten of a thousand are
+        0, 100, ... 900.
+
+        Raises:
+            InputError: no whole stride gives this number of steps.
+        """
+        for stride in range(1, len(self) + 1):
+            if len(range(0, len(self), stride)) == steps:
+                return self.at(np.arange(0, len(self), stride))
+        raise InputError(
+            f"{steps} sampling steps cannot be spread over {len(self)} with a whole stride. "
+            f"Take a number that divides {len(self)}, such as 10, 20, 100 or 250."
+        )
+
+    def evenly(self, steps: int) -> Schedule:
+        """Keep `steps` steps spread evenly from the first to the last, as ancestral sampling does.
+
+        Raises:
+            InputError: fewer than one step, or more than there are.
+        """
+        if not 1 <= steps <= len(self):
+            raise InputError(f"{steps} sampling steps were asked for; there are 1 to {len(self)}.")
+        return self.at(np.round(np.linspace(0, len(self) - 1, steps)).astype(np.int64))
+
+
+LINEAR = Schedule.linear()
+
+
+def q_sample(x_0: Tensor, t: Tensor, noise: Tensor, schedule: Schedule = LINEAR) -> Tensor:
+    """Diffuse clean images to their timesteps: x_t = sqrt(abar) x_0 + sqrt(1 - abar) noise.
+
+    Args:
+        x_0: (n, ...) clean images in [-1, 1], or latents.
+        t: (n,) timesteps, indices into `schedule`.
+        noise: standard normal, shaped like x_0.
+        schedule: the noise schedule.
+
+    Returns:
+        x_t, shaped like x_0.
+    """
+    abar = schedule.alphas_cumprod
+    return _at(np.sqrt(abar), t, x_0) * x_0 + _at(np.sqrt(1 - abar), t, x_0) * noise
+
+
+def x_0_from_eps(x_t: Tensor, t: Tensor, eps: Tensor, schedule: Schedule = LINEAR) -> Tensor:
+    """Clean images that x_t and eps imply: (x_t - sqrt(1 - abar) eps) / sqrt(abar), not clamped.
+
+    Args:
+        x_t: (n, ...) noisy images.
+        t: (n,) timesteps, indices into `schedule`.
+        eps: predicted noise, shaped like x_t.
+        schedule: the noise schedule.
+
+    Returns:
+        x_0, shaped like x_t.
+
+    Example:
+        >>> x_0, noise, t = torch.rand(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.tensor([10, 700])
+        >>> torch.allclose(x_0_from_eps(q_sample(x_0, t, noise), t, noise), x_0, atol=1e-4)
+        True
+    """
+    abar = schedule.alphas_cumprod
+    return _at(np.sqrt(1 / abar), t, x_t) * x_t - _at(np.sqrt(1 / abar - 1), t, x_t) * eps
+
+
+def p2_weight(t: Tensor, schedule: Schedule = LINEAR, *, gamma: float = 1.0, k: float = 1.0) -> Tensor:
+    """P2 weights 1 / (k + SNR)^gamma, one per timestep; with gamma 1 and k 1 they are 1 - abar.
+
+    Source: Choi et al. 2022, "Perception prioritized training of diffusion models", eq. 8.
+    """
+    abar = schedule.alphas_cumprod
+    weights = (k + abar / (1 - abar)) ** -gamma
+    return torch.as_tensor(weights, dtype=torch.float32, device=t.device)[t]
+
+
+def training_loss(
+    model: Denoiser,
+    x_0: Tensor,
+    t: Tensor,
+    noise: Tensor,
+    z_sem: Tensor | None = None,
+    *,
+    schedule: Schedule = LINEAR,
+    norm: Literal["l1", "l2"] = "l2",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """Error of the predicted eps, averaged over all values of a row; lower is better.
+
+    Args:
+        model: the denoiser.
+        x_0: (n, ...) clean images in [-1, 1], or normalised latents.
+        t: (n,) timesteps, indices into `schedule`.
+        noise: standard normal, shaped like x_0.
+        z_sem: (n, d) codes, or None for a model without them.
+        schedule: the noise schedule.
+        norm: "l2" squares the error (images), "l1" takes its absolute value (DiffAE's latent model).
+        weight: (n,) weights of the rows, such as `p2_weight(t)`.
+
+    Returns:
+        (n,) losses.
+    """
+    eps = _predict(model, q_sample(x_0, t, noise, schedule), t, z_sem)
+    error = (eps - noise).abs() if norm == "l1" else (eps - noise).square()
+    rows = error.flatten(1).mean(dim=1)
+    return rows if weight is None else weight * rows
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of a sampler did."""
+
+    index: int
+    """Position in the shortened schedule."""
+    x: Tensor
+    """The sample after the step."""
+    x_0: Tensor
+    """The clean image that was predicted, clamped where the sampler clamps."""
+
+
+OnStep = Callable[[Step], None]
+
+
+def ddim_encode_step(
+    model: Denoiser, x: Tensor, index: int, z_sem: Tensor | None, schedule: Schedule, clip: bool = True
+) -> Step:
+    """One step from the image towards noise; `schedule` is already shortened, `index` counts up from 0.
+
+    Beyond the last step nothing of the image is left, so that the final x_T is the last eps itself.
+    """
+    x_0, eps = _predictions(model, x, index, z_sem, schedule, clip)
+    beyond = schedule.alphas_cumprod[index + 1] if index + 1 < len(schedule) else 0.0
+    return Step(index, float(np.sqrt(beyond)) * x_0 + float(np.sqrt(1 - beyond)) * eps, x_0)
+
+
+def ddim_decode_step(
+    model: Denoiser, x: Tensor, index: int, z_sem: Tensor | None, schedule: Schedule, clip: bool = True
+) -> Step:
+    """One step from noise towards the image; `index` counts down to 0, which gives the predicted x_0."""
+    x_0, eps = _predictions(model, x, index, z_sem, schedule, clip)
+    before = schedule.alphas_cumprod[index - 1] if index > 0 else 1.0
+    return Step(index, float(np.sqrt(before)) * x_0 + float(np.sqrt(1 - before)) * eps, x_0)
+
+
+@torch.no_grad()
+def ddim_encode(
+    model: Denoiser,
+    x_0: Tensor,
+    z_sem: Tensor | None,
+    steps: int,
+    *,
+    schedule: Schedule = LINEAR,
+    clip: bool = True,
+    on_step: OnStep | None = None,
+) -> Tensor:
+    """Find the stochastic code x_T of images: DDIM run backwards, without chance.
+
+    Args:
+        model: the denoiser; `DiffAE`, or any callable (x_t, t, z_sem) to eps.
+        x_0: (n, ...) images in [-1, 1].
+        z_sem: (n, d) their codes; None for a model called as (x_t, t).
+        steps: how many of the schedule's steps to take; DiffAE uses 250, and 20 for evaluation.
+        schedule: the full noise schedule.
+        clip: clamp each predicted x_0 to [-1, 1] and form eps from it again, the official default.
+        on_step: called after every step, for progress or for recording.
+
+    Returns:
+        x_T, shaped like x_0.
+
+    Raises:
+        InputError: `steps` does not fit the schedule.
+
+    Source: Song et al. 2021, section 4.3; Preechakul et al. 2022, eq. 8.
+    """
+    short = schedule.ddim(steps)
+    x = x_0
+    for index in range(steps):
+        step = ddim_encode_step(model, x, index, z_sem, short, clip)
+        x = step.x
+        if on_step is not None:
+            on_step(step)
+    return x
+
+
+@torch.no_grad()
+def ddim_decode(
+    model: Denoiser,
+    x_T: Tensor,
+    z_sem: Tensor | None,
+    steps: int,
+    *,
+    schedule: Schedule = LINEAR,
+    clip: bool = True,
+    on_step: OnStep | None = None,
+) -> Tensor:
+    """Turn noise or a stochastic code into images: DDIM with eta 0.
+
+    Args:
+        model: the denoiser; `DiffAE`, or any callable (x_t, t, z_sem) to eps.
+        x_T: (n, ...) standard normal, or what `ddim_encode` found.
+        z_sem: (n, d) codes of the faces to draw; None for a model called as (x_t, t).
+        steps: how many of the schedule's steps to take; DiffAE renders with 100, evaluates with 20.
+        schedule: the full noise schedule.
+        clip: clamp each predicted x_0 to [-1, 1] and form eps from it again, the official default.
+        on_step: called after every step, for progress or for recording.
+
+    Returns:
+        x_0, shaped like x_T; images lie in [-1, 1] when clipped.
+
+    Raises:
+        InputError: `steps` does not fit the schedule.
+
+    Source: Song et al. 2021, eq. 12.
+    """
+    short = schedule.ddim(steps)
+    x = x_T
+    for index in reversed(range(steps)):
+        step = ddim_decode_step(model, x, index, z_sem, short, clip)
+        x = step.x
+        if on_step is not None:
+            on_step(step)
+    return x
+
+
+@torch.no_grad()
+def ddpm_sample(
+    model: Denoiser,
+    x_T: Tensor,
+    z_sem: Tensor | None = None,
+    steps: int | None = None,
+    *,
+    schedule: Schedule = LINEAR,
+    clip: bool = True,
+    generator: torch.Generator | None = None,
+    on_step: OnStep | None = None,
+) -> Tensor:
+    """Turn noise into images by ancestral sampling, with fresh noise at every step but the last.
+
+    The variance is beta, the larger of the two choices of Ho et al. 2020, section 3.2, as in the official
+    models.
+
+    Args:
+        model: the denoiser.
+        x_T: (n, ...) standard normal.
+        z_sem: (n, d) codes, or None.
+        steps: how many steps, spread evenly from first to last; all when None.
+        schedule: the full noise schedule.
+        clip: clamp each predicted x_0 to [-1, 1].
+        generator: source of the noise.
+        on_step: called after every step.
+
+    Returns:
+        x_0, shaped like x_T.
+    """
+    short = schedule.evenly(len(schedule) if steps is None else steps)
+    abar, betas = short.alphas_cumprod, short.betas
+    x = x_T
+    for index in reversed(range(len(short))):
+        x_0, _ = _predictions(model, x, index, z_sem, short, clip)
+        before = abar[index - 1] if index > 0 else 1.0
+        of_x_0 = float(betas[index] * np.sqrt(before) / (1 - abar[index]))
+        of_x = float((1 - before) * np.sqrt(1 - betas[index]) / (1 - abar[index]))
+        x = of_x_0 * x_0 + of_x * x
+        if index > 0:
+            noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+            x = x + float(np.sqrt(betas[index])) * noise
+        if on_step is not None:
+            on_step(Step(index, x, x_0))
+    return x
+
+
+@torch.no_grad()
+def ema_update(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move the average towards the model: average = decay average + (1 - decay) model.
+
+    Over the whole state dict, buffers included; counters are copied. DiffAE uses 0.9999 from the first step.
+    """
+    source = model.state_dict()
+    for key, value in average.state_dict().items():
+        if value.is_floating_point():
+            value.copy_(value * decay + source[key] * (1 - decay))
+        else:
+            value.copy_(source[key])
+
+
+def _predict(model: Denoiser, x: Tensor, t: Tensor, z_sem: Tensor | None) -> Tensor:
+    return model(x, t) if z_sem is None else model(x, t, z_sem)
+
+
+def _predictions(
+    model: Denoiser, x: Tensor, index: int, z_sem: Tensor | None, schedule: Schedule, clip: bool
+) -> tuple[Tensor, Tensor]:
+    """Predict x_0, and the eps that leads from it to x."""
+    t = torch.full((len(x),), int(schedule.timesteps[index]), dtype=torch.int64, device=x.device)
+    abar = schedule.alphas_cumprod[index]
+    of_x, of_eps = float(np.sqrt(1 / abar)), float(np.sqrt(1 / abar - 1))
+    x_0 = of_x * x - of_eps * _predict(model, x, t, z_sem)
+    if clip:
+        x_0 = x_0.clamp(-1, 1)
+    return x_0, (of_x * x - x_0) / of_eps
+
+
+def _at(values: npt.NDArray[np.float64], t: Tensor, like: Tensor) -> Tensor:
+    """Values at timesteps t, shaped to multiply `like` row by row."""
+    picked = torch.as_tensor(values, dtype=like.dtype, device=t.device)[t]
+    return picked.view(-1, *[1] * (like.ndim - 1))

@@ -1,0 +1,79 @@
+"""The diffusion autoencoder: a semantic encoder and a U-Net that is told the code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from facebench.training.models.unet import SemanticEncoder, UNet
+
+
+@dataclass(frozen=True)
+class DiffAEConfig:
+    """Sizes of a diffusion autoencoder; the defaults are those of the official FFHQ models."""
+
+    size: int
+    multipliers: tuple[int, ...]
+    encoder_multipliers: tuple[int, ...]
+    channels: int = 128
+    time_channels: int = 512
+    code_channels: int = 512
+    blocks: int = 2
+    attention: tuple[int, ...] = (16,)
+    dropout: float = 0.1
+
+
+FFHQ128 = DiffAEConfig(128, (1, 1, 2, 3, 4), (1, 1, 2, 3, 4, 4))
+FFHQ256 = DiffAEConfig(256, (1, 1, 2, 2, 4, 4), (1, 1, 2, 2, 4, 4, 4))
+TINY = DiffAEConfig(32, (1, 2), (1, 2, 2), channels=32, time_channels=64, code_channels=64)
+
+
+class DiffAE(nn.Module):
+    """Diffusion autoencoder: z_sem holds what the face means, x_T what is left to chance.
+
+    `encode` gives z_sem; calling the model predicts eps. The stochastic code x_T and the picture come from
+    `facebench.training.diffusion.ddim_encode` and `ddim_decode`.
+
+    Source: Preechakul et al. 2022, "Diffusion autoencoders".
+
+    Example:
+        >>> import torch
+        >>> model = DiffAE(TINY).eval()
+        >>> x = torch.zeros(1, 3, 32, 32)
+        >>> z_sem = model.encode(x)
+        >>> z_sem.shape, model(x, torch.tensor([500]), z_sem).shape
+        (torch.Size([1, 64]), torch.Size([1, 3, 32, 32]))
+    """
+
+    def __init__(self, config: DiffAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.unet = UNet(
+            config.size,
+            config.channels,
+            config.multipliers,
+            time_channels=config.time_channels,
+            code_channels=config.code_channels,
+            blocks=config.blocks,
+            attention=config.attention,
+            dropout=config.dropout,
+        )
+        self.encoder = SemanticEncoder(
+            config.size,
+            config.channels,
+            config.encoder_multipliers,
+            config.code_channels,
+            blocks=config.blocks,
+            attention=config.attention,
+        )
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map clean images (n, 3, size, size) in [-1, 1] to z_sem (n, code_channels)."""
+        z_sem: Tensor = self.encoder(x)
+        return z_sem
+
+    def forward(self, x_t: Tensor, t: Tensor, z_sem: Tensor) -> Tensor:
+        """Predict eps of x_t (n, 3, size, size) at timesteps t (n,) of faces z_sem (n, code_channels)."""
+        eps: Tensor = self.unet(x_t, t, z_sem)
+        return eps

@@ -1,0 +1,174 @@
+"""The U-Net that predicts eps, and the half U-Net that reads a face into its semantic code z_sem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facebench.training.models.layers import (
+    Attention,
+    ModulatedBlock,
+    PlainBlock,
+    Resample,
+    ResidualBlock,
+    Stage,
+    group_norm,
+    sinusoid,
+    time_embedding,
+    zeroed,
+)
+
+
+class UNet(nn.Module):
+    """Predict eps from a noisy image, its timestep and, when the model has one, a code.
+
+    One network serves the plain diffusion model (no code), DiffAE (the code scales) and DiffusionRig (the
+    code scales and shifts, and the image comes with nine channels of physical buffers).
+
+    Args:
+        size: height and width of the images; decides at which level `attention` sits.
+        channels: width of the first level.
+        multipliers: width of each level over `channels`; every further level halves the size.
+        in_channels: of the image and whatever is stacked under it.
+        time_channels: width of the time embedding.
+        code_channels: width of the code; None for a model without one.
+        code_shift: the code shifts as well as scales.
+        blocks: residual blocks a level on the way down; one more on the way up.
+        attention: sizes at which every block is followed by self-attention; the middle always has it.
+        dropout: probability inside the blocks.
+
+    Source: Dhariwal & Nichol 2021, table 4; Preechakul et al. 2022, appendix A; Ding et al. 2023, section 3.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        channels: int,
+        multipliers: Sequence[int],
+        *,
+        in_channels: int = 3,
+        time_channels: int = 512,
+        code_channels: int | None = None,
+        code_shift: bool = False,
+        blocks: int = 2,
+        attention: Sequence[int] = (16,),
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.time = time_embedding(channels, time_channels)
+
+        def block(fan_in: int, fan_out: int, resample: Resample | None = None) -> ModulatedBlock:
+            return ModulatedBlock(
+                fan_in,
+                fan_out,
+                resample,
+                time_channels=time_channels,
+                code_channels=code_channels,
+                code_shift=code_shift,
+                dropout=dropout,
+            )
+
+        self.down, widths = contracting(size, channels, multipliers, in_channels, blocks, attention, block)
+        width = widths[-1]
+        self.middle = Stage([block(width, width), Attention(width), block(width, width)])
+        self.up = nn.ModuleList()
+        for level in reversed(range(len(multipliers))):
+            wanted = channels * multipliers[level]
+            for index in range(blocks + 1):
+                layers: list[nn.Module] = [block(width + widths.pop(), wanted)]
+                if size >> level in attention:
+                    layers.append(Attention(wanted))
+                if level > 0 and index == blocks:
+                    layers.append(block(wanted, wanted, "up"))
+                self.up.append(Stage(layers))
+                width = wanted
+        self.out_norm = group_norm(width)
+        self.out_conv = zeroed(nn.Conv2d(width, 3, 3, padding=1))
+
+    def forward(self, x_t: Tensor, t: Tensor, code: Tensor | None = None) -> Tensor:
+        """Predict eps.
+
+        Args:
+            x_t: (n, in_channels, size, size) noisy images, any buffers stacked under them.
+            t: (n,) timesteps on the original scale.
+            code: (n, code_channels), or None for a model without a code.
+
+        Returns:
+            eps, (n, 3, size, size).
+        """
+        time = self.time(sinusoid(t, self.channels))
+        h = x_t
+        skips = []
+        for stage in self.down:
+            h = stage(h, time, code)
+            skips.append(h)
+        h = self.middle(h, time, code)
+        for stage in self.up:
+            h = stage(torch.cat([h, skips.pop()], dim=1), time, code)
+        eps: Tensor = self.out_conv(functional.silu(self.out_norm(h)))
+        return eps
+
+
+class SemanticEncoder(nn.Module):
+    """Read clean images in [-1, 1] into codes: the contracting half of a U-Net without time.
+
+    Source: Preechakul et al. 2022, section 3.2; the pooling is group norm, SiLU, mean and a 1x1 convolution.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        channels: int,
+        multipliers: Sequence[int],
+        code_channels: int,
+        *,
+        blocks: int = 2,
+        attention: Sequence[int] = (16,),
+    ) -> None:
+        super().__init__()
+        self.down, widths = contracting(size, channels, multipliers, 3, blocks, attention, PlainBlock)
+        width = widths[-1]
+        self.middle = nn.Sequential(PlainBlock(width, width), Attention(width), PlainBlock(width, width))
+        self.out_norm = group_norm(width)
+        self.to_code = nn.Conv2d(width, code_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (n, 3, size, size) in [-1, 1] to z_sem (n, code_channels)."""
+        for stage in self.down:
+            for layer in cast(Stage, stage):
+                x = layer(x)
+        pooled = functional.silu(self.out_norm(self.middle(x))).mean(dim=(2, 3), keepdim=True)
+        z_sem: Tensor = self.to_code(pooled).flatten(1)
+        return z_sem
+
+
+def contracting(
+    size: int,
+    channels: int,
+    multipliers: Sequence[int],
+    in_channels: int,
+    blocks: int,
+    attention: Sequence[int],
+    block: Callable[[int, int, Resample | None], ResidualBlock],
+) -> tuple[nn.ModuleList, list[int]]:
+    """Build the way down, and the width after each of its stages (what the skips carry)."""
+    width = channels * multipliers[0]
+    stages = nn.ModuleList([Stage([nn.Conv2d(in_channels, width, 3, padding=1)])])
+    widths = [width]
+    for level, multiplier in enumerate(multipliers):
+        for _ in range(blocks):
+            layers: list[nn.Module] = [block(width, channels * multiplier, None)]
+            width = channels * multiplier
+            if size >> level in attention:
+                layers.append(Attention(width))
+            stages.append(Stage(layers))
+            widths.append(width)
+        if level < len(multipliers) - 1:
+            stages.append(Stage([block(width, width, "down")]))
+            widths.append(width)
+    return stages, widths
