@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from facebench.backbones.base import Image
-from facebench.backbones.scaling import planes
 
 Float = npt.NDArray[np.float32]
 
@@ -78,7 +77,7 @@ def torch_bilinear(image: Image, size: int) -> Tensor:
     Returns:
         float32 (3, size, size), 0 to 1.
     """
-    unit = planes(image)[None]
+    unit = to_tensor(image.astype(np.float32) / np.float32(255))[None]
     return functional.interpolate(unit, size=(size, size), mode="bilinear", align_corners=False)[0]
 
 
@@ -108,3 +107,18 @@ def centre_square(image: Image) -> Image:
 def to_tensor(image: Float) -> Tensor:
     """Turn float32 (height, width, 3) into a contiguous tensor (3, height, width)."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Mean and standard deviation of ImageNet's channels in [0, 1], as torchvision's models expect them."""
+
+
+def standardise(image: Image, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Scale uint8 to [0, 1], take off the mean and divide by the standard deviation of each channel.
+
+    Returns:
+        float32 (3, height, width).
+    """
+    unit = image.astype(np.float32) / np.float32(255)
+    return to_tensor((unit - np.array(mean, np.float32)) / np.array(std, np.float32))

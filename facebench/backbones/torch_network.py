@@ -25,8 +25,8 @@ class TorchBackbone(Backbone):
 
     network: nn.Module
     channels_last: ClassVar[bool] = False
-    """Lay pixels out channel by channel on the CPU: twice as fast for plain convolutions, and the results move
-    only by float32 noise (3e-6 for Inception)."""
+    """Keep the channels of a pixel together on the CPU: twice as fast for plain convolutions, and results
+    move only by float32 noise (3e-6 for Inception)."""
 
     def __init__(self, name: str, network: nn.Module, weights: WeightsUsed, device: str) -> None:
         self.name = name
