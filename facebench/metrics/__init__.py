@@ -1,0 +1,71 @@
+"""Metrics as pure functions on NumPy arrays: rows are samples, generated first, reference second.
+
+Nothing here reads files or knows a network. Sums and statistics are float64; inputs may be float32 and
+memory-mapped and are read in blocks. A function that returns several numbers returns a frozen dataclass.
+"""
+
+from facebench.metrics.affect import AffectAgreement, affect_agreement
+from facebench.metrics.diversity import vendi_per_class, vendi_score
+from facebench.metrics.frechet import (
+    FrechetInfinity,
+    Moments,
+    clipped_mass,
+    frechet_distance,
+    frechet_infinity,
+)
+from facebench.metrics.kernel import KernelDistance, kernel_distance, mmd_rbf
+from facebench.metrics.neighbours import (
+    DensityCoverage,
+    PrecisionRecall,
+    authenticity,
+    density_coverage,
+    precision_recall,
+)
+from facebench.metrics.summary import (
+    MeanStd,
+    cosine_similarity,
+    mean_std,
+    paired_delta,
+    paired_similarity,
+    spread,
+)
+from facebench.metrics.verification import (
+    DetCurve,
+    OperatingPoint,
+    Verification,
+    det_curve,
+    nearest_fmr,
+    verification,
+)
+
+__all__ = [
+    "AffectAgreement",
+    "DensityCoverage",
+    "DetCurve",
+    "FrechetInfinity",
+    "KernelDistance",
+    "MeanStd",
+    "Moments",
+    "OperatingPoint",
+    "PrecisionRecall",
+    "Verification",
+    "affect_agreement",
+    "authenticity",
+    "clipped_mass",
+    "cosine_similarity",
+    "density_coverage",
+    "det_curve",
+    "frechet_distance",
+    "frechet_infinity",
+    "kernel_distance",
+    "mean_std",
+    "mmd_rbf",
+    "nearest_fmr",
+    "paired_delta",
+    "paired_similarity",
+    "precision_recall",
+    "spread",
+    "vendi_per_class",
+    "vendi_score",
+    "verification",
+]
