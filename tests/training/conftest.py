@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,15 @@ class Golden:
         atol = self.manifest["tolerance"][key]["atol"]
         value = value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
         np.testing.assert_allclose(value, self.arrays[key][index], rtol=0, atol=atol, err_msg=key)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small networks on a busy machine wait for each other's threads far longer than they compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

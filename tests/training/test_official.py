@@ -110,8 +110,8 @@ def test_weights_without_latent_statistics_are_refused(tiny_state):
 
 
 def test_the_depth_of_the_rigs_encoder_is_read_from_the_weights():
-    deep = DiffusionRig(DiffusionRigConfig(64, (1, 2, 3, 4), encoder="resnet50"))
-    state = {official: deep.state_dict()[key] for key, official in official_names(deep).items()}
-    loaded = load_official("diffusionrig-64", state)
-    assert loaded.config.encoder == "resnet50"
-    assert torch.equal(loaded.encoder.fc.weight, deep.encoder.fc.weight)
+    with torch.device("meta"):
+        deep = DiffusionRig(DiffusionRigConfig(64, (1, 2, 3, 4), encoder="resnet50"))
+    names = official_names(deep)
+    state = {names[key]: torch.empty(value.shape) for key, value in deep.state_dict().items()}
+    assert load_official("diffusionrig-64", state).config.encoder == "resnet50"
