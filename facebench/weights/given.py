@@ -11,7 +11,14 @@ from facebench.errors import InputError, WeightsError
 from facebench.weights import registry
 from facebench.weights.digest import sha256_of
 from facebench.weights.load import load_checkpoint, select_state, tensors_in
-from facebench.weights.locate import WeightFile, check, resolve
+from facebench.weights.locate import (
+    WeightFile,
+    difference,
+    missing_text,
+    path_of,
+    refuse_other_files,
+    resolve,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +44,10 @@ class Given:
             InputError: weights of another type.
         """
         if weights is None:
-            return Given(name, tuple(resolve(entry.name) for entry in registry.needed_by(name)))
+            needed = registry.needed_by(name)
+            if missing := [entry for entry in needed if not path_of(entry).is_file()]:
+                raise WeightsError(missing_text(missing))
+            return Given(name, tuple(resolve(entry.name) for entry in needed))
         if isinstance(weights, Mapping):
             return Given(name, state=weights)
         if isinstance(weights, str | Path):
@@ -62,11 +72,21 @@ class Given:
             return select_state(self.state, f"The state dict for '{self.name}'", prefix=prefix, entry=entry)
         merged: dict[str, Tensor] = {}
         for file in self.files:
-            part = select_state(load_checkpoint(file.path), str(file.path), prefix=prefix, entry=entry)
+            part = select_state(
+                load_checkpoint(file.path, self._placeholders()), str(file.path), prefix=prefix, entry=entry
+            )
             if both := merged.keys() & part.keys():
                 raise WeightsError(f"{file.path}: '{min(both)}' is in another file of '{self.name}' as well.")
             merged.update(part)
         return merged
+
+    def _placeholders(self) -> tuple[str, ...]:
+        return tuple(
+            name
+            for entry in registry.entries().values()
+            if self.name in entry.backbones
+            for name in entry.placeholders
+        )
 
     def file(self) -> Path:
         """The one file, for runtimes that read it themselves (ONNX).
@@ -96,11 +116,8 @@ def _identify(backbone: str, path: Path) -> WeightFile:
     """A file of the user's own: official when its fingerprint is one the registry knows for this backbone."""
     if not path.is_file():
         raise WeightsError(f"There is no weights file {path}.")
+    refuse_other_files(path)
     for entry in registry.entries().values():
-        if backbone in entry.backbones and entry.pinned:
-            try:
-                check(entry, path)
-            except WeightsError:
-                continue
+        if backbone in entry.backbones and entry.pinned and difference(entry, path) is None:
             return WeightFile(entry.name, path, sha256_of(path), entry.licence, True)
     return WeightFile(path.name, path, sha256_of(path), "unknown", False)

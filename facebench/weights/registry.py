@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from typing import Annotated, Literal
@@ -13,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, 
 from facebench.errors import InputError, WeightsError
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Prefix = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,63}$")]
 GitBlob = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
@@ -38,16 +38,16 @@ class Entry(BaseModel):
     name: str
     about: str
     """What it is and what it is for, in one line."""
-    backbones: tuple[str, ...]
+    backbones: tuple[str, ...] = ()
     """Backbones that cannot run without it."""
     file: FileName
     """Its name in the cache folder."""
-    format: Literal["torch", "torchscript", "safetensors", "onnx"]
+    format: Literal["torch", "torchscript", "onnx"]
     size: int | None = None
-    """Bytes, where an official source states them."""
+    """Bytes, where known."""
     sha256: Sha256 | None = None
-    sha256_prefix: Prefix | None = None
-    """Leading digits of the sha256, as some homes write them into the file name."""
+    fingerprint: str | None = None
+    """Where the sha256 was taken from."""
     git_blob: GitBlob | None = None
     """Git's id of the file's content, where the official home is a git repository."""
     licence: str
@@ -56,29 +56,32 @@ class Entry(BaseModel):
     """Where its authors publish it."""
     urls: tuple[Url, ...] = ()
     """Direct addresses, official first, then mirrors."""
-    member: str | None = None
-    """Path of the file inside the archive that `urls` give."""
+    member: FileName | None = None
+    """Name of the file inside the zip archive that `urls` give."""
     manual: str | None = None
-    """How to get it by hand, when nothing but a person may or can."""
+    """How to get it by hand, when only a person may or can."""
+    placeholders: tuple[str, ...] = ()
+    """Beginnings of class names in the checkpoint that are read as empty placeholders instead of refused."""
     wheel: Wheel | None = None
 
     @model_validator(mode="after")
-    def _reachable(self) -> Entry:
-        if not (self.urls or self.manual or self.wheel):
-            raise ValueError("needs one of urls, manual or wheel")
+    def _can_be_had(self) -> Entry:
+        if not (self.urls or self.manual):
+            raise ValueError("needs urls, or manual instructions")
         if self.wheel and not self.sha256:
             raise ValueError("a file inside a wheel needs its sha256")
+        if self.sha256 and not self.fingerprint:
+            raise ValueError("a sha256 needs its source in 'fingerprint'")
         return self
 
     @property
     def pinned(self) -> bool:
-        """Whether an official fingerprint is known; else the first download is trusted and remembered."""
-        return bool(self.sha256 or self.sha256_prefix or self.git_blob)
+        """Whether a fingerprint was published; else the first copy is trusted and remembered."""
+        return bool(self.sha256 or self.git_blob)
 
 
-@cache
 def entries() -> dict[str, Entry]:
-    """All entries of `registry.yaml`, by name, in the order of the file.
+    """All entries of the registry by name, in its order.
 
     Raises:
         WeightsError: the registry itself is broken; names the entry and the key.
@@ -87,6 +90,11 @@ def entries() -> dict[str, Entry]:
         >>> entries()["sface"].licence
         'Apache-2.0'
     """
+    return _packaged()
+
+
+@cache
+def _packaged() -> dict[str, Entry]:
     text = resources.files("facebench.weights").joinpath("registry.yaml").read_text(encoding="utf-8")
     return parse(text, "facebench/weights/registry.yaml")
 
@@ -128,3 +136,20 @@ def needed_by(backbone: str) -> tuple[Entry, ...]:
     if not found:
         raise InputError(f"The registry has no weights for '{backbone}'; give a file or a state dict.")
     return found
+
+
+def select(names: Iterable[str]) -> list[Entry]:
+    """The entries that names of backbones or of entries stand for, each once, in the registry's order.
+
+    Raises:
+        InputError: a name is neither.
+
+    Example:
+        >>> [one.name for one in select(["lpips", "inception-clean", "yunet"])]
+        ['yunet', 'inception', 'alexnet', 'lpips-alex']
+    """
+    wanted: set[str] = set()
+    for name in names:
+        needed = [one.name for one in entries().values() if name in one.backbones]
+        wanted.update(needed or [entry(name).name])
+    return [one for one in entries().values() if one.name in wanted]
