@@ -118,8 +118,7 @@ def prominence(face: Face, image: Image) -> float:
 def _face(row: np.ndarray, scale: np.ndarray) -> Face:
     """YuNet's row: box (4), five points from the image's left to right as ArcFace orders them (10), score."""
     x, y, width, height = (float(value) for value in (row[:4].reshape(2, 2) * scale).reshape(-1))
-    # OpenCV's resize aligns the edges of the images: the centre of pixel 0 lies half a pixel inside.
-    points = (row[4:14].reshape(5, 2) + 0.5) * scale - 0.5
+    points = row[4:14].reshape(5, 2) * scale
     return Face((x, y, width, height), points.astype(np.float32), float(row[14]))
 
 
