@@ -1,0 +1,161 @@
+"""The `facebench` command: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from facebench import __version__
+from facebench.errors import FacebenchError
+
+app = typer.Typer(
+    help="Evaluate generated and edited faces: quality, identity and expression, with an interval on every number.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Suite(str, Enum):
+    """Which networks: those of the literature, or those that come with the installation."""
+
+    auto = "auto"
+    paper = "paper"
+    compact = "compact"
+
+
+class Device(str, Enum):
+    """Where the networks run."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 a rule failed, 2 usage or input error, 130 interrupted."""
+    try:
+        _mount()
+        app()
+    except FacebenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted: what was computed is kept, the same command continues from there", file=sys.stderr)
+        sys.exit(130)
+
+
+def _mount() -> None:
+    from facebench.commands import store, weights
+
+    app.add_typer(weights.app, name="weights")
+    app.add_typer(store.app, name="store")
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"facebench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None: ...
+
+
+@app.command()
+def evaluate(
+    generated: Annotated[Path, typer.Argument(help="Folder, folder of identity folders, or manifest of generated faces.")],
+    reference: Annotated[Path | None, typer.Option(help="Real faces to compare with.")] = None,
+    protocol: Annotated[str, typer.Option(help="What to measure; see `facebench protocols`.")] = "quality",
+    suite: Annotated[Suite, typer.Option(help="auto takes paper when all its weights are at hand.")] = Suite.auto,
+    metrics: Annotated[str | None, typer.Option(help="Only these metrics, separated by commas.")] = None,
+    device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.auto,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run record [default: runs/NAME-PROTOCOL].")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model in tables [default: the folder's].")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every resampling.")] = 0,
+    max_rejected: Annotated[float, typer.Option(min=0.0, max=1.0, help="Stop above this share of unusable files.")] = 0.02,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record, and nothing else, on stdout.")] = False,
+) -> None:
+    """Measure a folder of generated faces and write a run record."""
+    from facebench.commands.evaluating import evaluate_command
+
+    evaluate_command(
+        generated,
+        reference,
+        protocol=protocol,
+        suite=suite.value,
+        metrics=metrics.split(",") if metrics else None,
+        device=device.value,
+        out=out,
+        name=name,
+        seed=seed,
+        max_rejected=max_rejected,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def leaderboard(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders or record files.")],
+    csv: Annotated[Path | None, typer.Option(help="Write CSV.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a self-contained page.")] = None,
+    latex: Annotated[Path | None, typer.Option(help="Write LaTeX (booktabs).")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write Markdown.")] = None,
+) -> None:
+    """Rank models by their run records."""
+    from facebench.commands.ranking import leaderboard_command
+
+    leaderboard_command(runs, csv=csv, html=html, latex=latex, markdown=markdown)
+
+
+@app.command()
+def metrics(
+    metric: Annotated[str | None, typer.Argument(help="Id of one metric.")] = None,
+) -> None:
+    """List the metrics, or print one metric's card."""
+    from facebench.commands import cards
+
+    cards.print_card(metric) if metric else cards.print_cards()
+
+
+@app.command()
+def protocols(
+    name: Annotated[str | None, typer.Argument(help="Name of one protocol.")] = None,
+) -> None:
+    """List the protocols, or print one."""
+    from facebench.commands import cards
+
+    cards.print_protocol(name) if name else cards.print_protocols()
+
+
+@app.command()
+def doctor() -> None:
+    """Versions, devices, weights at hand and free disk."""
+    from facebench.commands.doctor import print_report
+
+    print_report()
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Argument(help="New folder to write.")],
+    identities: Annotated[int, typer.Option(min=1, help="Number of people.")] = 50,
+    images: Annotated[int, typer.Option(min=1, help="Images of each.")] = 8,
+    size: Annotated[int, typer.Option(min=32, max=1024, help="Side in pixels.")] = 128,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    expressions: Annotated[str | None, typer.Option(help="Only these expressions, separated by commas.")] = None,
+    buffers: Annotated[bool, typer.Option("--buffers", help="Also write normals, albedo and shading.")] = False,
+) -> None:
+    """Render synthetic faces whose identity, expression, pose and light are known."""
+    from facebench.commands.synth import synth_command
+
+    options: dict[str, Any] = {"identities": identities, "images": images, "size": size, "seed": seed}
+    synth_command(out, expressions=expressions.split(",") if expressions else None, buffers=buffers, **options)

@@ -1,0 +1,79 @@
+"""`facebench metrics` and `facebench protocols`: the cards, for reading."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from facebench import cards
+
+
+def print_cards() -> None:
+    """One line per metric."""
+    table = Table(box=None, header_style="bold")
+    for heading in ("metric", "", "title", "backbone", "needs"):
+        table.add_column(heading)
+    for card in cards.cards().values():
+        table.add_row(card.id, card.arrow, escape(card.title), card.reads.backbone, ", ".join(card.needs))
+    Console().print(table)
+
+
+def print_card(metric: str) -> None:
+    """Everything a card says."""
+    card = cards.card(metric)
+    direction = {"higher": "higher is better", "lower": "lower is better", "neither": "no better direction"}
+    low, high = ("−∞" if card.range[0] is None else f"{card.range[0]:g}", "∞" if card.range[1] is None else f"{card.range[1]:g}")
+    rows = {
+        "better": direction[card.better],
+        "range": f"{low} to {high} {card.unit}".strip(),
+        "formula": card.formula,
+        "computed by": f"facebench.metrics.{card.compute}" + (f" → {card.field}" if card.field else ""),
+        "with": ", ".join(f"{key} = {value}" for key, value in card.params.items()),
+        "reads": f"{_arrays(card)} of {card.reads.backbone}",
+        "needs": ", ".join(card.needs) or "only the generated images",
+        "smallest n": f"{card.smallest_n} (below: no value)",
+        "reliable n": f"{card.reliable_n} (below: marked †)",
+        "interval": card.interval.replace("_", " over "),
+        "source": card.source,
+    }
+    console = Console()
+    console.print(f"[bold]{card.id}[/bold] {card.arrow}  {escape(card.title)}")
+    grid = Table.grid(padding=(0, 2))
+    for key, value in rows.items():
+        if value:
+            grid.add_row(f"[dim]{key}[/dim]", escape(value))
+    console.print(grid)
+    console.print()
+    console.print(escape(card.about.strip()))
+    for pitfall in card.pitfalls:
+        console.print(f"• {escape(pitfall)}")
+
+
+def _arrays(card: cards.Card) -> str:
+    return card.reads.array if isinstance(card.reads.array, str) else ", ".join(card.reads.array)
+
+
+def print_protocols() -> None:
+    """One line per protocol."""
+    table = Table(box=None, header_style="bold")
+    for heading in ("protocol", "title", "roles"):
+        table.add_column(heading)
+    for protocol in cards.protocols().values():
+        table.add_row(protocol.id, escape(protocol.title), ", ".join(protocol.roles))
+    Console().print(table)
+
+
+def print_protocol(name: str) -> None:
+    """A protocol's roles and the metrics of both suites."""
+    protocol = cards.protocol(name)
+    console = Console()
+    console.print(f"[bold]{protocol.id}[/bold]  {escape(protocol.title)}")
+    console.print(escape(protocol.about.strip()))
+    for role, kind in protocol.roles.items():
+        console.print(f"  {role}: {kind}")
+    for suite, metrics in protocol.suites.items():
+        console.print(f"\n[bold]{suite}[/bold]")
+        for metric in metrics:
+            card = cards.card(metric)
+            console.print(f"  {metric} {card.arrow}  [dim]{escape(card.title)}[/dim]")

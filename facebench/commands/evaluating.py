@@ -1,0 +1,55 @@
+"""`facebench evaluate`: run a protocol with a progress bar, print the table, write the record."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from facebench.commands.progress import Stages
+from facebench.commands.show import print_run
+from facebench.evaluate import evaluate
+from facebench.results import Run
+
+
+def evaluate_command(
+    generated: Path,
+    reference: Path | None,
+    *,
+    protocol: str,
+    suite: str,
+    metrics: list[str] | None,
+    device: str,
+    out: Path | None,
+    name: str | None,
+    seed: int,
+    max_rejected: float,
+    as_json: bool,
+) -> None:
+    """Evaluate, write the record, then print the table, or the record alone with `as_json`."""
+    messages = Console(stderr=True)
+    with Stages(messages) as stages:
+        run = evaluate(
+            generated,
+            reference,
+            protocol=protocol,
+            suite=suite,
+            metrics=metrics,
+            device=device,
+            name=name,
+            seed=seed,
+            max_rejected=max_rejected,
+            progress=stages.update,
+        )
+    record = run.save(out or _default_folder(run))
+    if as_json:
+        sys.stdout.write(run.to_json())
+        return
+    console = Console()
+    print_run(console, run)
+    console.print(f"record: {record}", style="dim", markup=False, soft_wrap=True)
+
+
+def _default_folder(run: Run) -> Path:
+    return Path("runs") / f"{run.name}-{run.protocol}"

@@ -1,0 +1,64 @@
+"""Tables on the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from facebench.leaderboard import interval_text
+from facebench.report.table import Cell, Table
+from facebench.results import MetricResult, Run
+
+_STYLES = {"best": "bold", "second": "underline", "": ""}
+
+
+def print_table(console: Console, table: Table) -> None:
+    """A report table; best in bold, second underlined, notes below."""
+    shown = RichTable(title=table.caption or None, title_justify="left", header_style="bold", show_lines=False)
+    for column in table.columns:
+        shown.add_column(Text(column.title), justify="right" if column.numeric else "left")
+    for row in table.rows:
+        shown.add_row(*(_cell(cell) for cell in row))
+    console.print(shown)
+    for note in table.notes:
+        console.print(Text(note, style="dim"))
+
+
+def print_run(console: Console, run: Run) -> None:
+    """A run's metrics: value, interval, n and direction, then what was rejected and warned about."""
+    table = RichTable(title=f"{run.name} · {run.protocol} · {run.suite}", title_justify="left", header_style="bold")
+    for heading, justify in (("metric", "left"), ("", "left"), ("value", "right"), ("95 % interval", "right"), ("n", "right")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for metric, result in run.metrics.items():
+        table.add_row(Text(metric), result.arrow, _value(result), interval_text(result), _count(result))
+    console.print(table)
+    for line in _notes(run):
+        console.print(Text(line, style="dim"))
+
+
+def _cell(cell: Cell) -> Text:
+    text = Text(cell.text, style=_STYLES[cell.mark])
+    return text.append(f"\n{cell.small}", style="dim not bold not underline") if cell.small else text
+
+
+def _value(result: MetricResult) -> Text:
+    if result.value is None:
+        return Text("–", style="dim")
+    return Text(f"{result.value:.{result.decimals}f}{'†' if result.note else ''}")
+
+
+def _count(result: MetricResult) -> str:
+    return " / ".join(f"{count:,}" for count in result.n.values())
+
+
+def _notes(run: Run) -> list[str]:
+    notes = [f"† {metric}: {r.note}" for metric, r in run.metrics.items() if r.value is not None and r.note]
+    notes += [f"– {metric}: {r.reason}" for metric, r in run.metrics.items() if r.value is None]
+    for role, record in run.inputs.items():
+        for rejected in record.rejected[:5]:
+            where = "not used by the face networks" if rejected.scope == "faces" else "not used"
+            notes.append(f"{role}: {rejected.name} {where}: {rejected.reason} {rejected.detail}".rstrip())
+        if len(record.rejected) > 5:
+            notes.append(f"{role}: {len(record.rejected) - 5} more files not used; the record lists them all")
+    return notes + [f"warning: {warning}" for warning in run.warnings]

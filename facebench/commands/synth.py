@@ -1,0 +1,26 @@
+"""`facebench synth`: render a set of synthetic faces with known truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from facebench.commands.progress import Stages
+
+
+def synth_command(out: Path, *, expressions: list[str] | None, buffers: bool, **options: Any) -> None:
+    """Write the set and say where."""
+    from facebench import synthface
+
+    messages = Console(stderr=True)
+    with Stages(messages) as stages:
+        synthface.write(
+            out,
+            expressions=expressions,
+            buffers=buffers,
+            progress=lambda done, total: stages.update("rendering", done, total),
+            **options,
+        )
+    Console().print(f"wrote {out}: images, manifest.csv, parameters.npz", markup=False, soft_wrap=True)

@@ -1,0 +1,190 @@
+"""Evaluate a set of generated faces: images → features → metrics → run record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from facebench.backbones import Backbone, build
+from facebench.binding import measure
+from facebench.environment import choose_device, describe, facebench_version
+from facebench.errors import InputError
+from facebench.faces import Face, FaceFinder
+from facebench.features import Extraction, extract
+from facebench.images import ImageSet
+from facebench.per_image import per_image_table
+from facebench.protocols import Plan, make_plan
+from facebench.results import BackboneRecord, InputRecord, RejectedFile, Run
+from facebench.roles import Roles, links
+from facebench.store import Store
+
+Progress = Callable[[str, int, int], None]
+
+def evaluate(
+    generated: str | Path,
+    reference: str | Path | None = None,
+    *,
+    protocol: str = "quality",
+    suite: str = "auto",
+    metrics: Sequence[str] | None = None,
+    device: str = "auto",
+    name: str | None = None,
+    seed: int = 0,
+    max_rejected: float = 0.02,
+    progress: Progress | None = None,
+) -> Run:
+    """Measure generated faces by a protocol and return the run record.
+
+    Args:
+        generated: a flat folder, a folder with one sub-folder per identity, or a manifest (CSV or Parquet).
+        reference: real faces to compare with, in the same forms; metrics that need it have no value without it.
+        protocol: name of a protocol (`facebench protocols`).
+        suite: "paper" (networks of the literature), "compact" (networks that come with the installation), or
+            "auto": paper when all its weights are at hand, else compact, and the record says which.
+        metrics: ids of the metrics to compute instead of the protocol's.
+        device: "auto", "cpu", "cuda" or "mps".
+        name: of the model in tables; the folder's name by default.
+        seed: of every resampling.
+        max_rejected: largest share of unusable files, of each role.
+        progress: called with the stage, what is done, and the total.
+
+    Returns:
+        The record: every number with its interval and n, and what it was computed from. Nothing is written:
+        `run.save(folder)` does that.
+
+    Raises:
+        InputError: an input is missing or unusable, or too many files are.
+        WeightsError: a suite was asked for by name and its weights are missing.
+
+    Example:
+        >>> import facebench
+        >>> run = facebench.evaluate("samples", reference="photographs")  # doctest: +SKIP
+        >>> run.metrics["fd_lite0"].value  # doctest: +SKIP
+        1.87
+    """
+    started = time.perf_counter()
+    plan = make_plan(protocol, suite, metrics)
+    sets = _open(plan, Path(generated), Path(reference) if reference is not None else None)
+    chosen = choose_device(device)
+    extractions = _extract(plan, sets, chosen, max_rejected, progress or _silent)
+    extracted = time.perf_counter()
+    pairs = {
+        role: links(sets["generated"], role, extractions["generated"], extractions[role])
+        for role in ("source", "target")
+        if role in extractions
+    }
+    results = measure(plan.cards, Roles(extractions, pairs), seed=seed, progress=progress or _silent)
+    finished = time.perf_counter()
+    run = Run(
+        facebench=facebench_version(),
+        created=datetime.now(timezone.utc),
+        name=name or _model_name(Path(generated)),
+        protocol=plan.protocol.id,
+        suite=plan.suite,
+        inputs={role: _input_record(sets[role], extraction) for role, extraction in extractions.items()},
+        backbones=_backbone_records(extractions["generated"].backbones.values()),
+        environment=describe(chosen),
+        seed=seed,
+        metrics=results,
+        timings={"features": round(extracted - started, 3), "metrics": round(finished - extracted, 3)},
+        warnings=plan.warnings + [w for extraction in extractions.values() for w in extraction.warnings],
+    )
+    return run.with_per_image(per_image_table(extractions))
+
+
+def _open(plan: Plan, generated: Path, reference: Path | None) -> dict[str, ImageSet]:
+    """The image sets that the plan's metrics need, by role; a role that was not given is left out."""
+    sets = {"generated": ImageSet.open(generated)}
+    if reference is not None:
+        sets["reference"] = ImageSet.open(reference)
+    for role in ("source", "target"):
+        if plan.needs(role) and any(sets["generated"].column(role)):
+            sets[role] = sets["generated"].linked(role)[0]
+    return sets
+
+
+def _extract(
+    plan: Plan, sets: dict[str, ImageSet], device: str, max_rejected: float, progress: Progress
+) -> dict[str, Extraction]:
+    """Run every network over the roles that need it; sources first, because edits share their face boxes."""
+    networks = {name: build(name, device=device) for name in plan.all_backbones()}
+    finder = FaceFinder()
+    store = Store.open_default()
+    extractions: dict[str, Extraction] = {}
+    for role in sorted(sets, key=lambda role: role == "generated"):
+        extractions[role] = extract(
+            sets[role],
+            [networks[name] for name in plan.backbones(role)],
+            store=store,
+            finder=finder,
+            face_source=_source_faces(sets["generated"], extractions) if role == "generated" else None,
+            progress=lambda done, total, role=role: progress(role, done, total),
+        )
+        _refuse_too_many(role, sets[role], extractions[role], max_rejected)
+    return {role: extractions[role] for role in sets}
+
+
+def _source_faces(generated: ImageSet, extractions: dict[str, Extraction]) -> dict[str, Face] | None:
+    """The face found in each edit's source: box crops of an edit are cut where they were cut in its source."""
+    if "source" not in extractions:
+        return None
+    linked, places = generated.linked("source")
+    source = extractions["source"]
+    found = {item.name: face for item, face in zip(source.items, source.faces, strict=True) if face is not None}
+    pairs = zip(generated.items, places, strict=True)
+    return {
+        item.name: found[linked.items[place].name]
+        for item, place in pairs
+        if place is not None and linked.items[place].name in found
+    }
+
+
+def _refuse_too_many(role: str, images: ImageSet, extraction: Extraction, limit: float) -> None:
+    rejected = [file for file in extraction.rejected if file.scope == "all" and file.counts]
+    total = len(extraction.items) + len(rejected)
+    if not extraction.items:
+        first = f" The first: {rejected[0].name}: {rejected[0].reason}." if rejected else ""
+        raise InputError(f"None of the {total} files of {images.root} ({role}) can be used.{first}")
+    if len(rejected) > limit * total:
+        listed = "; ".join(f"{file.name}: {file.reason}" for file in rejected[:5])
+        raise InputError(
+            f"{len(rejected)} of the {total} files of {images.root} ({role}) cannot be used, more than "
+            f"--max-rejected {limit:g} allows: {listed}{' …' if len(rejected) > 5 else ''}"
+        )
+
+
+def _input_record(images: ImageSet, extraction: Extraction) -> InputRecord:
+    identities = {item.columns["identity"] for item in extraction.items if item.columns.get("identity")}
+    return InputRecord(
+        path=str(images.root),
+        kind=images.kind,
+        digest=extraction.digest,
+        images=len(extraction.items),
+        faces=sum(face is not None for face in extraction.faces) if extraction.looked_for_faces else None,
+        identities=len(identities) or None,
+        rejected=[RejectedFile(name=f.name, reason=f.reason, detail=f.detail, scope=f.scope) for f in extraction.rejected],
+    )
+
+
+def _backbone_records(networks: Iterable[Backbone]) -> dict[str, BackboneRecord]:
+    return {
+        network.name: BackboneRecord(
+            weights=network.weights.name,
+            sha256=network.weights.sha256,
+            licence=network.weights.licence,
+            verified=network.weights.verified,
+            preprocessing=network.preprocessing,
+        )
+        for network in networks
+    }
+
+
+def _model_name(generated: Path) -> str:
+    resolved = generated.resolve()
+    return resolved.parent.name if resolved.is_file() else resolved.name
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Progress for nobody."""

@@ -1,0 +1,198 @@
+"""Models ranked by their run records; records that may not be compared are kept apart, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from facebench.report.table import Cell, Column, Mark, Table
+from facebench.results import MetricResult, Run, load_run
+
+# Sizes of two image sets count as equal up to this share: one unreadable file must not split a board.
+SAME_SIZE = 0.01
+
+
+@dataclass
+class Board:
+    """Runs that may be ranked together."""
+
+    runs: list[Run]
+    apart: list[str] = field(default_factory=list)
+    """Why this board is not part of the first one; empty for the first."""
+
+    @property
+    def title(self) -> str:
+        """Protocol and suite, and the number of images."""
+        run = self.runs[0]
+        return f"{run.protocol} · {run.suite} · n = {run.inputs['generated'].images}"
+
+    @property
+    def metrics(self) -> list[str]:
+        """Metric ids in the order of the protocol: the first run that has them decides."""
+        return list(dict.fromkeys(metric for run in self.runs for metric in run.metrics))
+
+    def result(self, metric: str) -> MetricResult:
+        """Any run's result of a metric, for its title and direction."""
+        return next(run.metrics[metric] for run in self.runs if metric in run.metrics)
+
+    def table(self) -> Table:
+        """One row per run, best of each column in bold and second underlined."""
+        columns = [Column("model", "Model", numeric=False)]
+        columns += [
+            Column(metric, f"{metric} {self.result(metric).arrow}".strip(), about=self.result(metric).title)
+            for metric in self.metrics
+        ]
+        marks = {metric: self._marks(metric) for metric in self.metrics}
+        rows = [
+            [Cell(run.name), *(_cell(run.metrics.get(metric), marks[metric][place]) for metric in self.metrics)]
+            for place, run in enumerate(self.runs)
+        ]
+        return Table(columns, rows, caption=self.title, notes=self._notes())
+
+    def _marks(self, metric: str) -> list[Mark]:
+        sign = {"higher": -1.0, "lower": 1.0, "neither": 0.0}[self.result(metric).better]
+        values = [run.metrics[metric].value if metric in run.metrics else None for run in self.runs]
+        ranked = sorted({sign * value for value in values if value is not None})
+        if sign == 0 or len(self.runs) < 2 or not ranked:
+            return [""] * len(values)
+        names: dict[float, Mark] = dict(zip(ranked, ("best", "second"), strict=False))
+        return ["" if value is None else names.get(sign * value, "") for value in values]
+
+    def _notes(self) -> list[str]:
+        notes = [f"Kept apart: {reason}." for reason in self.apart]
+        results = [(metric, result) for run in self.runs for metric, result in run.metrics.items()]
+        if any(result.value is not None and result.note for _, result in results):
+            notes.append("† to be read with care:")
+            notes += _unique(f"{metric}: {r.note}" for metric, r in results if r.value is not None and r.note)
+        notes += _unique(f"{metric} has no value: {r.reason}" for metric, r in results if r.value is None)
+        if any(not backbone.verified for run in self.runs for backbone in run.backbones.values()):
+            notes.append("Some weights are not the official ones: these numbers are not comparable with published ones.")
+        notes.append("Brackets: 95 % interval. Best in bold, second underlined.")
+        return notes
+
+
+@dataclass
+class Leaderboard:
+    """Boards of comparable runs, in the order in which the runs were given."""
+
+    boards: list[Board]
+
+    @classmethod
+    def from_runs(cls, runs: Iterable[Run | str | Path]) -> Leaderboard:
+        """Group runs, given as records, run folders or record files, into boards of comparable ones."""
+        boards: list[Board] = []
+        for item in runs:
+            run = item if isinstance(item, Run) else load_run(item)
+            home = next((board for board in boards if not differences(board.runs[0], run)), None)
+            if home is not None:
+                home.runs.append(run)
+            else:
+                boards.append(Board([run], apart=differences(boards[0].runs[0], run) if boards else []))
+        return cls(boards)
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """CSV text, written to `path` when given: one row per run, every metric with its interval and n."""
+        metrics = list(dict.fromkeys(metric for board in self.boards for metric in board.metrics))
+        texts = ["board", "model", "protocol", "suite", "created", "apart"]
+        columns = [Column(text, text, numeric=False) for text in texts]
+        columns.append(Column("n", "n"))
+        for metric in metrics:
+            columns += [Column(key, key) for key in (metric, f"{metric}_low", f"{metric}_high")]
+        rows = [
+            _csv_row(number, board, run, metrics)
+            for number, board in enumerate(self.boards, start=1)
+            for run in board.runs
+        ]
+        return _write(Table(columns, rows).csv(), path)
+
+    def to_markdown(self, path: str | Path | None = None) -> str:
+        """Markdown, one table per board."""
+        return _write("\n".join(board.table().markdown() for board in self.boards), path)
+
+    def to_latex(self, path: str | Path | None = None) -> str:
+        """LaTeX (booktabs), one tabular per board."""
+        return _write("\n".join(board.table().latex() for board in self.boards), path)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """One self-contained page."""
+        from facebench.report.page import leaderboard_page
+
+        return _write(leaderboard_page(self), path)
+
+
+def differences(first: Run, second: Run) -> list[str]:
+    """Why two runs may not be ranked together; empty when they may."""
+    reasons = []
+    for what in ("protocol", "suite"):
+        if getattr(first, what) != getattr(second, what):
+            reasons.append(f"{what} {getattr(second, what)}, not {getattr(first, what)}")
+    if _release(first) != _release(second):
+        reasons.append(f"measured by facebench {second.facebench.version}, not {first.facebench.version}")
+    references = [run.inputs["reference"].digest if "reference" in run.inputs else None for run in (first, second)]
+    if references[0] != references[1]:
+        reasons.append("another reference set")
+    for name in sorted(set(first.backbones) & set(second.backbones)):
+        if first.backbones[name].sha256 != second.backbones[name].sha256:
+            reasons.append(f"other weights of {name}")
+        if first.backbones[name].preprocessing != second.backbones[name].preprocessing:
+            reasons.append(f"other preprocessing for {name}")
+    return reasons + _size_difference(first, second)
+
+
+def _size_difference(first: Run, second: Run) -> list[str]:
+    sizes = first.inputs["generated"].images, second.inputs["generated"].images
+    drifting = [m for m in first.metrics if m in second.metrics and first.metrics[m].depends_on_n]
+    if drifting and abs(sizes[0] - sizes[1]) > SAME_SIZE * max(sizes):
+        return [f"n = {sizes[1]}, not {sizes[0]}, and {drifting[0]} depends on n"]
+    return []
+
+
+def _release(run: Run) -> list[str]:
+    return run.facebench.version.split(".")[:2]
+
+
+def _cell(result: MetricResult | None, mark: Mark) -> Cell:
+    if result is None:
+        return Cell("–", title="not asked for in this run")
+    if result.value is None:
+        return Cell("–", title=result.reason)
+    dagger = "†" if result.note else ""
+    return Cell(
+        f"{result.value:.{result.decimals}f}{dagger}",
+        number=result.value,
+        small=interval_text(result),
+        mark=mark,
+        title=result.note,
+    )
+
+
+def interval_text(result: MetricResult) -> str:
+    """The interval as `[low, high]`, empty when there is none."""
+    if result.low is None or result.high is None:
+        return ""
+    return f"[{result.low:.{result.decimals}f}, {result.high:.{result.decimals}f}]"
+
+
+def _csv_row(number: int, board: Board, run: Run, metrics: Sequence[str]) -> list[Cell]:
+    created = run.created.isoformat(timespec="seconds")
+    texts = [str(number), run.name, run.protocol, run.suite, created, "; ".join(board.apart)]
+    cells = [Cell(text) for text in texts]
+    cells.append(Cell("", number=float(run.inputs["generated"].images)))
+    for metric in metrics:
+        result = run.metrics.get(metric)
+        numbers = (None, None, None) if result is None else (result.value, result.low, result.high)
+        cells += [Cell("", number=value) for value in numbers]
+    return cells
+
+
+def _unique(lines: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(lines))
+
+
+def _write(text: str, path: str | Path | None) -> str:
+    if path is not None:
+        file = Path(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return text

@@ -1,0 +1,1 @@
+"""What people read: tables, pages and pictures made from run records."""

@@ -1,0 +1,155 @@
+"""One table, four formats: CSV, Markdown, HTML and LaTeX come from the same object."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Mark = Literal["best", "second", ""]
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "↑": r"$\uparrow$",
+        "↓": r"$\downarrow$",
+        "†": r"$^\dagger$",
+        "±": r"$\pm$",
+        "–": "--",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value as text, the exact number behind it, and whether it is the best of its column."""
+
+    text: str
+    number: float | None = None
+    small: str = ""
+    """Printed smaller after the value: the interval."""
+    mark: Mark = ""
+    title: str = ""
+    """The reason behind a dagger or an empty cell; a tooltip in HTML."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """Heading of a column; `key` names it in CSV."""
+
+    key: str
+    title: str
+    numeric: bool = True
+    about: str = ""
+
+
+@dataclass
+class Table:
+    """Rows of cells under columns, with a caption and notes that explain marks and daggers."""
+
+    columns: Sequence[Column]
+    rows: list[list[Cell]] = field(default_factory=list)
+    caption: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def markdown(self) -> str:
+        """GitHub-flavoured Markdown; best in bold, second in italics (Markdown has no underline)."""
+        wrap = {"best": ("**", "**"), "second": ("_", "_"), "": ("", "")}
+        heading = [_markdown(column.title) for column in self.columns]
+        rule = ["---:" if column.numeric else "---" for column in self.columns]
+        body = [[_join(cell, *wrap[cell.mark], _markdown) for cell in row] for row in self.rows]
+        lines = ["| " + " | ".join(row) + " |" for row in [heading, rule, *body]]
+        caption = [f"**{_markdown(self.caption)}**", ""] if self.caption else []
+        notes = ["", *(f"{_markdown(note)}  " for note in self.notes)] if self.notes else []
+        return "\n".join([*caption, *lines, *notes]) + "\n"
+
+    def html(self) -> str:
+        """A `<table>` with every text escaped."""
+        tag = {"best": ("<strong>", "</strong>"), "second": ("<u>", "</u>"), "": ("", "")}
+        parts = ['<table class="facebench">']
+        if self.caption:
+            parts.append(f"<caption>{html.escape(self.caption)}</caption>")
+        parts.append("<thead><tr>")
+        parts += [
+            f'<th scope="col"{_class(column.numeric)} title="{html.escape(column.about)}">{html.escape(column.title)}</th>'
+            for column in self.columns
+        ]
+        parts.append("</tr></thead><tbody>")
+        for row in self.rows:
+            parts.append("<tr>")
+            for column, cell in zip(self.columns, row, strict=True):
+                before, after = tag[cell.mark]
+                small = f"<small>{html.escape(cell.small)}</small>" if cell.small else ""
+                sort = f' data-sort="{cell.number!r}"' if cell.number is not None else ""
+                tip = f' title="{html.escape(cell.title)}"' if cell.title else ""
+                parts.append(
+                    f"<td{_class(column.numeric)}{sort}{tip}>{before}{html.escape(cell.text)}{after}{small}</td>"
+                )
+            parts.append("</tr>")
+        parts.append("</tbody></table>")
+        parts += [f'<p class="note">{html.escape(note)}</p>' for note in self.notes]
+        return "\n".join(parts) + "\n"
+
+    def latex(self) -> str:
+        """A booktabs `tabular`; best in bold, second underlined."""
+        wrap = {"best": (r"\textbf{", "}"), "second": (r"\underline{", "}"), "": ("", "")}
+        layout = "".join("r" if column.numeric else "l" for column in self.columns)
+        lines = [r"% needs \usepackage{booktabs}", rf"\begin{{tabular}}{{{layout}}}", r"\toprule"]
+        lines.append(" & ".join(_latex(column.title) for column in self.columns) + r" \\")
+        lines.append(r"\midrule")
+        for row in self.rows:
+            cells = [_join(cell, *wrap[cell.mark], _latex, r"{\scriptsize ", "}") for cell in row]
+            lines.append(" & ".join(cells) + r" \\")
+        lines += [r"\bottomrule", r"\end{tabular}"]
+        lines += [f"% {note}" for note in self.notes]
+        return "\n".join(lines) + "\n"
+
+    def csv(self) -> str:
+        """Numbers with six significant digits, so that the file diffs well; one header line, `\\n` line ends."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(column.key for column in self.columns)
+        for row in self.rows:
+            writer.writerow(
+                _csv(cell, column) for cell, column in zip(row, self.columns, strict=True)
+            )
+        return out.getvalue()
+
+
+def _csv(cell: Cell, column: Column) -> str:
+    if not column.numeric:
+        # A leading = + - or @ would run as a formula in a spreadsheet.
+        return f"'{cell.text}" if cell.text[:1] in "=+-@\t\r" and cell.text else cell.text
+    return "" if cell.number is None else f"{cell.number:.6g}"
+
+
+def _markdown(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("`", "\\`")
+    return html.escape(escaped, quote=False).replace("\n", " ").replace("_", "\\_")
+
+
+def _latex(text: str) -> str:
+    return text.replace("\n", " ").translate(_LATEX)
+
+
+def _class(numeric: bool) -> str:
+    return ' class="number"' if numeric else ""
+
+
+def _join(
+    cell: Cell, before: str, after: str, escape: Callable[[str], str], small: str = "", end: str = ""
+) -> str:
+    text = f"{before}{escape(cell.text)}{after}"
+    return f"{text} {small}{escape(cell.small)}{end}" if cell.small else text

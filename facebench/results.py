@@ -1,0 +1,234 @@
+"""The run record: one JSON file that says exactly what was measured, and a table of every image beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from facebench.errors import InputError
+
+SCHEMA = 1
+RECORD = "record.json"
+PER_IMAGE = "per_image.parquet"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class MetricResult(_Model):
+    """One number with its interval, and what it rests on."""
+
+    title: str
+    value: float | None
+    """None when it could not be computed; `reason` then says why."""
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    method: str = "none"
+    """How the interval was made."""
+    n: dict[str, int] = {}
+    """What the value rests on: images, pairs, identities."""
+    better: Literal["higher", "lower", "neither"]
+    unit: str = ""
+    decimals: int = 3
+    depends_on_n: bool = False
+    backbone: str
+    reason: str = ""
+    """Why there is no value."""
+    note: str = ""
+    """Why the value is to be read with care (shown as †)."""
+
+    @property
+    def arrow(self) -> str:
+        """The direction in which the value gets better."""
+        return {"higher": "↑", "lower": "↓", "neither": ""}[self.better]
+
+
+class RejectedFile(_Model):
+    """A file that was not used, or not by the face networks, and why."""
+
+    name: str
+    reason: str
+    detail: str = ""
+    scope: Literal["all", "faces"] = "all"
+
+
+class InputRecord(_Model):
+    """One role of the input: which images, known by their content."""
+
+    path: str
+    kind: Literal["folder", "identities", "manifest"]
+    digest: str
+    """sha256 over names, columns and content of the images used."""
+    images: int
+    """Images used."""
+    faces: int | None = None
+    """Of these, images in which a face was found; None when no face network was asked."""
+    identities: int | None = None
+    rejected: list[RejectedFile] = []
+
+
+class BackboneRecord(_Model):
+    """Which network gave the features, with which weights and preprocessing."""
+
+    weights: str
+    sha256: str
+    licence: str
+    verified: bool
+    """False when the weights are not the ones the registry knows: not an official number."""
+    preprocessing: str
+
+
+class Version(_Model):
+    """Which facebench made the record."""
+
+    version: str
+    commit: str | None = None
+
+
+class Run(_Model):
+    """A run record: what was measured, on what, with what, and how sure it is."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    facebench: Version
+    created: datetime
+    name: str
+    protocol: str
+    suite: str
+    inputs: dict[str, InputRecord]
+    backbones: dict[str, BackboneRecord]
+    environment: dict[str, str]
+    seed: int
+    metrics: dict[str, MetricResult]
+    groups: dict[str, dict[str, MetricResult]] = {}
+    timings: dict[str, float] = {}
+    warnings: list[str] = []
+
+    _per_image: pd.DataFrame | None = None
+
+    @property
+    def per_image(self) -> pd.DataFrame | None:
+        """One row per image: role, name, sha256, face box and score, per-image values; None when not at hand."""
+        return self._per_image
+
+    def with_per_image(self, table: pd.DataFrame) -> Run:
+        """This run, carrying its per-image table."""
+        self._per_image = table
+        return self
+
+    def to_json(self) -> str:
+        """The record as JSON text: stable key order, shortest exact floats."""
+        content = self.model_dump(mode="json", by_alias=True)
+        return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `record.json` and `per_image.parquet` into a folder; returns the record's path.
+
+        Each file appears whole or not at all.
+        """
+        target = Path(folder)
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            if self._per_image is not None:
+                with _whole_file(target / PER_IMAGE) as temporary:
+                    self._per_image.to_parquet(temporary, index=False)
+            with _whole_file(target / RECORD) as temporary:
+                temporary.write_text(self.to_json(), encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"The record cannot be written to {target}: {error.strerror}. Choose another --out.") from error
+        return target / RECORD
+
+    def to_frame(self) -> pd.DataFrame:
+        """Long form: one row per metric, with model, protocol, suite, value, interval and n."""
+        rows = [
+            {
+                "model": self.name,
+                "protocol": self.protocol,
+                "suite": self.suite,
+                "group": group,
+                "metric": metric,
+                "value": result.value,
+                "low": result.low,
+                "high": result.high,
+                "method": result.method,
+                "n": result.n.get("generated"),
+                "better": result.better,
+                "note": result.reason or result.note,
+            }
+            for group, results in {"": self.metrics, **self.groups}.items()
+            for metric, result in results.items()
+        ]
+        return pd.DataFrame(rows)
+
+
+def load_run(path: str | Path) -> Run:
+    """Read a run from its folder or its record file.
+
+    Raises:
+        InputError: there is no record, it is not JSON, or it was written by a newer facebench.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / RECORD
+    if not file.is_file():
+        raise InputError(f"There is no run record at {path}: expected a run folder or its {RECORD}.")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InputError(f"{file} is not a readable JSON record: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{file} is not a run record: expected a JSON object.")
+    _refuse_newer(content, file)
+    try:
+        run = Run.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(step) for step in problem["loc"])
+        raise InputError(f"{file} is not a run record: {key}: {problem['msg']}") from error
+    table = file.with_name(PER_IMAGE)
+    return run.with_per_image(pd.read_parquet(table)) if table.is_file() else run
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the run record, as published in docs/run-record.schema.json."""
+    return Run.model_json_schema(by_alias=True)
+
+
+def _refuse_newer(content: dict[str, Any], file: Path) -> None:
+    schema = content.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise InputError(
+            f"{file} has schema {schema}, this facebench reads up to {SCHEMA}. Update with `pip install -U facebench`."
+        )
+
+
+class _whole_file:
+    """A temporary path beside the target that becomes the target when the block ends well."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __enter__(self) -> Path:
+        handle, name = tempfile.mkstemp(dir=self.target.parent, prefix=f".{self.target.name}.")
+        os.close(handle)
+        self.temporary = Path(name)
+        return self.temporary
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self.temporary.unlink(missing_ok=True)
+            return
+        with self.temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        self.temporary.chmod(0o644)
+        self.temporary.replace(self.target)
