@@ -214,7 +214,7 @@ def test_a_full_disk_is_an_error_that_keeps_what_was_written(store: Store) -> No
 
 WRITER = """
 import sys
-from test_store import SFACE, Store, address, result
+from tests.test_store import SFACE, Store, address, result
 store = Store(sys.argv[1])
 for start in range(int(sys.argv[2]), int(sys.argv[3]), 5):
     store.put([(SFACE, address(i), result(i)) for i in range(start, start + 5)])
@@ -226,7 +226,8 @@ def test_two_processes_write_one_store_at_once(store: Store) -> None:
     ranges = [(0, 100), (50, 150)]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(store.folder), str(low), str(high)], cwd=Path(__file__).parent
+            [sys.executable, "-c", WRITER, str(store.folder), str(low), str(high)],
+            cwd=Path(__file__).parents[1],
         )
         for low, high in ranges
     ]

@@ -1,0 +1,48 @@
+"""Small real networks, quick enough to run hundreds of times."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from facebench.backbones.base import Image, WeightsUsed, state_digest
+from facebench.backbones.torch_network import TorchBackbone
+
+
+class Tiny(TorchBackbone):
+    """Two convolutions and a linear layer with seeded weights; counts how many inputs it was given."""
+
+    arrays = ("features", "brightness")
+
+    def __init__(self, name: str = "tiny", seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        network = nn.Sequential(
+            nn.Conv2d(3, 16, 3, 2),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, 2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(7200, 48),
+        )
+        super().__init__(name, network, WeightsUsed("state dict", state_digest(network.state_dict())), "cpu")
+        self.preprocessing = "area64-v1"
+        self.batches: list[int] = []
+
+    def preprocess(self, image: Image) -> Tensor:
+        small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
+        return torch.from_numpy(small).permute(2, 0, 1).float() / 255
+
+    def embed(self, batch: Tensor) -> dict[str, np.ndarray]:
+        self.batches.append(len(batch))
+        return super().embed(batch)
+
+    def run(self, batch: Tensor) -> dict[str, Tensor]:
+        return {"features": self.network(batch), "brightness": batch.mean(dim=(1, 2, 3))}
+
+
+class TinyFace(Tiny):
+    """The same for aligned faces."""
+
+    crop = "face112"
