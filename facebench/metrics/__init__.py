@@ -5,6 +5,7 @@ memory-mapped and are read in blocks. A function that returns several numbers re
 """
 
 from facebench.metrics.affect import AffectAgreement, affect_agreement
+from facebench.metrics.allpairs import AllPairs, verification_all_pairs
 from facebench.metrics.diversity import vendi_per_class, vendi_score
 from facebench.metrics.frechet import (
     FrechetInfinity,
@@ -21,6 +22,8 @@ from facebench.metrics.neighbours import (
     density_coverage,
     precision_recall,
 )
+from facebench.metrics.pairs import PairScores, pair_scores
+from facebench.metrics.released import PairList, released_pairs
 from facebench.metrics.summary import (
     MeanStd,
     cosine_similarity,
@@ -40,6 +43,7 @@ from facebench.metrics.verification import (
 
 __all__ = [
     "AffectAgreement",
+    "AllPairs",
     "DensityCoverage",
     "DetCurve",
     "FrechetInfinity",
@@ -47,6 +51,8 @@ __all__ = [
     "MeanStd",
     "Moments",
     "OperatingPoint",
+    "PairList",
+    "PairScores",
     "PrecisionRecall",
     "Verification",
     "affect_agreement",
@@ -61,11 +67,14 @@ __all__ = [
     "mean_std",
     "mmd_rbf",
     "nearest_fmr",
+    "pair_scores",
     "paired_delta",
     "paired_similarity",
     "precision_recall",
+    "released_pairs",
     "spread",
     "vendi_per_class",
     "vendi_score",
     "verification",
+    "verification_all_pairs",
 ]

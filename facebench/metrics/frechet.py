@@ -13,6 +13,7 @@ values) of F_g F_rᵀ. That holds for singular covariances too, so nothing is ev
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -228,6 +229,36 @@ def _triangle(rows: Array, mean: Floats) -> Floats:
     for block in blocks(rows, 2 * rows.shape[1]):
         upper = np.linalg.qr(np.concatenate([upper, block - mean]), mode="r")
     return upper
+
+
+def frechet_leave_out(
+    generated: Array, reference: Array, labels: tuple[Ints, Ints], groups: int
+) -> list[float]:
+    """The distance without each group of rows in turn, for the jackknife.
+
+    Args:
+        generated: (n, d) features.
+        reference: (m, d) features.
+        labels: group of every generated and of every reference row, in [0, groups).
+        groups: how many groups.
+    """
+    sides = zip(
+        _leave_out(generated, labels[0], groups), _leave_out(reference, labels[1], groups), strict=True
+    )
+    return [_distance(left, right) for left, right in sides]
+
+
+def _leave_out(rows: Array, labels: Ints, groups: int) -> Iterator[_Gaussian]:
+    fewest = len(rows) - int(np.bincount(labels).max())
+    total = Moments.of(rows) if fewest > rows.shape[1] else None
+    for group in range(groups):
+        kept = np.flatnonzero(labels != group)
+        if total is None:
+            yield gaussian_of_rows(rows[kept], None)
+        else:
+            # Taken out of the total instead of summed again: a group is a small part of the rows.
+            moments = total.without(Moments.of(rows[labels == group]))
+            yield gaussian_of_rows(rows[kept], moments)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 
 from facebench.errors import InputError
-from facebench.metrics.arrays import Array, Floats, two_matrices
+from facebench.metrics.arrays import Array, Floats, Ints, two_matrices
 
 _TILE = 2048
 """Rows and columns of one tile of a kernel matrix: 32 MB of float64."""
@@ -90,7 +90,8 @@ def mmd_rbf(
 
     It is CMMD when the rows are unit-norm CLIP embeddings. The kernel is exp(-|x - y|² / 2σ²). The published
     CMMD is the *biased* estimate, diagonal included: it is never negative, it is 0 for identical sets, and it
-    grows as n falls, so compare only equal n. The unbiased one may be negative. σ = 10 and scale = 1000 belong to unit-norm CLIP embeddings. Rows are used as given.
+    grows as n falls, so compare only equal n. The unbiased one may be negative. σ = 10 and scale = 1000
+    belong to unit-norm CLIP embeddings. Rows are used as given.
 
     Args:
         generated: (n, d) embeddings, n >= 1 (2 when unbiased).
@@ -202,3 +203,72 @@ def _rows(features: Array, start: int) -> Floats:
 
 def _subset(features: Array, size: int, rng: np.random.Generator) -> Floats:
     return np.asarray(features[np.sort(rng.choice(len(features), size, replace=False))], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class _GroupSums:
+    """Kernel sums between groups of rows: (g, g) each, and the diagonals (g,)."""
+
+    generated: Floats
+    generated_diagonal: Floats
+    reference: Floats
+    reference_diagonal: Floats
+    between: Floats
+
+
+def kernel_leave_out(
+    generated: Array, reference: Array, kernel: Kernel, labels: tuple[Ints, Ints], groups: int, biased: bool
+) -> list[float]:
+    """Squared MMD without each group of rows in turn, for the jackknife, from one pass over all tiles.
+
+    Args:
+        generated: (n, d) features.
+        reference: (m, d) features.
+        kernel: function of two blocks of rows.
+        labels: group of every generated and of every reference row, in [0, groups).
+        groups: how many groups.
+        biased: include the diagonals.
+    """
+    own, own_diagonal = _within_groups(generated, kernel, labels[0], groups)
+    other, other_diagonal = _within_groups(reference, kernel, labels[1], groups)
+    between = _between_groups(generated, reference, kernel, labels, groups)
+    sums = _GroupSums(own, own_diagonal, other, other_diagonal, between)
+    sizes = [np.bincount(side, minlength=groups) for side in labels]
+    return [_without(sums, sizes, group, biased) for group in range(groups)]
+
+
+def _without(sums: _GroupSums, sizes: list[Ints], group: int, biased: bool) -> float:
+    kept = np.arange(len(sizes[0])) != group
+    n, m = int(sizes[0][kept].sum()), int(sizes[1][kept].sum())
+    less = 0 if biased else 1
+    own = sums.generated[kept][:, kept].sum() - less * sums.generated_diagonal[kept].sum()
+    other = sums.reference[kept][:, kept].sum() - less * sums.reference_diagonal[kept].sum()
+    between = sums.between[kept][:, kept].sum()
+    return float(own / (n * (n - less)) + other / (m * (m - less)) - 2.0 * between / (n * m))
+
+
+def _within_groups(features: Array, kernel: Kernel, labels: Ints, groups: int) -> tuple[Floats, Floats]:
+    sums, diagonal = np.zeros((groups, groups)), np.zeros(groups)
+    members = np.eye(groups)[labels]
+    for i in range(0, len(features), _TILE):
+        rows = _rows(features, i)
+        for j in range(i, len(features), _TILE):
+            tile = kernel(rows, _rows(features, j))
+            part = members[i : i + _TILE].T @ (tile @ members[j : j + _TILE])
+            sums += part if i == j else part + part.T
+            if i == j:
+                diagonal += np.diag(tile) @ members[i : i + _TILE]
+    return sums, diagonal
+
+
+def _between_groups(
+    generated: Array, reference: Array, kernel: Kernel, labels: tuple[Ints, Ints], groups: int
+) -> Floats:
+    sums = np.zeros((groups, groups))
+    left, right = np.eye(groups)[labels[0]], np.eye(groups)[labels[1]]
+    for i in range(0, len(generated), _TILE):
+        rows = _rows(generated, i)
+        for j in range(0, len(reference), _TILE):
+            tile = kernel(rows, _rows(reference, j))
+            sums += left[i : i + _TILE].T @ (tile @ right[j : j + _TILE])
+    return sums

@@ -40,7 +40,7 @@ def precision_recall(
 
     Precision is the share of generated samples inside at least one reference ball, recall the share of
     reference samples inside at least one generated ball. Inside means distance <= radius as in the original;
-    `strict` means distance < radius, which together with k = 5 is the precision and recall of PRDC and dgm-eval.
+    `strict` means distance < radius, which with k = 5 is the precision and recall of PRDC and dgm-eval.
 
     Args:
         generated: (n, d) features, n > k.
@@ -240,9 +240,7 @@ def _members(
 ) -> npt.NDArray[np.bool_]:
     """Which pairs of a tile are at a distance below (or at) the radius that their row or column states."""
     limit = scale.square(squared_radii)
-    # Two float32 steps outwards: the rounding of the limit itself.
-    high = np.nextafter(np.nextafter(limit.astype(np.float32), np.float32(np.inf)), np.float32(np.inf))
-    maybe = tile <= high
+    maybe = tile <= upwards(limit)
     rows, columns = where(maybe)
     upper = tile[rows, columns].astype(np.float64) + left.slack[rows] + right.slack[columns]
     limits = np.broadcast_to(limit, tile.shape)[rows, columns]
@@ -252,6 +250,12 @@ def _members(
     radius = np.broadcast_to(squared_radii, tile.shape)[rows, columns]
     maybe[rows, columns] = squares < radius if strict else squares <= radius
     return maybe
+
+
+def upwards(limit: Floats) -> Floats32:
+    """The limit in float32, two steps up, so that its own rounding leaves nothing out."""
+    infinity = np.float32(np.inf)
+    return np.asarray(np.nextafter(np.nextafter(limit.astype(np.float32), infinity), infinity))
 
 
 def _checked(generated: Array, reference: Array, k: int, both: bool = True) -> tuple[Array, Array]:
