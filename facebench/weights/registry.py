@@ -106,9 +106,9 @@ def parse(text: str, where: str) -> dict[str, Entry]:
         try:
             found[name] = Entry(name=name, **fields)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"]) or "entry"
-            raise WeightsError(f"{where}: {name}: {key}: {first['msg']}.") from None
+            wrong = [(".".join(map(str, one["loc"])) or "entry", one["msg"]) for one in error.errors()]
+            text = "; ".join(f"{key}: {message}" for key, message in wrong)
+            raise WeightsError(f"{where}: {name}: {text}.") from None
     return found
 
 
