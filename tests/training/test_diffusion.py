@@ -145,10 +145,7 @@ def test_diffusion_rig_64_answers_learns_and_samples_as_the_official_one(golden)
     record = golden("diffusionrig_64")
     model = load_official("diffusionrig-64", record.state())
     conditions = torch.cat([record["rendered"], record["normal"], record["albedo"]], dim=1)
-
-    def driven(x_t, t, z):
-        return model(x_t, t, conditions, z)
-
+    driven = model.driven_by(conditions)
     with torch.no_grad():
         z = model.encode(record["x_start"])
         record.check("z", z)

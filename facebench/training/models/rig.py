@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,3 +86,7 @@ class DiffusionRig(nn.Module):
         """
         eps: Tensor = self.unet(torch.cat([x_t, conditions], dim=1), t, z)
         return eps
+
+    def driven_by(self, conditions: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """Denoiser (x_t, t, z) to eps for fixed conditions (n, 9, size, size), as the samplers call it."""
+        return lambda x_t, t, z: self(x_t, t, conditions, z)
