@@ -1,0 +1,130 @@
+"""Named facial expressions as combinations of the 52 ARKit units, each with a stated valence and arousal.
+
+The unit combinations follow the action units of the basic emotions (Ekman and Friesen, EMFACS), written in ARKit's names.
+The places on the valence-arousal plane are a construction, not a measurement: they follow the circumplex of Russell (1980) with
+radii in the range of the class means that in-the-wild data sets such as AffectNet report, and they scale linearly with intensity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facebench.errors import InputError
+from facebench.synthface import head
+
+INTENSITIES = (0.4, 0.7, 1.0)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One named expression at full intensity.
+
+    Attributes:
+        units: ARKit unit name to activation in [0, 1]; a name that ends in Left/Right's stem stands for both sides.
+        valence: place on the axis from unpleasant (-1) to pleasant (1).
+        arousal: place on the axis from calm (-1) to excited (1).
+    """
+
+    units: Mapping[str, float]
+    valence: float
+    arousal: float
+
+
+EXPRESSIONS: dict[str, Expression] = {
+    "neutral": Expression({}, 0.0, 0.0),
+    "happy": Expression(
+        {"mouthSmile": 0.95, "cheekSquint": 0.65, "eyeSquint": 0.35, "mouthDimple": 0.25, "jawOpen": 0.1, "mouthUpperUp": 0.35},
+        0.8,
+        0.4,
+    ),
+    "sad": Expression(
+        {"mouthFrown": 0.9, "browInnerUp": 0.95, "eyeBlink": 0.22, "mouthShrugLower": 0.45, "eyeLookDown": 0.3, "browDown": 0.1},
+        -0.7,
+        -0.4,
+    ),
+    "angry": Expression(
+        {"browDown": 1.0, "noseSneer": 0.35, "eyeSquint": 0.45, "mouthPress": 0.6, "mouthFrown": 0.35, "jawForward": 0.3, "eyeWide": 0.25},
+        -0.6,
+        0.65,
+    ),
+    "surprised": Expression(
+        {"browInnerUp": 0.9, "browOuterUp": 0.9, "eyeWide": 0.85, "jawOpen": 0.55, "mouthFunnel": 0.15},
+        0.2,
+        0.8,
+    ),
+    "afraid": Expression(
+        {"browInnerUp": 0.95, "browDown": 0.35, "eyeWide": 0.9, "mouthStretch": 0.8, "jawOpen": 0.25, "mouthLowerDown": 0.35},
+        -0.6,
+        0.8,
+    ),
+    "disgusted": Expression(
+        {"noseSneer": 0.95, "mouthUpperUp": 0.65, "browDown": 0.5, "cheekSquint": 0.4, "mouthShrugLower": 0.35, "eyeSquint": 0.45},
+        -0.7,
+        0.35,
+    ),
+    "contempt": Expression(
+        {"mouthSmileLeft": 0.6, "mouthDimpleLeft": 0.8, "mouthPressLeft": 0.4, "eyeSquint": 0.25, "browOuterUpRight": 0.35, "mouthLeft": 0.15},
+        -0.5,
+        0.15,
+    ),
+}  # fmt: skip
+
+
+def names() -> tuple[str, ...]:
+    """The expression names, neutral first."""
+    return tuple(EXPRESSIONS)
+
+
+def check(wanted: str) -> Expression:
+    """The expression of that name.
+
+    Raises:
+        InputError: no expression has this name.
+    """
+    if wanted not in EXPRESSIONS:
+        raise InputError(f"Unknown expression {wanted!r}. Use one of: {', '.join(EXPRESSIONS)}.")
+    return EXPRESSIONS[wanted]
+
+
+def psi(name: str, intensity: float = 1.0) -> NDArray[np.float32]:
+    """ψ of a named expression: (52,) float32 activations in [0, 1], linear in the intensity.
+
+    Args:
+        name: one of `names()`.
+        intensity: 0 (neutral) to 1 (full).
+
+    Raises:
+        InputError: unknown name, or an intensity outside [0, 1].
+
+    Example:
+        >>> round(float(psi("surprised", 0.5).max()), 3)
+        0.45
+    """
+    if not 0.0 <= intensity <= 1.0:
+        raise InputError(f"The intensity of an expression lies between 0 and 1, not {intensity}.")
+    units = head.load().expression_names
+    values = np.zeros(len(units), np.float32)
+    for stem, value in check(name).units.items():
+        hit = [i for i, unit in enumerate(units) if unit in (stem, stem + "Left", stem + "Right")]
+        if not hit:
+            raise InputError(f"Expression {name!r} names the unknown unit {stem!r}.")
+        values[hit] = value
+    return values * np.float32(intensity)
+
+
+def affect(name: str, intensity: float = 1.0) -> tuple[float, float]:
+    """The stated valence and arousal of a named expression, each in [-1, 1], linear in the intensity.
+
+    Raises:
+        InputError: unknown name.
+
+    Example:
+        >>> affect("happy", 0.5)
+        (0.4, 0.2)
+    """
+    expression = check(name)
+    return expression.valence * intensity, expression.arousal * intensity

@@ -1,0 +1,191 @@
+"""From parameters to a posed mesh on the image plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facebench.synthface import head as heads
+from facebench.synthface.head import Head
+from facebench.synthface.parameters import Parameters
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+PIVOT = np.array([0.0, -0.085, -0.085], np.float32)  # where the skull sits on the neck
+CENTRE = np.array([0.0, -0.020, 0.0], np.float32)  # what the camera looks at
+TORSO = 0.3  # share of the head's rotation that the shoulders follow
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Triangles of the head, then the inner side of the hair shell; and the outer side of the shell on its own.
+
+    Attributes:
+        faces: (f, 3) vertices: those of the head, then those of the shell.
+        parts: (f,) part numbers.
+        texel: (f, 3, 2) corner coordinates in the painted fields.
+        two_sided: (f,) bool, all false.
+        over: (g, 3) what is laid over the rest with some transparency: the outer side of the shell, then the lashes.
+        over_lash: (g,) bool, true for the lashes, which show from both sides.
+    """
+
+    faces: Ints
+    parts: NDArray[np.uint8]
+    texel: Floats
+    two_sided: NDArray[np.bool_]
+    over: Ints
+    over_lash: NDArray[np.bool_]
+
+
+@cache
+def topology() -> Topology:
+    """The triangles that every face shares."""
+    head = heads.load()
+    outer = head.hair_faces + len(head.mean)
+    lash = head.parts == heads.LASHES
+    inner = np.full(len(outer), heads.HAIR_INSIDE, np.uint8)
+    plain = np.full((len(outer), 3, 2), 0.5, np.float32)
+    faces = np.concatenate([head.faces[~lash], outer[:, ::-1]])
+    return Topology(
+        faces,
+        np.concatenate([head.parts[~lash], inner]),
+        np.concatenate([head.texel[~lash], plain]),
+        np.zeros(len(faces), bool),
+        np.concatenate([outer, head.faces[lash]]),
+        np.repeat([False, True], [len(outer), int(lash.sum())]),
+    )
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """One posed face.
+
+    Attributes:
+        xyz: (v + s, 3) vertices of head and hair shell, metres.
+        normals: (v + s, 3) unit normals in camera space: x right, y up, z towards the viewer.
+        screen: (v + s, 2) positions in units of the image's side, x right, y down, (0, 0) the upper left corner.
+        depth: (v + s,) metres from the camera along its axis.
+        hairy: (s,) metres above the hairline at the shell's vertices: hair grows where it is positive.
+    """
+
+    xyz: Floats
+    normals: Floats
+    screen: Floats
+    depth: Floats
+    hairy: Floats
+
+
+def build(parameters: Parameters, row: int) -> Mesh:
+    """The posed mesh of one face of a set."""
+    head = heads.load()
+    still = _identity(
+        parameters.beta[row].tobytes(),
+        tuple(float(x) for x in (parameters.age[row], parameters.gender[row], parameters.weight[row])),
+        parameters.ancestry[row].tobytes(),
+    )
+    psi = parameters.psi[row]
+    active = np.flatnonzero(psi)
+    moved = still + (psi[active] @ head.expression[active]).reshape(-1, 3) if len(active) else still
+    shell, hairy = _shell(head, still, parameters.hair[row])
+    turn = rotation(parameters.pose[row])
+    lean = rotation(parameters.pose[row] * TORSO)
+    turned, leant = (moved - PIVOT) @ turn.T, (moved - PIVOT) @ lean.T
+    xyz = np.concatenate([leant + (turned - leant) * head.follows, (shell - PIVOT) @ turn.T]) + PIVOT
+    screen, depth = _project(xyz, turn @ (CENTRE - PIVOT) + PIVOT, parameters.camera[row])
+    return Mesh(xyz, _normals(head, xyz), screen, depth, hairy)
+
+
+def rotation(pose: Floats) -> Floats:
+    """Rotation matrix of yaw, pitch and roll in degrees: pitch first, then yaw, then roll; (3, 3) float32."""
+    yaw, pitch, roll = np.radians(pose.astype(np.float64))
+    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
+    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
+    about_z = np.array([[np.cos(roll), np.sin(roll), 0], [-np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
+    return (about_z @ about_y @ about_x).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _identity(beta: bytes, macro: tuple[float, float, float], ancestry: bytes) -> Floats:
+    """Vertices of a person at rest, (v, 3); kept for the next image of the same person."""
+    head = heads.load()
+    age, gender, weight = macro
+    ages = np.array([max(0.0, 1 - 2 * age), 1 - abs(2 * age - 1), max(0.0, 2 * age - 1)], np.float32)
+    # The base model counts male first.
+    genders = np.array([gender, 1 - gender], np.float32)
+    weights = np.array([max(0.0, 1 - 2 * weight), max(0.0, 2 * weight - 1)], np.float32)
+    shares = np.frombuffer(ancestry, np.float32)
+    mix = (ages[:, None, None] * genders[:, None] * shares).ravel()
+    flat = head.mean.ravel() + mix @ head.states.reshape(18, -1)
+    flat = flat + (genders[:, None] * weights).ravel() @ head.weight.reshape(4, -1)
+    sliders = np.frombuffer(beta, np.float32)
+    flat = flat + head.shape @ np.concatenate([np.maximum(sliders, 0), np.maximum(-sliders, 0)])
+    xyz: Floats = flat.reshape(-1, 3).astype(np.float32)
+    eyes = (xyz[head.eyes[0]].mean(0) + xyz[head.eyes[1]].mean(0)) / 2
+    return xyz - eyes
+
+
+def _shell(head: Head, still: Floats, hair: Floats) -> tuple[Floats, Floats]:
+    """Vertices of the hair shell and how far each lies above the hairline."""
+    kind, volume, shift, fringe, length, opening, curl = (float(x) for x in hair)
+    angle, polar, drop = head.hair_place[:, :3].T
+    hairy = head.hair_place[:, 3] - shift + fringe * np.exp(-((angle / 42) ** 2))
+    hairy = np.maximum(hairy, (np.abs(angle) - opening) * 0.0012)
+    if length == 0:
+        hairy = np.minimum(hairy, (97 - polar) * 0.002)
+    rise = volume * np.clip((hairy + 0.004) / 0.03, 0.1, 1) ** 0.7 + 0.0015
+    waves = (
+        np.sin(angle * 0.21 + polar * 0.11) * np.sin(polar * 0.17 + 2.0) + np.sin(angle * 0.47 + 1.0) * 0.5
+    )
+    rise = rise + curl * 0.003 * waves * (volume > 0)
+    hang = drop * (length / 0.24)
+    rise = rise + hang * 0.12
+    xyz = still[head.hair_anchor] + head.hair_resting + head.hair_outward * rise[:, None].astype(np.float32)
+    xyz[:, 1] -= hang
+    if length == 0:
+        # Nothing hangs: the rows below the ears fall together with the last row above them.
+        strands = xyz.reshape(-1, heads.HAIR_ROWS, 3)
+        strands[:, heads.HAIR_ROWS - heads.HANGING_ROWS :] = strands[
+            :, [heads.HAIR_ROWS - heads.HANGING_ROWS - 1]
+        ]
+    if kind < 2:
+        # No volume: the shell withdraws under the skin, and only the painted scalp shows.
+        xyz, hairy = xyz - 0.006 * head.hair_outward, np.full_like(hairy, -1.0)
+    return xyz.astype(np.float32), hairy.astype(np.float32)
+
+
+def _project(xyz: Floats, centre: Floats, camera: Floats) -> tuple[Floats, Floats]:
+    distance, height, right, up = camera
+    offset = xyz - centre
+    depth = distance - offset[:, 2]
+    flat = offset[:, :2] * (distance / (height * depth))[:, None]
+    screen = np.stack([0.5 + right + flat[:, 0], 0.5 - up - flat[:, 1]], 1)
+    return screen.astype(np.float32), depth.astype(np.float32)
+
+
+def _normals(head: Head, xyz: Floats) -> Floats:
+    v = len(head.mean)
+    skin = head.gather @ _face_normals(xyz, head.faces)
+    shell = _gather_shell() @ _face_normals(xyz[v:], head.hair_faces)
+    normals = np.concatenate([skin, shell])
+    normals /= np.maximum(np.sqrt((normals**2).sum(1, keepdims=True)), np.float32(1e-12))
+    unit: Floats = normals
+    return unit
+
+
+def _face_normals(xyz: Floats, faces: Ints) -> Floats:
+    a = xyz[faces[:, 0]]
+    one, two = xyz[faces[:, 1]] - a, xyz[faces[:, 2]] - a
+    cross = np.empty_like(one)
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        cross[:, i] = one[:, j] * two[:, k] - one[:, k] * two[:, j]
+    return cross
+
+
+@cache
+def _gather_shell() -> object:
+    head = heads.load()
+    return heads.gathering(head.hair_faces, len(head.hair_anchor))
