@@ -68,7 +68,7 @@ def fetch(
     console = _console()
     for entry in missing:
         if entry.urls:
-            ask_licence(entry, True if accept_licence else _confirm)
+            ask_licence(entry, True if accept_licence else confirm)
     with _Bars(console) as bars:
         for entry in wanted:
             if entry not in by_person and locate.wheel_path(entry) is None:
@@ -160,7 +160,8 @@ def _chosen(names: list[str] | None, suite: str | None) -> list[str]:
     return sorted({cards.card(metric).reads.backbone for metric in metrics})
 
 
-def _confirm(entry: Entry) -> bool:
+def confirm(entry: Entry) -> bool:
+    """Show a licence and ask for consent; nobody to ask means no."""
     typer.echo(f"{entry.name}: {entry.about}\n  licence: {entry.licence}\n  terms:   {entry.home}", err=True)
     return sys.stdin.isatty() and typer.confirm("  Do you accept this licence?", err=True)
 

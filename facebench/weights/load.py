@@ -35,7 +35,9 @@ def load_checkpoint(path: Path, placeholders: Sequence[str] = ()) -> Any:
         return _load_safetensors(path)
     import torch
 
-    stand_ins = [(_placeholder(), name) for name in _named(path) if name.startswith(tuple(placeholders))]
+    stand_ins: list[Any] = [
+        (_placeholder(), name) for name in _named(path) if name.startswith(tuple(placeholders))
+    ]
     try:
         with torch.serialization.safe_globals(stand_ins):
             return torch.load(path, map_location="cpu", weights_only=True)
