@@ -151,7 +151,7 @@ def load_official_classifier(
     """
     wrapped = checkpoint.get("state_dict", checkpoint)
     state: dict[str, Tensor] = dict(wrapped) if isinstance(wrapped, Mapping) else {}
-    shapes = {"conds_mean": (1, 512), "conds_std": (1, 512)}
+    shapes: dict[str, tuple[int, ...]] = {"conds_mean": (1, 512), "conds_std": (1, 512)}
     for copy in ("classifier", "ema_classifier"):
         shapes |= {f"{copy}.weight": (40, 512), f"{copy}.bias": (40,)}
     for key, wanted in shapes.items():

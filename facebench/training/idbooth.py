@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from facebench.training import losses
-from facebench.training.diffusion import Schedule, q_sample, x_0_from_eps
+from facebench.training.diffusion import q_sample, x_0_from_eps
+from facebench.training.schedule import Schedule
 
 IdentityLoss = Literal["none", "identity", "triplet"]
 STABLE_DIFFUSION = Schedule.scaled_linear()

@@ -86,8 +86,8 @@ class AdaFace(MarginHead):
     """Easy images (large norms) get an additive margin on the cosine, hard ones an angular margin.
 
     How easy an image is, is read from its embedding's norm within the batch. With `norms="unit"` the head
-    does what ID-Booth's released training does: embeddings are normalised before their norm is taken, so every
-    norm is 1, the adaptive part vanishes and the head is CosFace with margin 0.4.
+    does what ID-Booth's released training does: embeddings are normalised before their norm is taken, so
+    every norm is 1, the adaptive part vanishes and the head is CosFace with margin 0.4.
 
     Args:
         embedding_size: of the recogniser.
@@ -126,7 +126,8 @@ class AdaFace(MarginHead):
         if len(norms) < 2:
             raise InputError("AdaFace compares the norms within a batch: it needs at least two images.")
         spread = norms.std() + _NEAR_ONE
-        return ((norms - norms.mean()) / spread * self.concentration).clamp(-1, 1)
+        centred: Tensor = (norms - norms.mean()) / spread
+        return (centred * self.concentration).clamp(-1, 1)
 
 
 def _one_hot(labels: Tensor, like: Tensor) -> Tensor:

@@ -11,8 +11,6 @@ import torch
 from facebench.errors import InputError
 from facebench.training import load_official, official_names
 from facebench.training.diffusion import (
-    LINEAR,
-    Schedule,
     ddim_decode,
     ddim_decode_step,
     ddim_encode,
@@ -24,8 +22,9 @@ from facebench.training.diffusion import (
     training_loss,
     x_0_from_eps,
 )
-from facebench.training.models import DiffAE
+from facebench.training.models import DiffAE, UNet
 from facebench.training.models.diffae import TINY
+from facebench.training.schedule import LINEAR, Schedule
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +250,16 @@ def test_the_average_covers_buffers_and_copies_counters():
     ema_update(average, model, 0.75)
     assert average.running_mean.tolist() == [0.25, 0.25]
     assert int(average.num_batches_tracked) == 5
+
+
+def test_a_plain_diffusion_model_runs_without_a_code_and_refuses_one():
+    model = UNet(32, 32, (1, 2)).eval()
+    x_T = torch.randn(1, 3, 32, 32)
+    assert ddim_decode(model, x_T, None, 2).shape == x_T.shape
+    with pytest.raises(InputError, match="no code"):
+        ddim_decode(model, x_T, torch.zeros(1, 64), 2)
+    with pytest.raises(InputError, match="64 numbers"):
+        ddim_decode(UNet(32, 32, (1, 2), code_channels=64), x_T, None, 2)
 
 
 def test_a_new_autoencoder_predicts_no_noise_until_it_is_trained():

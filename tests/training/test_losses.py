@@ -9,8 +9,9 @@ from torch.nn import functional
 
 from facebench.training import losses
 from facebench.training.crops import box_crop
-from facebench.training.diffusion import Schedule, q_sample, x_0_from_eps
+from facebench.training.diffusion import q_sample, x_0_from_eps
 from facebench.training.idbooth import IdentityTerm, step_loss
+from facebench.training.schedule import Schedule
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facebench.errors import InputError
 from facebench.training.models.layers import (
     Attention,
     ModulatedBlock,
@@ -60,6 +61,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.channels = channels
+        self.code_channels = code_channels
         self.time = time_embedding(channels, time_channels)
 
         def block(fan_in: int, fan_out: int, resample: Resample | None = None) -> ModulatedBlock:
@@ -100,7 +102,13 @@ class UNet(nn.Module):
 
         Returns:
             eps, (n, 3, size, size).
+
+        Raises:
+            InputError: a code is missing, or given to a model without one.
         """
+        if (code is None) != (self.code_channels is None):
+            wanted = "no code" if self.code_channels is None else f"a code of {self.code_channels} numbers"
+            raise InputError(f"This denoiser takes {wanted}; call it accordingly.")
         time = self.time(sinusoid(t, self.channels))
         h = x_t
         skips = []
