@@ -9,19 +9,18 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from facebench.evaluate import evaluate
-    from facebench.results import CheckReport, Leaderboard, Run, check, load_run
+    from facebench.leaderboard import Leaderboard
+    from facebench.results import Run, load_run
 
 # Loaded on first use, so that `facebench --help` does not wait for torch.
 _PUBLIC = {
     "evaluate": "facebench.evaluate",
     "Run": "facebench.results",
     "load_run": "facebench.results",
-    "Leaderboard": "facebench.results",
-    "check": "facebench.results",
-    "CheckReport": "facebench.results",
+    "Leaderboard": "facebench.leaderboard",
 }
 
-__all__ = ["CheckReport", "Leaderboard", "Run", "__version__", "check", "evaluate", "load_run"]
+__all__ = ["Leaderboard", "Run", "__version__", "evaluate", "load_run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -47,7 +47,9 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("interrupted: what was computed is kept, the same command continues from there", file=sys.stderr)
+        print(
+            "interrupted: what was computed is kept, the same command continues from there", file=sys.stderr
+        )
         sys.exit(130)
 
 
@@ -66,23 +68,37 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None: ...
 
 
 @app.command()
 def evaluate(
-    generated: Annotated[Path, typer.Argument(help="Folder, folder of identity folders, or manifest of generated faces.")],
+    generated: Annotated[
+        Path, typer.Argument(help="Folder, folder of identity folders, or manifest of generated faces.")
+    ],
     reference: Annotated[Path | None, typer.Option(help="Real faces to compare with.")] = None,
     protocol: Annotated[str, typer.Option(help="What to measure; see `facebench protocols`.")] = "quality",
-    suite: Annotated[Suite, typer.Option(help="auto takes paper when all its weights are at hand.")] = Suite.auto,
+    suite: Annotated[
+        Suite, typer.Option(help="auto takes paper when all its weights are at hand.")
+    ] = Suite.auto,
     metrics: Annotated[str | None, typer.Option(help="Only these metrics, separated by commas.")] = None,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.auto,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run record [default: runs/NAME-PROTOCOL].")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the model in tables [default: the folder's].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run record [default: runs/NAME-PROTOCOL].")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model in tables [default: the folder's].")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every resampling.")] = 0,
-    max_rejected: Annotated[float, typer.Option(min=0.0, max=1.0, help="Stop above this share of unusable files.")] = 0.02,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the record, and nothing else, on stdout.")] = False,
+    max_rejected: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Stop above this share of unusable files.")
+    ] = 0.02,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the record, and nothing else, on stdout.")
+    ] = False,
 ) -> None:
     """Measure a folder of generated faces and write a run record."""
     from facebench.commands.evaluating import evaluate_command
@@ -151,11 +167,36 @@ def synth(
     images: Annotated[int, typer.Option(min=1, help="Images of each.")] = 8,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Side in pixels.")] = 128,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
-    expressions: Annotated[str | None, typer.Option(help="Only these expressions, separated by commas.")] = None,
-    buffers: Annotated[bool, typer.Option("--buffers", help="Also write normals, albedo and shading.")] = False,
+    expressions: Annotated[
+        str | None, typer.Option(help="Only these expressions, separated by commas.")
+    ] = None,
+    buffers: Annotated[
+        bool, typer.Option("--buffers", help="Also write normals, albedo and shading.")
+    ] = False,
 ) -> None:
     """Render synthetic faces whose identity, expression, pose and light are known."""
     from facebench.commands.synth import synth_command
 
     options: dict[str, Any] = {"identities": identities, "images": images, "size": size, "seed": seed}
-    synth_command(out, expressions=expressions.split(",") if expressions else None, buffers=buffers, **options)
+    synth_command(
+        out, expressions=expressions.split(",") if expressions else None, buffers=buffers, **options
+    )
+
+
+@app.command()
+def degrade(
+    source: Annotated[Path, typer.Argument(help="A set written by `facebench synth`.")],
+    out: Annotated[Path, typer.Argument(help="New folder to write.")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="blur, jpeg, noise, occlusion, identity_drift, expression_strength or mode_collapse."
+        ),
+    ],
+    strength: Annotated[float, typer.Option(min=0.0, max=1.0, help="0 is none, 1 the most.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+) -> None:
+    """Write a copy of a synthetic set that is worse by a known amount."""
+    from facebench.commands.synth import degrade_command
+
+    degrade_command(source, out, kind=kind, strength=strength, seed=seed)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from facebench.backbones import Backbone, build
 from facebench.binding import measure
@@ -21,6 +25,8 @@ from facebench.roles import Roles, links
 from facebench.store import Store
 
 Progress = Callable[[str, int, int], None]
+LINKED = ("source", "target")
+
 
 def evaluate(
     generated: str | Path,
@@ -70,9 +76,9 @@ def evaluate(
     chosen = choose_device(device)
     extractions = _extract(plan, sets, chosen, max_rejected, progress or _silent)
     extracted = time.perf_counter()
-    pairs = {
+    pairs: dict[str, npt.NDArray[np.int64]] = {
         role: links(sets["generated"], role, extractions["generated"], extractions[role])
-        for role in ("source", "target")
+        for role in LINKED
         if role in extractions
     }
     results = measure(plan.cards, Roles(extractions, pairs), seed=seed, progress=progress or _silent)
@@ -99,7 +105,7 @@ def _open(plan: Plan, generated: Path, reference: Path | None) -> dict[str, Imag
     sets = {"generated": ImageSet.open(generated)}
     if reference is not None:
         sets["reference"] = ImageSet.open(reference)
-    for role in ("source", "target"):
+    for role in LINKED:
         if plan.needs(role) and any(sets["generated"].column(role)):
             sets[role] = sets["generated"].linked(role)[0]
     return sets
@@ -109,9 +115,9 @@ def _extract(
     plan: Plan, sets: dict[str, ImageSet], device: str, max_rejected: float, progress: Progress
 ) -> dict[str, Extraction]:
     """Run every network over the roles that need it; sources first, because edits share their face boxes."""
-    networks = {name: build(name, device=device) for name in plan.all_backbones()}
+    networks = {name: build(name, device=device) for name in plan.backbones()}
     finder = FaceFinder()
-    store = Store.open_default()
+    store = Store()
     extractions: dict[str, Extraction] = {}
     for role in sorted(sets, key=lambda role: role == "generated"):
         extractions[role] = extract(
@@ -120,7 +126,7 @@ def _extract(
             store=store,
             finder=finder,
             face_source=_source_faces(sets["generated"], extractions) if role == "generated" else None,
-            progress=lambda done, total, role=role: progress(role, done, total),
+            progress=functools.partial(progress, role),
         )
         _refuse_too_many(role, sets[role], extractions[role], max_rejected)
     return {role: extractions[role] for role in sets}
@@ -132,7 +138,9 @@ def _source_faces(generated: ImageSet, extractions: dict[str, Extraction]) -> di
         return None
     linked, places = generated.linked("source")
     source = extractions["source"]
-    found = {item.name: face for item, face in zip(source.items, source.faces, strict=True) if face is not None}
+    found = {
+        item.name: face for item, face in zip(source.items, source.faces, strict=True) if face is not None
+    }
     pairs = zip(generated.items, places, strict=True)
     return {
         item.name: found[linked.items[place].name]
@@ -162,9 +170,14 @@ def _input_record(images: ImageSet, extraction: Extraction) -> InputRecord:
         kind=images.kind,
         digest=extraction.digest,
         images=len(extraction.items),
-        faces=sum(face is not None for face in extraction.faces) if extraction.looked_for_faces else None,
+        faces=sum(face is not None for face in extraction.faces)
+        if any(network.crop != "image" for network in extraction.backbones.values())
+        else None,
         identities=len(identities) or None,
-        rejected=[RejectedFile(name=f.name, reason=f.reason, detail=f.detail, scope=f.scope) for f in extraction.rejected],
+        rejected=[
+            RejectedFile(name=f.name, reason=f.reason, detail=f.detail, scope=f.scope)
+            for f in extraction.rejected
+        ],
     )
 
 

@@ -45,7 +45,10 @@ class Board:
         ]
         marks = {metric: self._marks(metric) for metric in self.metrics}
         rows = [
-            [Cell(run.name), *(_cell(run.metrics.get(metric), marks[metric][place]) for metric in self.metrics)]
+            [
+                Cell(run.name),
+                *(_cell(run.metrics.get(metric), marks[metric][place]) for metric in self.metrics),
+            ]
             for place, run in enumerate(self.runs)
         ]
         return Table(columns, rows, caption=self.title, notes=self._notes())
@@ -67,7 +70,9 @@ class Board:
             notes += _unique(f"{metric}: {r.note}" for metric, r in results if r.value is not None and r.note)
         notes += _unique(f"{metric} has no value: {r.reason}" for metric, r in results if r.value is None)
         if any(not backbone.verified for run in self.runs for backbone in run.backbones.values()):
-            notes.append("Some weights are not the official ones: these numbers are not comparable with published ones.")
+            notes.append(
+                "Some weights are not the official ones: these numbers are not comparable with published ones."
+            )
         notes.append("Brackets: 95 % interval. Best in bold, second underlined.")
         return notes
 
@@ -129,7 +134,9 @@ def differences(first: Run, second: Run) -> list[str]:
             reasons.append(f"{what} {getattr(second, what)}, not {getattr(first, what)}")
     if _release(first) != _release(second):
         reasons.append(f"measured by facebench {second.facebench.version}, not {first.facebench.version}")
-    references = [run.inputs["reference"].digest if "reference" in run.inputs else None for run in (first, second)]
+    references = [
+        run.inputs["reference"].digest if "reference" in run.inputs else None for run in (first, second)
+    ]
     if references[0] != references[1]:
         reasons.append("another reference set")
     for name in sorted(set(first.backbones) & set(second.backbones)):

@@ -15,7 +15,9 @@ def per_image_table(extractions: Mapping[str, Extraction]) -> pd.DataFrame:
 
     Columns of a network are named `array:backbone`, e.g. `quality:crfiqa-s`.
     """
-    return pd.concat([_role_table(role, extraction) for role, extraction in extractions.items()], ignore_index=True)
+    return pd.concat(
+        [_role_table(role, extraction) for role, extraction in extractions.items()], ignore_index=True
+    )
 
 
 def _role_table(role: str, extraction: Extraction) -> pd.DataFrame:

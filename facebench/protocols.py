@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from facebench import cards, weights
 from facebench.cards import Card, Protocol
@@ -16,14 +16,68 @@ SUITES = ("auto", "paper", "compact")
 
 @dataclass(frozen=True)
 class Plan:
+    """What will be measured."""
+
+    protocol: Protocol
+    suite: str
+    cards: list[Card]
+    warnings: list[str] = field(default_factory=list)
+
+    def backbones(self, role: str = "generated") -> list[str]:
+        """Names of the networks that must see the images of a role; every metric reads the generated ones."""
+        reading = [card.reads.backbone for card in self.cards if role == "generated" or role in card.needs]
+        return sorted(set(reading) - {DETECTOR})
+
+    def needs(self, role: str) -> bool:
+        """Whether any metric needs a role."""
+        return any(role in card.needs for card in self.cards)
+
+    @property
+    def needs_detector(self) -> bool:
+        """Whether a metric is about finding faces, whatever the networks need."""
+        return any(card.reads.backbone == DETECTOR for card in self.cards)
+
+
+def make_plan(protocol: str, suite: str = "auto", metrics: Sequence[str] | None = None) -> Plan:
+    """Choose the suite and the metrics.
+
+    Args:
+        protocol: name of a protocol.
+        suite: "paper", "compact", or "auto": paper when all its weights are at hand, else compact.
+        metrics: ids to compute instead of the protocol's; the suite is then recorded as "custom".
+
+    Raises:
+        InputError: unknown protocol, suite or metric, or a suite that the protocol does not have.
+
+    Example:
+        >>> make_plan("quality", "compact").backbones("reference")
+        ['lite0']
+    """
+    chosen = cards.protocol(protocol)
+    if suite not in SUITES:
+        raise InputError(f"There is no suite '{suite}'. {cards.suggest(suite, SUITES)}")
+    if metrics is not None:
+        return Plan(chosen, "custom", [cards.card(metric.strip()) for metric in dict.fromkeys(metrics)])
+    if suite != "auto":
+        return Plan(chosen, suite, _cards_of(chosen, suite))
+    missing = _missing_weights(_cards_of(chosen, "paper"))
+    if not missing:
+        return Plan(chosen, "paper", _cards_of(chosen, "paper"))
+    told = (
+        f"suite compact, because the weights of the paper suite are not all at hand "
+        f"(missing: {', '.join(missing)}); fetch them with: facebench weights fetch --suite paper"
+    )
+    return Plan(chosen, "compact", _cards_of(chosen, "compact"), [told])
+
 
 def _cards_of(protocol: Protocol, suite: str) -> list[Card]:
     ids = {str(key): metrics for key, metrics in protocol.suites.items()}.get(suite)
     if ids is None:
-        raise InputError(f"The protocol '{protocol.id}' has no suite '{suite}', only {', '.join(protocol.suites)}.")
+        raise InputError(
+            f"The protocol '{protocol.id}' has no suite '{suite}', only {', '.join(protocol.suites)}."
+        )
     return [cards.card(metric) for metric in ids]
 
 
 def _missing_weights(chosen: Sequence[Card]) -> list[str]:
-    names = sorted({card.reads.backbone for card in chosen} - {DETECTOR})
-    return weights.suite_ready(names)
+    return weights.suite_ready(sorted({card.reads.backbone for card in chosen} - {DETECTOR}))

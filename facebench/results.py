@@ -145,7 +145,9 @@ class Run(_Model):
             with _whole_file(target / RECORD) as temporary:
                 temporary.write_text(self.to_json(), encoding="utf-8")
         except OSError as error:
-            raise InputError(f"The record cannot be written to {target}: {error.strerror}. Choose another --out.") from error
+            raise InputError(
+                f"The record cannot be written to {target}: {error.strerror}. Choose another --out."
+            ) from error
         return target / RECORD
 
     def to_frame(self) -> pd.DataFrame:

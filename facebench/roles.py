@@ -54,7 +54,9 @@ def _detector_rows(extraction: Extraction, array: str) -> tuple[Rows, Mask]:
     found = np.array([face is not None for face in extraction.faces])
     if array == "found":
         return found.astype(np.float32), np.ones(len(found), dtype=np.bool_)
-    return np.array([np.nan if face is None else face.score for face in extraction.faces], dtype=np.float32), found
+    return np.array(
+        [np.nan if face is None else face.score for face in extraction.faces], dtype=np.float32
+    ), found
 
 
 def _number(text: str | None) -> float:

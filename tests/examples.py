@@ -22,7 +22,11 @@ def make_run(name: str, *, images: int = 2000, reference: str = "r" * 64, **valu
             "generated": make_input(name, images),
             "reference": make_input("reference", 2000, digest=reference),
         },
-        backbones={"lite0": BackboneRecord(weights="lite0", sha256="w" * 64, licence="Apache-2.0", verified=True, preprocessing="p-v1")},
+        backbones={
+            "lite0": BackboneRecord(
+                weights="lite0", sha256="w" * 64, licence="Apache-2.0", verified=True, preprocessing="p-v1"
+            )
+        },
         environment={"python": "3.11"},
         seed=0,
         metrics=metrics,
@@ -32,7 +36,9 @@ def make_run(name: str, *, images: int = 2000, reference: str = "r" * 64, **valu
 def make_result(metric: str, value: float | None, n: int = 2000, **change: Any) -> MetricResult:
     """A result that agrees with the metric's card."""
     card = cards.card(metric)
-    interval: dict[str, Any] = {} if value is None else {"low": value * 0.9, "high": value * 1.1, "level": 0.95}
+    interval: dict[str, Any] = (
+        {} if value is None else {"low": value * 0.9, "high": value * 1.1, "level": 0.95}
+    )
     content: dict[str, Any] = {
         "title": card.title,
         "value": value,

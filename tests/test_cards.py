@@ -77,10 +77,15 @@ def test_yaml_that_is_no_card_is_an_error_with_the_file_name(tmp_path: Path, tex
 
 def test_a_family_is_read_once_for_every_network(tmp_path: Path) -> None:
     file = tmp_path / "two.yaml"
-    text = GOOD.replace("id: fd_test", "id: 'fd_{suffix}'").replace("title: Test", "title: 'On {network}, {other}'")
+    text = GOOD.replace("id: fd_test", "id: 'fd_{suffix}'").replace(
+        "title: Test", "title: 'On {network}, {other}'"
+    )
     file.write_text(text + "networks: [{suffix: a, network: A}, {suffix: b, network: B}]\n")
     loaded = cards.load_yaml(file, cards.Card)
-    assert [(card.id, card.title) for card in loaded] == [("fd_a", "On A, {other}"), ("fd_b", "On B, {other}")]
+    assert [(card.id, card.title) for card in loaded] == [
+        ("fd_a", "On A, {other}"),
+        ("fd_b", "On B, {other}"),
+    ]
 
 
 def test_an_unknown_metric_lists_close_matches() -> None:

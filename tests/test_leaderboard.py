@@ -19,19 +19,27 @@ def rows(text: str) -> list[dict[str, str]]:
 
 def test_lower_and_higher_are_best_where_the_card_says_so() -> None:
     board = Leaderboard.from_runs(
-        [make_run("a", fd_lite0=3.0, recall_lite0=0.2), make_run("b", fd_lite0=1.0, recall_lite0=0.9), make_run("c", fd_lite0=2.0, recall_lite0=0.5)]
+        [
+            make_run("a", fd_lite0=3.0, recall_lite0=0.2),
+            make_run("b", fd_lite0=1.0, recall_lite0=0.9),
+            make_run("c", fd_lite0=2.0, recall_lite0=0.5),
+        ]
     ).boards[0]
     marks = [[cell.mark for cell in row[1:]] for row in board.table().rows]
     assert marks == [["", ""], ["best", "best"], ["second", "second"]]
 
 
 def test_a_metric_without_direction_has_no_best() -> None:
-    board = Leaderboard.from_runs([make_run("a", genuine_std_sface=0.1), make_run("b", genuine_std_sface=0.2)]).boards[0]
+    board = Leaderboard.from_runs(
+        [make_run("a", genuine_std_sface=0.1), make_run("b", genuine_std_sface=0.2)]
+    ).boards[0]
     assert {cell.mark for row in board.table().rows for cell in row} == {""}
 
 
 def test_equal_values_share_the_mark() -> None:
-    board = Leaderboard.from_runs([make_run("a", fd_lite0=1.0), make_run("b", fd_lite0=1.0), make_run("c", fd_lite0=2.0)]).boards[0]
+    board = Leaderboard.from_runs(
+        [make_run("a", fd_lite0=1.0), make_run("b", fd_lite0=1.0), make_run("c", fd_lite0=2.0)]
+    ).boards[0]
     assert [row[1].mark for row in board.table().rows] == ["best", "best", "second"]
 
 
@@ -66,7 +74,14 @@ def test_other_weights_or_preprocessing_stand_apart() -> None:
 
 
 def test_one_unreadable_file_does_not_split_a_board() -> None:
-    assert len(Leaderboard.from_runs([make_run("a", fd_lite0=2.0), make_run("b", fd_lite0=1.0, images=1999)]).boards) == 1
+    assert (
+        len(
+            Leaderboard.from_runs(
+                [make_run("a", fd_lite0=2.0), make_run("b", fd_lite0=1.0, images=1999)]
+            ).boards
+        )
+        == 1
+    )
 
 
 def test_csv_is_stable_and_holds_every_run(tmp_path: Path) -> None:
@@ -74,7 +89,9 @@ def test_csv_is_stable_and_holds_every_run(tmp_path: Path) -> None:
     file = tmp_path / "board.csv"
     text = Leaderboard.from_runs(runs).to_csv(file)
     assert file.read_text(encoding="utf-8") == text == Leaderboard.from_runs(runs).to_csv()
-    assert text.splitlines()[0].startswith("board,model,protocol,suite,created,apart,n,fd_lite0,fd_lite0_low,fd_lite0_high")
+    assert text.splitlines()[0].startswith(
+        "board,model,protocol,suite,created,apart,n,fd_lite0,fd_lite0_low,fd_lite0_high"
+    )
     assert [(row["board"], row["model"], row["fd_lite0"], row["recall_lite0"]) for row in rows(text)] == [
         ("1", "a", "0.333333", ""),
         ("2", "b", "1", "0.5"),

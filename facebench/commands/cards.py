@@ -23,7 +23,10 @@ def print_card(metric: str) -> None:
     """Everything a card says."""
     card = cards.card(metric)
     direction = {"higher": "higher is better", "lower": "lower is better", "neither": "no better direction"}
-    low, high = ("−∞" if card.range[0] is None else f"{card.range[0]:g}", "∞" if card.range[1] is None else f"{card.range[1]:g}")
+    low, high = (
+        "−∞" if card.range[0] is None else f"{card.range[0]:g}",
+        "∞" if card.range[1] is None else f"{card.range[1]:g}",
+    )
     rows = {
         "better": direction[card.better],
         "range": f"{low} to {high} {card.unit}".strip(),

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from facebench import weights
 from facebench.commands.progress import Stages
 from facebench.commands.show import print_run
+from facebench.commands.weights import confirm
 from facebench.evaluate import evaluate
+from facebench.protocols import make_plan
 from facebench.results import Run
 
 
@@ -29,6 +32,8 @@ def evaluate_command(
 ) -> None:
     """Evaluate, write the record, then print the table, or the record alone with `as_json`."""
     messages = Console(stderr=True)
+    if suite == "paper" and metrics is None:
+        weights.ensure(make_plan(protocol, suite).backbones(), accept=confirm)
     with Stages(messages) as stages:
         run = evaluate(
             generated,

@@ -18,7 +18,12 @@ def leaderboard_command(
     console = Console()
     for part in board.boards:
         print_table(console, part.table())
-    writers = [(csv, board.to_csv), (html, board.to_html), (latex, board.to_latex), (markdown, board.to_markdown)]
+    writers = [
+        (csv, board.to_csv),
+        (html, board.to_html),
+        (latex, board.to_latex),
+        (markdown, board.to_markdown),
+    ]
     for path, write in writers:
         if path is not None:
             write(path)

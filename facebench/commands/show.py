@@ -10,12 +10,15 @@ from facebench.leaderboard import interval_text
 from facebench.report.table import Cell, Table
 from facebench.results import MetricResult, Run
 
+SHOWN_REJECTED = 5
 _STYLES = {"best": "bold", "second": "underline", "": ""}
 
 
 def print_table(console: Console, table: Table) -> None:
     """A report table; best in bold, second underlined, notes below."""
-    shown = RichTable(title=table.caption or None, title_justify="left", header_style="bold", show_lines=False)
+    shown = RichTable(
+        title=table.caption or None, title_justify="left", header_style="bold", show_lines=False
+    )
     for column in table.columns:
         shown.add_column(Text(column.title), justify="right" if column.numeric else "left")
     for row in table.rows:
@@ -27,8 +30,16 @@ def print_table(console: Console, table: Table) -> None:
 
 def print_run(console: Console, run: Run) -> None:
     """A run's metrics: value, interval, n and direction, then what was rejected and warned about."""
-    table = RichTable(title=f"{run.name} · {run.protocol} · {run.suite}", title_justify="left", header_style="bold")
-    for heading, justify in (("metric", "left"), ("", "left"), ("value", "right"), ("95 % interval", "right"), ("n", "right")):
+    table = RichTable(
+        title=f"{run.name} · {run.protocol} · {run.suite}", title_justify="left", header_style="bold"
+    )
+    for heading, justify in (
+        ("metric", "left"),
+        ("", "left"),
+        ("value", "right"),
+        ("95 % interval", "right"),
+        ("n", "right"),
+    ):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for metric, result in run.metrics.items():
         table.add_row(Text(metric), result.arrow, _value(result), interval_text(result), _count(result))
@@ -53,12 +64,25 @@ def _count(result: MetricResult) -> str:
 
 
 def _notes(run: Run) -> list[str]:
-    notes = [f"† {metric}: {r.note}" for metric, r in run.metrics.items() if r.value is not None and r.note]
-    notes += [f"– {metric}: {r.reason}" for metric, r in run.metrics.items() if r.value is None]
+    notes = [f"† {reason}: {', '.join(ids)}" for reason, ids in _by_reason(run, with_value=True).items()]
+    notes += [
+        f"– no value, {reason}: {', '.join(ids)}" for reason, ids in _by_reason(run, with_value=False).items()
+    ]
     for role, record in run.inputs.items():
-        for rejected in record.rejected[:5]:
+        for rejected in record.rejected[:SHOWN_REJECTED]:
             where = "not used by the face networks" if rejected.scope == "faces" else "not used"
             notes.append(f"{role}: {rejected.name} {where}: {rejected.reason} {rejected.detail}".rstrip())
-        if len(record.rejected) > 5:
-            notes.append(f"{role}: {len(record.rejected) - 5} more files not used; the record lists them all")
-    return notes + [f"warning: {warning}" for warning in run.warnings]
+        if len(record.rejected) > SHOWN_REJECTED:
+            more = len(record.rejected) - SHOWN_REJECTED
+            notes.append(f"{role}: {more} more files not used; the record lists them all")
+    return notes + [f"note: {warning}" for warning in run.warnings]
+
+
+def _by_reason(run: Run, *, with_value: bool) -> dict[str, list[str]]:
+    """Metric ids under the reason they share."""
+    found: dict[str, list[str]] = {}
+    for metric, result in run.metrics.items():
+        reason = result.note if with_value else result.reason
+        if (result.value is not None) == with_value and reason:
+            found.setdefault(reason, []).append(metric)
+    return found

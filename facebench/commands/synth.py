@@ -1,4 +1,4 @@
-"""`facebench synth`: render a set of synthetic faces with known truth."""
+"""`facebench synth` and `facebench degrade`: synthetic faces with known truth, and worse copies of them."""
 
 from __future__ import annotations
 
@@ -24,3 +24,15 @@ def synth_command(out: Path, *, expressions: list[str] | None, buffers: bool, **
             **options,
         )
     Console().print(f"wrote {out}: images, manifest.csv, parameters.npz", markup=False, soft_wrap=True)
+
+
+def degrade_command(source: Path, out: Path, *, kind: str, strength: float, seed: int) -> None:
+    """Write the worse copy and say where."""
+    from facebench.synthface.degradations import degrade
+
+    messages = Console(stderr=True)
+    with Stages(messages) as stages:
+        degrade(
+            out, source, kind, strength, seed, progress=lambda done, total: stages.update(kind, done, total)
+        )
+    Console().print(f"wrote {out}: {source} with {kind} {strength:g}", markup=False, soft_wrap=True)

@@ -122,9 +122,7 @@ class Table:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(column.key for column in self.columns)
         for row in self.rows:
-            writer.writerow(
-                _csv(cell, column) for cell, column in zip(row, self.columns, strict=True)
-            )
+            writer.writerow(_csv(cell, column) for cell, column in zip(row, self.columns, strict=True))
         return out.getvalue()
 
 

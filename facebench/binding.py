@@ -1,0 +1,179 @@
+"""Cards meet features: call each card's function with the rows it needs, and put an interval on the answer."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from facebench import metrics
+from facebench.cards import Card
+from facebench.errors import InputError
+from facebench.metrics import intervals
+from facebench.metrics.arrays import Array
+from facebench.metrics.resampling import Interval
+from facebench.results import MetricResult
+from facebench.roles import Roles
+from facebench.samples import Pairs, Sample, draw_sample
+
+Progress = Callable[[str, int, int], None]
+
+# Stored scores: 24 bytes a pair. Beyond this many, verification runs in blocks that store none.
+MOST_STORED_PAIRS = 20_000_000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a function answered: numbers by field name ("value" when there is one), with their intervals."""
+
+    values: Mapping[str, float | None] = field(default_factory=dict)
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """Field name to the reason why it is None or to be read with care."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+    """Why there is no value at all."""
+
+
+def measure(cards: Sequence[Card], roles: Roles, *, seed: int, progress: Progress) -> dict[str, MetricResult]:
+    """Compute every card; cards that differ only in the field they take share one computation."""
+    done: dict[str, Estimate] = {}
+    results = {}
+    for place, card in enumerate(cards):
+        progress("metrics", place, len(cards))
+        key = json.dumps(
+            card.model_dump(include={"compute", "params", "reads", "needs", "interval", "smallest_n"})
+        )
+        if key not in done:
+            done[key] = _estimate(card, roles, seed)
+        results[card.id] = _result(card, done[key])
+    progress("metrics", len(cards), len(cards))
+    return results
+
+
+def _estimate(card: Card, roles: Roles, seed: int) -> Estimate:
+    """The card's function on its sample; a reason instead where that cannot be."""
+    try:
+        sample = draw_sample(card, roles)
+    except InputError as error:
+        return Estimate(reason=str(error))
+    if sample.size < card.smallest_n:
+        few = f"{sample.size} {sample.unit}, at least {card.smallest_n} are needed"
+        return Estimate(counts=sample.counts, reason=few)
+    try:
+        return _compute(card, sample, seed)
+    except InputError as error:
+        return Estimate(counts=sample.counts, reason=str(error))
+
+
+def _compute(card: Card, sample: Sample, seed: int) -> Estimate:
+    if isinstance(sample, Pairs):
+        return _verify(card, sample, seed)
+    function = getattr(metrics, card.compute)
+    arguments = sample.arguments
+    if next(iter(inspect.signature(function).parameters)) == "target":
+        arguments.reverse()  # agreement functions speak of the target first, all others of the generated faces
+    bound = functools.partial(function, **card.params)
+    answer = bound(*arguments)
+    return Estimate(
+        values=_numbers(answer),
+        intervals=_interval(card, bound, arguments, seed),
+        notes=dict(getattr(answer, "notes", {})),
+        counts=sample.counts,
+    )
+
+
+def _interval(
+    card: Card, function: Callable[..., Any], arguments: list[Array], seed: int
+) -> dict[str, Interval]:
+    if card.interval == "bootstrap_images":
+        return intervals.bootstrap_images(function, *arguments, seed=seed)
+    if card.interval == "jackknife" and min(len(rows) for rows in arguments) >= 4:
+        low, high = (
+            -math.inf if card.range[0] is None else card.range[0],
+            math.inf if card.range[1] is None else card.range[1],
+        )
+        return intervals.jackknife(function, *arguments, seed=seed, within=(low, high))
+    return {}
+
+
+def _verify(card: Card, sample: Pairs, seed: int) -> Estimate:
+    """Verification over all pairs: scores are held while they fit, else counted in blocks."""
+    embeddings = (sample.generated, sample.identities, sample.reference, sample.reference_identities)
+    if sample.pairs <= MOST_STORED_PAIRS:
+        scores = metrics.pair_scores(*embeddings)
+        answer = metrics.verification(scores.genuine, scores.impostor)
+        found = intervals.bootstrap_identities(scores, seed=seed)
+    else:
+        answer = metrics.verification_all_pairs(*embeddings).statistics
+        found = intervals.jackknife_identities(*embeddings, seed=seed)
+    counts = {"genuine": answer.genuine_count, "impostor": answer.impostor_count, "identities": sample.size}
+    return Estimate(values=_numbers(answer), intervals=found, notes=dict(answer.notes), counts=counts)
+
+
+def _numbers(answer: object) -> dict[str, float | None]:
+    """Numbers of a result by field name; NaN and infinity become None."""
+    if not is_dataclass(answer):
+        return {"value": _finite(answer)}
+    values = {entry.name: getattr(answer, entry.name) for entry in fields(answer)}
+    return {
+        name: _finite(value)
+        for name, value in values.items()
+        if value is None or isinstance(value, int | float)
+    }
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if value is not None and np.isfinite(value) else None
+
+
+def _result(card: Card, estimate: Estimate) -> MetricResult:
+    name = card.field or ("mean" if "value" not in estimate.values else "value")
+    value = estimate.values.get(name)
+    interval = estimate.intervals.get(name) if value is not None else None
+    reason = (
+        estimate.reason
+        or estimate.notes.get(name)
+        or "it is not defined for these features (NaN or infinite)"
+    )
+    return MetricResult(
+        title=card.title,
+        value=value,
+        low=None if interval is None else _finite(interval.low),
+        high=None if interval is None else _finite(interval.high),
+        level=None if interval is None else interval.level,
+        method="none" if interval is None else f"{interval.method} ({interval.resamples})",
+        n=dict(estimate.counts),
+        better=card.better,
+        unit=card.unit,
+        decimals=card.decimals,
+        depends_on_n=card.depends_on_n,
+        backbone=card.reads.backbone,
+        reason="" if value is not None else reason,
+        note="" if value is None else _note(card, estimate, estimate.notes.get(name, ""), interval),
+    )
+
+
+def _note(card: Card, estimate: Estimate, said: str, interval: Interval | None) -> str:
+    """Why the value is to be read with care."""
+    size = min(
+        (
+            estimate.counts[name]
+            for name in ("generated", "reference", "identities")
+            if name in estimate.counts
+        ),
+        default=0,
+    )
+    notes = [said]
+    if size < card.reliable_n:
+        what = "identities" if "identities" in estimate.counts else "images"
+        notes.append(f"{size} {what}, reliable from {card.reliable_n}")
+    if interval is not None and interval.note:
+        notes.append(interval.note)
+    return "; ".join(note for note in notes if note)

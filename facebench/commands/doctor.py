@@ -1,0 +1,58 @@
+"""`facebench doctor`: what this installation has and lacks, in one look."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from facebench import __version__, cards, weights
+from facebench.environment import versions
+from facebench.protocols import DETECTOR
+from facebench.store import default_folder
+
+
+def print_report() -> None:
+    """Versions, devices, which suites can run, where things are kept and how much room is left."""
+    console = Console()
+    table = Table.grid(padding=(0, 2))
+    table.add_row(Text("facebench", style="bold"), __version__)
+    table.add_row("Python", f"{platform.python_version()} on {platform.platform()}")
+    for library, version in versions().items():
+        table.add_row(library, version)
+    table.add_row("devices", ", ".join(_devices()))
+    table.add_row("feature store", _place(default_folder()))
+    table.add_row("weights", _place(weights.cache_dir()))
+    console.print(table)
+    console.print()
+    for name, protocol in cards.protocols().items():
+        for suite, metrics in protocol.suites.items():
+            console.print(f"{name} · {suite}: ", _readiness(metrics), sep="", soft_wrap=True)
+
+
+def _devices() -> list[str]:
+    import torch
+
+    found = [f"cpu ({torch.get_num_threads()} threads)"]
+    found += [
+        f"cuda:{index} ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())
+    ]
+    return found + (["mps"] if torch.backends.mps.is_available() else [])
+
+
+def _place(folder: Path) -> str:
+    """A folder and the free disk space where it lies or would lie."""
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return f"{folder} ({shutil.disk_usage(existing).free / 1e9:.0f} GB free)"
+
+
+def _readiness(metrics: tuple[str, ...]) -> Text:
+    backbones = sorted({cards.card(metric).reads.backbone for metric in metrics} - {DETECTOR})
+    missing = weights.suite_ready(backbones)
+    if not missing:
+        return Text("ready", style="green")
+    return Text(f"weights missing: {', '.join(missing)}", style="yellow")

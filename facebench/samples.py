@@ -1,0 +1,168 @@
+"""The rows a metric is computed from: one set, two sets, matched pairs, or all pairs of identities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from facebench.cards import Card, Reads
+from facebench.errors import InputError
+from facebench.metrics.arrays import Array
+from facebench.roles import Mask, Roles
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of the generated images; the base of the other kinds."""
+
+    generated: Array
+    counts: Mapping[str, int]
+
+    @property
+    def arguments(self) -> list[Array]:
+        """What a metric of this kind of sample is called with."""
+        return [self.generated]
+
+    @property
+    def size(self) -> int:
+        """What a card's smallest n is compared with."""
+        return min(self.counts.values())
+
+    @property
+    def unit(self) -> str:
+        """What `size` counts."""
+        return "images"
+
+
+@dataclass(frozen=True)
+class Versus(Sample):
+    """Rows of the generated and of the reference images, in no particular order."""
+
+    reference: Array
+
+    @property
+    def arguments(self) -> list[Array]:
+        """Generated rows, then reference rows."""
+        return [self.generated, self.reference]
+
+
+@dataclass(frozen=True)
+class Paired(Sample):
+    """Row i of both belongs together: an edit and its source, a transfer and its target."""
+
+    other: Array
+
+    @property
+    def arguments(self) -> list[Array]:
+        """Generated rows, then what each belongs to."""
+        return [self.generated, self.other]
+
+
+@dataclass(frozen=True)
+class Pairs(Sample):
+    """Embeddings with identities; every pair of images is compared."""
+
+    identities: list[str]
+    reference: Array | None = None
+    reference_identities: list[str] | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of identities."""
+        return len(set(self.identities))
+
+    @property
+    def unit(self) -> str:
+        """What `size` counts."""
+        return "identities"
+
+    @property
+    def pairs(self) -> int:
+        """How many comparisons there are."""
+        n = len(self.generated)
+        return n * (n - 1) // 2 if self.reference is None else n * len(self.reference)
+
+
+def draw_sample(card: Card, roles: Roles) -> Sample:
+    """Choose the rows that a card's `needs` name.
+
+    Raises:
+        InputError: the input lacks what the card needs; the message is the reason in the record.
+    """
+    _refuse_missing_roles(card, roles)
+    needs = set(card.needs)
+    if "identities" in needs:
+        return _pairs(card.reads, roles, against="reference" in needs)
+    if "reference" in needs:
+        generated, reference = _valid(roles, "generated", card.reads), _valid(roles, "reference", card.reads)
+        return Versus(generated, {"generated": len(generated), "reference": len(reference)}, reference)
+    if needs:
+        return _paired(card.reads, roles, next(iter(needs)))
+    generated = _valid(roles, "generated", card.reads)
+    return Sample(generated, {"generated": len(generated)})
+
+
+def _refuse_missing_roles(card: Card, roles: Roles) -> None:
+    if "reference" in card.needs and "reference" not in roles.extractions:
+        raise InputError("needs a reference set: --reference DIR")
+    for role in ("source", "target"):
+        if role in card.needs and role not in roles.extractions:
+            raise InputError(f"needs a manifest with the column '{role}'")
+
+
+def _rows(roles: Roles, role: str, reads: Reads) -> tuple[Array, Mask]:
+    names = [reads.array] if isinstance(reads.array, str) else list(reads.array)
+    columns = [roles.rows(role, reads.backbone, name) for name in names]
+    rows = columns[0][0] if len(names) == 1 else np.column_stack([column for column, _ in columns])
+    return rows, columns[0][1]
+
+
+def _valid(roles: Roles, role: str, reads: Reads) -> Array:
+    rows, valid = _rows(roles, role, reads)
+    kept = rows if valid.all() else rows[valid]
+    if not reads.normalise or len(kept) == 0:
+        return kept
+    kept = np.asarray(kept, dtype=np.float64)
+    return np.asarray(kept / np.linalg.norm(kept, axis=1, keepdims=True))
+
+
+def _paired(reads: Reads, roles: Roles, need: str) -> Paired:
+    rows, valid = _rows(roles, "generated", reads)
+    if need == "truth":
+        other = roles.numbers(str(reads.array))
+        if np.isnan(other).all():
+            raise InputError(f"needs a manifest with numbers in the column '{reads.array}'")
+        both = valid & ~np.isnan(other)
+    else:
+        others, others_valid = _rows(roles, need, reads)
+        partner = roles.links[need]
+        both = valid & (partner >= 0) & others_valid[partner]
+        other = others[partner]
+    return Paired(rows[both], {"generated": int(both.sum())}, other[both])
+
+
+def _pairs(reads: Reads, roles: Roles, *, against: bool) -> Pairs:
+    generated, identities = _identified(roles, "generated", reads)
+    counts = {"generated": len(generated)}
+    if not against:
+        return Pairs(generated, counts, identities)
+    reference, reference_identities = _identified(roles, "reference", reads)
+    if not set(identities) & set(reference_identities):
+        raise InputError("no identity has the same name in the generated and in the reference set")
+    return Pairs(
+        generated, counts | {"reference": len(reference)}, identities, reference, reference_identities
+    )
+
+
+def _identified(roles: Roles, role: str, reads: Reads) -> tuple[Array, list[str]]:
+    """Rows that hold a result and have an identity."""
+    rows, valid = _rows(roles, role, reads)
+    names = roles.identities(role)
+    known = valid & np.array([name is not None for name in names], dtype=np.bool_)
+    if not any(name is not None for name in names):
+        raise InputError(
+            f"needs identities in the {role} set: sub-folders, or a manifest with the column 'identity'"
+        )
+    return rows[known], [name for name, keep in zip(names, known, strict=True) if keep and name is not None]
