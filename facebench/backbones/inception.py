@@ -94,7 +94,6 @@ class Inception(TorchBackbone):
     `pool`.
     """
 
-    channels_last = True
     arrays = ("pool", "logits", "logits_unbiased")
     network: FidInception
 

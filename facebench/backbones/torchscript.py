@@ -1,8 +1,8 @@
 """The tensors of a TorchScript archive, read without running the program in it.
 
 OpenAI publishes CLIP as such an archive. `torch.jit.load` would compile and run what it holds. Here only
-the list of objects (a pickle) is walked: a module of the program becomes a bare bag of its attributes, tensors
-are laid over the stored bytes, lists and dicts are lists and dicts, and any other name is refused.
+the list of objects (a pickle) is walked: a module of the program becomes a bare bag of its attributes,
+tensors are laid over the stored bytes, lists and dicts are lists and dicts, and any other name is refused.
 """
 
 from __future__ import annotations

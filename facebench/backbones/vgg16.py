@@ -24,7 +24,6 @@ class Vgg16(TorchBackbone):
     are not torchvision's, so values agree with torch-fidelity's, not digit by digit with the paper's.
     """
 
-    channels_last = True
     arrays = ("fc2", "fc2_relu")
     preprocessing = "tf1-bilinear-224-imagenet-v1"
 
