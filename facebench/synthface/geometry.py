@@ -22,41 +22,50 @@ TORSO = 0.3  # share of the head's rotation that the shoulders follow
 
 @dataclass(frozen=True)
 class Topology:
-    """Triangles of the head, then the inner side of the hair shell; and the outer side of the shell on its own.
+    """The triangles that every face shares, and what never changes at their corners.
+
+    A vertex at a seam of the painted fields is drawn as two points, so that every point has one place in the fields.
 
     Attributes:
-        faces: (f, 3) vertices: those of the head, then those of the shell.
+        source: (r,) vertex of the mesh (head, then hair shell) behind every point; the shell's points come last, in order.
+        faces: (f, 3) points of the triangles of the head without lashes, then of the inner side of the shell.
         parts: (f,) part numbers.
-        texel: (f, 3, 2) corner coordinates in the painted fields.
-        two_sided: (f,) bool, all false.
+        fixed: (r, 7) openness to the sky, garment, column and row in the fields, place on the eyeball.
         over: (g, 3) what is laid over the rest with some transparency: the outer side of the shell, then the lashes.
         over_lash: (g,) bool, true for the lashes, which show from both sides.
+        over_fixed: (r, 4) place on the hair shell; for lashes, the length first.
     """
 
+    source: Ints
     faces: Ints
     parts: NDArray[np.uint8]
-    texel: Floats
-    two_sided: NDArray[np.bool_]
+    fixed: Floats
     over: Ints
     over_lash: NDArray[np.bool_]
+    over_fixed: Floats
 
 
 @cache
 def topology() -> Topology:
     """The triangles that every face shares."""
     head = heads.load()
-    outer = head.hair_faces + len(head.mean)
-    lash = head.parts == heads.LASHES
-    inner = np.full(len(outer), heads.HAIR_INSIDE, np.uint8)
-    plain = np.full((len(outer), 3, 2), 0.5, np.float32)
-    faces = np.concatenate([head.faces[~lash], outer[:, ::-1]])
+    corners = np.concatenate([head.faces.reshape(-1, 1), head.texel.reshape(-1, 2)], 1)
+    points, index = np.unique(corners, axis=0, return_inverse=True)
+    faces, own = index.reshape(-1, 3), points[:, 0].astype(np.int64)
+    shell = np.arange(len(head.hair_anchor))
+    outer, lash = head.hair_faces + len(own), head.parts == heads.LASHES
+    fixed = np.concatenate([head.occlusion[:, None], head.garment[:, None], head.eye_place], 1)[own]
+    inner = np.tile(np.array([0.35, -1, 0.5, 0.5, 0, 0, 0], np.float32), (len(shell), 1))
+    length = np.zeros((len(own), 4), np.float32)
+    length[:, 0] = head.lash[own]
     return Topology(
-        faces,
-        np.concatenate([head.parts[~lash], inner]),
-        np.concatenate([head.texel[~lash], plain]),
-        np.zeros(len(faces), bool),
-        np.concatenate([outer, head.faces[lash]]),
-        np.repeat([False, True], [len(outer), int(lash.sum())]),
+        source=np.concatenate([own, shell + len(head.mean)]),
+        faces=np.concatenate([faces[~lash], outer[:, ::-1]]),
+        parts=np.concatenate([head.parts[~lash], np.full(len(outer), heads.HAIR_INSIDE, np.uint8)]),
+        fixed=np.concatenate([np.insert(fixed, [2, 2], points[:, 1:], 1), inner]).astype(np.float32),
+        over=np.concatenate([outer, faces[lash]]),
+        over_lash=np.repeat([False, True], [len(outer), int(lash.sum())]),
+        over_fixed=np.concatenate([length, head.hair_place]).astype(np.float32),
     )
 
 
@@ -135,7 +144,7 @@ def _shell(head: Head, still: Floats, hair: Floats) -> tuple[Floats, Floats]:
     hairy = head.hair_place[:, 3] - shift + fringe * np.exp(-((angle / 42) ** 2))
     hairy = np.maximum(hairy, (np.abs(angle) - opening) * 0.0012)
     if length == 0:
-        hairy = np.minimum(hairy, (97 - polar) * 0.002)
+        hairy = np.minimum(hairy, (99 - polar) * 0.0013)
     rise = volume * np.clip((hairy + 0.004) / 0.03, 0.1, 1) ** 0.7 + 0.0015
     waves = (
         np.sin(angle * 0.21 + polar * 0.11) * np.sin(polar * 0.17 + 2.0) + np.sin(angle * 0.47 + 1.0) * 0.5

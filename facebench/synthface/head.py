@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 
 SKIN, MOUTH, LEFT_EYE, RIGHT_EYE, TEETH, TONGUE, LASHES, HAIR_INSIDE = range(8)
 HAIR_ROWS, HANGING_ROWS = 26, 8  # of the hair shell: per strand, and of these below the ears
-# Columns of Head.fields.
+# Bytes of Head.fields.
 LIPS, BROW_ALONG, BROW_ABOVE, HAIRLINE, BEARD, BLUSH, LIDS = range(7)
 
 
@@ -35,7 +35,7 @@ class Head:
         faces: (f, 3) triangles, clockwise on screen when seen from the front.
         parts: (f,) part number of every triangle.
         texel: (f, 3, 2) float32 column and row of every corner in the fields.
-        fields: (side * side, 8) uint8 painted fields; the columns are the constants LIPS ... LIDS.
+        fields: (side * side,) uint64 painted fields, eight bytes each; byte LIPS, BROW_ALONG ... LIDS of a texel.
         side: texels per row of the fields.
         occlusion: (v,) share of the sky that a vertex sees.
         garment: (v,) metres below the neckline of a shirt.
@@ -52,7 +52,7 @@ class Head:
     faces: Ints
     parts: NDArray[np.uint8]
     texel: Floats
-    fields: NDArray[np.uint8]
+    fields: NDArray[np.uint64]
     side: int
     occlusion: Floats
     garment: Floats
@@ -124,8 +124,8 @@ def load() -> Head:
     sliders = np.concatenate([z["shape_up"], z["shape_down"]])
     shape = sparse.csr_matrix(sliders.reshape(len(sliders), -1).T.astype(np.float32) * step)
     side = z["fields"].shape[0]
-    fields = np.zeros((side * side, 8), np.uint8)
-    fields[:, :7] = z["fields"].reshape(side * side, 7)
+    columns = np.zeros((side * side, 8), np.uint8)
+    columns[:, :7] = z["fields"].reshape(side * side, 7)
     return Head(
         mean=z["mean"],
         states=metres("states").reshape(3, 2, 3, -1),
@@ -137,7 +137,7 @@ def load() -> Head:
         faces=z["faces"].astype(np.int64),
         parts=z["parts"],
         texel=z["texel"].astype(np.float32) / 64,
-        fields=fields,
+        fields=columns.view(np.uint64).ravel(),
         side=side,
         occlusion=z["occlusion"].astype(np.float32) / 255,
         garment=metres("garment"),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
@@ -28,125 +29,155 @@ class Hits:
     depth: Floats
 
 
+@dataclass(frozen=True)
+class _Triangles:
+    """Screen corners of the triangles that are drawn: x and y hold three arrays each, one per corner."""
+
+    number: Ints
+    x: tuple[Doubles, Doubles, Doubles]
+    y: tuple[Doubles, Doubles, Doubles]
+    area: Doubles
+    nearness: tuple[Doubles, Doubles, Doubles]
+
+    def plane(self) -> tuple[Doubles, Doubles, Doubles]:
+        """Coefficients c, dx, dy of nearness = c + dx·x + dy·y over each triangle."""
+        (x0, x1, x2), (y0, y1, y2), (n0, n1, n2) = self.x, self.y, self.nearness
+        dx = ((n1 - n0) * (y2 - y0) - (n2 - n0) * (y1 - y0)) / self.area
+        dy = ((n2 - n0) * (x1 - x0) - (n1 - n0) * (x2 - x0)) / self.area
+        return n0 - dx * x0 - dy * y0, dx, dy
+
+
 def rasterise(
     points: NDArray[np.floating],
     depth: NDArray[np.floating],
     triangles: Ints,
     size: int,
-    two_sided: NDArray[np.bool_],
+    two_sided: NDArray[np.bool_] | bool = False,
 ) -> Hits:
     """Find the nearest triangle at every sample of a size × size grid.
 
-    A triangle whose corners run clockwise on screen (y down) shows its front; the others are culled unless they are two-sided.
+    A triangle whose corners run counter-clockwise as seen shows its front; the others are culled unless they are two-sided.
 
     Args:
         points: (v, 2) screen position of every vertex in samples, x right, y down; sample centres sit at integers + 0.5.
         depth: (v,) distance along the viewing axis, positive.
         triangles: (f, 3) vertex indices.
         size: samples per side.
-        two_sided: (f,) bool, triangles that are drawn from both sides.
+        two_sided: (f,) or single bool, triangles that are drawn from both sides.
 
     Returns:
         The hits, sorted by sample.
+
+    Example:
+        >>> square = np.array([[0.0, 0.0], [0.0, 4.0], [4.0, 4.0], [4.0, 0.0]])
+        >>> hits = rasterise(square, np.ones(4), np.array([[0, 1, 2], [0, 2, 3]]), 4)
+        >>> len(hits.samples), hits.weights.shape
+        (16, (16, 3))
     """
-    inverse = 1.0 / depth.astype(np.float64)
-    order, corners = _front(points, triangles, two_sided, size)
-    row_triangle, rows, first, count = _spans(corners, size)
-    total = int(count.sum())
-    if total == 0:
-        return Hits(
-            np.zeros(0, np.int64),
-            np.zeros(0, np.int64),
-            np.zeros((0, 3), np.float32),
-            np.zeros(0, np.float32),
-        )
-    planes = _planes(corners, inverse[triangles[order]])
-    span = np.repeat(np.arange(len(rows)), count)
-    column = np.arange(total) - np.repeat(np.cumsum(count) - count - first, count)
-    base = planes[row_triangle, 0] + planes[row_triangle, 2] * (rows + 0.5) + 0.5 * planes[row_triangle, 1]
-    nearness = base[span] + planes[row_triangle, 1][span] * column
-    winner = _nearest((rows * size)[span] + column, nearness, size)
-    covered = np.flatnonzero(winner >= 0)
-    chosen = winner[covered]
-    local = row_triangle[span[chosen]]
-    weights, hit_depth = _weights(corners[local], covered, size, inverse[triangles[order[local]]])
-    return Hits(covered, order[local], weights, hit_depth)
+    drawn = _front(points, depth, triangles, size, two_sided)
+    triangle, rows, first, count = _spans(drawn, size)
+    if len(rows) == 0:
+        return Hits(*(np.zeros(0, np.int64),) * 2, np.zeros((0, 3), np.float32), np.zeros(0, np.float32))
+    constant, dx, dy = drawn.plane()
+    slope = dx[triangle]
+    start = constant[triangle] + dy[triangle] * (rows + 0.5) + slope * (first + 0.5)
+    # A run is spelled out as its samples: `step` counts 0, 1, 2 ... along each run.
+    run = np.repeat(np.arange(len(rows)), count)
+    step = np.arange(len(run)) - np.repeat(np.cumsum(count) - count, count)
+    nearest = _nearest((rows * size + first)[run] + step, start[run] + slope[run] * step, size)
+    covered = np.flatnonzero(nearest >= 0)
+    chosen = triangle[run[nearest[covered]]]
+    weights, distance = _weights(drawn, chosen, covered, size)
+    return Hits(covered, drawn.number[chosen], weights, distance)
 
 
 def _front(
-    points: NDArray[np.floating], triangles: Ints, two_sided: NDArray[np.bool_], size: int
-) -> tuple[Ints, NDArray[np.float64]]:
-    """Indices and (k, 3, 2) screen corners of the triangles that face the camera and touch the grid."""
-    corners = points.astype(np.float64)[triangles]
-    one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    area = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]
-    low, high = corners.min(1), corners.max(1)
-    inside = (high > 0.5).all(1) & (low < size - 0.5).all(1)
-    kept = np.flatnonzero(inside & (two_sided & (np.abs(area) > 1e-9) | (area < -1e-9)))
-    return kept, corners[kept]
+    points: NDArray[np.floating],
+    depth: NDArray[np.floating],
+    triangles: Ints,
+    size: int,
+    two_sided: NDArray[np.bool_] | bool,
+) -> _Triangles:
+    """The triangles that face the camera and touch the grid."""
+    columns = np.ascontiguousarray(triangles.T)
+    px, py = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
+    x, y = px[columns], py[columns]
+    area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])
+    facing = (area < -1e-9) | (two_sided & (area > 1e-9))
+    inside = (np.maximum(np.maximum(x[0], x[1]), x[2]) > 0.5) & (
+        np.minimum(np.minimum(x[0], x[1]), x[2]) < size - 0.5
+    )
+    inside &= (np.maximum(np.maximum(y[0], y[1]), y[2]) > 0.5) & (
+        np.minimum(np.minimum(y[0], y[1]), y[2]) < size - 0.5
+    )
+    kept = np.flatnonzero(facing & inside)
+    x, y = x[:, kept], y[:, kept]
+    inverse = (1.0 / depth.astype(np.float64))[columns[:, kept]]
+    return _Triangles(
+        kept, (x[0], x[1], x[2]), (y[0], y[1], y[2]), area[kept], (inverse[0], inverse[1], inverse[2])
+    )
 
 
-def _spans(corners: NDArray[np.float64], size: int) -> tuple[Ints, Ints, Ints, Ints]:
+def _spans(drawn: _Triangles, size: int) -> tuple[Ints, Ints, Ints, Ints]:
     """Cut every triangle into runs of samples: triangle, row, first column and length of each run."""
-    low = np.clip(np.ceil(corners[:, :, 1].min(1) - 0.5), 0, size).astype(np.int64)
-    high = np.clip(np.ceil(corners[:, :, 1].max(1) - 0.5), 0, size).astype(np.int64)
+    y0, y1, y2 = drawn.y
+    low = np.clip(np.ceil(np.minimum(np.minimum(y0, y1), y2) - 0.5), 0, size).astype(np.int64)
+    high = np.clip(np.ceil(np.maximum(np.maximum(y0, y1), y2) - 0.5), 0, size).astype(np.int64)
     height = high - low
-    triangle = np.repeat(np.arange(len(corners)), height)
-    rows = np.arange(int(height.sum())) - np.repeat(np.cumsum(height) - height - low, height)
-    left = np.full(len(rows), np.inf)
-    right = np.full(len(rows), -np.inf)
+    triangle = np.repeat(np.arange(len(height)), height)
+    rows = np.arange(len(triangle)) - np.repeat(np.cumsum(height) - height - low, height)
     centre = rows + 0.5
+    left, right = np.full(len(rows), np.inf), np.full(len(rows), -np.inf)
     for a, b in ((0, 1), (1, 2), (2, 0)):
-        start, stop = corners[:, a], corners[:, b]
-        rise = stop[:, 1] - start[:, 1]
-        slope = np.divide(stop[:, 0] - start[:, 0], rise, out=np.zeros_like(rise), where=rise != 0)
-        top, bottom = (
-            np.minimum(start[:, 1], stop[:, 1])[triangle],
-            np.maximum(start[:, 1], stop[:, 1])[triangle],
+        rise = drawn.y[b] - drawn.y[a]
+        slope = np.divide(drawn.x[b] - drawn.x[a], rise, out=np.zeros_like(rise), where=rise != 0)
+        offset = drawn.x[a] - slope * drawn.y[a]
+        crossing = offset[triangle] + slope[triangle] * centre
+        crossed = (centre >= np.minimum(drawn.y[a], drawn.y[b])[triangle]) & (
+            centre < np.maximum(drawn.y[a], drawn.y[b])[triangle]
         )
-        crossing = start[triangle, 0] + slope[triangle] * (centre - start[triangle, 1])
-        crossed = (centre >= top) & (centre < bottom)
-        left = np.where(crossed, np.minimum(left, crossing), left)
-        right = np.where(crossed, np.maximum(right, crossing), right)
-    empty = right < left
-    left[empty] = right[empty] = 0.0
+        np.minimum(left, crossing, out=left, where=crossed)
+        np.maximum(right, crossing, out=right, where=crossed)
+    left[right < left] = right[right < left] = 0.0
     first = np.clip(np.ceil(left - 0.5), 0, size).astype(np.int64)
     count = np.clip(np.ceil(right - 0.5), 0, size).astype(np.int64) - first
     kept = np.flatnonzero(count > 0)
     return triangle[kept], rows[kept], first[kept], count[kept]
 
 
-def _planes(corners: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(k, 3) coefficients c, dx, dy of the plane c + dx·x + dy·y through a value at each of three corners."""
-    one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    area = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]
-    rise_one, rise_two = values[:, 1] - values[:, 0], values[:, 2] - values[:, 0]
-    dx = (rise_one * two[:, 1] - rise_two * one[:, 1]) / area
-    dy = (rise_two * one[:, 0] - rise_one * two[:, 0]) / area
-    return np.stack([values[:, 0] - dx * corners[:, 0, 0] - dy * corners[:, 0, 1], dx, dy], 1)
-
-
-def _nearest(samples: Ints, nearness: NDArray[np.float64], size: int) -> Ints:
+def _nearest(samples: Ints, nearness: Doubles, size: int) -> Ints:
     """For each sample of the grid the candidate with the greatest nearness, or -1."""
     low, high = float(nearness.min()), float(nearness.max())
     scale = (2.0**31 - 1) / max(high - low, 1e-12)
     # One integer holds distance first and candidate second, so that a single minimum settles both.
     key = ((high - nearness) * scale).astype(np.int64) << 32 | np.arange(len(samples))
-    best = np.full(size * size, np.iinfo(np.int64).max)
+    none = np.iinfo(np.int64).max
+    best = np.full(size * size, none)
     np.minimum.at(best, samples, key)
-    return np.where(best == np.iinfo(np.int64).max, -1, best & 0xFFFFFFFF)
+    return np.where(best == none, -1, best & 0xFFFFFFFF)
 
 
-def _weights(
-    corners: NDArray[np.float64], samples: Ints, size: int, inverse: NDArray[np.float64]
-) -> tuple[Floats, Floats]:
+def _weights(drawn: _Triangles, chosen: Ints, samples: Ints, size: int) -> tuple[Floats, Floats]:
     """Perspective-correct barycentric weights and the depth at each sample."""
-    x, y = samples % size + 0.5, samples // size + 0.5
-    one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    area = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]
-    dx, dy = x - corners[:, 0, 0], y - corners[:, 0, 1]
-    second = (dx * two[:, 1] - dy * two[:, 0]) / area
-    third = (dy * one[:, 0] - dx * one[:, 1]) / area
-    screen = np.stack([1.0 - second - third, second, third], 1) * inverse
-    nearness = screen.sum(1)
-    return (screen / nearness[:, None]).astype(np.float32), (1.0 / nearness).astype(np.float32)
+    (x0, x1, x2), (y0, y1, y2) = drawn.x, drawn.y
+    # Weights of the second and third corner are planes over the screen; gather their coefficients, not the corners.
+    plane = np.stack(
+        [
+            x0,
+            y0,
+            (y2 - y0) / drawn.area,
+            (x2 - x0) / drawn.area,
+            (x1 - x0) / drawn.area,
+            (y1 - y0) / drawn.area,
+        ]
+    )
+    at_x, at_y, second_x, second_y, third_y, third_x = np.take(plane, chosen, axis=1)
+    dx, dy = samples % size + 0.5 - at_x, samples // size + 0.5 - at_y
+    second, third = dx * second_x - dy * second_y, dy * third_y - dx * third_x
+    first = (1.0 - second - third) * drawn.nearness[0][chosen]
+    second *= drawn.nearness[1][chosen]
+    third *= drawn.nearness[2][chosen]
+    depth = 1.0 / (first + second + third)
+    return np.stack([first * depth, second * depth, third * depth], 1).astype(np.float32), depth.astype(
+        np.float32
+    )
