@@ -32,8 +32,11 @@ _MODULES = {
     "arcface-antelopev2": "arcface",
     "crfiqa-s": "crfiqa",
     "crfiqa-l": "crfiqa",
+    "crfiqa-s-bgr": "crfiqa",
     "emonet-8": "emonet",
     "emonet-5": "emonet",
+    "emonet-8-flip": "emonet",
+    "emonet-5-flip": "emonet",
     "maxvit-va": "maxvit",
     "maxvit-combined": "maxvit",
     "emotieff-b0": "emotieff",
@@ -41,6 +44,7 @@ _MODULES = {
     "deca": "deca",
     "emoca": "emoca",
     "headpose": "headpose",
+    "headpose-id-booth": "headpose",
     "lpips": "lpips",
 }
 
@@ -50,7 +54,9 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_MODULES))
 
 
-def build(name: str, weights: str | Path | Mapping[str, Tensor] | None = None, device: str = "cpu") -> Backbone:
+def build(
+    name: str, weights: str | Path | Mapping[str, Tensor] | None = None, device: str = "cpu"
+) -> Backbone:
     """Build a backbone with its weights loaded strictly, in eval mode.
 
     Args:

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from golden_networks import Golden, agrees, answers
+
+from facebench.backbones import build
+from facebench.errors import WeightsError
+
+GOLDEN = Golden("cage_maxvit")
+INDICES = GOLDEN.facts["index_buffers_not_filled"]
+ROWS = 2
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    return GOLDEN.state("parameters combined8")
+
+
+def agrees_by_column(found: np.ndarray, recorded: np.ndarray) -> None:
+    for column in range(recorded.shape[1]):
+        agrees(found[:, column], recorded[:, column], rows=ROWS)
+
+
+def test_the_combined_model_equals_the_authors_evaluation_code(state: dict[str, torch.Tensor]) -> None:
+    found = answers(build("maxvit-combined", state), GOLDEN.images(ROWS))
+    assert found["expression"].shape == (ROWS, 8)
+    together = np.column_stack([found["expression"], found["valence"], found["arousal"]])
+    agrees_by_column(together, GOLDEN["combined8"])
+
+
+def test_the_affect_model_equals_the_authors_evaluation_code() -> None:
+    backbone = build("maxvit-va", GOLDEN.state("parameters va"))
+    found = answers(backbone, GOLDEN.images(ROWS))
+    assert set(found) == set(backbone.arrays) == {"valence", "arousal"}
+    agrees_by_column(np.column_stack([found["valence"], found["arousal"]]), GOLDEN["va"])
+
+
+def test_the_input_is_antialiased_rgb_with_imagenet_statistics(state: dict[str, torch.Tensor]) -> None:
+    x = build("maxvit-combined", state).preprocess(GOLDEN.images(1)[0])
+    assert x.shape == (3, 224, 224)
+    np.testing.assert_allclose(x[:, ::7, ::7], GOLDEN["input.first"][0], atol=1e-5)
+
+
+def test_position_tables_may_be_in_the_file_or_not_but_must_be_the_right_ones(
+    state: dict[str, torch.Tensor],
+) -> None:
+    network = build("maxvit-combined", state).network
+    assert network is not None
+    tables = {key: value for key, value in network.state_dict().items() if key in INDICES}
+    assert len(tables) == len(INDICES)
+    build("maxvit-combined", state | tables)
+    key = min(tables)
+    with pytest.raises(WeightsError, match="position table"):
+        build("maxvit-combined", state | {key: tables[key] + 1})
+
+
+def test_the_heads_are_not_exchangeable(state: dict[str, torch.Tensor]) -> None:
+    with pytest.raises(WeightsError, match=r"lack 'classifier\.6\.weight'"):
+        build("maxvit-va", state)
+    seven = state | {"classifier.5.weight": torch.zeros(9, 512)}
+    with pytest.raises(WeightsError, match=r"'classifier\.5\.weight' has shape \(9, 512\)"):
+        build("maxvit-combined", seven)
