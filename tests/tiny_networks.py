@@ -12,7 +12,7 @@ from facebench.backbones.torch_network import TorchBackbone
 
 
 class Tiny(TorchBackbone):
-    """Two convolutions and a linear layer with seeded weights; counts how many inputs it was given."""
+    """Four convolutions and a linear layer with seeded weights; counts how many inputs it was given."""
 
     arrays = ("features", "brightness")
 
@@ -23,8 +23,11 @@ class Tiny(TorchBackbone):
             nn.ReLU(),
             nn.Conv2d(16, 32, 3, 2),
             nn.ReLU(),
+            nn.Conv2d(32, 32, 3, 2),
+            nn.BatchNorm2d(32),
+            nn.Conv2d(32, 32, 1),
             nn.Flatten(),
-            nn.Linear(7200, 48),
+            nn.Linear(1568, 48),
         )
         super().__init__(name, network, WeightsUsed("state dict", state_digest(network.state_dict())), "cpu")
         self.preprocessing = "area64-v1"
@@ -35,7 +38,8 @@ class Tiny(TorchBackbone):
         return torch.from_numpy(small).permute(2, 0, 1).float() / 255
 
     def embed(self, batch: Tensor) -> dict[str, np.ndarray]:
-        self.batches.append(len(batch))
+        if len(batch) > 1:  # a single one is the engine comparing this network with its quicker twin
+            self.batches.append(len(batch))
         return super().embed(batch)
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:

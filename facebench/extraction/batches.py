@@ -11,6 +11,7 @@ from torch import Tensor
 
 from facebench.backbones.base import Backbone
 from facebench.errors import FacebenchError
+from facebench.extraction import fast
 
 Ticket = TypeVar("Ticket")
 Rows = dict[str, npt.NDArray[np.float32]]
@@ -44,7 +45,7 @@ class Batcher(Generic[Ticket]):
         while self._waiting:
             batch = self._waiting[: self.size]
             try:
-                arrays = self.backbone.embed(self._stack([tensor for _, tensor in batch]))
+                arrays = fast.embed(self.backbone, self._stack([tensor for _, tensor in batch]))
             except torch.OutOfMemoryError as error:
                 self._halve(error)
                 continue

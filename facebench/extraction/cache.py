@@ -42,7 +42,7 @@ def pack_face(face: Face | None) -> Arrays:
     return {
         "box": np.asarray(face.box, np.float64),
         "landmarks": np.asarray(face.landmarks, np.float32),
-        "score": np.float64(face.score)[None],
+        "score": np.array([face.score]),
     }
 
 

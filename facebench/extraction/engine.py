@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,8 @@ _BLOCK = 16
 _READERS = 2
 
 
-class Ticket(NamedTuple):
+@dataclass(frozen=True)
+class Ticket:
     """Whose result a network input becomes."""
 
     index: int
@@ -228,7 +230,7 @@ class Pass:
     def _set(self, backbone: Backbone, index: int, rows: Mapping[str, npt.NDArray[np.float32]]) -> None:
         culprit = self.tables[backbone.name].set(index, rows)
         if culprit is not None:
-            scope = "all" if backbone.crop == "image" else "faces"
+            scope: Literal["all", "faces"] = "all" if backbone.crop == "image" else "faces"
             detail = f"{backbone.name} gave a {culprit} that is not finite"
             self.excluded.append((index, Rejected(self._items[index].name, "not_finite", detail, scope)))
 
