@@ -27,7 +27,8 @@ def paint(parameters: Parameters, row: int, size: int) -> Floats:
         bar = _edge(wide - np.abs(x - cx), soft) * _edge(high - np.abs(y - cy), soft) * np.float32(opaque)
         picture += (third * np.float32(bright) - picture) * bar
     picture *= 1 - 0.35 * (x * x + y * y)
-    return np.clip(picture, 0, 1, out=picture)
+    clipped: Floats = np.clip(picture, 0, 1)
+    return clipped
 
 
 def _edge(distance: Floats, soft: float) -> Floats:

@@ -15,12 +15,13 @@ from PIL import Image
 from facebench.errors import InputError
 from facebench.synthface import expressions as named
 from facebench.synthface.model import Buffers, FaceModel
-from facebench.synthface.parameters import Parameters, draw
+from facebench.synthface.parameters import Parameters
+from facebench.synthface.sampling import draw
 
 Progress = Callable[[int, int], None]
 COLUMNS = (
-    "image", "identity", "expression", "intensity", "valence", "arousal", "yaw", "pitch", "roll", "light_x", "light_y", "light_z",
-    "age", "gender", "skin",
+    "image", "identity", "expression", "intensity", "valence", "arousal", "yaw", "pitch", "roll",
+    "light_x", "light_y", "light_z", "age", "gender", "skin",
 )  # fmt: skip
 
 
@@ -37,7 +38,8 @@ def write(
 ) -> Path:
     """Render a set of faces into a new folder; the same arguments give the same bytes.
 
-    Image k of every person shows expression k modulo the number of expressions, at a random one of three intensities.
+    Image k of every person shows expression k modulo the number of expressions, at a random one of three
+    intensities.
 
     Args:
         out: folder to make; it may exist if it is empty.
@@ -51,7 +53,8 @@ def write(
         progress: called with (images done, images in all).
 
     Returns:
-        The manifest's path: `out`/manifest.csv. Beside it lie parameters.npz (see `Parameters`), images/idNNN/KK.png and, on
+        The manifest's path: `out`/manifest.csv. Beside it lie parameters.npz (see `Parameters`),
+        images/idNNN/KK.png and, on
         request, buffers/idNNN/KK.npz.
 
     Raises:
@@ -60,7 +63,7 @@ def write(
     if identities < 1 or images < 1:
         raise InputError(f"Need at least one identity and one image each, not {identities} and {images}.")
     chosen = tuple(expressions) if expressions is not None else None
-    parameters, shown = draw(identities * images, seed, images=images, names=chosen)
+    parameters = draw(identities * images, seed, images=images, names=chosen)
     names = [f"images/id{i // images:03d}/{i % images:02d}.png" for i in range(len(parameters))]
     folder = new_folder(out)
     render_to(folder, parameters, names, size, buffers=buffers, workers=workers, progress=progress)
@@ -69,7 +72,7 @@ def write(
     with manifest.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
-        table.writerows(_rows(parameters, shown, names))
+        table.writerows(_rows(parameters, names))
     return manifest
 
 
@@ -144,7 +147,10 @@ def render_to(
 
 
 def packed(known: Buffers) -> dict[str, NDArray[np.uint8]]:
-    """Buffers of one face in eight bits: normal (n + 1) / 2, albedo, rendered and mask, each 0 to 255; shading of 2 is 255."""
+    """Buffers of one face in eight bits.
+
+    Normals as (n + 1) / 2; albedo, rendered and mask from 0 to 1; shading from 0 to 2.
+    """
     scaled = {
         "normal": known.normal[0] * 0.5 + 0.5,
         "albedo": known.albedo[0],
@@ -155,13 +161,10 @@ def packed(known: Buffers) -> dict[str, NDArray[np.uint8]]:
     return {name: np.round(np.clip(values, 0, 1) * 255).astype(np.uint8) for name, values in scaled.items()}
 
 
-def _rows(
-    parameters: Parameters, shown: Sequence[tuple[str, float]], names: Sequence[str]
-) -> Iterator[list[str]]:
-    for i, (name, intensity) in enumerate(shown):
-        valence, arousal = named.affect(name, intensity)
-        lightness = float(parameters.albedo[i, 0] @ np.array([0.2126, 0.7152, 0.0722], np.float32)) ** 0.5
-        numbers = [intensity, valence, arousal, *parameters.pose[i], *parameters.light[i]]
-        numbers += [parameters.age[i], parameters.gender[i], lightness]
-        identity = Path(names[i]).parent.name
-        yield [names[i], identity, name, *(f"{float(x):.4f}" for x in numbers)]
+def _rows(parameters: Parameters, names: Sequence[str]) -> Iterator[list[str]]:
+    lightness = np.sqrt(parameters.albedo[:, 0] @ np.array([0.2126, 0.7152, 0.0722], np.float32))
+    for i, name in enumerate(names):
+        expression = named.names()[parameters.expression[i]]
+        numbers = [parameters.intensity[i], *parameters.affect[i], *parameters.pose[i], *parameters.light[i]]
+        numbers += [parameters.age[i], parameters.gender[i], lightness[i]]
+        yield [name, Path(name).parent.name, expression, *(f"{float(x):.4f}" for x in numbers)]

@@ -1,6 +1,7 @@
 """Controlled damage for validating metrics: each kind has a strength from 0 (untouched) to 1 (severe) and a seed.
 
-Image level (uint8 arrays): blur, jpeg, noise, occlusion. Parameter level: identity_drift, expression_strength. Set level:
+Image level (uint8 arrays): blur, jpeg, noise, occlusion. Parameter level: identity_drift,
+expression_strength. Set level:
 mode_collapse. A metric that does not move when one of these grows does not measure what it should.
 """
 
@@ -11,6 +12,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,8 @@ from scipy import ndimage
 
 from facebench.errors import InputError
 from facebench.synthface.dataset import Progress, load_parameters, new_folder, render_to, save_parameters
-from facebench.synthface.parameters import IDENTITY_FIELDS, Parameters, person
+from facebench.synthface.parameters import IDENTITY_FIELDS, Parameters
+from facebench.synthface.sampling import person
 
 Images = NDArray[np.uint8]
 
@@ -39,12 +42,11 @@ def blur(images: Images, strength: float, seed: int = 0) -> Images:
         InputError: a strength outside [0, 1], or an array of another kind.
     """
     sigma = strength * images.shape[-3] / 20
-    return _each(
-        images,
-        strength,
-        seed,
-        lambda image, _: ndimage.gaussian_filter(image.astype(np.float32), (sigma, sigma, 0)),
-    )
+
+    def soften(image: Images, _: np.random.Generator) -> NDArray[Any]:
+        return np.asarray(ndimage.gaussian_filter(image.astype(np.float32), (sigma, sigma, 0)))
+
+    return _each(images, strength, seed, soften)
 
 
 def jpeg(images: Images, strength: float, seed: int = 0) -> Images:
@@ -60,12 +62,18 @@ def jpeg(images: Images, strength: float, seed: int = 0) -> Images:
 
 
 def noise(images: Images, strength: float, seed: int = 0) -> Images:
-    """Gaussian noise with a standard deviation of up to 80 grey levels. Arguments, result and errors as `blur`."""
+    """Gaussian noise with a standard deviation of up to 80 grey levels.
+
+    Arguments, result and errors as `blur`.
+    """
     return _each(images, strength, seed, lambda image, rng: image + rng.normal(0, 80 * strength, image.shape))
 
 
 def occlusion(images: Images, strength: float, seed: int = 0) -> Images:
-    """A plain box over up to 45 % of the image; it grows around a fixed point. Arguments, result and errors as `blur`."""
+    """A plain box over up to 45 % of the image; it grows around a fixed point.
+
+    Arguments, result and errors as `blur`.
+    """
 
     def cover(image: Images, rng: np.random.Generator) -> Images:
         height, width = image.shape[:2]
@@ -96,25 +104,29 @@ def identity_drift(parameters: Parameters, strength: float, seed: int = 0) -> Pa
     _check(strength)
     # Strangers come from far beyond the numbers that a set of faces uses.
     strangers = [person(seed, 10**9 + i) for i in range(len(parameters))]
-    changed: dict[str, NDArray[np.generic]] = {}
+    changed: dict[str, NDArray[Any]] = {}
     for name in IDENTITY_FIELDS[1:]:
         own, other = parameters.arrays()[name], np.stack([s[name] for s in strangers])
         if name == "hair":  # Its kind is a choice, so that half a stranger is no one's hair.
             changed[name] = np.where(strength > 0.5, other, own).astype(own.dtype)
         else:
-            changed[name] = ((1 - strength) * own + strength * other).astype(own.dtype)  # type: ignore[operator]
+            changed[name] = ((1 - strength) * own + strength * other).astype(own.dtype)
     return parameters.but(**changed)
 
 
 def expression_strength(parameters: Parameters, strength: float, seed: int = 0) -> Parameters:
-    """Expressions fade: ψ times 1 - strength, so that 1 leaves every face neutral. Arguments, result, errors as `identity_drift`."""
+    """Expressions fade: ψ times 1 - strength, so that 1 leaves every face neutral.
+
+    Arguments, result and errors as `identity_drift`.
+    """
     _check(strength)
     return parameters.but(psi=(parameters.psi * (1 - strength)).astype(np.float32))
 
 
 def mode_collapse(parameters: Parameters, strength: float, seed: int = 0) -> Parameters:
-    """A share of the set becomes near-copies of one face in twenty. Arguments, result and errors as `identity_drift`.
+    """A share of the set becomes near-copies of one face in twenty.
 
+    Arguments, result and errors as `identity_drift`.
     A near-copy keeps person, expression, light and background, and moves by less than a degree or so.
     """
     _check(strength)
@@ -166,7 +178,8 @@ def degrade(
         The new manifest's path.
 
     Raises:
-        InputError: unknown kind, a strength outside [0, 1], a folder that is no such set, or one that is not empty.
+        InputError: unknown kind, a strength outside [0, 1], a folder that is no such set, or one that is not
+        empty.
     """
     _check(strength)
     if kind not in KINDS:
@@ -218,4 +231,4 @@ def _each(
         return images.copy()
     stack = images.reshape(-1, *images.shape[-3:])
     changed = [change(image, np.random.default_rng([seed, i])) for i, image in enumerate(stack)]
-    return np.clip(np.round(np.stack(changed)), 0, 255).astype(np.uint8).reshape(images.shape)  # type: ignore[call-overload]
+    return np.clip(np.round(np.stack(changed)), 0, 255).astype(np.uint8).reshape(images.shape)

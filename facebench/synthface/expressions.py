@@ -1,8 +1,9 @@
 """Named facial expressions as combinations of the 52 ARKit units, each with a stated valence and arousal.
 
-The unit combinations follow the action units of the basic emotions (Ekman and Friesen, EMFACS), written in ARKit's names.
-The places on the valence-arousal plane are a construction, not a measurement: they follow the circumplex of Russell (1980) with
-radii in the range of the class means that in-the-wild data sets such as AffectNet report, and they scale linearly with intensity.
+The unit combinations follow the action units of the basic emotions (Ekman and Friesen, EMFACS), written in
+ARKit's names. The places on the valence-arousal plane are a construction, not a measurement: they follow the
+circumplex of Russell (1980), at distances from neutral like the class means of in-the-wild sets such as AffectNet
+(Mollahosseini et al. 2017), and they scale linearly with intensity.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class Expression:
     """One named expression at full intensity.
 
     Attributes:
-        units: ARKit unit name to activation in [0, 1]; a name that ends in Left/Right's stem stands for both sides.
+        units: ARKit unit name to activation in [0, 1]; a name that ends in Left/Right's stem stands for both
+            sides.
         valence: place on the axis from unpleasant (-1) to pleasant (1).
         arousal: place on the axis from calm (-1) to excited (1).
     """
@@ -37,39 +39,38 @@ class Expression:
 EXPRESSIONS: dict[str, Expression] = {
     "neutral": Expression({}, 0.0, 0.0),
     "happy": Expression(
-        {"mouthSmile": 0.95, "cheekSquint": 0.65, "eyeSquint": 0.35, "mouthDimple": 0.25, "jawOpen": 0.1, "mouthUpperUp": 0.35},
-        0.8,
-        0.4,
+        {"mouthSmile": 1.0, "cheekSquint": 0.7, "mouthUpperUp": 0.45, "eyeSquint": 0.3, "mouthLowerDown": 0.25,
+         "mouthDimple": 0.2, "jawOpen": 0.16},
+        0.8, 0.4,
     ),
     "sad": Expression(
-        {"mouthFrown": 0.9, "browInnerUp": 0.95, "eyeBlink": 0.22, "mouthShrugLower": 0.45, "eyeLookDown": 0.3, "browDown": 0.1},
-        -0.7,
-        -0.4,
+        {"browInnerUp": 0.95, "mouthFrown": 0.9, "mouthShrugLower": 0.45, "eyeLookDown": 0.3, "eyeBlink": 0.22,
+         "browDown": 0.1},
+        -0.7, -0.4,
     ),
     "angry": Expression(
-        {"browDown": 1.0, "noseSneer": 0.35, "eyeSquint": 0.45, "mouthPress": 0.6, "mouthFrown": 0.35, "jawForward": 0.3, "eyeWide": 0.25},
-        -0.6,
-        0.65,
+        {"browDown": 1.0, "mouthPress": 0.6, "eyeSquint": 0.45, "noseSneer": 0.35, "mouthFrown": 0.35,
+         "jawForward": 0.3, "eyeWide": 0.25},
+        -0.6, 0.65,
     ),
     "surprised": Expression(
         {"browInnerUp": 0.9, "browOuterUp": 0.9, "eyeWide": 0.85, "jawOpen": 0.55, "mouthFunnel": 0.15},
-        0.2,
-        0.8,
+        0.2, 0.8,
     ),
     "afraid": Expression(
-        {"browInnerUp": 0.95, "browDown": 0.35, "eyeWide": 0.9, "mouthStretch": 0.8, "jawOpen": 0.25, "mouthLowerDown": 0.35},
-        -0.6,
-        0.8,
+        {"browInnerUp": 0.95, "eyeWide": 0.9, "mouthStretch": 0.8, "browDown": 0.35, "mouthLowerDown": 0.35,
+         "jawOpen": 0.25},
+        -0.6, 0.8,
     ),
     "disgusted": Expression(
-        {"noseSneer": 0.95, "mouthUpperUp": 0.65, "browDown": 0.5, "cheekSquint": 0.4, "mouthShrugLower": 0.35, "eyeSquint": 0.45},
-        -0.7,
-        0.35,
+        {"noseSneer": 0.95, "mouthUpperUp": 0.65, "browDown": 0.5, "eyeSquint": 0.45, "cheekSquint": 0.4,
+         "mouthShrugLower": 0.35},
+        -0.7, 0.35,
     ),
     "contempt": Expression(
-        {"mouthSmileLeft": 0.6, "mouthDimpleLeft": 0.8, "mouthPressLeft": 0.4, "eyeSquint": 0.25, "browOuterUpRight": 0.35, "mouthLeft": 0.15},
-        -0.5,
-        0.15,
+        {"mouthDimpleLeft": 0.8, "mouthSmileLeft": 0.6, "mouthPressLeft": 0.4, "browOuterUpRight": 0.35,
+         "eyeSquint": 0.25, "mouthLeft": 0.15},
+        -0.5, 0.15,
     ),
 }  # fmt: skip
 

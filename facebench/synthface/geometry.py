@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +25,17 @@ TORSO = 0.3  # share of the head's rotation that the shoulders follow
 class Topology:
     """The triangles that every face shares, and what never changes at their corners.
 
-    A vertex at a seam of the painted fields is drawn as two points, so that every point has one place in the fields.
+    A vertex at a seam of the painted fields is drawn as two points, so that every point has one place in the
+    fields.
 
     Attributes:
-        source: (r,) vertex of the mesh (head, then hair shell) behind every point; the shell's points come last, in order.
+        source: (r,) vertex of the mesh (head, then hair shell) behind every point; the shell's points come
+            last, in order.
         faces: (f, 3) points of the triangles of the head without lashes, then of the inner side of the shell.
         parts: (f,) part numbers.
         fixed: (r, 7) openness to the sky, garment, column and row in the fields, place on the eyeball.
-        over: (g, 3) what is laid over the rest with some transparency: the outer side of the shell, then the lashes.
+        over: (g, 3) what is laid over the rest with some transparency: the outer side of the shell, then the
+            lashes.
         over_lash: (g,) bool, true for the lashes, which show from both sides.
         over_fixed: (r, 4) place on the hair shell; for lashes, the length first.
     """
@@ -76,7 +80,8 @@ class Mesh:
     Attributes:
         xyz: (v + s, 3) vertices of head and hair shell, metres.
         normals: (v + s, 3) unit normals in camera space: x right, y up, z towards the viewer.
-        screen: (v + s, 2) positions in units of the image's side, x right, y down, (0, 0) the upper left corner.
+        screen: (v + s, 2) positions in units of the image's side, x right, y down, (0, 0) the upper left
+            corner.
         depth: (v + s,) metres from the camera along its axis.
         hairy: (s,) metres above the hairline at the shell's vertices: hair grows where it is positive.
     """
@@ -114,7 +119,8 @@ def rotation(pose: Floats) -> Floats:
     about_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
     about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     about_z = np.array([[np.cos(roll), np.sin(roll), 0], [-np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-    return (about_z @ about_y @ about_x).astype(np.float32)
+    turn: Floats = (about_z @ about_y @ about_x).astype(np.float32)
+    return turn
 
 
 @lru_cache(maxsize=16)
@@ -134,7 +140,8 @@ def _identity(beta: bytes, macro: tuple[float, float, float], ancestry: bytes) -
     flat = flat + head.shape @ np.concatenate([np.maximum(sliders, 0), np.maximum(-sliders, 0)])
     xyz: Floats = flat.reshape(-1, 3).astype(np.float32)
     eyes = (xyz[head.eyes[0]].mean(0) + xyz[head.eyes[1]].mean(0)) / 2
-    return xyz - eyes
+    centred: Floats = xyz - eyes
+    return centred
 
 
 def _shell(head: Head, still: Floats, hair: Floats) -> tuple[Floats, Floats]:
@@ -195,6 +202,6 @@ def _face_normals(xyz: Floats, faces: Ints) -> Floats:
 
 
 @cache
-def _gather_shell() -> object:
+def _gather_shell() -> Any:
     head = heads.load()
     return heads.gathering(head.hair_faces, len(head.hair_anchor))

@@ -22,24 +22,27 @@ LIPS, BROW_ALONG, BROW_ABOVE, HAIRLINE, BEARD, BLUSH, LIDS = range(7)
 
 @dataclass(frozen=True)
 class Head:
-    """Vertices, triangles and displacements in metres: x to the image's right, y up, z towards the viewer, origin between the eyes.
+    """Vertices, triangles and displacements of the baked head.
+
+    Metres: x to the image's right, y up, z towards the viewer; the origin lies between the eyes.
 
     Attributes:
         mean: (v, 3) average young adult.
-        states: (3, 2, 3, v * 3) displacement per age (child, young, old) × gender (0, 1) × ancestry.
-        weight: (2, 2, v * 3) displacement per gender × weight (least, most).
+        states: (3, 2, 3, v * 3) displacement per age (child, young, old) × gender (male, female) × ancestry.
+        weight: (2, 2, v * 3) displacement per gender (male, female) × weight (least, most).
         shape: sparse (v * 3, 258) displacement of every slider, the positive directions first.
         shape_names: the 129 slider names.
         expression: (52, v * 3) displacement of every ARKit unit.
         expression_names: the 52 unit names.
-        faces: (f, 3) triangles, clockwise on screen when seen from the front.
+        faces: (f, 3) triangles, counter-clockwise when seen from outside.
         parts: (f,) part number of every triangle.
         texel: (f, 3, 2) float32 column and row of every corner in the fields.
-        fields: (side * side,) uint64 painted fields, eight bytes each; byte LIPS, BROW_ALONG ... LIDS of a texel.
+        fields: (side * side,) uint64 painted fields: a texel's eight bytes are LIPS, BROW_ALONG ... LIDS, 0.
         side: texels per row of the fields.
         occlusion: (v,) share of the sky that a vertex sees.
         garment: (v,) metres below the neckline of a shirt.
-        hair_anchor, hair_resting, hair_outward, hair_place, hair_faces: the shell that hair hangs on (see tools/bake_paint.py).
+        hair_anchor, hair_resting, hair_outward, hair_place, hair_faces: the shell that hair hangs on (see
+            tools/bake_paint.py).
     """
 
     mean: Floats

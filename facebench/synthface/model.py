@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from facebench.errors import InputError
 from facebench.synthface import backdrop
-from facebench.synthface.parameters import Parameters, draw
+from facebench.synthface.parameters import Parameters
+from facebench.synthface.sampling import draw
 from facebench.synthface.shade import Samples, light, samples
 
 Floats = NDArray[np.float32]
@@ -25,10 +26,13 @@ class Buffers:
 
     Attributes:
         image: (n, s, s, 3) uint8, the same bytes that `FaceModel.render` gives.
-        normal: (n, s, s, 3) float32 unit normals in camera space (x right, y up, z towards the viewer), 0 off the face.
+        normal: (n, s, s, 3) float32 unit normals in camera space (x right, y up, z towards the viewer), 0
+            off the face.
         albedo: (n, s, s, 3) float32 diffuse colour in [0, 1], display values, 0 off the face.
-        shading: (n, s, s, 3) float32 diffuse light, display values: image ≈ albedo × shading where nothing shines.
-        rendered: (n, s, s, 3) float32 Lambertian rendering in [0, 1], display values: albedo × shading, without highlights
+        shading: (n, s, s, 3) float32 diffuse light, display values: image ≈ albedo × shading where nothing
+            shines.
+        rendered: (n, s, s, 3) float32 Lambertian rendering in [0, 1], display values: albedo × shading,
+            without highlights
             or background; the condition that DiffusionRig calls rendered.
         mask: (n, s, s) float32 share of the pixel that the figure covers.
         depth: (n, s, s) float32 metres from the camera, 0 off the face.
@@ -46,7 +50,8 @@ class Buffers:
 class FaceModel:
     """Parametric faces whose truth is known: parameters in, images and physical buffers out.
 
-    Rendering is a pure function of the parameters: the same parameters give the same bytes, whatever else is rendered with them.
+    Rendering is a pure function of the parameters: the same parameters give the same bytes, whatever else is
+    rendered with them.
 
     Example:
         >>> model = FaceModel()
@@ -78,7 +83,7 @@ class FaceModel:
         Raises:
             InputError: n or images below 1, a negative seed or start, or an unknown expression.
         """
-        return draw(n, seed, images=images, start=start, names=expressions)[0]
+        return draw(n, seed, images=images, start=start, names=expressions)
 
     def render(self, parameters: Parameters, size: int = 128) -> Images:
         """Render every face to an RGB image.
@@ -106,7 +111,7 @@ class FaceModel:
         """
         _check(size)
         rows = [_buffers(parameters, i, size) for i in range(len(parameters))]
-        return Buffers(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})  # type: ignore[arg-type]
+        return Buffers(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
 
 
 def _check(size: int) -> None:
@@ -120,7 +125,8 @@ def _image(parameters: Parameters, row: int, seen: Samples, size: int) -> Images
     bright = np.minimum(seen.surface.albedo * diffuse + shine, 1)
     figure = seen.average(np.concatenate([bright, np.ones((1, bright.shape[1]), np.float32)]), size)
     linear = figure[:3] + backdrop.paint(parameters, row, size) * (1 - figure[3])
-    return np.round(np.sqrt(linear) * 255).astype(np.uint8).transpose(1, 2, 0)
+    display: Images = np.round(np.sqrt(linear) * 255).astype(np.uint8)
+    return display.transpose(1, 2, 0)
 
 
 def _buffers(parameters: Parameters, row: int, size: int) -> dict[str, NDArray[np.generic]]:

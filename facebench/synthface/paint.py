@@ -1,6 +1,7 @@
 """Colour of every visible sample: skin, lips, brows, scalp, eyes, mouth, lashes, shirt and hair.
 
-Arrays keep the channel first, (3, k), because NumPy is several times faster along long rows than along rows of three.
+Arrays keep the channel first, (3, k), because NumPy is several times faster along long rows than along rows
+of three.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ def inside(look: Look, part: int, k: int) -> Surface:
         return Surface.plain(np.array([0.20, 0.045, 0.045], np.float32), 0.03, k)
     if part == heads.TEETH:
         yellow = 0.12 * max(0.0, look.age - 0.5)
-        return Surface.plain(np.array([0.72, 0.69 - yellow * 0.4, 0.60 - yellow], np.float32), 0.2, k)
+        return Surface.plain(np.array([0.60, 0.57 - yellow * 0.4, 0.49 - yellow], np.float32), 0.2, k)
     if part == heads.TONGUE:
         return Surface.plain(np.array([0.42, 0.12, 0.12], np.float32), 0.1, k)
     return Surface.plain(look.albedo[2] * 0.35, 0.0, k)

@@ -56,10 +56,12 @@ def rasterise(
 ) -> Hits:
     """Find the nearest triangle at every sample of a size × size grid.
 
-    A triangle whose corners run counter-clockwise as seen shows its front; the others are culled unless they are two-sided.
+    A triangle whose corners run counter-clockwise as seen shows its front; the others are culled unless they
+    are two-sided.
 
     Args:
-        points: (v, 2) screen position of every vertex in samples, x right, y down; sample centres sit at integers + 0.5.
+        points: (v, 2) screen position of every vertex in samples, x right, y down; sample centres sit at
+            integers + 0.5.
         depth: (v,) distance along the viewing axis, positive.
         triangles: (f, 3) vertex indices.
         size: samples per side.
@@ -160,7 +162,8 @@ def _nearest(samples: Ints, nearness: Doubles, size: int) -> Ints:
 def _weights(drawn: _Triangles, chosen: Ints, samples: Ints, size: int) -> tuple[Floats, Floats]:
     """Perspective-correct barycentric weights and the depth at each sample."""
     (x0, x1, x2), (y0, y1, y2) = drawn.x, drawn.y
-    # Weights of the second and third corner are planes over the screen; gather their coefficients, not the corners.
+    # Weights of the second and third corner are planes over the screen; gather their coefficients, not the
+    # corners.
     plane = np.stack(
         [
             x0,

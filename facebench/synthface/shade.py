@@ -140,7 +140,8 @@ def _figure(hits: Hits, mesh: geometry.Mesh, look: paint.Look) -> tuple[paint.Su
     """Material, unit normal and openness to the sky at the hits of head and shoulders."""
     head, shared = heads.load(), geometry.topology()
     table = np.concatenate([mesh.normals[shared.source], shared.fixed], 1)
-    nx, ny, nz, sky, garment, tx, ty, ex, ey, ez = values = _interpolate(hits, shared.faces, table)
+    values = _interpolate(hits, shared.faces, table)
+    sky, garment, tx, ty, ex, ey, ez = values[3:]
     part = shared.parts[hits.triangles]
     chosen = np.flatnonzero(part == heads.SKIN)
     surface = paint.Surface.plain(np.zeros(3, np.float32), 0.0, len(part))
