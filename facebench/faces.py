@@ -98,7 +98,8 @@ class FaceFinder:
                 self._path, "", (320, 320), THRESHOLD, OVERLAP, CANDIDATES
             )
             logging.setLogLevel(level)
-        return self._own.detector
+        detector: cv2.FaceDetectorYN = self._own.detector
+        return detector
 
 
 def prominence(face: Face, image: Image) -> float:

@@ -17,6 +17,7 @@ from facebench.weights import Given
 # name -> module with a function `build(name, given, device) -> Backbone`; imported on first use.
 _MODULES = {
     "sface": "sface",
+    "sface-quality": "sface_quality",
     "lite0": "lite0",
     "inception-tf": "inception",
     "inception-clean": "inception",

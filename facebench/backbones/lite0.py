@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import timm
@@ -52,11 +52,12 @@ class Lite0(TorchBackbone):
 
     def preprocess(self, image: Image) -> Tensor:
         """Turn uint8 (height, width, 3) RGB into float32 (3, 224, 224), about -1 to 1."""
-        return to_tensor((pil_bicubic(image, SIDE).astype(np.float32) - 127) / 128)
+        return to_tensor((pil_bicubic(image, SIDE).astype(np.float32) - np.float32(127)) / np.float32(128))
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:
         """Features of (n, 3, 224, 224)."""
-        return {"features": self.network.forward_head(self.network.forward_features(batch), pre_logits=True)}
+        network: Any = self.network  # timm's methods, which nn.Module does not declare
+        return {"features": network.forward_head(network.forward_features(batch), pre_logits=True)}
 
 
 def build(name: str, given: Given, device: str) -> Lite0:

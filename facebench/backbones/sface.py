@@ -45,7 +45,7 @@ class SFace(Backbone):
 
     def preprocess(self, image: Image) -> Tensor:
         """Turn an aligned crop, uint8 (112, 112, 3) RGB, into float32 (3, 112, 112), 0 to 255."""
-        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()
+        return to_input(image)
 
     def embed(self, batch: Tensor) -> dict[str, npt.NDArray[np.float32]]:
         """Run the network on (n, 3, 112, 112)."""
@@ -78,6 +78,11 @@ def open_sface(path: Path) -> onnxruntime.InferenceSession:
     except Exception as error:  # protobuf's and onnxruntime's exceptions share no base class
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise WeightsError(f"{path} cannot be read as SFace's ONNX file: {reason}") from error
+
+
+def to_input(image: Image) -> Tensor:
+    """Turn uint8 (height, width, 3) into float32 (3, height, width), 0 to 255."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()
 
 
 def unit_and_norm(vectors: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
