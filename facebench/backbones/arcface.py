@@ -14,6 +14,7 @@ from torch import Tensor
 from facebench.backbones.base import Backbone, Image, WeightsUsed, load_strictly
 from facebench.backbones.iresnet import DEPTHS, EMBEDDING, IResNet, face_input
 from facebench.backbones.onnx_network import OnnxNetwork
+from facebench.backbones.sface import unit_and_norm
 from facebench.backbones.torch_network import TorchBackbone, unfilled
 from facebench.weights import Given
 
@@ -68,17 +69,6 @@ class OnnxArcFace(ArcFace):
     def embed(self, batch: Tensor) -> dict[str, Floats]:
         """Unit embeddings and the norms of the raw ones."""
         return unit_and_norm(self._onnx(batch.cpu().numpy()))
-
-
-def unit_and_norm(raw: Floats) -> dict[str, Floats]:
-    """Split raw embeddings (n, d) into directions and lengths, in float64.
-
-    Example:
-        >>> unit_and_norm(np.array([[3.0, 4.0]], np.float32))["norm"]
-        array([5.], dtype=float32)
-    """
-    norm = np.linalg.norm(raw.astype(np.float64), axis=1)
-    return {"embedding": (raw / norm[:, None]).astype(np.float32), "norm": norm.astype(np.float32)}
 
 
 def flip_summed(backbone: Backbone, batch: Tensor) -> Floats:

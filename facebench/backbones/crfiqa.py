@@ -1,7 +1,7 @@
 """CR-FIQA: how useful a face image is for recognition.
 
 Source: Boutros et al. 2023, "CR-FIQA: Face image quality assessment by learning sample relative
-classifiability"; weights for non-commercial use (CC BY-NC-SA 4.0).
+classifiability"; weights for non-commercial use (CC BY-NC 4.0).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """MaxViT-T of CAGE: valence, arousal and expression of a face.
 
 Source: Wagner et al. 2024, "CAGE: Circumplex affect guided expression inference"; network Tu et al. 2022,
-"MaxViT: Multi-axis vision transformer". Weights trained on AffectNet, for non-commercial research.
+"MaxViT: Multi-axis vision transformer". Code under MIT; trained on AffectNet, which is for research only.
 """
 
 from __future__ import annotations

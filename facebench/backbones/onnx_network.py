@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+import torch
 
 from facebench.errors import WeightsError
 
@@ -29,7 +30,9 @@ class OnnxNetwork:
             WeightsError: not an ONNX file, or one of another network.
         """
         try:
-            self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                str(path), _options(), providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # onnxruntime's exceptions share no base class of their own
             raise WeightsError(f"{path} cannot be read as an ONNX network: {_first_line(error)}") from None
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
@@ -49,6 +52,15 @@ class OnnxNetwork:
             self._session.run(None, {self._input: batch[i : i + step]})[0] for i in range(0, len(batch), step)
         ]
         return np.concatenate(rows).astype(np.float32, copy=False)
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    # Published files declare one row and take many: not worth a warning each time.
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
 
 
 def _fits(shape: list[int | str | None], wanted: tuple[int, ...]) -> bool:

@@ -14,7 +14,7 @@ from facebench.errors import InputError, WeightsError
 
 GOLDEN = Golden("arcface_iresnet")
 # The deeper the network, the fewer images: what differs between images is the same code.
-IMAGES = {"iresnet18": 8, "iresnet50": 2, "iresnet100": 1}
+IMAGES = {"iresnet18": 4, "iresnet50": 2, "iresnet100": 1}
 
 
 def raw(found: dict[str, np.ndarray]) -> np.ndarray:
@@ -77,7 +77,8 @@ def test_a_checkpoint_of_data_parallel_is_read(tmp_path: Path, small_state: Stat
     file = tmp_path / "backbone.pth"
     torch.save({f"module.{key}": value for key, value in small_state.items()}, file)
     backbone = build("arcface-iresnet18", file)
-    agrees(raw(answers(backbone, stand_in_crops(GOLDEN, 1))), GOLDEN["iresnet18"], rows=1)
+    assert backbone.network is not None
+    torch.testing.assert_close(backbone.network.state_dict(), small_state)
     assert backbone.weights.name == "backbone.pth"
     assert not backbone.weights.verified
 
