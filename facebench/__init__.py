@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from facebench.check import CheckReport, check
     from facebench.evaluate import evaluate
     from facebench.leaderboard import Leaderboard
     from facebench.results import Run, load_run
@@ -18,9 +19,11 @@ _PUBLIC = {
     "Run": "facebench.results",
     "load_run": "facebench.results",
     "Leaderboard": "facebench.leaderboard",
+    "check": "facebench.check",
+    "CheckReport": "facebench.check",
 }
 
-__all__ = ["Leaderboard", "Run", "__version__", "evaluate", "load_run"]
+__all__ = ["CheckReport", "Leaderboard", "Run", "__version__", "check", "evaluate", "load_run"]
 
 
 def __getattr__(name: str) -> Any:

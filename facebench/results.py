@@ -17,6 +17,7 @@ from facebench.errors import InputError
 SCHEMA = 1
 RECORD = "record.json"
 PER_IMAGE = "per_image.parquet"
+CURVES = "curves.json"
 
 
 class _Model(BaseModel):
@@ -115,6 +116,8 @@ class Run(_Model):
     warnings: list[str] = []
 
     _per_image: pd.DataFrame | None = None
+    _curves: dict[str, Any] | None = None
+    _folder: Path | None = None
 
     @property
     def per_image(self) -> pd.DataFrame | None:
@@ -126,13 +129,28 @@ class Run(_Model):
         self._per_image = table
         return self
 
+    @property
+    def curves(self) -> dict[str, Any] | None:
+        """What plots are drawn from (`facebench.curves`); None when not at hand."""
+        return self._curves
+
+    def with_curves(self, curves: dict[str, Any]) -> Run:
+        """This run, carrying what its plots are drawn from."""
+        self._curves = curves
+        return self
+
+    @property
+    def folder(self) -> Path | None:
+        """The run folder that it was read from; None for a run made here or read from a record alone."""
+        return self._folder
+
     def to_json(self) -> str:
         """The record as JSON text: stable key order, shortest exact floats."""
         content = self.model_dump(mode="json", by_alias=True)
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def save(self, folder: str | Path) -> Path:
-        """Write `record.json` and `per_image.parquet` into a folder; returns the record's path.
+        """Write `record.json`, `per_image.parquet` and `curves.json` into a folder; returns the record's path.
 
         Each file appears whole or not at all.
         """
@@ -142,13 +160,25 @@ class Run(_Model):
             if self._per_image is not None:
                 with _whole_file(target / PER_IMAGE) as temporary:
                     self._per_image.to_parquet(temporary, index=False)
-            with _whole_file(target / RECORD) as temporary:
-                temporary.write_text(self.to_json(), encoding="utf-8")
+            if self._curves is not None:
+                _write_text(target / CURVES, json.dumps(self._curves, allow_nan=False) + "\n")
         except OSError as error:
-            raise InputError(
-                f"The record cannot be written to {target}: {error.strerror}. Choose another --out."
-            ) from error
-        return target / RECORD
+            raise _cannot_write(target, error) from error
+        return self.save_record(target)
+
+    def save_record(self, path: str | Path) -> Path:
+        """Write the record alone, to a file or as `record.json` of an existing folder; returns its path.
+
+        The file appears whole or not at all.
+        """
+        target = Path(path)
+        target = target / RECORD if target.is_dir() else target
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write_text(target, self.to_json())
+        except OSError as error:
+            raise _cannot_write(target, error) from error
+        return target
 
     def to_frame(self) -> pd.DataFrame:
         """Long form: one row per metric, with model, protocol, suite, value, interval and n."""
@@ -197,8 +227,22 @@ def load_run(path: str | Path) -> Run:
         problem = error.errors()[0]
         key = ".".join(str(step) for step in problem["loc"])
         raise InputError(f"{file} is not a run record: {key}: {problem['msg']}") from error
-    table = file.with_name(PER_IMAGE)
-    return run.with_per_image(pd.read_parquet(table)) if table.is_file() else run
+    return _with_neighbours(run, file.parent) if file.name == RECORD else run
+
+
+def _with_neighbours(run: Run, folder: Path) -> Run:
+    """The run with what lies beside its record."""
+    run._folder = folder
+    try:
+        if (folder / PER_IMAGE).is_file():
+            run.with_per_image(pd.read_parquet(folder / PER_IMAGE))
+        if (folder / CURVES).is_file():
+            run.with_curves(json.loads((folder / CURVES).read_text(encoding="utf-8")))
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"{folder} is damaged: {error}. Evaluate again, or delete the file to go without."
+        ) from error
+    return run
 
 
 def json_schema() -> dict[str, Any]:
@@ -212,6 +256,15 @@ def _refuse_newer(content: dict[str, Any], file: Path) -> None:
         raise InputError(
             f"{file} has schema {schema}, this facebench reads up to {SCHEMA}. Update with `pip install -U facebench`."
         )
+
+
+def _write_text(target: Path, text: str) -> None:
+    with _whole_file(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _cannot_write(target: Path, error: OSError) -> InputError:
+    return InputError(f"The record cannot be written to {target}: {error.strerror}. Choose another place.")
 
 
 class _whole_file:
