@@ -133,6 +133,28 @@ def leaderboard(
 
 
 @app.command()
+def check(
+    run: Annotated[Path, typer.Argument(help="Run folder or record file.")],
+    baseline: Annotated[Path, typer.Option(help="Record to compare with: a file or a run folder.")],
+    rules: Annotated[Path | None, typer.Option(help="YAML: how much worse each metric may be.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.")] = None,
+    github: Annotated[
+        bool, typer.Option("--github", help="Print workflow annotations and add a step summary.")
+    ] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Compare nothing: make this run the baseline.")
+    ] = False,
+) -> None:
+    """Fail with exit code 1 when a run is worse than the baseline."""
+    from facebench.commands import checking
+
+    if update:
+        checking.update_command(run, baseline)
+    else:
+        checking.check_command(run, baseline, rules=rules, junit=junit, github=github)
+
+
+@app.command()
 def metrics(
     metric: Annotated[str | None, typer.Argument(help="Id of one metric.")] = None,
 ) -> None:
