@@ -6,6 +6,8 @@ uint8 RGB image (height, width, 3); "bilinear" alone names nothing.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -104,9 +106,9 @@ def centre_square(image: Image) -> Image:
     return image[top : top + side, left : left + side]
 
 
-def to_tensor(image: Float) -> Tensor:
-    """Turn float32 (height, width, 3) into a contiguous tensor (3, height, width)."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+def to_tensor(image: npt.NDArray[np.floating[Any]]) -> Tensor:
+    """Turn (height, width, 3) into a contiguous float32 tensor (3, height, width)."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), np.float32))
 
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
