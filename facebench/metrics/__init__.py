@@ -23,6 +23,7 @@ from facebench.metrics.neighbours import (
     precision_recall,
 )
 from facebench.metrics.pairs import PairScores, pair_scores
+from facebench.metrics.rates import OperatingPoint
 from facebench.metrics.released import PairList, released_pairs
 from facebench.metrics.summary import (
     MeanStd,
@@ -34,7 +35,6 @@ from facebench.metrics.summary import (
 )
 from facebench.metrics.verification import (
     DetCurve,
-    OperatingPoint,
     Verification,
     det_curve,
     nearest_fmr,

@@ -17,7 +17,8 @@ import numpy as np
 from facebench.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints
 from facebench.metrics.pairs import BLOCK, Gallery
-from facebench.metrics.verification import Curve, DetCurve, Spread, Verification, summarise, thin
+from facebench.metrics.rates import Curve, Spread
+from facebench.metrics.verification import DetCurve, Verification, summarise, thin
 
 _SCALE = 2**20
 """Bins per unit of score."""
@@ -110,7 +111,10 @@ class _Side:
         if len(scores) == 0:
             return
         bins = np.concatenate([_bins(chunk) for chunk in _chunks(scores)])
-        self.histogram += np.bincount(bins, minlength=_BINS)
+        if len(bins) > _BINS // 16:
+            self.histogram += np.bincount(bins, minlength=_BINS)
+        else:
+            np.add.at(self.histogram, bins, 1)
         mean = float(scores.mean())
         centred = scores - mean
         total, step = self.count + len(scores), mean - self.mean
@@ -166,7 +170,7 @@ def _critical(genuine: Ints, impostor: Ints) -> Array:
     """Bins that may hold a threshold looked for: the filled ones on both sides of every change of sign."""
     filled = np.flatnonzero(genuine + impostor)
     curve = Curve(filled.astype(np.float64), genuine[filled], impostor[filled])
-    fmr, fnmr = curve.fmr(), curve.fnmr()
+    fmr, fnmr = curve.fmr, curve.fnmr
     critical = np.zeros(_BINS, dtype=bool)
     for reached in (fmr <= fnmr, *(fmr <= target for target in _TARGETS)):
         place = int(np.argmax(reached)) if reached[-1] else len(filled)
@@ -276,4 +280,4 @@ def _products(above: Ints, impostor: Ints) -> Iterator[tuple[int, int]]:
 
 
 def _points(curve: Curve) -> DetCurve:
-    return thin(DetCurve(curve.thresholds, curve.fmr(), curve.fnmr()), 2000)
+    return thin(DetCurve(curve.thresholds, curve.fmr, curve.fnmr), 2000)

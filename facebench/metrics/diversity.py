@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from facebench.errors import InputError
-from facebench.metrics.arrays import Array, Floats, blocks, matrix, unit_rows
+from facebench.metrics.arrays import Array, Floats, Ints, blocks, matrix, unit_rows
 from facebench.metrics.summary import MeanStd, mean_std
 
 
@@ -59,6 +59,28 @@ def vendi_per_class(features: Array, classes: Sequence[object] | Array, *, q: fl
         raise InputError(f"{len(classes)} classes for {len(features)} rows: give one per row.")
     _, codes = np.unique(np.asarray(classes), return_inverse=True)
     return mean_std(np.array([vendi_score(features[codes == c], q=q) for c in range(int(codes.max()) + 1)]))
+
+
+def vendi_leave_out(features: Array, labels: Ints, groups: int, q: float = 1.0) -> list[float]:
+    """The score without each group of rows in turn, for the jackknife, from one Gram matrix.
+
+    Args:
+        features: (n, d) as in `vendi_score`.
+        labels: (n,) group of every row, in [0, groups).
+        groups: how many groups.
+        q: order of the entropy.
+    """
+    gram = _gram(features)
+    scores = []
+    for group in range(groups):
+        kept = np.flatnonzero(labels != group)
+        if len(features) <= features.shape[1]:
+            rest = gram[np.ix_(kept, kept)]
+        else:
+            rows = unit_rows(features[labels == group], "features")
+            rest = gram - rows.T @ rows
+        scores.append(_score(np.linalg.eigvalsh(rest) / len(kept), q))
+    return scores
 
 
 def _gram(features: Array) -> Floats:

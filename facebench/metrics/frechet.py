@@ -24,8 +24,10 @@ from facebench.metrics.arrays import Array, Floats, Ints, blocks, matrix
 
 _SMALLEST_PIVOT = 1e-4
 """Ratio of Cholesky pivots under which the covariance is too close to singular to be factored as it is."""
-_SPECTRUM_TOLERANCE = 1e-10
-"""Largest relative error allowed when singular values are taken from the (squared) Gram matrix."""
+_TOLERANCE = 1e-10
+"""Largest relative error of the trace of the root."""
+_TOLERANCE_LEAVE_OUT = 1e-7
+"""The same where only differences between replicates matter."""
 
 
 @dataclass(frozen=True)
@@ -151,25 +153,26 @@ def clipped_mass(moments: Moments) -> float:
     return float(-values[values < 0].sum() / max(np.abs(values).sum(), np.finfo(float).tiny))
 
 
-def _distance(left: _Gaussian, right: _Gaussian) -> float:
+def _distance(left: _Gaussian, right: _Gaussian, tolerance: float = _TOLERANCE) -> float:
     step = left.mean - right.mean
-    root = nuclear_norm(left.factor @ right.factor.T)
+    root = nuclear_norm(left.factor @ right.factor.T, tolerance)
     return max(0.0, float(step @ step) + left.trace + right.trace - 2.0 * root)
 
 
-def nuclear_norm(product: Floats) -> float:
-    """Sum of the singular values of a matrix, to about 1e-10 relative or better.
+def nuclear_norm(product: Floats, tolerance: float = _TOLERANCE) -> float:
+    """Sum of the singular values of a matrix, with a relative error below `tolerance`.
 
-    Eigenvalues of the Gram matrix are several times faster than singular values, but an error of
-    ε σ_max² in σ² is one of ε σ_max² / 2σ in σ. They are used only where the sum of those is negligible.
+    Eigenvalues of the Gram matrix are several times faster than singular values, but an error e in σ² is one
+    of e / 2σ, or at most sqrt(e), in σ. They are used only where the sum of those errors is negligible.
     """
     small = product if product.shape[0] <= product.shape[1] else product.T
-    squares = np.linalg.eigvalsh(small @ small.T)
-    if squares[0] > 0.0:
-        values = np.sqrt(squares)
-        error = 8.0 * np.finfo(float).eps * squares[-1] * float((0.5 / values).sum())
-        if error < _SPECTRUM_TOLERANCE * float(values.sum()):
-            return float(values.sum())
+    squares = np.maximum(np.linalg.eigvalsh(small @ small.T), 0.0)
+    values = np.sqrt(squares)
+    error = 8.0 * np.finfo(float).eps * squares[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = np.fmin(np.sqrt(error), 0.5 * error / values)
+    if float(errors.sum()) <= tolerance * float(values.sum()):
+        return float(values.sum())
     return float(np.linalg.svd(product, compute_uv=False).sum())
 
 
@@ -227,7 +230,7 @@ def _triangle(rows: Array, mean: Floats) -> Floats:
     """Triangular factor of the centred rows, taken block by block so that memory stays at a few d x d."""
     upper = np.zeros((0, rows.shape[1]))
     for block in blocks(rows, 2 * rows.shape[1]):
-        upper = np.linalg.qr(np.concatenate([upper, block - mean]), mode="r")
+        upper = np.asarray(np.linalg.qr(np.concatenate([upper, block - mean]), mode="r"))
     return upper
 
 
@@ -245,7 +248,7 @@ def frechet_leave_out(
     sides = zip(
         _leave_out(generated, labels[0], groups), _leave_out(reference, labels[1], groups), strict=True
     )
-    return [_distance(left, right) for left, right in sides]
+    return [_distance(left, right, _TOLERANCE_LEAVE_OUT) for left, right in sides]
 
 
 def _leave_out(rows: Array, labels: Ints, groups: int) -> Iterator[_Gaussian]:
@@ -268,39 +271,39 @@ class FrechetInfinity:
     Attributes:
         value: intercept of the line fitted to the distance over 1/n; squared feature units, lower is better.
         slope: its slope, the strength of the bias: at n images the line lies slope / n above `value`.
-        sizes: (points,) numbers of generated images used.
-        distances: (points,) distance at each of them.
+        sizes: (parts,) generated images in a subset: n, n/2, n/3 ...
+        distances: (parts,) mean distance of the subsets of that size.
     """
 
     value: float
     slope: float
-    sizes: Ints
+    sizes: Floats
     distances: Floats
 
 
 def frechet_infinity(
-    generated: Array, reference: Array, *, points: int = 10, smallest: int | None = None, seed: int = 0
+    generated: Array, reference: Array | Moments, *, parts: int = 5, seed: int = 0
 ) -> FrechetInfinity:
-    """Fréchet distance extrapolated to n = ∞ (FID∞); squared feature units, lower is better.
+    """Fréchet distance extrapolated to n = ∞ (FID∞), in squared feature units; lower is better.
 
-    The distance is computed on seeded random subsets of the generated images, of sizes evenly spaced between
-    `smallest` and n, and a straight line in 1/n is fitted by least squares; its intercept removes the first
-    order of the bias that few *generated* images cause. The reference is used whole, so the bias of a small
-    reference stays. Where n is below the width of the features the curve is not straight and the value is a
-    rough one. It may be negative for sets that are alike.
+    The generated images are shuffled and cut into s equal parts for s = 1, 2 ... `parts`; the mean distance of
+    the parts is fitted by a straight line in 1/n, whose intercept is free of the first order of the bias that
+    few *generated* images cause. The reference is used whole, so the bias of a small reference stays. Where
+    the parts have fewer images than features the curve bends and the value is a rough one. It may be negative
+    for sets that are alike.
 
     Args:
-        generated: (n, d) features, n >= 20.
-        reference: (m, d) features, m >= 2.
-        points: how many subset sizes, >= 2.
-        smallest: smallest subset, at least 2; n // 5 when None.
-        seed: of the choice of subsets.
+        generated: (n, d) features, n >= 4 parts.
+        reference: (m, d) features, m >= 2, or their `Moments`.
+        parts: most parts, >= 2.
+        seed: of the shuffle.
 
     Raises:
-        InputError: too few rows, different widths, NaN or infinity.
+        InputError: too few rows or parts, different widths, NaN or infinity.
 
     Source:
-        Chong and Forsyth 2020 (arXiv:1911.07023), with ordinary subsets in place of Sobol' sequences.
+        Chong and Forsyth 2020 (arXiv:1911.07023), with disjoint subsets, which use every image at every size,
+        in place of Sobol' sequences.
 
     Example:
         >>> import numpy as np
@@ -309,17 +312,20 @@ def frechet_infinity(
         >>> frechet_infinity(x, y).value < frechet_distance(x, y)
         True
     """
-    generated = matrix(generated, "generated", smallest=20)
-    n = len(generated)
-    low = max(2, n // 5) if smallest is None else smallest
-    if not 2 <= low < n or points < 2:
-        raise InputError(f"frechet_infinity needs 2 <= smallest < {n} and 2 points or more.")
+    if parts < 2:
+        raise InputError(f"frechet_infinity needs 2 parts or more, got {parts}.")
+    generated = matrix(generated, "generated", smallest=4 * parts)
     right = _gaussian(reference, "reference")
     if len(right.mean) != generated.shape[1]:
         raise InputError(f"generated has {generated.shape[1]} features, reference has {len(right.mean)}.")
-    rng = np.random.default_rng(seed)
-    sizes = np.linspace(low, n, points).round().astype(np.int64)
-    chosen = (np.sort(rng.choice(n, size=size, replace=False)) for size in sizes)
-    distances = np.array([_distance(_gaussian(generated[rows], "generated"), right) for rows in chosen])
+    order = np.random.default_rng(seed).permutation(len(generated))
+    counts = np.arange(1, parts + 1)
+    distances = np.array(
+        [
+            np.mean([_distance(_gaussian(generated[np.sort(rows)], "generated"), right) for rows in split])
+            for split in (np.array_split(order, int(count)) for count in counts)
+        ]
+    )
+    sizes = len(generated) / counts
     slope, value = np.polyfit(1.0 / sizes, distances, 1)
     return FrechetInfinity(float(value), float(slope), sizes, distances)

@@ -10,8 +10,9 @@ import numpy as np
 from facebench.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints
 from facebench.metrics.pairs import BLOCK, Gallery, PairScores, Tile
+from facebench.metrics.rates import Curve, Spread
 from facebench.metrics.resampling import FEW_IDENTITIES, Interval, few, jackknifed, numbers, percentile
-from facebench.metrics.verification import Curve, Spread, summarise
+from facebench.metrics.verification import summarise
 
 _FINE = 2**17
 """Most thresholds kept for resampling; beyond, neighbouring scores share one: about 1e-5 in a rate."""
@@ -122,7 +123,7 @@ class _Table:
 
 
 def _statistics(
-    thresholds: Floats, genuine: Floats, impostor: Floats, impostor_count: int
+    thresholds: Floats, genuine: Floats | Ints, impostor: Floats | Ints, impostor_count: int
 ) -> dict[str, float] | None:
     """Statistics of weighted thresholds; `impostor_count` decides which FMRs can be resolved."""
     if not genuine.any() or not impostor.any():
@@ -133,7 +134,7 @@ def _statistics(
     return numbers(summarise(curve, *sides))
 
 
-def _spread(thresholds: Floats, weights: Floats, count: int) -> Spread:
+def _spread(thresholds: Floats, weights: Floats | Ints, count: int) -> Spread:
     mean = float(np.average(thresholds, weights=weights))
     return Spread(count, mean, float(np.sqrt(np.average(np.square(thresholds - mean), weights=weights))))
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from facebench.errors import InputError
 from facebench.metrics.arrays import Array, Ints, two_matrices
+from facebench.metrics.diversity import vendi_leave_out, vendi_score
 from facebench.metrics.frechet import frechet_distance, frechet_leave_out
 from facebench.metrics.identity_intervals import bootstrap_identities, jackknife_identities
 from facebench.metrics.kernel import cubic, gaussian, kernel_distance, kernel_leave_out, mmd_rbf, origin
@@ -106,6 +107,8 @@ def _leave_out(
     function: Metric, sides: list[Array], labels: list[Ints], groups: int
 ) -> list[dict[str, float]]:
     metric, parameters = _unwrap(function)
+    if metric is vendi_score and len(sides) == 1:
+        return [numbers(score) for score in vendi_leave_out(sides[0], labels[0], groups, **parameters)]
     quick = _QUICK.get(metric)
     if quick is not None and len(sides) == 2 and parameters.get("subsets") is None:
         return [numbers(result) for result in quick(sides, (labels[0], labels[1]), groups, **parameters)]

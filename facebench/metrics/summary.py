@@ -57,7 +57,7 @@ def cosine_similarity(generated: Array, reference: Array) -> Floats:
     if generated.shape != reference.shape:
         raise InputError(f"pairs need equal shapes, got {generated.shape} and {reference.shape}.")
     left, right = unit_rows(generated, "generated"), unit_rows(reference, "reference")
-    return np.clip(np.einsum("ij,ij->i", left, right), -1.0, 1.0)
+    return np.asarray(np.clip(np.einsum("ij,ij->i", left, right), -1.0, 1.0))
 
 
 def paired_similarity(generated: Array, reference: Array) -> MeanStd:

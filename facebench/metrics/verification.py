@@ -13,48 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from facebench.errors import InputError
-from facebench.metrics.arrays import Array, Floats, Ints, vector
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Weights of genuine and impostor scores at every distinct score: all that error rates depend on.
-
-    Attributes:
-        thresholds: (t,) distinct scores, ascending.
-        genuine: (t,) number (or weight) of genuine scores equal to each threshold.
-        impostor: (t,) likewise.
-    """
-
-    thresholds: Floats
-    genuine: Floats | Ints
-    impostor: Floats | Ints
-
-    @classmethod
-    def of(cls, genuine: Floats, impostor: Floats) -> Curve:
-        """The curve of two lists of scores."""
-        genuine, impostor = np.sort(genuine), np.sort(impostor)
-        pooled = np.sort(np.concatenate([genuine, impostor]))
-        thresholds = pooled[np.concatenate([[True], pooled[1:] != pooled[:-1]])]
-        return cls(thresholds, _counts(genuine, thresholds), _counts(impostor, thresholds))
-
-    def fmr(self) -> Floats:
-        """FMR at every threshold."""
-        below = np.cumsum(self.impostor)
-        return np.asarray((below[-1] - below + self.impostor) / below[-1])
-
-    def fnmr(self) -> Floats:
-        """FNMR at every threshold."""
-        below = np.cumsum(self.genuine)
-        return np.asarray((below - self.genuine) / below[-1])
-
-
-def _counts(ordered: Floats, thresholds: Floats) -> Ints:
-    """How many of the ascending scores equal each threshold; every score is one of the thresholds."""
-    changes = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    counts = np.zeros(len(thresholds), dtype=np.int64)
-    counts[np.searchsorted(thresholds, ordered[changes])] = np.diff(np.append(changes, len(ordered)))
-    return counts
+from facebench.metrics.arrays import Array, Floats
+from facebench.metrics.rates import Curve, OperatingPoint, Rates, Scores, Spread
 
 
 @dataclass(frozen=True)
@@ -101,15 +61,6 @@ class Verification:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Count, mean and population standard deviation of one list of scores."""
-
-    count: int
-    mean: float
-    std: float
-
-
 def verification(genuine: Array, impostor: Array) -> Verification:
     """Error rates, separation and spread of genuine and impostor similarities; see `Verification`.
 
@@ -133,38 +84,30 @@ def verification(genuine: Array, impostor: Array) -> Verification:
         >>> round(result.eer, 6), result.zero_fmr == 1 / 3, result.fmr100
         (0.333333, True, None)
     """
-    genuine, impostor = vector(genuine, "genuine", 1), vector(impostor, "impostor", 1)
-    return summarise(Curve.of(genuine, impostor), _spread(genuine), _spread(impostor))
+    scores = Scores.of(genuine, impostor)
+    return summarise(scores, *scores.spreads())
 
 
-def _spread(scores: Floats) -> Spread:
-    constant = bool((scores == scores[0]).all())
-    return Spread(len(scores), float(scores.mean()), 0.0 if constant else float(scores.std()))
-
-
-def summarise(
-    curve: Curve, genuine: Spread, impostor: Spread, notes: Mapping[str, str] | None = None
-) -> Verification:
-    """All statistics from a curve and the spread of the scores."""
-    notes = dict(notes or {})
-    fmr, fnmr = curve.fmr(), curve.fnmr()
-    low, high, place = _equal_error(fmr, fnmr)
-    strict = {}
-    for name, target in (("fmr100", 100), ("fmr1000", 1000)):
-        if impostor.count < target:
-            strict[name] = None
-            notes[name] = f"{impostor.count} impostor scores, an FMR of 1/{target} needs {target}"
-        else:
-            strict[name] = fnmr_at_most(fmr, fnmr, 1.0 / target)
-    if low == high == 1.0 and place == 0:
-        notes["eer"] = "FMR is above FNMR at every threshold; if these are distances, negate them"
+def summarise(rates: Rates, genuine: Spread, impostor: Spread) -> Verification:
+    """All statistics from error rates and the spread of the scores."""
+    low, high, threshold = _equal_error(rates)
+    fmr100, fmr1000 = (_resolved(rates, impostor.count, most) for most in (100, 1000))
+    notes = {
+        f"fmr{most}": f"{impostor.count} impostor scores, an FMR of 1/{most} needs {most}"
+        for most in (100, 1000)
+        if impostor.count < most
+    }
+    if low + high > 1.0:
+        notes["eer"] = "genuine pairs do not score above impostor pairs; negate distances first"
     return Verification(
         eer=(low + high) / 2,
         eer_low=low,
         eer_high=high,
-        eer_threshold=float(curve.thresholds[place]),
-        zero_fmr=fnmr_at_most(fmr, fnmr, 0.0),
-        auc=float(-(np.diff(fmr) * (1.0 - (fnmr[1:] + fnmr[:-1]) / 2)).sum()),
+        eer_threshold=threshold,
+        fmr100=fmr100,
+        fmr1000=fmr1000,
+        zero_fmr=fnmr_at_most(rates, 0.0),
+        auc=rates.area(),
         fdr=_fisher(genuine, impostor),
         d_prime=_d_prime(genuine, impostor),
         genuine_mean=genuine.mean,
@@ -174,26 +117,31 @@ def summarise(
         genuine_count=genuine.count,
         impostor_count=impostor.count,
         notes=notes,
-        **strict,
     )
 
 
-def _equal_error(fmr: Floats, fnmr: Floats) -> tuple[float, float, int]:
-    """Lower and higher rate where the curves cross, and which threshold that is; (1, 1, 0) if they do not."""
-    crossed = fmr <= fnmr
-    if not crossed[-1]:
-        return 1.0, 1.0, 0
-    second = int(np.argmax(crossed))
-    first = second if second == 0 or fmr[second] == fnmr[second] else second - 1
-    if fmr[first] + fnmr[first] <= fmr[second] + fnmr[second]:
-        return float(fnmr[first]), float(fmr[first]), first
-    return float(fmr[second]), float(fnmr[second]), second
+def _equal_error(rates: Rates) -> tuple[float, float, float]:
+    """Lower and higher rate where the curves cross, and the threshold; 1, 1 and the lowest if they do not."""
+    second = rates.first(lambda point: point.fmr <= point.fnmr)
+    if second is None:
+        lowest = rates.first(lambda point: True)
+        assert lowest is not None
+        return 1.0, 1.0, lowest.threshold
+    first = None if second.fmr == second.fnmr else rates.before(second.threshold)
+    first = first or second
+    if first.fmr + first.fnmr <= second.fmr + second.fnmr:
+        return min(first.fnmr, first.fmr), max(first.fnmr, first.fmr), first.threshold
+    return second.fmr, second.fnmr, second.threshold
 
 
-def fnmr_at_most(fmr: Floats, fnmr: Floats, target: float) -> float:
+def _resolved(rates: Rates, impostor_count: int, most: int) -> float | None:
+    return fnmr_at_most(rates, 1.0 / most) if impostor_count >= most else None
+
+
+def fnmr_at_most(rates: Rates, target: float) -> float:
     """Lowest FNMR among thresholds with an FMR of at most the target; 1 (reject all) when there is none."""
-    reached = fmr <= target
-    return float(fnmr[int(np.argmax(reached))]) if reached[-1] else 1.0
+    point = rates.first(lambda point: point.fmr <= target)
+    return 1.0 if point is None else point.fnmr
 
 
 def _fisher(genuine: Spread, impostor: Spread) -> float:
@@ -204,15 +152,6 @@ def _fisher(genuine: Spread, impostor: Spread) -> float:
 def _d_prime(genuine: Spread, impostor: Spread) -> float:
     variance = (genuine.std**2 + impostor.std**2) / 2
     return abs(genuine.mean - impostor.mean) / float(np.sqrt(variance)) if variance > 0 else 1.0
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """A threshold with its two error rates, as fractions."""
-
-    fnmr: float
-    fmr: float
-    threshold: float
 
 
 def nearest_fmr(genuine: Array, impostor: Array, target: float) -> OperatingPoint:
@@ -235,9 +174,8 @@ def nearest_fmr(genuine: Array, impostor: Array, target: float) -> OperatingPoin
     """
     if not 0.0 <= target <= 1.0:
         raise InputError(f"nearest_fmr: the target must be a fraction in [0, 1], got {target}.")
-    curve = det_curve(genuine, impostor)
-    place = int(np.argmin(np.abs(curve.fmr - target)))
-    return OperatingPoint(float(curve.fnmr[place]), float(curve.fmr[place]), float(curve.thresholds[place]))
+    curve = Curve.of(genuine, impostor)
+    return curve.point(int(np.argmin(np.abs(curve.fmr - target))))
 
 
 @dataclass(frozen=True)
@@ -264,8 +202,8 @@ def det_curve(genuine: Array, impostor: Array, *, points: int | None = None) -> 
         >>> det_curve([0.9, 0.4], [0.1, 0.5]).fmr.tolist()
         [1.0, 0.5, 0.5, 0.0]
     """
-    curve = Curve.of(vector(genuine, "genuine", 1), vector(impostor, "impostor", 1))
-    return thin(DetCurve(curve.thresholds, curve.fmr(), curve.fnmr()), points)
+    curve = Curve.of(genuine, impostor)
+    return thin(DetCurve(curve.thresholds, curve.fmr, curve.fnmr), points)
 
 
 def thin(curve: DetCurve, points: int | None) -> DetCurve:
