@@ -67,7 +67,7 @@ class LpipsAlex(nn.Module):
 
 def _unit(features: Tensor) -> Tensor:
     # 1e-10 is part of the published definition: all-zero columns stay zero.
-    length = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True)
     return features / (length + 1e-10)
 
 

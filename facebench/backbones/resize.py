@@ -122,5 +122,6 @@ def standardise(image: Image, mean: tuple[float, ...], std: tuple[float, ...]) -
     Returns:
         float32 (3, height, width).
     """
-    unit = image.astype(np.float32) / np.float32(255)
-    return to_tensor((unit - np.array(mean, np.float32)) / np.array(std, np.float32))
+    middle: Float = np.array(mean, np.float32)
+    spread: Float = np.array(std, np.float32)
+    return to_tensor((image.astype(np.float32) / np.float32(255) - middle) / spread)

@@ -35,7 +35,7 @@ class TorchBackbone(Backbone):
         self._layout = torch.contiguous_format
         if self.channels_last and self.device.type == "cpu":
             self._layout = torch.channels_last
-            self.network.to(memory_format=self._layout)  # type: ignore[call-overload]
+            self.network.to(memory_format=self._layout)
 
     @abstractmethod
     def run(self, batch: Tensor) -> dict[str, Tensor]:
