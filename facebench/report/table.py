@@ -83,7 +83,8 @@ class Table:
             parts.append(f"<caption>{html.escape(self.caption)}</caption>")
         parts.append("<thead><tr>")
         parts += [
-            f'<th scope="col"{_class(column.numeric)} title="{html.escape(column.about)}">{html.escape(column.title)}</th>'
+            f'<th scope="col"{_class(column.numeric)} title="{html.escape(column.about)}">'
+            f"{html.escape(column.title)}</th>"
             for column in self.columns
         ]
         parts.append("</tr></thead><tbody>")
@@ -117,7 +118,7 @@ class Table:
         return "\n".join(lines) + "\n"
 
     def csv(self) -> str:
-        """Numbers with six significant digits, so that the file diffs well; one header line, `\\n` line ends."""
+        """Numbers with six significant digits, so that the file diffs well; one header line, Unix line ends."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(column.key for column in self.columns)
@@ -135,6 +136,7 @@ def _csv(cell: Cell, column: Column) -> str:
 
 def _markdown(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("`", "\\`")
+    escaped = escaped.replace("](", "]\\(")  # a link; brackets of intervals stay readable in the text
     return html.escape(escaped, quote=False).replace("\n", " ").replace("_", "\\_")
 
 
