@@ -1,0 +1,198 @@
+"""Speed of a whole evaluation from PNG files on disk, against torch-fidelity and clean-fid.
+
+    python benchmarks/extraction.py --images 1000
+
+Two folders of 256x256 PNG are made from the pictures in tests/goldens. Every contender reads the same files and
+runs the same Inception-v3, filled with deterministic weights, so nothing is downloaded. Contenders take turns;
+the last table compares one pass over five networks with five passes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from facebench import backbones
+from facebench.backbones import Backbone
+from facebench.backbones.inception import FidInception
+from facebench.backbones.iresnet import IResNet
+from facebench.features import extract
+from facebench.images import ImageSet
+from facebench.metrics import frechet_distance
+from facebench.store import Store
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.goldens.fill import fill  # noqa: E402
+
+
+def make_folder(folder: Path, count: int, seed: int) -> None:
+    """Pictures of the size of photographs on disk: shifted golden images with noise."""
+    folder.mkdir(parents=True)
+    sources = [
+        np.array(Pillow.open(p).convert("RGB")) for p in sorted((ROOT / "tests/goldens/images/a").iterdir())
+    ]
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        picture = np.roll(sources[number % len(sources)], rng.integers(256, size=2), axis=(0, 1))
+        noisy = picture + rng.normal(0, 3, picture.shape)
+        Pillow.fromarray(noisy.round().clip(0, 255).astype(np.uint8)).save(folder / f"{number:05}.png")
+
+
+def filled(network: torch.nn.Module, seed: int = 1) -> dict[str, Tensor]:
+    return fill({name: tuple(value.shape) for name, value in network.state_dict().items()}, seed)  # type: ignore[no-any-return]
+
+
+def ours(folders: list[Path], backbone: Backbone, store: Store) -> float:
+    """FID as facebench computes it."""
+    pools = []
+    for folder in folders:
+        extraction = extract(ImageSet.open(folder), [backbone], store=store)
+        pools.append(extraction.arrays[backbone.name]["pool"])
+    return float(frechet_distance(*pools))
+
+
+def torch_fidelity(folders: list[Path], weights: Path, cache: Path | None) -> float:
+    from torch_fidelity import calculate_metrics
+
+    named = {}
+    if cache is not None:
+        named = {"cache_root": str(cache), "input1_cache_name": "first", "input2_cache_name": "second"}
+    return calculate_metrics(  # type: ignore[no-any-return]
+        input1=str(folders[0]),
+        input2=str(folders[1]),
+        fid=True,
+        cuda=False,
+        verbose=False,
+        cache=cache is not None,
+        feature_extractor_weights_path=str(weights),
+        **named,
+    )["frechet_inception_distance"]
+
+
+def clean_fid(folders: list[Path], network: FidInception) -> float:
+    from cleanfid import fid
+
+    def features(batch: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return network((batch - 128) / 128)  # type: ignore[no-any-return]
+
+    return fid.compute_fid(  # type: ignore[no-any-return]
+        str(folders[0]),
+        str(folders[1]),
+        mode="clean",
+        device=torch.device("cpu"),
+        num_workers=torch.get_num_threads(),
+        custom_feat_extractor=features,
+        verbose=False,
+    )
+
+
+def processor() -> float:
+    """Seconds of processor time of this process and its finished children, all threads together."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def clock(action: Callable[[], float]) -> tuple[float, float, float]:
+    """Seconds on the wall, seconds of processor time, and the answer."""
+    start, before = time.perf_counter(), processor()
+    value = action()
+    return time.perf_counter() - start, processor() - before, value
+
+
+def compare(work: Path, count: int, console: Console) -> None:
+    folders = [work / "generated", work / "reference"]
+    state = filled(FidInception())
+    weights = work / "weights.pth"
+    torch.save(state, weights)
+    plain = FidInception().eval().requires_grad_(False)
+    plain.load_state_dict(state)
+    tf, clean = backbones.build("inception-tf", state), backbones.build("inception-clean", state)
+    cache = work / "cache"
+    runs = {
+        "facebench, cold": lambda: ours(folders, tf, Store(work / "store")),
+        "facebench, warm": lambda: ours(folders, tf, Store(work / "store")),
+        "torch-fidelity, cold": lambda: torch_fidelity(folders, weights, cache),
+        "torch-fidelity, warm": lambda: torch_fidelity(folders, weights, cache),
+        "facebench clean, cold": lambda: ours(folders, clean, Store(work / "store")),
+        "clean-fid, cold": lambda: clean_fid(folders, plain),
+    }
+    seconds = {}
+    for name, run in runs.items():
+        seconds[name], busy, value = clock(run)
+        rate = 2 * count / seconds[name]
+        console.print(
+            f"{name:22}{seconds[name]:9.2f} s {busy:9.2f} s of processor {rate:8.1f} images/s   FID {value:.6g}"
+        )
+    cold, warm = seconds["facebench, cold"], seconds["facebench, warm"]
+    faster = min(seconds["torch-fidelity, cold"], seconds["clean-fid, cold"])
+    table = Table("what", "ours", "peer", "ratio", "target")
+    table.add_row("FID, cold", f"{cold:.1f} s", f"{faster:.1f} s", f"{faster / cold:.2f}", "≥ 2.4")
+    peer = seconds["torch-fidelity, warm"]
+    table.add_row("FID, warm", f"{warm:.2f} s", f"{peer:.2f} s", f"{peer / warm:.1f}", "≥ 5")
+    table.add_row("warm / cold", f"{warm:.2f} s", f"{cold:.1f} s", f"{warm / cold:.1%}", "< 5 %")
+    console.print(table)
+
+
+def five_networks(work: Path, console: Console) -> None:
+    """One pass over five networks, five passes, and what the networks alone take."""
+    images = ImageSet.open(work / "generated")
+    networks = [
+        backbones.build("inception-tf", filled(FidInception())),
+        backbones.build("lite0"),
+        backbones.build("sface"),
+        backbones.build("arcface-iresnet18", filled(IResNet((2, 2, 2, 2)))),
+        backbones.build("arcface-iresnet50", filled(IResNet((3, 4, 14, 3)))),
+    ]
+    extract(
+        ImageSet(images.root, images.kind, images.items[:8]), networks, store=None
+    )  # the twins are made here
+    together = extract(images, networks, store=None).timings
+    alone = [extract(images, [network], store=None).timings for network in networks]
+    forward = sum(seconds for what, seconds in together.items() if what.startswith("embed"))
+    total = sum(timings["total"] for timings in alone)
+    table = Table("five networks", "seconds", "ratio", "target")
+    table.add_row("one pass", f"{together['total']:.1f}")
+    table.add_row(
+        "five passes", f"{total:.1f}", f"{together['total'] / total:.2f}", "≤ 0.6 where decoding matters"
+    )
+    table.add_row("networks alone", f"{forward:.1f}", f"{together['total'] / forward:.2f}", "≤ 1.15")
+    console.print(table)
+    console.print({what: round(seconds, 2) for what, seconds in together.items()})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=int, default=1000, help="in each folder (default: 1000)")
+    parser.add_argument("--part", choices=["fid", "five", "all"], default="all")
+    given = parser.parse_args()
+    console = Console()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        for seed, name in enumerate(("generated", "reference")):
+            make_folder(work / name, given.images, seed)
+        console.print(f"{given.images} images in each folder, {torch.get_num_threads()} threads")
+        if given.part != "five":
+            compare(work, given.images, console)
+        if given.part != "fid":
+            five_networks(work, console)
+
+
+if __name__ == "__main__":
+    main()
