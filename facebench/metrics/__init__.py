@@ -9,12 +9,11 @@ from facebench.metrics.allpairs import AllPairs, verification_all_pairs
 from facebench.metrics.diversity import vendi_per_class, vendi_score
 from facebench.metrics.frechet import (
     FrechetInfinity,
-    Moments,
-    clipped_mass,
     frechet_distance,
     frechet_infinity,
 )
 from facebench.metrics.kernel import KernelDistance, kernel_distance, mmd_rbf
+from facebench.metrics.moments import Moments, clipped_mass
 from facebench.metrics.neighbours import (
     DensityCoverage,
     PrecisionRecall,

@@ -23,6 +23,8 @@ TILE = 2048
 """Rows and columns of a tile."""
 _PAIRS = 2_097_152
 """Numbers gathered at once by `exact`: 16 MB of float64 a side."""
+_KEEP = 67_108_864
+"""Numbers of a prepared set that are kept (256 MB of float32); larger sets are prepared tile by tile."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class Scale:
     """How rows are centred and scaled before they become float32: (x - centre) / unit.
 
     Attributes:
-        centre: (d,) a point amid the data, which keeps norms, and so the error bound, small.
-        unit: a power of two at least as large as the longest centred row, so that nothing overflows.
+        centre: (d,) a point amid the data, which keeps norms, and so the error bound, small. It is a float32
+            number, so that centring float32 rows rounds but once.
+        unit: a power of two no shorter than the longest centred row, so that nothing overflows.
         gamma: bound on the relative error of a tile.
     """
 
@@ -42,10 +45,8 @@ class Scale:
     @classmethod
     def of(cls, *sets: Array) -> Scale:
         """The scale for distances among these sets."""
-        centre = np.asarray(sets[-1][: 4 * TILE].mean(axis=0, dtype=np.float64))
-        longest = max(
-            float(np.square(block - centre).sum(axis=1).max()) for rows in sets for block in blocks(rows)
-        )
+        centre = sets[-1][: 4 * TILE].mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
+        longest = max(float(_square_norms(rows, centre).max()) for rows in sets)
         unit = 2.0 ** np.ceil(np.log2(longest) / 2) if longest > 0 else 1.0
         return cls(centre, float(unit), (len(centre) + 64) * 2.0**-24)
 
@@ -54,55 +55,74 @@ class Scale:
         return np.asarray(lengths / self.unit**2)
 
 
-@dataclass(frozen=True)
-class Side:
-    """Rows ready for a tile: extended so that the product of a left and a right side is the lower bound.
+def _square_norms(features: Array, centre: Floats) -> Floats:
+    norms = []
+    for block in blocks(features):
+        block = block - centre
+        norms.append(np.einsum("ij,ij->i", block, block))
+    return np.concatenate(norms)
 
-    Attributes:
-        rows: (n, d + 2) float32.
-        slack: (n,) float32; lower bound + slack of the row + slack of the column is an upper bound.
+
+class Side:
+    """One set made ready for tiles: a left block times a transposed right block is the lower bound.
+
+    Left rows are (-2x, b, 1), right rows (x, 1, b), where b is the squared norm less the error it brings. The
+    lower bound plus the slack of the row plus the slack of the column is an upper bound.
     """
 
-    rows: Floats32
-    slack: Floats32
+    def __init__(self, features: Array, scale: Scale) -> None:
+        self.features = features
+        self._scale = scale
+        squares = scale.square(_square_norms(features, scale.centre))
+        # 1e-30 covers what underflow can do to rows that are tiny beside the longest one.
+        error = 2.0 * scale.gamma * squares + 1e-30
+        self._base = (squares - error).astype(np.float32)
+        self.slack = (2.5 * error).astype(np.float32)
+        whole = features.shape[0] * features.shape[1] <= _KEEP
+        self._rows = self._prepared(slice(0, len(features))) if whole else None
 
-    @classmethod
-    def left(cls, features: Array, scale: Scale) -> Side:
-        """The side whose items are the rows of a tile."""
-        rows, base, slack = _scaled(features, scale)
-        return cls(np.concatenate([-2 * rows, base, np.ones_like(base)], axis=1), slack)
+    def right(self, start: int) -> Floats32:
+        """Up to TILE prepared rows from `start` on, as columns of a tile."""
+        part = slice(start, start + TILE)
+        return self._prepared(part) if self._rows is None else self._rows[part]
 
-    @classmethod
-    def right(cls, features: Array, scale: Scale) -> Side:
-        """The side whose items are the columns of a tile."""
-        rows, base, slack = _scaled(features, scale)
-        return cls(np.concatenate([rows, np.ones_like(base), base], axis=1), slack)
+    def left(self, start: int) -> Floats32:
+        """The same as rows of a tile."""
+        rows = self.right(start).copy()
+        rows[:, :-2] *= -2.0
+        rows[:, [-2, -1]] = rows[:, [-1, -2]]
+        return rows
+
+    def _prepared(self, part: slice) -> Floats32:
+        features = self.features[part]
+        rows = np.empty((len(features), features.shape[1] + 2), dtype=np.float32)
+        if features.dtype == np.float32:
+            np.subtract(features, self._scale.centre.astype(np.float32), out=rows[:, :-2])
+            rows[:, :-2] *= np.float32(1.0 / self._scale.unit)
+        else:
+            rows[:, :-2] = (features.astype(np.float64) - self._scale.centre) / self._scale.unit
+        rows[:, -2] = 1.0
+        rows[:, -1] = self._base[part]
+        return rows
 
 
-def _scaled(features: Array, scale: Scale) -> tuple[Floats32, Floats32, Floats32]:
-    exact_rows = (np.asarray(features, dtype=np.float64) - scale.centre) / scale.unit
-    squares = np.einsum("ij,ij->i", exact_rows, exact_rows)
-    # 1e-30 covers what underflow can do to rows that are tiny beside the longest one.
-    error = 2.0 * scale.gamma * squares + 1e-30
-    base = (squares - error).astype(np.float32)[:, None]
-    return exact_rows.astype(np.float32), base, (2.5 * error).astype(np.float32)
+def tiles(points: Side, centres: Side) -> Iterator[tuple[slice, slice, Floats32]]:
+    """Go through all pairs of points (rows) and centres (columns) in tiles of lower bounds.
 
-
-def tiles(points: Array, centres: Array, scale: Scale) -> Iterator[tuple[int, int, Floats32, Side, Side]]:
-    """Go through all pairs of points (rows) and centres (columns) in tiles.
+    When both are the same object only tiles on and above the diagonal come.
 
     Yields:
-        First row, first column, the tile of lower bounds (reused for the next one), left and right side.
+        Rows, columns and the tile, which is reused for the next one.
     """
-    buffer = np.empty((min(TILE, len(points)), min(TILE, len(centres))), dtype=np.float32).reshape(-1)
-    for i in range(0, len(points), TILE):
-        left = Side.left(points[i : i + TILE], scale)
-        for j in range(0, len(centres), TILE):
-            right = Side.right(centres[j : j + TILE], scale)
-            shape = (len(left.rows), len(right.rows))
-            tile = buffer[: shape[0] * shape[1]].reshape(shape)
-            np.matmul(left.rows, right.rows.T, out=tile)
-            yield i, j, tile, left, right
+    n, m = len(points.features), len(centres.features)
+    buffer = np.empty(min(TILE, n) * min(TILE, m), dtype=np.float32)
+    for i in range(0, n, TILE):
+        left = points.left(i)
+        for j in range(i if points is centres else 0, m, TILE):
+            right = centres.right(j)
+            tile = buffer[: len(left) * len(right)].reshape(len(left), len(right))
+            np.matmul(left, right.T, out=tile)
+            yield slice(i, i + len(left)), slice(j, j + len(right)), tile
 
 
 def exact(points: Array, centres: Array, rows: Ints, columns: Ints) -> Floats:
@@ -121,3 +141,9 @@ def where(mask: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
     """Rows and columns of the true entries of a mostly false mask."""
     flat = np.flatnonzero(mask)
     return np.divmod(flat, mask.shape[1])
+
+
+def upwards(limit: Floats) -> Floats32:
+    """The limit in float32, two steps up, so that its own rounding leaves nothing out."""
+    infinity = np.float32(np.inf)
+    return np.asarray(np.nextafter(np.nextafter(limit.astype(np.float32), infinity), infinity))

@@ -21,6 +21,7 @@ import scipy.linalg
 
 from facebench.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, blocks, matrix
+from facebench.metrics.moments import Moments
 
 _SMALLEST_PIVOT = 1e-4
 """Ratio of Cholesky pivots under which the covariance is too close to singular to be factored as it is."""
@@ -28,74 +29,6 @@ _TOLERANCE = 1e-10
 """Largest relative error of the trace of the root."""
 _TOLERANCE_LEAVE_OUT = 1e-7
 """The same where only differences between replicates matter."""
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Count, mean and scatter of rows: what a covariance is made of, mergeable across shards.
-
-    Attributes:
-        n: number of rows.
-        mean: (d,) float64.
-        scatter: (d, d) float64, the sum of (x - mean)(x - mean)ᵀ.
-
-    Example:
-        >>> import numpy as np
-        >>> rows = np.arange(12.0).reshape(6, 2)
-        >>> whole = Moments.of(rows[:2]).merge(Moments.of(rows[2:]))
-        >>> bool(np.allclose(whole.covariance, np.cov(rows, rowvar=False)))
-        True
-    """
-
-    n: int
-    mean: Floats
-    scatter: Floats
-
-    @classmethod
-    def empty(cls, d: int) -> Moments:
-        """Moments of no rows at all, the neutral element of `merge`."""
-        return cls(0, np.zeros(d), np.zeros((d, d)))
-
-    @classmethod
-    def of(cls, features: Array) -> Moments:
-        """Moments of a feature matrix (n, d), read in blocks.
-
-        Raises:
-            InputError: not a finite matrix with at least one row.
-        """
-        features = matrix(features, "features")
-        result = cls.empty(features.shape[1])
-        for block in blocks(features, max(4096, features.shape[1])):
-            mean = block.mean(axis=0)
-            centred = block - mean
-            result = result.merge(cls(len(block), mean, centred.T @ centred))
-        return result
-
-    def merge(self, other: Moments) -> Moments:
-        """Moments of the rows of both (Chan, Golub and LeVeque 1979)."""
-        if self.n == 0 or other.n == 0:
-            return other if self.n == 0 else self
-        n = self.n + other.n
-        step = other.mean - self.mean
-        scatter = self.scatter + other.scatter
-        scatter += np.outer(step, step * (self.n * other.n / n))
-        return Moments(n, self.mean + step * (other.n / n), scatter)
-
-    def without(self, other: Moments) -> Moments:
-        """Moments of the rows left when those of `other`, which were part of these, are taken out."""
-        n = self.n - other.n
-        if n < 1:
-            raise InputError("no rows are left after taking these moments out.")
-        mean = self.mean + (self.mean - other.mean) * (other.n / n)
-        step = other.mean - mean
-        scatter = self.scatter - other.scatter
-        scatter -= np.outer(step, step * (n * other.n / self.n))
-        return Moments(n, mean, scatter)
-
-    @property
-    def covariance(self) -> Floats:
-        """(d, d) covariance, divided by n - 1."""
-        return np.asarray(self.scatter / (self.n - 1))
 
 
 @dataclass(frozen=True)
@@ -142,15 +75,6 @@ def frechet_distance(generated: Array | Moments, reference: Array | Moments) -> 
             "Both sides must come from the same backbone and array."
         )
     return _distance(left, right)
-
-
-def clipped_mass(moments: Moments) -> float:
-    """Share of the trace that a covariance holds in negative eigenvalues (made by rounding alone); 0 is best.
-
-    `frechet_distance` of moments takes them as 0. With features given as rows nothing is ever clipped.
-    """
-    values = np.linalg.eigvalsh(moments.covariance)
-    return float(-values[values < 0].sum() / max(np.abs(values).sum(), np.finfo(float).tiny))
 
 
 def _distance(left: _Gaussian, right: _Gaussian, tolerance: float = _TOLERANCE) -> float:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from facebench.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, two_matrices
-from facebench.metrics.distances import TILE, Floats32, Scale, Side, exact, tiles, where
+from facebench.metrics.distances import Floats32, Scale, Side, exact, tiles, upwards, where
+from facebench.metrics.nearest import nearest
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,8 @@ def precision_recall(
         PrecisionRecall(precision=0.0, recall=0.0)
     """
     generated, reference = _checked(generated, reference, k)
-    scale = Scale.of(generated, reference)
-    in_reference, in_generated = _inside(
-        generated, reference, radii(generated, k, scale), radii(reference, k, scale), scale, strict
-    )
+    sets = Sets.of(generated, reference)
+    in_reference, in_generated = _inside(sets, radii(sets.generated, k), radii(sets.reference, k), strict)
     return PrecisionRecall(float((in_reference > 0).mean()), float((in_generated > 0).mean()))
 
 
@@ -93,8 +92,8 @@ def density_coverage(generated: Array, reference: Array, *, k: int = 5) -> Densi
         DensityCoverage(density=0.625, coverage=1.0)
     """
     generated, reference = _checked(generated, reference, k, both=False)
-    scale = Scale.of(generated, reference)
-    balls, hits = _inside(generated, reference, None, radii(reference, k, scale), scale, True)
+    sets = Sets.of(generated, reference)
+    balls, hits = _inside(sets, None, radii(sets.reference, k), True)
     return DensityCoverage(float(balls.mean() / k), float((hits > 0).mean()))
 
 
@@ -119,143 +118,66 @@ def authenticity(generated: Array, reference: Array) -> float:
         50.0
     """
     generated, reference = _checked(np.asarray(generated), np.asarray(reference), 1, both=False)
-    scale = Scale.of(generated, reference)
-    distance, index = nearest(generated, reference, 1, scale)
-    own = radii(reference, 1, scale)
+    sets = Sets.of(generated, reference)
+    distance, index = nearest(sets.generated, sets.reference, 1)
+    own = radii(sets.reference, 1)
     return float(100.0 * (own[index[:, 0]] < distance[:, 0]).mean())
 
 
-def radii(features: Array, k: int, scale: Scale) -> Floats:
-    """(n,) squared distance of each row to its k-th nearest other row."""
-    return nearest(features, features, k, scale, same=True)[0][:, k - 1]
-
-
-def nearest(
-    points: Array, centres: Array, k: int, scale: Scale, *, same: bool = False
-) -> tuple[Floats, Ints]:
-    """The k nearest centres of every point.
-
-    Args:
-        points: (n, d).
-        centres: (m, d), m >= k, or m > k when `same`.
-        k: how many.
-        scale: of both sets.
-        same: points and centres are one set, and no row is its own neighbour.
-
-    Returns:
-        (n, k) squared distances in ascending order and (n, k) indices, ties broken by the lower index.
-    """
-    squares, indices = np.empty((len(points), k)), np.empty((len(points), k), dtype=np.int64)
-    found: list[_Found] = []
-    for i, j, tile, left, right in tiles(points, centres, scale):
-        if same and i == j:
-            np.fill_diagonal(tile, np.inf)
-        if j == 0:
-            bound = np.full((len(tile), k), np.inf, dtype=np.float32)
-            found = []
-        bound = _tighten(bound, tile, left, right, k)
-        found.append(_Found.below(tile, bound[:, -1:], left, j))
-        if j + TILE >= len(centres):
-            rows = slice(i, i + len(tile))
-            squares[rows], indices[rows] = _settle(points[rows], centres, found, bound[:, -1], k)
-    return squares, indices
-
-
 @dataclass(frozen=True)
-class _Found:
-    """Candidates for neighbours: row in the block, column in the set, lower bound of the squared distance."""
+class Sets:
+    """A generated and a reference set made ready for distances in one scale."""
 
-    rows: Ints
-    columns: Ints
-    lower: Floats32
+    generated: Side
+    reference: Side
+    scale: Scale
 
     @classmethod
-    def below(cls, tile: Floats32, bound: Floats32, left: Side, first: int) -> _Found:
-        rows, columns = where(tile <= bound)
-        return cls(rows, columns + first, tile[rows, columns])
+    def of(cls, generated: Array, reference: Array) -> Sets:
+        """Prepare both sets."""
+        scale = Scale.of(generated, reference)
+        return cls(Side(generated, scale), Side(reference, scale), scale)
 
 
-def _tighten(bound: Floats32, tile: Floats32, left: Side, right: Side, k: int) -> Floats32:
-    """The k smallest upper bounds seen so far in each row, ascending (infinite where fewer were seen)."""
-    width = tile.shape[1]
-    group = 16 if width >= 64 * k and width % 16 == 0 else 1
-    if group > 1:
-        # The k lowest of the groups' minima are found much faster than the k lowest of all, and bound them.
-        low = tile.reshape(len(tile), width // group, group).min(axis=2)
-        chosen = np.argpartition(low, k - 1, axis=1)[:, :k]
-        lower = np.take_along_axis(low, chosen, axis=1)
-        slack = right.slack.reshape(-1, group).max(axis=1)[chosen]
-    else:
-        chosen = np.argpartition(tile, min(k, width) - 1, axis=1)[:, :k]
-        lower, slack = np.take_along_axis(tile, chosen, axis=1), right.slack[chosen]
-    upper = lower + slack + left.slack[:, None]
-    return np.sort(np.concatenate([bound, upper], axis=1), axis=1)[:, :k]
+def radii(features: Side, k: int) -> Floats:
+    """(n,) squared distance of each row to its k-th nearest other row."""
+    return nearest(features, features, k)[0][:, k - 1]
 
 
-def _settle(
-    points: Array, centres: Array, found: list[_Found], bound: Floats32, k: int
-) -> tuple[Floats, Ints]:
-    """Decide among the candidates of one block of points by exact distances."""
-    rows = np.concatenate([part.rows for part in found])
-    columns = np.concatenate([part.columns for part in found])
-    keep = np.concatenate([part.lower for part in found]) <= bound[rows]
-    rows, columns = rows[keep], columns[keep]
-    squares = exact(points, centres, rows, columns)
-    order = np.lexsort((columns, squares, rows))
-    first = np.searchsorted(rows[order], np.arange(len(points)))
-    best = order[first[:, None] + np.arange(k)]
-    return squares[best], columns[best]
-
-
-def _inside(
-    points: Array, centres: Array, of_points: Floats | None, of_centres: Floats, scale: Scale, strict: bool
-) -> tuple[Ints, Ints]:
+def _inside(sets: Sets, of_generated: Floats | None, of_reference: Floats, strict: bool) -> tuple[Ints, Ints]:
     """Count over all pairs who is in whose ball.
 
     Returns:
-        For every point the number of centres' balls it is in; and for every centre the number of points'
-        balls it is in or, when points have no balls, the number of points in its own.
+        For every generated row the number of reference balls it is in; and for every reference row the
+        number of
+        generated balls it is in or, when those have no radii, the number of generated rows in its own.
     """
-    balls, hits = np.zeros(len(points), dtype=np.int64), np.zeros(len(centres), dtype=np.int64)
-    for i, j, tile, left, right in tiles(points, centres, scale):
-        rows, columns = slice(i, i + tile.shape[0]), slice(j, j + tile.shape[1])
-        block = (points[rows], centres[columns])
-        mask = _members(tile, *block, of_centres[None, columns], scale, strict, left, right)
+    balls = np.zeros(len(sets.generated.features), dtype=np.int64)
+    hits = np.zeros(len(sets.reference.features), dtype=np.int64)
+    for rows, columns, tile in tiles(sets.generated, sets.reference):
+        mask = _members(tile, sets, rows, columns, of_reference[None, columns], strict)
         balls[rows] += np.count_nonzero(mask, axis=1)
-        if of_points is not None:
-            mask = _members(tile, *block, of_points[rows, None], scale, strict, left, right)
+        if of_generated is not None:
+            mask = _members(tile, sets, rows, columns, of_generated[rows, None], strict)
         hits[columns] += np.count_nonzero(mask, axis=0)
     return balls, hits
 
 
 def _members(
-    tile: Floats32,
-    points: Array,
-    centres: Array,
-    squared_radii: Floats,
-    scale: Scale,
-    strict: bool,
-    left: Side,
-    right: Side,
+    tile: Floats32, sets: Sets, rows: slice, columns: slice, squared_radii: Floats, strict: bool
 ) -> npt.NDArray[np.bool_]:
     """Which pairs of a tile are at a distance below (or at) the radius that their row or column states."""
-    limit = scale.square(squared_radii)
-    maybe = tile <= upwards(limit)
-    rows, columns = where(maybe)
-    upper = tile[rows, columns].astype(np.float64) + left.slack[rows] + right.slack[columns]
-    limits = np.broadcast_to(limit, tile.shape)[rows, columns]
-    doubtful = upper >= limits * (1.0 - 1e-6)
-    rows, columns = rows[doubtful], columns[doubtful]
-    squares = exact(points, centres, rows, columns)
-    radius = np.broadcast_to(squared_radii, tile.shape)[rows, columns]
-    maybe[rows, columns] = squares < radius if strict else squares <= radius
-    return maybe
-
-
-def upwards(limit: Floats) -> Floats32:
-    """The limit in float32, two steps up, so that its own rounding leaves nothing out."""
-    infinity = np.float32(np.inf)
-    return np.asarray(np.nextafter(np.nextafter(limit.astype(np.float32), infinity), infinity))
+    limit = sets.scale.square(squared_radii)
+    mask = tile <= upwards(limit)
+    i, j = where(mask)
+    slack = sets.generated.slack[rows][i] + sets.reference.slack[columns][j]
+    upper = tile[i, j].astype(np.float64) + slack
+    doubtful = upper >= np.broadcast_to(limit, tile.shape)[i, j] * (1.0 - 1e-6)
+    i, j = i[doubtful], j[doubtful]
+    squares = exact(sets.generated.features, sets.reference.features, i + rows.start, j + columns.start)
+    radius = np.broadcast_to(squared_radii, tile.shape)[i, j]
+    mask[i, j] = squares < radius if strict else squares <= radius
+    return mask
 
 
 def _checked(generated: Array, reference: Array, k: int, both: bool = True) -> tuple[Array, Array]:

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from facebench.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints
-from facebench.metrics.distances import Scale, exact, tiles, where
-from facebench.metrics.neighbours import DensityCoverage, PrecisionRecall, nearest, upwards
+from facebench.metrics.distances import Scale, Side, exact, tiles, upwards, where
+from facebench.metrics.nearest import nearest
+from facebench.metrics.neighbours import DensityCoverage, PrecisionRecall, Sets
 
 Flags = npt.NDArray[np.bool_]
 
@@ -23,16 +24,16 @@ def precision_leave_out(
     generated: Array, reference: Array, labels: tuple[Ints, Ints], groups: int, k: int, strict: bool
 ) -> list[PrecisionRecall]:
     """Precision and recall without each group; arguments as in `precision_recall`, labels in [0, groups)."""
-    scale = Scale.of(generated, reference)
-    in_reference = _Members.of(
-        generated, reference, labels, radii_without(reference, labels[1], groups, k, scale)
-    )
+    sets = Sets.of(generated, reference)
     swapped = (labels[1], labels[0])
+    in_reference = _Members.of(
+        sets.generated, sets.reference, labels, radii_without(sets.reference, labels[1], groups, k)
+    )
     in_generated = _Members.of(
-        reference, generated, swapped, radii_without(generated, labels[0], groups, k, scale)
+        sets.reference, sets.generated, swapped, radii_without(sets.generated, labels[0], groups, k)
     )
     for members in (in_reference, in_generated):
-        members.fill(scale, strict)
+        members.fill(sets.scale, strict)
     return [
         PrecisionRecall(
             _share(in_reference.points[g], labels[0] != g), _share(in_generated.points[g], labels[1] != g)
@@ -45,9 +46,11 @@ def density_leave_out(
     generated: Array, reference: Array, labels: tuple[Ints, Ints], groups: int, k: int
 ) -> list[DensityCoverage]:
     """Density and coverage without each group; arguments as in `density_coverage`, labels in [0, groups)."""
-    scale = Scale.of(generated, reference)
-    members = _Members.of(generated, reference, labels, radii_without(reference, labels[1], groups, k, scale))
-    members.fill(scale, strict=True)
+    sets = Sets.of(generated, reference)
+    members = _Members.of(
+        sets.generated, sets.reference, labels, radii_without(sets.reference, labels[1], groups, k)
+    )
+    members.fill(sets.scale, strict=True)
     return [
         DensityCoverage(
             float(members.pairs[g] / (np.count_nonzero(labels[0] != g) * k)),
@@ -61,13 +64,13 @@ def _share(flags: Flags, kept: Flags) -> float:
     return float(np.count_nonzero(flags & kept) / np.count_nonzero(kept))
 
 
-def radii_without(features: Array, labels: Ints, groups: int, k: int, scale: Scale) -> Floats:
+def radii_without(features: Side, labels: Ints, groups: int, k: int) -> Floats:
     """(groups, n) squared distance of each row to its k-th nearest other row outside each group."""
     if len(labels) - int(np.bincount(labels).max()) <= k:
         raise InputError(f"{len(labels)} rows in {groups} groups are too few for a jackknife with k = {k}.")
     depth = min(len(labels) - 1, 3 * k + 12)
     while True:
-        squares, index = nearest(features, features, depth, scale, same=True)
+        squares, index = nearest(features, features, depth)
         neighbours = labels[index]
         outside = [np.cumsum(neighbours != group, axis=1) for group in range(groups)]
         if depth == len(labels) - 1 or min(int(count[:, -1].min()) for count in outside) >= k:
@@ -82,7 +85,7 @@ class _Members:
     """Who is in whose ball, per group left out.
 
     Attributes:
-        features: points and centres.
+        sides: points and centres.
         labels: group of each point and of each centre.
         radii: (groups, m) squared radii of the centres without each group.
         points: (groups, n) whether a point is in any ball.
@@ -90,7 +93,7 @@ class _Members:
         pairs: (groups,) number of points in balls.
     """
 
-    features: tuple[Array, Array]
+    sides: tuple[Side, Side]
     labels: tuple[Ints, Ints]
     radii: Floats
     points: Flags
@@ -98,18 +101,18 @@ class _Members:
     pairs: Ints
 
     @classmethod
-    def of(cls, points: Array, centres: Array, labels: tuple[Ints, Ints], radii: Floats) -> _Members:
+    def of(cls, points: Side, centres: Side, labels: tuple[Ints, Ints], radii: Floats) -> _Members:
         groups = len(radii)
-        in_ball = np.zeros((groups, len(points)), dtype=bool)
-        has_points = np.zeros((groups, len(centres)), dtype=bool)
+        in_ball = np.zeros((groups, len(points.features)), dtype=bool)
+        has_points = np.zeros((groups, len(centres.features)), dtype=bool)
         return cls((points, centres), labels, radii, in_ball, has_points, np.zeros(groups, dtype=np.int64))
 
     def fill(self, scale: Scale, strict: bool) -> None:
         widest = upwards(scale.square(self.radii.max(axis=0)))
-        for i, j, tile, _, _ in tiles(*self.features, scale):
-            rows, columns = where(tile <= widest[j : j + tile.shape[1]])
-            rows, columns = rows + i, columns + j
-            squares = exact(*self.features, rows, columns)
+        for part, others, tile in tiles(*self.sides):
+            rows, columns = where(tile <= widest[others])
+            rows, columns = rows + part.start, columns + others.start
+            squares = exact(self.sides[0].features, self.sides[1].features, rows, columns)
             for group, radii in enumerate(self.radii):
                 inside = squares < radii[columns] if strict else squares <= radii[columns]
                 inside &= (self.labels[0][rows] != group) & (self.labels[1][columns] != group)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from facebench.errors import InputError
 from facebench.metrics import authenticity, density_coverage, distances, neighbours, precision_recall
-from facebench.metrics.distances import Scale
-from facebench.metrics.neighbours import nearest
+from facebench.metrics import nearest as nearest_module
+from facebench.metrics.nearest import nearest
+from facebench.metrics.neighbours import Sets
 
 from .given import Golden, few, gaussian, two_sets
 
@@ -110,7 +111,8 @@ def test_nearest_gives_the_lowest_indices_on_ties(sides: tuple[np.ndarray, np.nd
     gap = x[:, None] - y
     full = np.einsum("ijk,ijk->ij", gap, gap)
     order = np.argsort(full, axis=1, kind="stable")[:, :k]
-    squares, index = nearest(x, y, k, Scale.of(x, y))
+    sets = Sets.of(x, y)
+    squares, index = nearest(sets.generated, sets.reference, k)
     assert np.array_equal(index, order)
     assert np.array_equal(squares, np.take_along_axis(full, order, axis=1))
 
@@ -118,8 +120,9 @@ def test_nearest_gives_the_lowest_indices_on_ties(sides: tuple[np.ndarray, np.nd
 def test_many_tiles_give_what_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = gaussian(0, 500, 6).round(1), gaussian(1, 430, 6).round(1)
     whole = precision_recall(x, y), density_coverage(x, y), authenticity(x, y)
-    for module in (distances, neighbours):
+    for module in (distances, nearest_module):
         monkeypatch.setattr(module, "TILE", 64)
+    monkeypatch.setattr(distances, "_KEEP", 0)
     assert (precision_recall(x, y), density_coverage(x, y), authenticity(x, y)) == whole
 
 
@@ -161,6 +164,19 @@ def test_a_collapsed_generator_is_precise_and_covers_nothing() -> None:
     assert density_coverage(collapsed, reference).coverage < 0.2
 
 
+@pytest.mark.parametrize("noise", [0.0, 1e-9])
+def test_crowds_of_copies_are_measured_exactly(noise: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearest_module, "_WAITING", 500)
+    monkeypatch.setattr(distances, "TILE", 64)
+    monkeypatch.setattr(nearest_module, "TILE", 64)
+    rng = np.random.default_rng(0)
+    reference = gaussian(0, 150, 8)
+    collapsed = reference[rng.integers(0, 2, 300)] + noise * rng.standard_normal((300, 8))
+    for strict in (False, True):
+        result = precision_recall(collapsed, reference, strict=strict)
+        assert (result.precision, result.recall) == by_definition(collapsed, reference, 3, strict)[:2]
+
+
 def test_surfaces_count_only_when_not_strict() -> None:
     reference, generated = np.array([[0.0], [1.0], [2.0]]), np.array([[-1.0], [-3.0]])
     assert precision_recall(generated, reference, k=1).precision == 0.5
@@ -169,7 +185,8 @@ def test_surfaces_count_only_when_not_strict() -> None:
 
 def test_distances_agree_with_scipy() -> None:
     x, y = gaussian(0, 60, 7), gaussian(1, 50, 7)
-    squares, _ = nearest(x, y, 3, Scale.of(x, y))
+    sets = Sets.of(x, y)
+    squares, _ = nearest(sets.generated, sets.reference, 3)
     full = np.sort(scipy.spatial.distance.cdist(x, y, "sqeuclidean"), axis=1)[:, :3]
     assert np.allclose(squares, full, rtol=1e-12)
 
