@@ -6,7 +6,7 @@ import functools
 import inspect
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from facebench import metrics
 from facebench.cards import Card
+from facebench.curves import frechet_against_n, score_curve
 from facebench.errors import InputError
 from facebench.metrics import intervals
 from facebench.metrics.arrays import Array
@@ -39,9 +40,19 @@ class Estimate:
     counts: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
     """Why there is no value at all."""
+    curve: Mapping[str, Any] | None = None
+    """What a plot of it is drawn from (`facebench.curves`)."""
 
 
-def measure(cards: Sequence[Card], roles: Roles, *, seed: int, progress: Progress) -> dict[str, MetricResult]:
+@dataclass(frozen=True)
+class Measured:
+    """The results by metric id, and what plots are drawn from."""
+
+    results: dict[str, MetricResult]
+    curves: dict[str, Any]
+
+
+def measure(cards: Sequence[Card], roles: Roles, *, seed: int, progress: Progress) -> Measured:
     """Compute every card; cards that differ only in the field they take share one computation."""
     done: dict[str, Estimate] = {}
     results = {}
@@ -54,7 +65,15 @@ def measure(cards: Sequence[Card], roles: Roles, *, seed: int, progress: Progres
             done[key] = _estimate(card, roles, seed)
         results[card.id] = _result(card, done[key])
     progress("metrics", len(cards), len(cards))
-    return results
+    return Measured(results, _curves(done.values()))
+
+
+def _curves(estimates: Iterable[Estimate]) -> dict[str, Any]:
+    found = [estimate.curve for estimate in estimates if estimate.curve is not None]
+    return {
+        "scores": [curve for curve in found if "fmr" in curve],
+        "frechet": [curve for curve in found if "distances" in curve],
+    }
 
 
 def _estimate(card: Card, roles: Roles, seed: int) -> Estimate:
@@ -81,11 +100,13 @@ def _compute(card: Card, sample: Sample, seed: int) -> Estimate:
         arguments.reverse()  # agreement functions speak of the target first, all others of the generated faces
     bound = functools.partial(function, **card.params)
     answer = bound(*arguments)
+    against_n = card.compute == "frechet_distance" and len(arguments) == 2
     return Estimate(
         values=_numbers(answer),
         intervals=_interval(card, bound, arguments, seed),
         notes=dict(getattr(answer, "notes", {})),
         counts=sample.counts,
+        curve=frechet_against_n(card.id, arguments[0], arguments[1], answer, seed) if against_n else None,
     )
 
 
@@ -109,12 +130,21 @@ def _verify(card: Card, sample: Pairs, seed: int) -> Estimate:
     if sample.pairs <= MOST_STORED_PAIRS:
         scores = metrics.pair_scores(*embeddings)
         answer = metrics.verification(scores.genuine, scores.impostor)
+        curve = metrics.det_curve(scores.genuine, scores.impostor)
         found = intervals.bootstrap_identities(scores, seed=seed)
     else:
-        answer = metrics.verification_all_pairs(*embeddings).statistics
+        both = metrics.verification_all_pairs(*embeddings)
+        answer, curve = both.statistics, both.curve
         found = intervals.jackknife_identities(*embeddings, seed=seed)
     counts = {"genuine": answer.genuine_count, "impostor": answer.impostor_count, "identities": sample.size}
-    return Estimate(values=_numbers(answer), intervals=found, notes=dict(answer.notes), counts=counts)
+    against = "generated" if sample.reference is None else "reference"
+    return Estimate(
+        values=_numbers(answer),
+        intervals=found,
+        notes=dict(answer.notes),
+        counts=counts,
+        curve=score_curve(curve, answer, card.reads.backbone, against),
+    )
 
 
 def _numbers(answer: object) -> dict[str, float | None]:

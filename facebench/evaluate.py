@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from facebench.backbones import Backbone, build
 from facebench.binding import measure
+from facebench.curves import feature_map
 from facebench.environment import choose_device, describe, facebench_version
 from facebench.errors import InputError
 from facebench.faces import Face, FaceFinder
@@ -81,7 +82,9 @@ def evaluate(
         for role in LINKED
         if role in extractions
     }
-    results = measure(plan.cards, Roles(extractions, pairs), seed=seed, progress=progress or _silent)
+    roles = Roles(extractions, pairs)
+    measured = measure(plan.cards, roles, seed=seed, progress=progress or _silent)
+    placed = feature_map(plan.cards, roles, seed)
     finished = time.perf_counter()
     run = Run(
         facebench=facebench_version(),
@@ -93,11 +96,12 @@ def evaluate(
         backbones=_backbone_records(extractions["generated"].backbones.values()),
         environment=describe(chosen),
         seed=seed,
-        metrics=results,
+        metrics=measured.results,
         timings={"features": round(extracted - started, 3), "metrics": round(finished - extracted, 3)},
         warnings=plan.warnings + [w for extraction in extractions.values() for w in extraction.warnings],
     )
-    return run.with_per_image(per_image_table(extractions))
+    curves = measured.curves | {"map": placed.describe() if placed else None}
+    return run.with_per_image(per_image_table(extractions, placed)).with_curves(curves)
 
 
 def _open(plan: Plan, generated: Path, reference: Path | None) -> dict[str, ImageSet]:

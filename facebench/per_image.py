@@ -7,17 +7,23 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from facebench.curves import FeatureMap
 from facebench.features import Extraction
 
 
-def per_image_table(extractions: Mapping[str, Extraction]) -> pd.DataFrame:
+def per_image_table(extractions: Mapping[str, Extraction], placed: FeatureMap | None = None) -> pd.DataFrame:
     """One row per image used: role, name, sha256, size, face, manifest columns, and every per-image number.
 
-    Columns of a network are named `array:backbone`, e.g. `quality:crfiqa-s`.
+    Columns of a network are named `array:backbone`, e.g. `quality:crfiqa-s`. `map_x` and `map_y` are the places
+    in the feature map, when there is one.
     """
-    return pd.concat(
-        [_role_table(role, extraction) for role, extraction in extractions.items()], ignore_index=True
-    )
+    tables = []
+    for role, extraction in extractions.items():
+        table = _role_table(role, extraction)
+        if placed is not None and role in placed.points:
+            table[["map_x", "map_y"]] = placed.points[role].astype(np.float32)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def _role_table(role: str, extraction: Extraction) -> pd.DataFrame:
