@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 
 SKIN, MOUTH, LEFT_EYE, RIGHT_EYE, TEETH, TONGUE, LASHES, HAIR_INSIDE = range(8)
 HAIR_ROWS, HANGING_ROWS = 26, 8  # of the hair shell: per strand, and of these below the ears
-# Bytes of Head.fields.
+# Columns of Head.fields.
 LIPS, BROW_ALONG, BROW_ABOVE, HAIRLINE, BEARD, BLUSH, LIDS = range(7)
 
 
@@ -37,7 +37,7 @@ class Head:
         faces: (f, 3) triangles, counter-clockwise when seen from outside.
         parts: (f,) part number of every triangle.
         texel: (f, 3, 2) float32 column and row of every corner in the fields.
-        fields: (side * side,) uint64 painted fields: a texel's eight bytes are LIPS, BROW_ALONG ... LIDS, 0.
+        fields: (side * side, 8) painted fields from 0 to 255; the columns are LIPS, BROW_ALONG ... LIDS, and zeros.
         side: texels per row of the fields.
         occlusion: (v,) share of the sky that a vertex sees.
         garment: (v,) metres below the neckline of a shirt.
@@ -55,7 +55,7 @@ class Head:
     faces: Ints
     parts: NDArray[np.uint8]
     texel: Floats
-    fields: NDArray[np.uint64]
+    fields: Floats
     side: int
     occlusion: Floats
     garment: Floats
@@ -127,7 +127,7 @@ def load() -> Head:
     sliders = np.concatenate([z["shape_up"], z["shape_down"]])
     shape = sparse.csr_matrix(sliders.reshape(len(sliders), -1).T.astype(np.float32) * step)
     side = z["fields"].shape[0]
-    columns = np.zeros((side * side, 8), np.uint8)
+    columns = np.zeros((side * side, 8), np.float32)
     columns[:, :7] = z["fields"].reshape(side * side, 7)
     return Head(
         mean=z["mean"],
@@ -140,7 +140,7 @@ def load() -> Head:
         faces=z["faces"].astype(np.int64),
         parts=z["parts"],
         texel=z["texel"].astype(np.float32) / 64,
-        fields=columns.view(np.uint64).ravel(),
+        fields=columns,
         side=side,
         occlusion=z["occlusion"].astype(np.float32) / 255,
         garment=metres("garment"),

@@ -11,12 +11,13 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from facebench.synthface import head as heads
 from facebench.synthface.head import Head
 
 Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
+Ints = NDArray[np.integer]
 
 GRAIN = 256  # side of the noise tile
 
@@ -98,18 +99,22 @@ def _fields(head: Head, x: Floats, y: Floats) -> Floats:
     x, y = x - np.float32(0.5), y - np.float32(0.5)
     left, top = np.floor(x), np.floor(y)
     fx, fy = x - left, y - top
-    index = top.astype(np.int64) * head.side + left.astype(np.int64)
-    values = np.zeros((8, len(x)), np.float32)
-    for offset, weight in (
-        (0, (1 - fx) * (1 - fy)),
-        (1, fx * (1 - fy)),
-        (head.side, (1 - fx) * fy),
-        (head.side + 1, fx * fy),
-    ):
-        # Eight bytes travel as one integer.
-        texels = head.fields.take(index + offset, mode="clip").view(np.uint8).reshape(-1, 8)
-        values += texels.T * weight
-    return values
+    corner = top.astype(np.int32) * head.side + left.astype(np.int32)
+    index = np.stack([corner, corner + 1, corner + head.side, corner + head.side + 1], 1)
+    weights = np.stack([(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy], 1)
+    return lookup(np.clip(index, 0, head.side * head.side - 1), weights, head.fields)
+
+
+def lookup(index: Ints, weights: Floats, table: Floats) -> Floats:
+    """(c, k) weighted sums of rows of a (v, c) table: (k, m) row numbers and (k, m) weights.
+
+    A sparse product does this several times faster than indexing.
+    """
+    k, m = weights.shape
+    pointers = np.arange(0, k * m + 1, m, dtype=np.int32)
+    matrix = sparse.csr_matrix((weights.ravel(), index.ravel(), pointers), shape=(k, len(table)))
+    sums: Floats = np.ascontiguousarray((matrix @ table).T)
+    return sums
 
 
 def _mix(base: Floats, colour: Floats, alpha: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,10 @@ class Hits:
     triangles: Ints
     weights: Floats
     depth: Floats
+
+    def shifted(self, by: int) -> Hits:
+        """The same hits where the triangles are counted from `by`."""
+        return replace(self, triangles=self.triangles + by)
 
 
 @dataclass(frozen=True)
@@ -128,23 +132,40 @@ def _spans(drawn: _Triangles, size: int) -> tuple[Ints, Ints, Ints, Ints]:
     height = high - low
     triangle = np.repeat(np.arange(len(height)), height)
     rows = np.arange(len(triangle)) - np.repeat(np.cumsum(height) - height - low, height)
+    lines = np.take(_sides(drawn), triangle, axis=1)
     centre = rows + 0.5
-    left, right = np.full(len(rows), np.inf), np.full(len(rows), -np.inf)
-    for a, b in ((0, 1), (1, 2), (2, 0)):
-        rise = drawn.y[b] - drawn.y[a]
-        slope = np.divide(drawn.x[b] - drawn.x[a], rise, out=np.zeros_like(rise), where=rise != 0)
-        offset = drawn.x[a] - slope * drawn.y[a]
-        crossing = offset[triangle] + slope[triangle] * centre
-        crossed = (centre >= np.minimum(drawn.y[a], drawn.y[b])[triangle]) & (
-            centre < np.maximum(drawn.y[a], drawn.y[b])[triangle]
-        )
-        np.minimum(left, crossing, out=left, where=crossed)
-        np.maximum(right, crossing, out=right, where=crossed)
-    left[right < left] = right[right < left] = 0.0
+    left = np.maximum(lines[0] + lines[1] * centre, lines[2] + lines[3] * centre)
+    right = np.minimum(lines[4] + lines[5] * centre, lines[6] + lines[7] * centre)
     first = np.clip(np.ceil(left - 0.5), 0, size).astype(np.int64)
     count = np.clip(np.ceil(right - 0.5), 0, size).astype(np.int64) - first
     kept = np.flatnonzero(count > 0)
     return triangle[kept], rows[kept], first[kept], count[kept]
+
+
+def _sides(drawn: _Triangles) -> Doubles:
+    """The lines x = offset + slope·y that bound each triangle: (8, k), two from the left, then two from the right.
+
+    Of a triangle's three edges one or two bound it from the left, the rest from the right; a level edge bounds it from
+    neither. A side with a single edge names it twice.
+    """
+    offsets, slopes, on_left, on_right = [], [], [], []
+    for a, b in ((0, 1), (1, 2), (2, 0)):
+        rise = drawn.y[b] - drawn.y[a]
+        slope = np.divide(drawn.x[b] - drawn.x[a], rise, out=np.zeros_like(rise), where=rise != 0)
+        offsets.append(drawn.x[a] - slope * drawn.y[a])
+        slopes.append(slope)
+        downwards = rise * drawn.area
+        on_left.append(downwards < 0)
+        on_right.append(downwards > 0)
+    every = np.arange(len(drawn.area))
+    offset, slope = np.stack(offsets), np.stack(slopes)
+    chosen = []
+    for side in (on_left, on_right):
+        first = np.where(side[0], 0, np.where(side[1], 1, 2))
+        last = np.where(side[2], 2, np.where(side[1], 1, 0))
+        for edge in (first, last):
+            chosen += [offset[edge, every], slope[edge, every]]
+    return np.stack(chosen)
 
 
 def _nearest(samples: Ints, nearness: Doubles, size: int) -> Ints:
@@ -162,25 +183,15 @@ def _nearest(samples: Ints, nearness: Doubles, size: int) -> Ints:
 def _weights(drawn: _Triangles, chosen: Ints, samples: Ints, size: int) -> tuple[Floats, Floats]:
     """Perspective-correct barycentric weights and the depth at each sample."""
     (x0, x1, x2), (y0, y1, y2) = drawn.x, drawn.y
-    # Weights of the second and third corner are planes over the screen; gather their coefficients, not the
-    # corners.
-    plane = np.stack(
-        [
-            x0,
-            y0,
-            (y2 - y0) / drawn.area,
-            (x2 - x0) / drawn.area,
-            (x1 - x0) / drawn.area,
-            (y1 - y0) / drawn.area,
-        ]
-    )
-    at_x, at_y, second_x, second_y, third_y, third_x = np.take(plane, chosen, axis=1)
-    dx, dy = samples % size + 0.5 - at_x, samples // size + 0.5 - at_y
+    # Weights of the second and third corner are planes over the screen: gather their coefficients, not the corners.
+    slopes = [(y2 - y0) / drawn.area, (x2 - x0) / drawn.area, (x1 - x0) / drawn.area, (y1 - y0) / drawn.area]
+    table = np.stack([x0, y0, *slopes, *drawn.nearness]).astype(np.float32)
+    at_x, at_y, second_x, second_y, third_y, third_x, *near = np.take(table, chosen, axis=1)
+    row, column = np.divmod(samples, size)
+    dx, dy = (column + 0.5).astype(np.float32) - at_x, (row + 0.5).astype(np.float32) - at_y
     second, third = dx * second_x - dy * second_y, dy * third_y - dx * third_x
-    first = (1.0 - second - third) * drawn.nearness[0][chosen]
-    second *= drawn.nearness[1][chosen]
-    third *= drawn.nearness[2][chosen]
-    depth = 1.0 / (first + second + third)
-    return np.stack([first * depth, second * depth, third * depth], 1).astype(np.float32), depth.astype(
-        np.float32
-    )
+    first = (1 - second - third) * near[0]
+    second *= near[1]
+    third *= near[2]
+    depth = 1 / (first + second + third)
+    return np.stack([first * depth, second * depth, third * depth], 1), depth

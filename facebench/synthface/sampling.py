@@ -150,7 +150,8 @@ _SPREAD = (
     ("forehead", 0.28),
     ("eye-trans", 0.16), ("eye-push", 0.15), ("eye-scale", 0.24), ("eye-height", 0.2), ("eye-epicanthus",
     0.3),
-    ("eyebrows", 0.4), ("mouth-trans", 0.22), ("mouth-angles", 0.12), ("mouth-laugh", 0.4), ("mouth", 0.28),
+    ("eyebrows-angle", 0.18), ("eyebrows", 0.35),
+    ("mouth-trans", 0.22), ("mouth-angles", 0.12), ("mouth-laugh", 0.4), ("mouth", 0.28),
     ("ear", 0.34),
     ("nose", 0.34), ("chin-cleft", 0.4), ("chin", 0.34), ("cheek", 0.4), ("", 0.28),
 )  # fmt: skip

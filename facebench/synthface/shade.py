@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from facebench.synthface import geometry, paint
 from facebench.synthface import head as heads
@@ -66,10 +65,13 @@ def samples(parameters: Parameters, row: int, size: int) -> Samples:
     screen = mesh.screen[shared.source] * np.float32(grid)
     depth = mesh.depth[shared.source]
     look = _look(parameters, row)
-    hits = rasterise(screen, depth, shared.faces, grid)
+    # Without volume in the hair its shell need not be drawn: it comes last in the figure and first over it.
+    shell = int(shared.over_lash.argmax())
+    bare = parameters.hair[row, 0] < 2
+    hits = rasterise(screen, depth, shared.faces[: len(shared.faces) - shell * bare], grid)
     figure = Samples(grid, hits.samples, *_figure(hits, mesh, look), hits.depth)
-    over = rasterise(screen, depth, shared.over, grid, shared.over_lash)
-    return _overlay(figure, over, mesh, look)
+    over = rasterise(screen, depth, shared.over[shell * bare :], grid, shared.over_lash[shell * bare :])
+    return _overlay(figure, over.shifted(shell * bare), mesh, look)
 
 
 def light(parameters: Parameters, row: int, seen: Samples) -> tuple[Floats, Floats]:
@@ -120,13 +122,7 @@ def _look(parameters: Parameters, row: int) -> paint.Look:
 
 def _interpolate(hits: Hits, triangles: Ints, table: Floats) -> Floats:
     """(c, k) values at the hits from a (v, c) table of vertex values."""
-    corners = triangles[hits.triangles].ravel()
-    pointers = np.arange(0, len(corners) + 1, 3)
-    weights = sparse.csr_matrix(
-        (hits.weights.ravel(), corners, pointers), shape=(len(hits.samples), len(table))
-    )
-    values: Floats = np.ascontiguousarray((weights @ table).T)
-    return values
+    return paint.lookup(np.take(triangles, hits.triangles, axis=0), hits.weights, table)
 
 
 def _unit(vectors: Floats) -> Floats:
@@ -192,6 +188,8 @@ def _lay(
 
 def _extend(figure: Samples, at: Ints, surface: paint.Surface, normal: Floats, depth: Floats) -> Samples:
     """Add samples where the figure had none."""
+    if len(at) == 0:
+        return figure
     below = figure.surface
     return Samples(
         figure.grid,
