@@ -4,7 +4,7 @@ Nothing here reads files or knows a network. Sums and statistics are float64; in
 memory-mapped and are read in blocks. A function that returns several numbers returns a frozen dataclass.
 """
 
-from facebench.metrics.affect import AffectAgreement, affect_agreement
+from facebench.metrics.affect import AffectAgreement, affect_agreement, class_agreement
 from facebench.metrics.allpairs import AllPairs, verification_all_pairs
 from facebench.metrics.diversity import vendi_per_class, vendi_score
 from facebench.metrics.frechet import (
@@ -29,6 +29,7 @@ from facebench.metrics.summary import (
     cosine_similarity,
     mean_std,
     paired_delta,
+    paired_distance,
     paired_similarity,
     spread,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "Verification",
     "affect_agreement",
     "authenticity",
+    "class_agreement",
     "clipped_mass",
     "cosine_similarity",
     "density_coverage",
@@ -68,6 +70,7 @@ __all__ = [
     "nearest_fmr",
     "pair_scores",
     "paired_delta",
+    "paired_distance",
     "paired_similarity",
     "precision_recall",
     "released_pairs",

@@ -8,6 +8,7 @@ import numpy as np
 
 from facebench.errors import InputError
 from facebench.metrics.arrays import Array, Floats, matrix
+from facebench.metrics.summary import MeanStd, mean_std
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,29 @@ def affect_agreement(target: Array, generated: Array) -> AffectAgreement:
         "mean_delta": (y - x).mean(axis=0),
     }
     return AffectAgreement(**{k: float(v[0]) if flat else v for k, v in values.items()}, n=len(x))
+
+
+def class_agreement(target: Array, generated: Array) -> MeanStd:
+    """Share of pairs whose largest logit is of the same class, in [0, 1]; higher is better.
+
+    Args:
+        target: (n, classes) logits or probabilities of the faces to imitate.
+        generated: (n, classes) of the generated faces, by the same network.
+
+    Returns:
+        The share as `mean`; `std` is that of the n answers, 0 or 1. Of equal largest logits the first counts.
+
+    Raises:
+        InputError: different shapes, empty, NaN or infinity.
+
+    Example:
+        >>> class_agreement([[0.9, 0.1], [0.2, 0.8]], [[3.0, 1.0], [2.0, 1.0]]).mean
+        0.5
+    """
+    wanted, shown = matrix(target, "target"), matrix(generated, "generated")
+    if wanted.shape != shown.shape:
+        raise InputError(f"target {wanted.shape} and generated {shown.shape} must be equal, (n, classes).")
+    return mean_std((wanted.argmax(axis=1) == shown.argmax(axis=1)).astype(np.float64))
 
 
 def _correlations(x: Floats, y: Floats) -> dict[str, Floats]:

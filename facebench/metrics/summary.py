@@ -92,6 +92,27 @@ def paired_delta(generated: Array, reference: Array) -> MeanStd:
     return mean_std(left - right)
 
 
+def paired_distance(generated: Array, reference: Array) -> MeanStd:
+    """Mean and standard deviation of the Euclidean distance of paired codes, in their unit; lower is nearer.
+
+    Args:
+        generated: (n, d) codes of generated or edited images, such as FLAME's shape or expression.
+        reference: (n, d) codes of what each was made from, or should imitate.
+
+    Raises:
+        InputError: different shapes, empty, NaN or infinity.
+
+    Example:
+        >>> paired_distance([[3.0, 4.0], [1.0, 1.0]], [[0.0, 0.0], [1.0, 1.0]])
+        MeanStd(mean=2.5, std=2.5, n=2)
+    """
+    generated, reference = matrix(generated, "generated"), matrix(reference, "reference")
+    if generated.shape != reference.shape:
+        raise InputError(f"pairs need equal shapes, got {generated.shape} and {reference.shape}.")
+    steps = np.subtract(generated, reference, dtype=np.float64)
+    return mean_std(np.linalg.norm(steps, axis=1))
+
+
 def spread(values: Array) -> float:
     """Root of the total population variance, in the unit of the values; higher is more varied.
 

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from facebench.errors import InputError
 from facebench.metrics import (
     affect_agreement,
+    class_agreement,
     cosine_similarity,
     mean_std,
     paired_delta,
+    paired_distance,
     paired_similarity,
     spread,
     vendi_per_class,
@@ -166,3 +168,43 @@ def test_similarity_needs_pairs() -> None:
         cosine_similarity(np.eye(3), np.eye(3)[:2])
     with pytest.raises(InputError, match="reference: row 0 is all zeros"):
         cosine_similarity(np.ones((1, 2)), np.zeros((1, 2)))
+
+
+@few
+@given(st.integers(0, 1000), st.integers(1, 20))
+def test_code_distance_is_a_distance_and_blind_to_a_shared_shift(seed: int, n: int) -> None:
+    x, y, shift = np.random.default_rng(seed).standard_normal((3, n, 5))
+    found = paired_distance(x, y)
+    assert found.n == n
+    assert paired_distance(x, x).mean == 0.0
+    assert paired_distance(y, x) == found
+    assert paired_distance(x + shift, y + shift).mean == pytest.approx(found.mean)
+    assert paired_distance(2 * x, 2 * y).mean == pytest.approx(2 * found.mean)
+    assert paired_distance(np.float32(x), np.float32(y)).mean == pytest.approx(found.mean, rel=1e-5)
+
+
+def test_code_distance_needs_pairs() -> None:
+    for left, right in ((np.eye(3), np.eye(3)[:2]), (np.eye(3), np.eye(3)[:, :2]), (np.empty((0, 2)),) * 2):
+        with pytest.raises(InputError):
+            paired_distance(left, right)
+
+
+@few
+@given(st.integers(0, 1000), st.integers(1, 20))
+def test_class_agreement_counts_equal_choices_whatever_their_margin(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    wanted, shown = rng.standard_normal((2, n, 4))
+    found = class_agreement(wanted, shown)
+    assert found.mean == np.mean(wanted.argmax(axis=1) == shown.argmax(axis=1))
+    assert class_agreement(wanted, wanted) == class_agreement(wanted, 3 * wanted + 1)
+    assert class_agreement(wanted, wanted).mean == 1.0
+    assert class_agreement(shown, wanted) == found
+    order = rng.permutation(4)
+    assert class_agreement(wanted[:, order], shown[:, order]) == found
+
+
+def test_class_agreement_needs_the_same_classes() -> None:
+    with pytest.raises(InputError, match="must be equal"):
+        class_agreement(np.eye(3), np.eye(3)[:, :2])
+    with pytest.raises(InputError):
+        class_agreement([[0.1, np.nan]], [[0.1, 0.2]])
