@@ -58,26 +58,48 @@ def build(name: str, given: Given, device: str) -> SFace:
 
 
 def open_sface(path: Path) -> onnxruntime.InferenceSession:
-    """Open SFace's ONNX file for batches of any size.
-
-    The block-quantised file declares its dequantised weights as inputs of the graph although no node reads
-    them, which onnxruntime would then insist on; and it fixes the batch at one image. Both are mended in
-    memory. The weights are dequantised once, at loading.
+    """Open SFace's ONNX file for batches of any size; its weights are dequantised once, here.
 
     Raises:
         WeightsError: not an ONNX file, or not this network.
     """
     try:
-        model = onnx.load(path)
-        _mend(model.graph)
         return onnxruntime.InferenceSession(
-            model.SerializeToString(), _options(), providers=["CPUExecutionProvider"]
+            mended(path).SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
         )
     except WeightsError:
         raise
     except Exception as error:  # protobuf's and onnxruntime's exceptions share no base class
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise WeightsError(f"{path} cannot be read as SFace's ONNX file: {reason}") from error
+
+
+def mended(path: Path) -> onnx.ModelProto:
+    """Read SFace's ONNX file and mend what keeps onnxruntime from running it, in memory.
+
+    The block-quantised file declares its dequantised weights as inputs of the graph although no node reads
+    them, which onnxruntime would then insist on; and it fixes the batch at one image, in all shapes it states.
+
+    Raises:
+        WeightsError: a file of another network.
+    """
+    model = onnx.load(path)
+    graph = model.graph
+    read = {name for node in graph.node for name in node.input}
+    made = {value.name for value in graph.initializer} | {name for node in graph.node for name in node.output}
+    inputs = [value for value in graph.input if value.name in read - made]
+    shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in inputs]
+    outputs = [value.name for value in graph.output]
+    if [value.name for value in inputs] != ["data"] or shapes != [[1, 3, SIDE, SIDE]] or outputs != ["fc1"]:
+        raise WeightsError(
+            f"{path} takes {shapes} and gives {outputs}; SFace takes one 112x112 RGB image as 'data' "
+            "and gives 'fc1'. It is another network's file."
+        )
+    del graph.input[:], graph.value_info[:]
+    graph.input.extend(inputs)
+    for value in (graph.input[0], graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_param = "n"
+    return model
 
 
 def to_input(image: Image) -> Tensor:
@@ -94,24 +116,8 @@ def unit_and_norm(vectors: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.
     return {"embedding": unit.astype(np.float32), "norm": norm.astype(np.float32)}
 
 
-def _mend(graph: onnx.GraphProto) -> None:
-    read = {name for node in graph.node for name in node.input}
-    made = {value.name for value in graph.initializer} | {name for node in graph.node for name in node.output}
-    inputs = [value for value in graph.input if value.name in read - made]
-    shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in inputs]
-    outputs = [value.name for value in graph.output]
-    if [value.name for value in inputs] != ["data"] or shapes != [[1, 3, SIDE, SIDE]] or outputs != ["fc1"]:
-        raise WeightsError(
-            f"This ONNX file takes {shapes} and gives {outputs}; SFace takes one 112x112 RGB image as 'data' "
-            "and gives 'fc1'. It is another network's file."
-        )
-    del graph.input[:]
-    graph.input.extend(inputs)
-    for value in (graph.input[0], graph.output[0]):
-        value.type.tensor_type.shape.dim[0].dim_param = "n"
-
-
-def _options() -> onnxruntime.SessionOptions:
+def session_options() -> onnxruntime.SessionOptions:
+    """As many threads as PyTorch uses, float32 arithmetic, no warnings."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
