@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from facebench import __version__
+from facebench.commands import store, weights
 from facebench.errors import FacebenchError
 
 app = typer.Typer(
@@ -19,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(weights.app, name="weights")
+app.add_typer(store.app, name="store")
 
 
 class Suite(str, Enum):
@@ -41,7 +45,6 @@ class Device(str, Enum):
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 a rule failed, 2 usage or input error, 130 interrupted."""
     try:
-        _mount()
         app()
     except FacebenchError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -51,13 +54,6 @@ def main() -> None:
             "interrupted: what was computed is kept, the same command continues from there", file=sys.stderr
         )
         sys.exit(130)
-
-
-def _mount() -> None:
-    from facebench.commands import store, weights
-
-    app.add_typer(weights.app, name="weights")
-    app.add_typer(store.app, name="store")
 
 
 def _version(value: bool) -> None:

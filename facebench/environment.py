@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from facebench import __version__
+from facebench.errors import InputError
 from facebench.results import Version
 
 # Libraries whose version can move a number.
@@ -57,14 +58,20 @@ def facebench_version() -> Version:
 
 
 def choose_device(wanted: str) -> str:
-    """Turn "auto" into the best device there is: cuda, then mps, then cpu."""
-    if wanted != "auto":
-        return wanted
+    """Turn "auto" into the best device there is: cuda, then mps, then cpu.
+
+    Raises:
+        InputError: a device was asked for by name and is not there.
+    """
     import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(device for device, found in there.items() if found)
+    if not there.get(wanted.partition(":")[0], False):
+        found = ", ".join(device for device, at_hand in there.items() if at_hand)
+        raise InputError(f"There is no device '{wanted}' here, only {found}. Leave out --device, or see facebench doctor.")
+    return wanted
 
 
 def _device_name(device: str) -> str:

@@ -38,11 +38,24 @@ def tf1_bilinear(image: Image, size: int) -> Float:
     """
     top, bottom, down = _tf1_grid(image.shape[0], size)
     left, right, across = _tf1_grid(image.shape[1], size)
-    across = across[:, None]
-    upper, lower = image[top].astype(np.float32), image[bottom].astype(np.float32)
-    above = upper[:, left] + (upper[:, right] - upper[:, left]) * across
-    below = lower[:, left] + (lower[:, right] - lower[:, left]) * across
-    return above + (below - above) * down[:, None, None]
+    if max(image.shape[0], image.shape[1]) > 2 * size:  # most rows are never read: take only those that are
+        upper, lower = (_across(image[rows].astype(np.float32), left, right, across) for rows in (top, bottom))
+    else:  # most rows are read twice: interpolate each of them once
+        rows = _across(image.astype(np.float32), left, right, across)
+        upper, lower = rows.take(top, 0), rows.take(bottom, 0)
+    lower -= upper
+    lower *= down[:, None, None]
+    lower += upper
+    return lower
+
+
+def _across(rows: Float, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64], weight: Float) -> Float:
+    """Interpolate along rows."""
+    start, wide = rows.take(left, 1), rows.take(right, 1)
+    wide -= start
+    wide *= weight[:, None]
+    wide += start
+    return wide
 
 
 def _tf1_grid(length: int, size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Float]:
