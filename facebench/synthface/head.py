@@ -37,7 +37,8 @@ class Head:
         faces: (f, 3) triangles, counter-clockwise when seen from outside.
         parts: (f,) part number of every triangle.
         texel: (f, 3, 2) float32 column and row of every corner in the fields.
-        fields: (side * side, 8) painted fields from 0 to 255; the columns are LIPS, BROW_ALONG ... LIDS, and zeros.
+        fields: (side * side, 8) painted fields from 0 to 255; the columns are LIPS, BROW_ALONG ... LIDS, and
+            zeros.
         side: texels per row of the fields.
         occlusion: (v,) share of the sky that a vertex sees.
         garment: (v,) metres below the neckline of a shirt.

@@ -26,14 +26,13 @@ class Buffers:
 
     Attributes:
         image: (n, s, s, 3) uint8, the same bytes that `FaceModel.render` gives.
-        normal: (n, s, s, 3) float32 unit normals in camera space (x right, y up, z towards the viewer), 0
-            off the face.
+        normal: (n, s, s, 3) float32 unit normals in camera space (x right, y up, z towards the viewer), 0 off
+            the face.
         albedo: (n, s, s, 3) float32 diffuse colour in [0, 1], display values, 0 off the face.
         shading: (n, s, s, 3) float32 diffuse light, display values: image ≈ albedo × shading where nothing
             shines.
-        rendered: (n, s, s, 3) float32 Lambertian rendering in [0, 1], display values: albedo × shading,
-            without highlights
-            or background; the condition that DiffusionRig calls rendered.
+        rendered: (n, s, s, 3) float32 Lambertian rendering in [0, 1], display values: albedo × shading, without
+            highlights or background; the condition that DiffusionRig calls rendered.
         mask: (n, s, s) float32 share of the pixel that the figure covers.
         depth: (n, s, s) float32 metres from the camera, 0 off the face.
     """

@@ -32,17 +32,16 @@ class Parameters:
         psi: (n, 52) ψ, ARKit units in [0, 1], in the order of `Head.expression_names`.
         expression: (n,) int64, number of the named expression in `expressions.names()`.
         intensity: (n,) of that expression, 0 to 1.
-        pose: (n, 3) yaw (positive: the face turns to the image's right), pitch (positive: up), roll
-            (positive: clockwise).
+        pose: (n, 3) yaw (positive: the face turns to the image's right), pitch (positive: up), roll (positive:
+            clockwise).
         age: (n,) 0 child, 0.5 young adult, 1 old.
         gender: (n,) 0 female, 1 male.
         ancestry: (n, 3) shares of the base model's three ancestries, rows sum to 1.
         weight: (n,) 0 least, 0.5 average, 1 most.
         albedo: (n, 4, 3) diffuse colour of skin, lips, hair, iris.
         brow: (n, 4) half thickness, height above the usual place, density in [0, 1], slope.
-        hair: (n, 7) kind (0 shaved, 1 cropped, 2 with volume), volume, hairline shift, fringe, length below
-            the ears, opening
-            angle of hanging hair, curliness in [0, 1].
+        hair: (n, 7) kind (0 shaved, 1 cropped, 2 with volume), volume, hairline shift, fringe, length below the
+            ears, opening angle of hanging hair, curliness in [0, 1].
         beard: (n,) density in [0, 1].
         blush: (n,) strength in [0, 1].
         freckles: (n,) strength in [0, 1].

@@ -142,18 +142,14 @@ def _face(seed: int, identity: int, image: int, images: int, choices: tuple[str,
     }
 
 
-# How far a slider spreads, by the first word that its name contains; sliders that shift whole features stay
-# small, since a
-# nose or mouth off the middle line is no likeness but an accident.
+# How far a slider spreads, by the first of these words that its name contains. Sliders that shift whole features
+# stay small: a nose or mouth off the middle line is no likeness but an accident.
 _SPREAD = (
     ("trans-out", 0.07), ("head-angle", 0.1), ("head-age", 0.2), ("head-trans", 0.07), ("head-", 0.2),
-    ("forehead", 0.28),
-    ("eye-trans", 0.16), ("eye-push", 0.15), ("eye-scale", 0.24), ("eye-height", 0.2), ("eye-epicanthus",
-    0.3),
-    ("eyebrows-angle", 0.18), ("eyebrows", 0.35),
-    ("mouth-trans", 0.22), ("mouth-angles", 0.12), ("mouth-laugh", 0.4), ("mouth", 0.28),
-    ("ear", 0.34),
-    ("nose", 0.34), ("chin-cleft", 0.4), ("chin", 0.34), ("cheek", 0.4), ("", 0.28),
+    ("forehead", 0.28), ("eye-trans", 0.16), ("eye-push", 0.15), ("eye-scale", 0.24), ("eye-height", 0.2),
+    ("eye-epicanthus", 0.3), ("eyebrows-angle", 0.18), ("eyebrows", 0.35), ("mouth-trans", 0.22),
+    ("mouth-angles", 0.12), ("mouth-laugh", 0.4), ("mouth", 0.28), ("ear", 0.34), ("nose", 0.34),
+    ("chin-cleft", 0.4), ("chin", 0.34), ("cheek", 0.4), ("", 0.28),
 )  # fmt: skip
 # The base model's eyes are small beside those of photographs.
 _USUAL = {"eye-scale-incr": 0.22, "eye-height2-incr": 0.15}
