@@ -17,10 +17,11 @@ def leaderboard_page(leaderboard: Leaderboard) -> str:
         {"table": Markup(board.table().html()), "apart": board.apart, "runs": board.runs}
         for board in leaderboard.boards
     ]
-    return _environment().get_template("leaderboard.html").render(boards=boards)
+    return environment().get_template("leaderboard.html").render(boards=boards)
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates of this package, with every text escaped."""
     return Environment(
         loader=PackageLoader("facebench.report"),
         autoescape=select_autoescape(default=True),
