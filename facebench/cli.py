@@ -151,6 +151,18 @@ def check(
 
 
 @app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; the others are compared with the first.")],
+    html: Annotated[Path, typer.Option(help="Folder to write index.html into, or a file ending in .html.")],
+    lang: Annotated[str, typer.Option(help="Language of the page: en or ja.")] = "en",
+) -> None:
+    """Write one self-contained page: results, differences, plots and galleries."""
+    from facebench.commands.reporting import report_command
+
+    report_command(runs, html=html, lang=lang)
+
+
+@app.command()
 def metrics(
     metric: Annotated[str | None, typer.Argument(help="Id of one metric.")] = None,
 ) -> None:
