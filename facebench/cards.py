@@ -41,6 +41,7 @@ class Card(BaseModel):
     | identities | genuine and impostor scores of all pairs among the generated rows |
     | identities, reference | genuine and impostor scores of all generated × reference pairs |
     | source | generated rows, source rows, matched by the manifest |
+    | source, and a pair network is read | one row for each pair |
     | target | generated rows, target rows, matched by the manifest |
     | truth | generated rows, the manifest's column of the array's name |
     """

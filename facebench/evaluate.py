@@ -19,6 +19,7 @@ from facebench.errors import InputError
 from facebench.faces import Face, FaceFinder
 from facebench.features import Extraction, extract
 from facebench.images import ImageSet
+from facebench.pair_networks import compare_pairs
 from facebench.per_image import per_image_table
 from facebench.protocols import Plan, make_plan
 from facebench.results import BackboneRecord, InputRecord, RejectedFile, Run
@@ -82,6 +83,16 @@ def evaluate(
         for role in LINKED
         if role in extractions
     }
+    for network in plan.pair_networks():
+        if "source" in extractions:
+            compare_pairs(
+                build(network, device=chosen),
+                extractions["generated"],
+                extractions["source"],
+                pairs["source"],
+                store=Store(),
+                progress=functools.partial(progress or _silent, "pairs"),
+            )
     roles = Roles(extractions, pairs)
     measured = measure(plan.cards, roles, seed=seed, progress=progress or _silent)
     placed = feature_map(plan.cards, roles, seed)

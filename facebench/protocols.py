@@ -11,6 +11,8 @@ from facebench.errors import InputError
 
 # The face detector gives arrays like any backbone does, but the extraction runs it for all face networks at once.
 DETECTOR = "yunet"
+# Networks whose input is a pair of images, a generated one and its source (`facebench.pair_networks`).
+PAIR_NETWORKS = frozenset({"lpips"})
 SUITES = ("auto", "paper", "compact")
 
 
@@ -26,7 +28,11 @@ class Plan:
     def backbones(self, role: str = "generated") -> list[str]:
         """Names of the networks that must see the images of a role; every metric reads the generated ones."""
         reading = [card.reads.backbone for card in self.cards if role == "generated" or role in card.needs]
-        return sorted(set(reading) - {DETECTOR})
+        return sorted(set(reading) - {DETECTOR} - PAIR_NETWORKS)
+
+    def pair_networks(self) -> list[str]:
+        """Names of the networks that must see every generated image together with its source."""
+        return sorted({card.reads.backbone for card in self.cards} & PAIR_NETWORKS)
 
     def needs(self, role: str) -> bool:
         """Whether any metric needs a role."""

@@ -10,6 +10,7 @@ import numpy as np
 from facebench.cards import Card, Reads
 from facebench.errors import InputError
 from facebench.metrics.arrays import Array
+from facebench.protocols import PAIR_NETWORKS
 from facebench.roles import Mask, Roles
 
 
@@ -85,6 +86,16 @@ class Pairs(Sample):
         return n * (n - 1) // 2 if self.reference is None else n * len(self.reference)
 
 
+@dataclass(frozen=True)
+class Subject(Sample):
+    """One identity: its images, what shows the same person, and what shows others."""
+
+    others: Array
+    other_identities: list[str]
+    reference: Array | None = None
+    """Reference images of the identity; None when its generated images are compared with each other."""
+
+
 def draw_sample(card: Card, roles: Roles) -> Sample:
     """Choose the rows that a card's `needs` name.
 
@@ -92,9 +103,10 @@ def draw_sample(card: Card, roles: Roles) -> Sample:
         InputError: the input lacks what the card needs; the message is the reason in the record.
     """
     _refuse_missing_roles(card, roles)
-    needs = set(card.needs)
+    needs = set() if card.reads.backbone in PAIR_NETWORKS else set(card.needs)
     if "identities" in needs:
-        return _pairs(card.reads, roles, against="reference" in needs)
+        pairs = _pairs(card.reads, roles, against="reference" in needs)
+        return pairs if roles.subject is None else _subject(pairs, roles.subject)
     if "reference" in needs:
         generated, reference = _valid(roles, "generated", card.reads), _valid(roles, "reference", card.reads)
         return Versus(generated, {"generated": len(generated), "reference": len(reference)}, reference)
@@ -153,6 +165,21 @@ def _pairs(reads: Reads, roles: Roles, *, against: bool) -> Pairs:
         raise InputError("no identity has the same name in the generated and in the reference set")
     return Pairs(
         generated, counts | {"reference": len(reference)}, identities, reference, reference_identities
+    )
+
+
+def _subject(pairs: Pairs, identity: str) -> Subject:
+    """One identity of a set, against the reference where there is one."""
+    own = np.array([name == identity for name in pairs.identities], dtype=np.bool_)
+    generated = pairs.generated[own]
+    rows, names = pairs.reference, pairs.reference_identities
+    if rows is None or names is None:
+        others = [name for name in pairs.identities if name != identity]
+        return Subject(generated, {"generated": len(generated)}, pairs.generated[~own], others)
+    same = np.array([name == identity for name in names], dtype=np.bool_)
+    counts = {"generated": len(generated), "reference": int(same.sum())}
+    return Subject(
+        generated, counts, rows[~same], [name for name in names if name != identity], rows[same]
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,44 @@ def test_every_card_names_a_function_and_a_backbone_that_exist(card: cards.Card)
     assert card.compute in metrics.__all__
     assert card.reads.backbone in {*backbones.names(), DETECTOR}
     assert len(card.about) > 20
+
+
+@pytest.mark.parametrize("card", cards.cards().values(), ids=lambda card: card.id)
+def test_every_card_says_formula_range_pitfalls_and_where_it_was_published(card: cards.Card) -> None:
+    assert card.formula
+    assert card.pitfalls
+    assert "range" in card.model_fields_set
+    low, high = card.range
+    assert low is None or high is None or low < high
+    assert re.search(r"\b(19|20)\d\d\b|FVC2006", card.source)
+    assert card.smallest_n <= card.reliable_n
+
+
+def test_the_metrics_that_papers_report_all_have_cards() -> None:
+    one = "fid_tf fid_clean fid_legacy fid_inf kid cmmd precision recall precision_dinov2 recall_dinov2 "
+    one += "precision_vgg16 recall_vgg16 density coverage fd_dinov2 cr_fiqa pose_spread lpips "
+    one += "eer_arcface fmr100_arcface fmr1000_arcface fdr_arcface shape_distance_deca shape_distance_emoca "
+    one += "expression_distance_deca expression_distance_emoca expression_agreement_emonet8"
+    networks = ("emonet8", "emonet5", "maxvit", "maxvitc", "emotieff")
+    affect = [
+        f"{what}_{kind}_{network}"
+        for what in ("valence", "arousal")
+        for kind in ("error", "bias", "ccc", "rmse", "sagr", "change")
+        for network in networks
+    ]
+    scores = [f"{kind}_{what}_arcface" for kind in ("genuine", "impostor") for what in ("mean", "std")]
+    assert set(one.split()) | set(affect) | set(scores) <= set(cards.cards())
+
+
+def test_cards_read_what_was_published() -> None:
+    vgg16 = cards.card("precision_vgg16")
+    assert (vgg16.reads.array, vgg16.params) == ("fc2_relu", {"k": 3})
+    for metric in ("valence_error_emonet8", "expression_agreement_emonet8"):
+        assert cards.card(metric).reads.backbone == "emonet-8-flip"
+    assert cards.card("valence_error_emonet5").reads.backbone == "emonet-5-flip"
+    assert cards.card("pose_spread").reads.array == ("yaw", "pitch", "roll")
+    assert cards.card("precision_dinov2").params == {"k": 5, "strict": True}
+    assert cards.card("cmmd").params == {"sigma": 10.0, "scale": 1000.0}
 
 
 def test_every_metric_of_every_protocol_has_a_card() -> None:
