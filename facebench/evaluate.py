@@ -141,6 +141,7 @@ def _extract(
             store=store,
             finder=finder,
             face_source=_source_faces(sets["generated"], extractions) if role == "generated" else None,
+            find_faces=role == "generated" and plan.needs_detector,
             progress=functools.partial(progress, role),
         )
         _refuse_too_many(role, sets[role], extractions[role], max_rejected)
@@ -185,9 +186,7 @@ def _input_record(images: ImageSet, extraction: Extraction) -> InputRecord:
         kind=images.kind,
         digest=extraction.digest,
         images=len(extraction.items),
-        faces=sum(face is not None for face in extraction.faces)
-        if any(network.crop != "image" for network in extraction.backbones.values())
-        else None,
+        faces=sum(face is not None for face in extraction.faces) if extraction.sought_faces else None,
         identities=len(identities) or None,
         rejected=[
             RejectedFile(name=f.name, reason=f.reason, detail=f.detail, scope=f.scope)

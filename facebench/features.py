@@ -37,7 +37,7 @@ class Extraction:
     sizes: npt.NDArray[np.int64]
     """(n, 2): width, height."""
     faces: list[Face | None]
-    """All None when no network needs a face."""
+    """The face found in each image; all None when none was looked for."""
     arrays: dict[str, dict[str, npt.NDArray[np.float32]]]
     """Backbone name → array name → n rows. Rows without a result are NaN. Large arrays lie in files."""
     valid: dict[str, npt.NDArray[np.bool_]]
@@ -49,6 +49,8 @@ class Extraction:
     """sha256 over names, columns and content of the images."""
     warnings: list[str] = field(default_factory=list)
     """What the reader of the numbers should know: a store that failed, a picture of several frames."""
+    sought_faces: bool = False
+    """Whether faces were looked for."""
 
 
 def extract(
@@ -61,6 +63,7 @@ def extract(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     face_source: Mapping[str, Face] | None = None,
+    find_faces: bool = False,
 ) -> Extraction:
     """Run networks over an image set in one pass.
 
@@ -74,12 +77,14 @@ def extract(
         backbones: networks with different names.
         store: what was computed before, and where new results go; None keeps nothing. A store that cannot
             be read or written costs a warning, never a result.
-        finder: finds faces; one is made when a network needs it. Not used with `face_source`.
+        finder: finds faces; one is made when it is needed and not given.
         batch_size: of every network; by default 8 on a CPU and 64 on a GPU, halved when its memory is full.
         workers: threads that decode and preprocess; by default as many as there are cores.
         progress: called with the number of finished items and of all.
-        face_source: face by item name, to crop an edited image with the box of its source. An item without
-            one has no face.
+        face_source: by item name, the face in the image that it was edited from. Crops around a box
+            (face224, face256) are cut there, so that source and edit are cut alike; the aligned crop
+            (face112) keeps the landmarks of the image itself. Other items are cut at their own face.
+        find_faces: look for faces even if no network needs a crop.
 
     Returns:
         Arrays with one row for each image that could be decoded.
@@ -93,7 +98,7 @@ def extract(
     names = [backbone.name for backbone in backbones]
     if len(set(names)) < len(names):
         raise InputError(f"A backbone is named twice: {', '.join(sorted(names))}. Name each one once.")
-    if face_source is not None or all(backbone.crop == "image" for backbone in backbones):
+    if not find_faces and all(backbone.crop == "image" for backbone in backbones):
         finder = None
     elif finder is None:
         finder = FaceFinder()
@@ -104,7 +109,7 @@ def extract(
         backbones,
         cache,
         finder,
-        face_source if any(backbone.crop != "image" for backbone in backbones) else None,
+        face_source or {},
         {backbone.name: batch_size or _default_batch(backbone) for backbone in backbones},
         workers or cores,
         progress,
@@ -144,6 +149,7 @@ def _collect(
         timings=timings,
         digest=set_digest(items, sha256),
         warnings=warnings + work.warnings + notes,
+        sought_faces=work.finder is not None,
     )
 
 

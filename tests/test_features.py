@@ -21,7 +21,7 @@ from facebench.faces import Face, FaceFinder
 from facebench.features import Extraction, extract
 from facebench.images import ImageSet
 from facebench.store import Store
-from tests.tiny_networks import Tiny, TinyFace
+from tests.tiny_networks import Tiny, TinyBox, TinyFace
 
 GOLDEN = Path(__file__).parent / "goldens" / "images" / "a"
 FILES = sorted(GOLDEN.iterdir())[:14]
@@ -209,18 +209,28 @@ def test_an_edit_is_cropped_with_the_box_of_its_source(folder: Path, store: Stor
     face = found.faces[2]
     assert face is not None
     shifted = Face((face.box[0] + 9, *face.box[1:]), face.landmarks + np.float32(9), face.score)
-    given = {item.name: shifted for item in found.items[:10]}
+    given = {item.name: shifted for item in found.items[:3]}
+    box = run(folder, TinyBox("box"), store=store).arrays["box"]["features"]
     for _ in range(2):
-        extraction = run(folder, TinyFace(), store=store, face_source=given)
-        assert extraction.faces == [shifted] * 10 + [None] * 4
-        assert extraction.valid["tiny"].tolist() == [True] * 10 + [False] * 4
-        assert not np.array_equal(
-            extraction.arrays["tiny"]["features"][2], found.arrays["tiny"]["features"][2]
+        extraction = run(folder, TinyBox("box"), TinyFace("aligned"), store=store, face_source=given)
+        assert [face and face.box for face in extraction.faces] == [face and face.box for face in found.faces]
+        moved = extraction.arrays["box"]["features"]
+        assert not np.array_equal(moved[2], box[2])
+        np.testing.assert_array_equal(moved[3:], box[3:])
+        np.testing.assert_array_equal(
+            extraction.arrays["aligned"]["features"], found.arrays["tiny"]["features"]
         )
-        assert set(reasons(extraction).values()) == {"no_face"}
-    same = run(folder, network := TinyFace(), store=store, face_source={found.items[2].name: face})
+    same = run(folder, network := TinyBox("box"), store=store, face_source={found.items[2].name: face})
     assert network.batches == []
-    np.testing.assert_array_equal(same.arrays["tiny"]["features"][2], found.arrays["tiny"]["features"][2])
+    np.testing.assert_array_equal(same.arrays["box"]["features"], box)
+
+
+def test_faces_are_found_for_their_own_sake(folder: Path, store: Store) -> None:
+    for _ in range(2):
+        extraction = run(folder, Tiny(), store=store, find_faces=True)
+        assert extraction.sought_faces
+        assert sum(face is not None for face in extraction.faces) == 14
+        assert not run(folder, Tiny(), store=store).sought_faces
 
 
 def test_progress_counts_every_item_once(folder: Path, store: Store) -> None:

@@ -50,3 +50,9 @@ class TinyFace(Tiny):
     """The same for aligned faces."""
 
     crop = "face112"
+
+
+class TinyBox(Tiny):
+    """The same for faces cut out by their box."""
+
+    crop = "face256"

@@ -24,7 +24,16 @@ from facebench.extraction.cache import (
     unpack_face,
     unpack_pixels,
 )
-from facebench.extraction.pipeline import Content, Prepared, Task, ahead, clocked, prepare, read_item
+from facebench.extraction.pipeline import (
+    BOX_CROPS,
+    Content,
+    Prepared,
+    Task,
+    ahead,
+    clocked,
+    prepare,
+    read_item,
+)
 from facebench.extraction.table import Table
 from facebench.faces import Face, FaceFinder
 from facebench.images import Item, Rejected
@@ -49,8 +58,8 @@ class Pass:
         items: the images.
         backbones: the networks, with different names.
         cache: what was computed before.
-        finder: finds faces; None when no network needs them or their places are given.
-        given_faces: by item name, instead of finding them.
+        finder: finds faces; None when nobody needs them.
+        given_faces: by item name, the face whose box is used instead of the image's own.
         batch_size: for each backbone name.
         workers: threads that decode and preprocess.
         progress: called in this thread with the number of finished items and of all.
@@ -62,7 +71,7 @@ class Pass:
         backbones: Sequence[Backbone],
         cache: Cache,
         finder: FaceFinder | None,
-        given_faces: Mapping[str, Face] | None,
+        given_faces: Mapping[str, Face],
         batch_size: Mapping[str, int],
         workers: int,
         progress: Callable[[int, int], None] | None,
@@ -77,8 +86,7 @@ class Pass:
         self.notes: dict[int, tuple[str, ...]] = {}
         self.seconds: dict[str, float] = {}
         self._items, self._backbones, self._cache = items, backbones, cache
-        self._finder, self._given_faces = finder, given_faces
-        self._with_faces = finder is not None or given_faces is not None
+        self.finder, self._given_faces = finder, given_faces
         self._batchers = {b.name: Batcher[Ticket](b, batch_size[b.name]) for b in backbones}
         self._workers, self._progress = workers, progress
         self._depth = 2 * max(batch_size.values(), default=1) + workers
@@ -92,7 +100,7 @@ class Pass:
         readers, workers = ThreadPoolExecutor(_READERS), ThreadPoolExecutor(self._workers)
         try:
             contents = ahead(readers, read_item, enumerate(self._items), 2 * _BLOCK)
-            work = partial(prepare, finder=self._finder)
+            work = partial(prepare, finder=self.finder)
             for prepared in ahead(workers, work, self._plan(contents), self._depth):
                 self._take(prepared)
             for name, batcher in self._batchers.items():
@@ -127,7 +135,7 @@ class Pass:
             self._reject(index, content.rejected)
             return False
         self.sha256[index] = content.sha256
-        first = self._first.setdefault(address_of(content.sha256, self._given(index)), index)
+        first = self._first.setdefault(address_of(content.sha256, self._box(index, None)), index)
         if first != index:
             self._copies.append((index, first))
             self._finish(index)
@@ -143,23 +151,22 @@ class Pass:
         tasks = []
         for content in contents:
             index, stored = content.index, pixels.get(address_of(content.sha256))
-            find_face = self._with_faces and index not in faces
+            find_face = self.finder is not None and index not in faces
             if stored is not None and not missing[index] and not find_face:
                 size, notes = unpack_pixels(stored)
                 self._describe(index, size, notes, faces.get(index))
                 self._finish(index)
             else:
                 name, face = self._items[index].name, faces.get(index)
-                tasks.append(Task(index, name, content.data, missing[index], face, find_face))
+                box = self._box(index, None)
+                tasks.append(Task(index, name, content.data, missing[index], face, box, find_face))
         return tasks
 
     def _known_faces(self, sha256: Mapping[int, str]) -> dict[int, Face | None]:
-        """Faces that need not be searched: given ones, and those in the store."""
-        if self._given_faces is not None:
-            return {index: self._given(index) for index in sha256}
-        if self._finder is None:
+        """Faces that need not be searched, because the store has them."""
+        if self.finder is None:
             return {}
-        stored = self._cache.get(network_of(self._finder), [address_of(value) for value in sha256.values()])
+        stored = self._cache.get(network_of(self.finder), [address_of(value) for value in sha256.values()])
         return {
             index: unpack_face(stored[address_of(value)])
             for index, value in sha256.items()
@@ -181,7 +188,7 @@ class Pass:
             elif index not in faces:
                 missing[index].append(backbone)
             elif (face := faces[index]) is not None:
-                addresses[index] = address_of(value, face)
+                addresses[index] = address_of(value, self._seen(backbone, index, face))
         stored = self._cache.get(network_of(backbone), list(addresses.values()))
         for index, address in addresses.items():
             if address in stored:
@@ -198,15 +205,15 @@ class Pass:
             return
         address = address_of(self.sha256[task.index])
         self._cache.put(PIXELS, address, pack_pixels(prepared.size, prepared.notes))
-        if task.find_face and self._finder is not None:
-            self._cache.put(network_of(self._finder), address, pack_face(prepared.face))
+        if task.find_face and self.finder is not None:
+            self._cache.put(network_of(self.finder), address, pack_face(prepared.face))
         self._describe(task.index, prepared.size, prepared.notes, prepared.face)
         self._unfinished[task.index] = len(prepared.inputs)
         if not prepared.inputs:
             self._finish(task.index)
         for name, tensor in prepared.inputs.items():
             batcher = self._batchers[name]
-            face = None if batcher.backbone.crop == "image" else prepared.face
+            face = self._seen(batcher.backbone, task.index, prepared.face)
             ticket = Ticket(task.index, address_of(self.sha256[task.index], face))
             with clocked(self.seconds, f"embed {name}"):
                 results = batcher.add(ticket, tensor)
@@ -239,9 +246,8 @@ class Pass:
         self.faces[index] = face
         if notes:
             self.notes[index] = notes
-        if self._with_faces and face is None:
-            where = "" if self._given_faces is None else " in the image that it is compared with"
-            rejected = Rejected(self._items[index].name, "no_face", f"no face was found{where}", "faces")
+        if self.finder is not None and face is None:
+            rejected = Rejected(self._items[index].name, "no_face", "no face was found", "faces")
             self.excluded.append((index, rejected))
 
     def _copy(self, index: int, first: int) -> None:
@@ -260,8 +266,15 @@ class Pass:
             if other == first:
                 self.excluded.append((index, Rejected(name, before.reason, before.detail, before.scope)))
 
-    def _given(self, index: int) -> Face | None:
-        return None if self._given_faces is None else self._given_faces.get(self._items[index].name)
+    def _box(self, index: int, own: Face | None) -> Face | None:
+        """The face whose box is cut out."""
+        return self._given_faces.get(self._items[index].name, own)
+
+    def _seen(self, backbone: Backbone, index: int, own: Face | None) -> Face | None:
+        """The face that decides what a network sees of an image; None when it sees all of it."""
+        if backbone.crop == "image":
+            return None
+        return self._box(index, own) if backbone.crop in BOX_CROPS else own
 
     def _reject(self, index: int, rejected: Rejected) -> None:
         self.rejected[index] = rejected

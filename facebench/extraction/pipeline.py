@@ -17,6 +17,9 @@ from facebench.backbones.base import Backbone
 from facebench.faces import Face, FaceFinder, crop
 from facebench.images import ImageError, Item, Rejected, decode_with_notes, read
 
+BOX_CROPS = ("face224", "face256")
+"""Crops around the face's box; the other one is aligned by its landmarks."""
+
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
@@ -79,6 +82,8 @@ class Task:
     data: bytes
     backbones: Sequence[Backbone]
     face: Face | None
+    box: Face | None
+    """The face whose box is cut out instead of the image's own."""
     find_face: bool
     """True when it is not known yet whether there is a face; `face` is None then."""
 
@@ -117,6 +122,6 @@ def prepare(task: Task, finder: FaceFinder | None) -> Prepared:
             if kind not in crops:
                 if face is None:
                     continue
-                crops[kind] = crop(kind, image, face)
+                crops[kind] = crop(kind, image, (task.box or face) if kind in BOX_CROPS else face)
             inputs[backbone.name] = backbone.preprocess(crops[kind])
     return Prepared(task, (image.shape[1], image.shape[0]), notes, face, inputs, None, seconds)
