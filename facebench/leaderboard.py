@@ -29,8 +29,10 @@ class Board:
 
     @property
     def metrics(self) -> list[str]:
-        """Metric ids in the order of the protocol: the first run that has them decides."""
-        return list(dict.fromkeys(metric for run in self.runs for metric in run.metrics))
+        """Ids of the metrics that have a value in some run, in the order of the protocol."""
+        found = [m for run in self.runs for m, result in run.metrics.items() if result.value is not None]
+        named = dict.fromkeys(metric for run in self.runs for metric in run.metrics)
+        return [metric for metric in named if metric in found]
 
     def result(self, metric: str) -> MetricResult:
         """Any run's result of a metric, for its title and direction."""
@@ -64,15 +66,12 @@ class Board:
 
     def _notes(self) -> list[str]:
         notes = [f"Kept apart: {reason}." for reason in self.apart]
-        results = [(metric, result) for run in self.runs for metric, result in run.metrics.items()]
-        if any(result.value is not None and result.note for _, result in results):
-            notes.append("† to be read with care:")
-            notes += _unique(f"{metric}: {r.note}" for metric, r in results if r.value is not None and r.note)
-        notes += _unique(f"{metric} has no value: {r.reason}" for metric, r in results if r.value is None)
+        careful = ((r.note, m) for run in self.runs for m, r in run.metrics.items() if r.value is not None)
+        missing = ((r.reason, m) for run in self.runs for m, r in run.metrics.items() if r.value is None)
+        notes += [f"† {reason}: {', '.join(ids)}." for reason, ids in _by_reason(careful).items()]
+        notes += [f"No value, {reason}: {', '.join(ids)}." for reason, ids in _by_reason(missing).items()]
         if any(not backbone.verified for run in self.runs for backbone in run.backbones.values()):
-            notes.append(
-                "Some weights are not the official ones: these numbers are not comparable with published ones."
-            )
+            notes.append("Some weights are not the official ones: not comparable with published numbers.")
         notes.append("Brackets: 95 % interval. Best in bold, second underlined.")
         return notes
 
@@ -120,10 +119,14 @@ class Leaderboard:
         return _write("\n".join(board.table().latex() for board in self.boards), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
-        """One self-contained page."""
+        """One self-contained page, written to a file that ends in .html or to `index.html` of a folder."""
         from facebench.report.page import leaderboard_page
 
-        return _write(leaderboard_page(self), path)
+        if path is None:
+            return leaderboard_page(self)
+        file = Path(path)
+        file = file if file.suffix.lower() in (".html", ".htm") else file / "index.html"
+        return _write(leaderboard_page(self, file.parent), file)
 
 
 def differences(first: Run, second: Run) -> list[str]:
@@ -193,8 +196,14 @@ def _csv_row(number: int, board: Board, run: Run, metrics: Sequence[str]) -> lis
     return cells
 
 
-def _unique(lines: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(lines))
+def _by_reason(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Metric ids, each once, under the reason they share."""
+    found: dict[str, list[str]] = {}
+    for reason, metric in pairs:
+        ids = found.setdefault(reason, [])
+        if metric not in ids:
+            ids.append(metric)
+    return {reason: ids for reason, ids in found.items() if reason}
 
 
 def _write(text: str, path: str | Path | None) -> str:

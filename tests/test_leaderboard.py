@@ -46,6 +46,7 @@ def test_equal_values_share_the_mark() -> None:
 def test_a_missing_value_is_a_dash_with_its_reason_and_never_best() -> None:
     board = Leaderboard.from_runs([make_run("a", fd_lite0=None), make_run("b", fd_lite0=1.0)]).boards[0]
     cell = board.table().rows[0][1]
+    assert "No value, needs a reference set: fd_lite0." in board.table().notes
     assert (cell.text, cell.title, cell.mark) == ("–", "needs a reference set", "")
 
 
@@ -112,3 +113,17 @@ def test_runs_are_read_from_folders_and_from_records(tmp_path: Path) -> None:
     record = make_run("b", fd_lite0=2.0).save(tmp_path / "b")
     board = Leaderboard.from_runs([folder, record]).boards[0]
     assert [run.name for run in board.runs] == ["a", "b"]
+
+
+def test_a_metric_that_no_run_has_a_value_for_is_no_column() -> None:
+    board = Leaderboard.from_runs([make_run("a", fd_lite0=1.0, recall_lite0=None)]).boards[0]
+    assert [column.key for column in board.table().columns] == ["model", "fd_lite0"]
+
+
+def test_on_a_terminal_metrics_are_rows_and_models_columns() -> None:
+    table = (
+        Leaderboard.from_runs([make_run("a", fd_lite0=1.0), make_run("b", fd_lite0=2.0)]).boards[0].table()
+    )
+    turned = table.transposed()
+    assert [column.title for column in turned.columns] == ["", "a", "b"]
+    assert [[cell.text for cell in row] for row in turned.rows] == [["fd_lite0 ↓", "1.00", "2.00"]]

@@ -17,7 +17,7 @@ def leaderboard_command(
     board = Leaderboard.from_runs(runs)
     console = Console()
     for part in board.boards:
-        print_table(console, part.table())
+        print_table(console, part.table().transposed())
     writers = [
         (csv, board.to_csv),
         (html, board.to_html),

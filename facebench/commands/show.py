@@ -42,6 +42,8 @@ def print_run(console: Console, run: Run) -> None:
     ):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for metric, result in run.metrics.items():
+        if result.value is None:
+            continue  # named below the table with its reason
         table.add_row(Text(metric), result.arrow, _value(result), interval_text(result), _count(result))
     console.print(table)
     for line in _notes(run):

@@ -64,6 +64,16 @@ class Table:
     caption: str = ""
     notes: list[str] = field(default_factory=list)
 
+    def transposed(self) -> Table:
+        """One row per column and one column per row: for narrow places such as a terminal."""
+        columns = self.columns[1:]
+        heads = [Column(f"row{place}", row[0].text) for place, row in enumerate(self.rows)]
+        rows = [
+            [Cell(column.title, title=column.about), *(row[place] for row in self.rows)]
+            for place, column in enumerate(columns, start=1)
+        ]
+        return Table([Column("metric", "", numeric=False), *heads], rows, self.caption, self.notes)
+
     def markdown(self) -> str:
         """GitHub-flavoured Markdown; best in bold, second in italics (Markdown has no underline)."""
         wrap = {"best": ("**", "**"), "second": ("_", "_"), "": ("", "")}
