@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 if TYPE_CHECKING:
     from facebench.leaderboard import Leaderboard
+    from facebench.results import Run
 
 
-def leaderboard_page(leaderboard: Leaderboard) -> str:
-    """One page with a table per board, sortable by a click on a heading."""
+REPORT = Path("report") / "index.html"
+"""Where a run's report lies in its run folder, to be linked to: `facebench report RUN --html RUN/report`."""
+
+
+def leaderboard_page(leaderboard: Leaderboard, folder: Path | None = None) -> str:
+    """One page with a sortable table per board, filtered by protocol, suite and reference set.
+
+    Args:
+        leaderboard: what to show.
+        folder: where the page will lie; reports in the run folders are linked to from there.
+    """
     boards = [
-        {"table": Markup(board.table().html()), "apart": board.apart, "runs": board.runs}
+        {
+            "table": Markup(board.table().html()),
+            "tags": _tags(board.runs[0]),
+            "runs": board.runs,
+            "links": [] if folder is None else _links(board.runs, folder),
+        }
         for board in leaderboard.boards
     ]
-    return environment().get_template("leaderboard.html").render(boards=boards)
+    tags = [_tags(board.runs[0]) for board in leaderboard.boards]
+    filters = {what: sorted({tag[what] for tag in tags}) for what in (tags[0] if tags else ())}
+    return environment().get_template("leaderboard.html").render(boards=boards, filters=filters)
+
+
+def _tags(run: Run) -> dict[str, str]:
+    reference = run.inputs.get("reference")
+    dataset = Path(reference.path).name if reference is not None else "none"
+    return {"protocol": run.protocol, "suite": run.suite, "reference": dataset}
+
+
+def _links(runs: Sequence[Run], folder: Path) -> list[tuple[str, str]]:
+    """Name and relative address of every report that lies in its run folder."""
+    found = [(run.name, run.folder / REPORT) for run in runs if run.folder is not None]
+    return [
+        (name, quote(Path(os.path.relpath(report, folder)).as_posix()))
+        for name, report in found
+        if report.is_file()
+    ]
 
 
 def environment() -> Environment:

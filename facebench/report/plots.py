@@ -49,9 +49,13 @@ def identity_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> li
         ]
         name = f"{prefix}-{backbone}-{against}"
         title = text[f"scores_{against}"]
-        plots.append(_histograms(held, text, title, text["scores_note"].format(backbone=backbone), name))
-        plots.append(_roc(held, text, text["roc_note"].format(backbone=backbone), name))
-        plots.append(_det(held, text, text["det_note"].format(backbone=backbone), name))
+        notes = [
+            text[key].format(backbone=backbone, pairs=text[f"pairs_{against}"])
+            for key in ("scores_note", "roc_note", "det_note")
+        ]
+        plots.append(_histograms(held, text, title, notes[0], name))
+        plots.append(_roc(held, text, notes[1], name))
+        plots.append(_det(held, text, notes[2], name))
     return plots
 
 
@@ -96,6 +100,7 @@ def _roc(held: list[tuple[int, dict[str, Any]]], text: dict[str, Any], note: str
             ax.step(np.maximum(fmr, 1e-9), 1 - fnmr, where="post", color=svg.run_colour(place))
         ax.set_xscale("log")
         ax.set_xlim(max(lowest, 1e-6), 1)
+        ax.set_ylim(0, 1.02)
         ax.xaxis.set_major_formatter(_PERCENT)
         ax.xaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_major_formatter(_PERCENT)
@@ -152,7 +157,7 @@ def _distribution(
         if reference is not None:
             ax.stairs(_shares(reference, edges), edges, fill=True, color=svg.REFERENCE, alpha=0.3)
         for place, rows in drawn:
-            ax.stairs(_shares(rows, edges), edges, color=svg.run_colour(place), linewidth=1.6)
+            ax.stairs(_shares(rows, edges), edges, color=svg.run_colour(place), linewidth=1.4)
         ax.set_xlabel(column)
         ax.set_ylabel(text["share_images"])
         ax.yaxis.set_major_formatter(_PERCENT)
@@ -186,10 +191,10 @@ def map_plot(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> Plot | N
     if described is None or not shared:
         return None
     reference = _points(runs[shared[0][0]], "reference")
-    with svg.drawing(f"{prefix}-map", size=(4.8, 4.0)) as (figure, (ax,)):
-        ax.scatter(reference[:, 0], reference[:, 1], s=9, color=svg.REFERENCE, alpha=0.45, linewidths=0)
+    with svg.drawing(f"{prefix}-map") as (figure, (ax,)):
+        ax.scatter(reference[:, 0], reference[:, 1], s=6, color=svg.REFERENCE, alpha=0.45, linewidths=0)
         for place, points in shared:
-            ax.scatter(points[:, 0], points[:, 1], s=9, color=svg.run_colour(place), alpha=0.65, linewidths=0)
+            ax.scatter(points[:, 0], points[:, 1], s=6, color=svg.run_colour(place), alpha=0.65, linewidths=0)
         ax.set_xlabel(text["component"].format(number=1))
         ax.set_ylabel(text["component"].format(number=2))
         ax.set_aspect("equal", adjustable="datalim")
@@ -220,10 +225,11 @@ def against_n_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> l
         mine = [(place, curve) for place, curve in held if curve["metric"] == metric]
         with svg.drawing(f"{prefix}-{metric}-n") as (figure, (ax,)):
             for place, curve in mine:
-                ax.plot(curve["sizes"], curve["distances"], "o-", color=svg.run_colour(place), markersize=4)
+                ax.plot(curve["sizes"], curve["distances"], "o-", color=svg.run_colour(place), markersize=3)
             ax.set_ylim(bottom=0)
             ax.set_xlabel(text["n_images"])
             ax.set_ylabel(metric)
+            ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         picture = svg.inline(figure, f"{prefix}-{metric}-n", text["against_n"])
         note = text["against_n_note"].format(metric=metric)
         plots.append(Plot(text["against_n"], picture, note, _places(mine)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,7 +36,7 @@ INK, LINE, FAINT, GOOD, BAD, REFERENCE = (
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
-    "font.size": 9,
+    "font.size": 8.5,
     "text.color": INK,
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
@@ -50,7 +51,7 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": FAINT,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "lines.linewidth": 1.6,
+    "lines.linewidth": 1.4,
     "lines.solid_capstyle": "round",
 }
 
@@ -62,11 +63,11 @@ def run_colour(place: int) -> str:
 
 @contextmanager
 def drawing(
-    name: str, panels: int = 1, size: tuple[float, float] = (4.8, 3.2)
+    name: str, panels: int = 1, size: tuple[float, float] = (3.7, 2.7)
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure with one or more panels under each other, in the page's style."""
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=(size[0], size[1] * panels if panels == 1 else size[1] * panels * 0.55))
+        figure = Figure(figsize=(size[0], size[1] * max(1.0, 0.55 * panels)))
         axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
         yield figure, list(axes)
 
@@ -75,7 +76,10 @@ def inline(figure: Figure, name: str, label: str) -> Markup:
     """The figure as an `<svg>` for a page; `label` is what a screen reader says."""
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         out = io.StringIO()
-        figure.savefig(out, format="svg", bbox_inches="tight", pad_inches=0.04, transparent=True)
+        with warnings.catch_warnings():
+            # The reader's browser has the glyphs; matplotlib only measures with its own font.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+            figure.savefig(out, format="svg", bbox_inches="tight", pad_inches=0.04, transparent=True)
     text = out.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
