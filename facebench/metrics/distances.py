@@ -21,8 +21,8 @@ Floats32 = npt.NDArray[np.float32]
 
 TILE = 2048
 """Rows and columns of a tile."""
-_PAIRS = 2_097_152
-"""Numbers gathered at once by `exact`: 16 MB of float64 a side."""
+_PAIRS = 131_072
+"""Numbers gathered at once by `exact`, few enough to stay in the processor's cache: 1 MB of float64."""
 _KEEP = 67_108_864
 """Numbers of a prepared set that are kept (256 MB of float32); larger sets are prepared tile by tile."""
 

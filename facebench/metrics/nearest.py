@@ -75,8 +75,8 @@ class _Block:
         width, k = tile.shape[1], self.k
         # The k lowest of the minima of groups are found much faster than the k lowest of all, and bound them.
         group = 16 if width >= 64 * k and width % 16 == 0 else 1
-        low = tile.reshape(len(tile), width // group, group).min(axis=2) if group > 1 else tile
-        loose = slack.reshape(-1, group).max(axis=1)
+        low = tile.reshape(len(tile), group, width // group).min(axis=1) if group > 1 else tile
+        loose = slack.reshape(group, -1).max(axis=0)
         chosen = np.argpartition(low, min(k, low.shape[1]) - 1, axis=1)[:, :k]
         upper = np.take_along_axis(low, chosen, axis=1) + loose[chosen] + self.points.slack[self.rows, None]
         self.bound = np.sort(np.concatenate([self.bound, upper], axis=1), axis=1)[:, :k]
