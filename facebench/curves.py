@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.linalg
@@ -24,7 +24,9 @@ from facebench.cards import Card
 from facebench.metrics.arrays import Array, Floats
 from facebench.metrics.frechet import frechet_distance
 from facebench.metrics.verification import DetCurve, Verification, thin
-from facebench.roles import Roles
+
+if TYPE_CHECKING:
+    from facebench.roles import Roles
 
 BINS = 100
 POINTS = 400

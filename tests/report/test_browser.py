@@ -1,0 +1,145 @@
+"""The pages in a real browser, opened from disk.
+
+`tools/browser.sh` finds Chromium, or installs Debian's where it may. Without any browser these tests are skipped
+on a user's machine and fail where the environment variable CI is set.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from facebench.leaderboard import Leaderboard
+from facebench.report.run_report import report_page
+from facebench.results import load_run
+from tests.examples import make_run
+from tests.report.runs import HOSTILE, make_report_run
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = subprocess.run(
+        ["bash", str(ROOT / "tools" / "browser.sh")], capture_output=True, text=True, timeout=600, check=False
+    )
+    if found.returncode == 3 and not os.environ.get("CI"):
+        pytest.skip(found.stderr.strip())
+    assert found.returncode == 0, found.stderr
+    with sync_playwright() as playwright:
+        # Chromium's sandbox does not work for root, as whom containers run.
+        browser = playwright.chromium.launch(
+            executable_path=found.stdout.strip(), args=["--no-sandbox"] if os.getuid() == 0 else []
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pages")
+    runs = [
+        make_report_run(folder, "ours"),
+        make_report_run(folder, "<img src=x onerror=alert(2)>", seed=1, shift=0.5),
+    ]
+    file = folder / "report.html"
+    file.write_text(report_page(runs), encoding="utf-8")
+    return file
+
+
+class Opened:
+    """A page with everything that went wrong on it."""
+
+    def __init__(self, page: Page, file: Path) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.on("console", lambda message: self.problems.append(message.text))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("dialog", lambda dialog: (self.problems.append(dialog.message), dialog.dismiss()))
+        page.on("requestfailed", lambda request: self.problems.append(request.url))
+        page.goto(file.as_uri())
+
+
+def column(page: Page, table: str, place: int) -> list[str]:
+    return page.locator(f"{table} tbody tr td:nth-child({place})").all_inner_texts()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
+def test_the_report_opens_from_disk_without_a_complaint_and_fits(
+    browser: Browser, report: Path, tmp_path: Path, scheme: str, width: int
+) -> None:
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    opened = Opened(context.new_page(), report)
+    page = opened.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    picture = tmp_path / f"{scheme}-{width}.png"
+    page.screenshot(path=picture, full_page=True)
+    assert picture.stat().st_size > 50_000
+    ink, paper = (
+        page.evaluate(f"getComputedStyle(document.body).{what}") for what in ("color", "backgroundColor")
+    )
+    assert (ink < paper) is (scheme == "light")
+    line = page.locator("figure.plot svg text").first
+    assert line.evaluate("e => getComputedStyle(e).fill") == ink
+    assert opened.problems == []
+    context.close()
+
+
+def test_a_hostile_file_name_shows_as_text(browser: Browser, report: Path) -> None:
+    opened = Opened(browser.new_page(), report)
+    page = opened.page
+    assert page.locator("figure.thumb figcaption", has_text=HOSTILE).count() >= 1
+    assert page.locator('img[src="x"]').count() == 0
+    assert page.locator("h1").inner_text() == "ours · <img src=x onerror=alert(2)>"
+    shown = page.locator("figure.thumb img")
+    assert shown.count() > 0
+    assert shown.evaluate_all("images => images.every((i) => i.complete && i.naturalWidth > 0)")
+    assert opened.problems == []
+
+
+def test_a_click_sorts_and_a_second_click_turns_round(browser: Browser, report: Path) -> None:
+    page = Opened(browser.new_page(), report).page
+    table = "#differences1 table"
+    before = column(page, table, 4)
+    page.locator(f"{table} th", has_text="Difference").click()
+    ascending = [float(text.split()[0]) for text in column(page, table, 4)]
+    assert ascending == sorted(ascending)
+    assert len(ascending) == len(before)
+    page.locator(f"{table} th", has_text="Difference").press("Enter")
+    assert [float(text.split()[0]) for text in column(page, table, 4)] == ascending[::-1]
+    assert page.locator(f"{table} th[aria-sort]").count() == 1
+
+
+def test_cells_without_a_value_stay_below_in_both_orders(browser: Browser, tmp_path: Path) -> None:
+    runs = [make_run("none", fd_lite0=None), make_run("b", fd_lite0=10.0), make_run("a", fd_lite0=9.0)]
+    file = tmp_path / "board.html"
+    Leaderboard.from_runs(runs).to_html(file)
+    page = Opened(browser.new_page(), file).page
+    heading = page.locator("th", has_text="fd_lite0")
+    heading.click()
+    assert column(page, "table", 1) == ["a", "b", "none"]
+    heading.click()
+    assert column(page, "table", 1) == ["b", "a", "none"]
+
+
+def test_the_leaderboard_filters_and_leads_to_the_reports(browser: Browser, tmp_path: Path) -> None:
+    run = make_report_run(tmp_path, "a ours")
+    folder = run.save(tmp_path / "runs" / "a #1 ?").parent
+    (folder / "report").mkdir()
+    (folder / "report" / "index.html").write_text(report_page([run]), encoding="utf-8")
+    other = make_run("b theirs", fd_lite0=1.0).model_copy(update={"suite": "paper"})
+    Leaderboard.from_runs([load_run(folder), other]).to_html(tmp_path / "site")
+    opened = Opened(browser.new_page(), tmp_path / "site" / "index.html")
+    page = opened.page
+    assert page.locator("section:visible").count() == 2
+    page.select_option("select[name=suite]", "paper")
+    assert page.locator("section:visible caption").all_inner_texts() == ["quality · paper · n = 2000"]
+    page.select_option("select[name=suite]", "")
+    page.locator(".links a").click()
+    assert page.locator("h1").inner_text() == "a ours"
+    assert opened.problems == []
