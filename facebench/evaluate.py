@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -21,10 +21,11 @@ from facebench.features import Extraction, extract
 from facebench.images import ImageSet
 from facebench.pair_networks import compare_pairs
 from facebench.per_image import per_image_table
-from facebench.protocols import Plan, make_plan
+from facebench.protocols import DETECTOR, Plan, make_plan
 from facebench.results import BackboneRecord, InputRecord, RejectedFile, Run
 from facebench.roles import Roles, links
 from facebench.store import Store
+from facebench.unofficial import mark_unofficial
 
 Progress = Callable[[str, int, int], None]
 LINKED = ("source", "target")
@@ -104,7 +105,7 @@ def evaluate(
         protocol=plan.protocol.id,
         suite=plan.suite,
         inputs={role: _input_record(sets[role], extraction) for role, extraction in extractions.items()},
-        backbones=_backbone_records(extractions["generated"].backbones.values()),
+        backbones=_backbone_records(extractions["generated"]),
         environment=describe(chosen),
         seed=seed,
         metrics=measured.results,
@@ -112,6 +113,7 @@ def evaluate(
         warnings=plan.warnings + [w for extraction in extractions.values() for w in extraction.warnings],
     )
     curves = measured.curves | {"map": placed.describe() if placed else None}
+    mark_unofficial(run)
     return run.with_per_image(per_image_table(extractions, placed)).with_curves(curves)
 
 
@@ -186,7 +188,7 @@ def _input_record(images: ImageSet, extraction: Extraction) -> InputRecord:
         kind=images.kind,
         digest=extraction.digest,
         images=len(extraction.items),
-        faces=sum(face is not None for face in extraction.faces) if extraction.sought_faces else None,
+        faces=sum(face is not None for face in extraction.faces) if extraction.finder is not None else None,
         identities=len(identities) or None,
         rejected=[
             RejectedFile(name=f.name, reason=f.reason, detail=f.detail, scope=f.scope)
@@ -195,16 +197,22 @@ def _input_record(images: ImageSet, extraction: Extraction) -> InputRecord:
     )
 
 
-def _backbone_records(networks: Iterable[Backbone]) -> dict[str, BackboneRecord]:
+def _backbone_records(extraction: Extraction) -> dict[str, BackboneRecord]:
+    """What gave the features; the face detector counts as one of them."""
+    networks: dict[str, Backbone | FaceFinder] = {**extraction.backbones}
+    if extraction.finder is not None:
+        networks[DETECTOR] = extraction.finder
     return {
-        network.name: BackboneRecord(
+        name: BackboneRecord(
             weights=network.weights.name,
             sha256=network.weights.sha256,
             licence=network.weights.licence,
             verified=network.weights.verified,
+            fingerprint=network.weights.fingerprint,
+            unofficial=network.weights.unofficial,
             preprocessing=network.preprocessing,
         )
-        for network in networks
+        for name, network in networks.items()
     }
 
 

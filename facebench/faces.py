@@ -52,7 +52,7 @@ class FaceFinder:
             WeightsError: the detector's file is missing or damaged.
         """
         file = resolve("yunet")
-        self.weights = WeightsUsed(file.name, file.sha256, file.licence, file.verified)
+        self.weights = WeightsUsed(file.name, file.sha256, file.licence, file.verified, file.fingerprint)
         self._path = str(file.path)
         self._own = threading.local()
         cv2.setNumThreads(threads)

@@ -49,8 +49,8 @@ class Extraction:
     """sha256 over names, columns and content of the images."""
     warnings: list[str] = field(default_factory=list)
     """What the reader of the numbers should know: a store that failed, a picture of several frames."""
-    sought_faces: bool = False
-    """Whether faces were looked for."""
+    finder: FaceFinder | None = None
+    """What found the faces; None when none was looked for."""
 
 
 def extract(
@@ -149,7 +149,7 @@ def _collect(
         timings=timings,
         digest=set_digest(items, sha256),
         warnings=warnings + work.warnings + notes,
-        sought_faces=work.finder is not None,
+        finder=work.finder,
     )
 
 

@@ -70,7 +70,7 @@ class Board:
         missing = ((r.reason, m) for run in self.runs for m, r in run.metrics.items() if r.value is None)
         notes += [f"† {reason}: {', '.join(ids)}." for reason, ids in _by_reason(careful).items()]
         notes += [f"No value, {reason}: {', '.join(ids)}." for reason, ids in _by_reason(missing).items()]
-        if any(not backbone.verified for run in self.runs for backbone in run.backbones.values()):
+        if any(backbone.unofficial for run in self.runs for backbone in run.backbones.values()):
             notes.append("Some weights are not the official ones: not comparable with published numbers.")
         notes.append("Brackets: 95 % interval. Best in bold, second underlined.")
         return notes
@@ -98,7 +98,7 @@ class Leaderboard:
     def to_csv(self, path: str | Path | None = None) -> str:
         """CSV text, written to `path` when given: one row per run, every metric with its interval and n."""
         metrics = list(dict.fromkeys(metric for board in self.boards for metric in board.metrics))
-        texts = ["board", "model", "protocol", "suite", "created", "apart"]
+        texts = ["board", "model", "protocol", "suite", "created", "apart", "unofficial_weights"]
         columns = [Column(text, text, numeric=False) for text in texts]
         columns.append(Column("n", "n"))
         for metric in metrics:
@@ -186,7 +186,8 @@ def interval_text(result: MetricResult) -> str:
 
 def _csv_row(number: int, board: Board, run: Run, metrics: Sequence[str]) -> list[Cell]:
     created = run.created.isoformat(timespec="seconds")
-    texts = [str(number), run.name, run.protocol, run.suite, created, "; ".join(board.apart)]
+    unofficial = ", ".join(name for name, backbone in run.backbones.items() if backbone.unofficial)
+    texts = [str(number), run.name, run.protocol, run.suite, created, "; ".join(board.apart), unofficial]
     cells = [Cell(text) for text in texts]
     cells.append(Cell("", number=float(run.inputs["generated"].images)))
     for metric in metrics:

@@ -84,7 +84,11 @@ class BackboneRecord(_Model):
     sha256: str
     licence: str
     verified: bool
-    """False when the weights are not the ones the registry knows: not an official number."""
+    """Whether the sha256 is one that was published."""
+    fingerprint: str = ""
+    """Where the sha256 was published, or since when and from where a copy is trusted."""
+    unofficial: bool = False
+    """Weights other than the published ones: these numbers compare with nobody else's."""
     preprocessing: str
 
 

@@ -228,9 +228,9 @@ def test_an_edit_is_cropped_with_the_box_of_its_source(folder: Path, store: Stor
 def test_faces_are_found_for_their_own_sake(folder: Path, store: Store) -> None:
     for _ in range(2):
         extraction = run(folder, Tiny(), store=store, find_faces=True)
-        assert extraction.sought_faces
+        assert extraction.finder is not None
         assert sum(face is not None for face in extraction.faces) == 14
-        assert not run(folder, Tiny(), store=store).sought_faces
+        assert run(folder, Tiny(), store=store).finder is None
 
 
 def test_progress_counts_every_item_once(folder: Path, store: Store) -> None:

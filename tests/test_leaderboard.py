@@ -91,7 +91,7 @@ def test_csv_is_stable_and_holds_every_run(tmp_path: Path) -> None:
     text = Leaderboard.from_runs(runs).to_csv(file)
     assert file.read_text(encoding="utf-8") == text == Leaderboard.from_runs(runs).to_csv()
     assert text.splitlines()[0].startswith(
-        "board,model,protocol,suite,created,apart,n,fd_lite0,fd_lite0_low,fd_lite0_high"
+        "board,model,protocol,suite,created,apart,unofficial_weights,n,fd_lite0,fd_lite0_low,fd_lite0_high"
     )
     assert [(row["board"], row["model"], row["fd_lite0"], row["recall_lite0"]) for row in rows(text)] == [
         ("1", "a", "0.333333", ""),

@@ -163,6 +163,22 @@ def test_import_shows_the_licence_and_trusts_the_first_copy(
     assert (cache / "hand.bin").read_bytes() == b"from the form"
 
 
+def test_import_of_other_weights_needs_a_word_and_is_seen_everywhere(
+    shelf: dict[str, Entry], tmp_path: Path
+) -> None:
+    (tmp_path / "own.bin").write_bytes(b"trained again")
+    with pytest.raises(WeightsError, match="its sha256 is"):
+        type_in("import", "net", str(tmp_path / "own.bin"))
+    text = type_in("import", "net", str(tmp_path / "own.bin"), "--unofficial").output
+    assert "NOT the official weights: every number made with them says so" in text
+    assert "facebench weights fetch net" in text
+    assert "not official" in type_in("list").output
+    assert "own    net: not the official weights, imported on 20" in type_in("verify").output
+    type_in("fetch", "net")
+    assert "good   net: published fingerprint" in type_in("verify").output
+    assert "not official" not in type_in("list").output
+
+
 def test_path_prints_folder_and_file(shelf: dict[str, Entry], cache: Path) -> None:
     assert type_in("path").output == f"{cache}\n"
     assert type_in("path", "net").output == f"{cache / 'net.bin'}\n"

@@ -24,6 +24,7 @@ from tests.weights_server import Site, serving
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
 QUICK = (0.01, 0.01)
+_REAL = registry.entries()
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
@@ -348,6 +349,52 @@ def test_import_checks_and_copies(site: Site, cache: Path, tmp_path: Path) -> No
     assert (cache / "net.bin").read_bytes() == BODY
     with pytest.raises(WeightsError, match="There is no file"):
         import_file(pinned(site), tmp_path / "nowhere.bin")
+
+
+def test_other_weights_than_the_published_ones_are_only_taken_knowingly(
+    cache: Path, shelf: dict[str, Entry], tmp_path: Path
+) -> None:
+    (tmp_path / "own.bin").write_bytes(b"trained again")
+    with pytest.raises(WeightsError, match="is not the file 'net': its sha256 is"):
+        import_file(shelf["net"], tmp_path / "own.bin")
+    import_file(shelf["net"], tmp_path / "own.bin", unofficial=True)
+    found = weights.resolve("net")
+    assert (found.verified, found.unofficial, found.licence) == (False, True, "unknown")
+    assert found.fingerprint.startswith("not the official weights, imported on 20")
+    assert found.fingerprint.endswith("own.bin")
+    assert weights.provenance(["net"])[0]["unofficial"] is True
+    assert weights.suite_ready(["net"]) == ["net"]
+    (cache / "net.bin").write_bytes(b"and changed afterwards")
+    with pytest.raises(WeightsError, match="is not the file 'net'"):
+        weights.resolve("net")
+
+
+def test_the_official_file_takes_its_place_again(
+    site: Site, cache: Path, shelf: dict[str, Entry], tmp_path: Path
+) -> None:
+    (tmp_path / "own.bin").write_bytes(b"trained again")
+    for name in ("net", "research"):
+        import_file(shelf[name], tmp_path / "own.bin", unofficial=True)
+        fetch(shelf[name])
+        found = weights.resolve(name)
+        assert not found.unofficial
+        assert found.fingerprint
+    assert weights.resolve("net").verified
+    assert weights.suite_ready(["net", "research"]) == []
+
+
+def test_the_official_file_is_never_marked_as_another(
+    cache: Path, shelf: dict[str, Entry], tmp_path: Path
+) -> None:
+    (tmp_path / "got.bin").write_bytes(BODY)
+    with pytest.raises(WeightsError, match="is the official file of 'net': import it without --unofficial"):
+        import_file(shelf["net"], tmp_path / "got.bin", unofficial=True)
+    (tmp_path / "page.bin").write_bytes(b"<html>sign in</html>")
+    with pytest.raises(WeightsError, match="web page"):
+        import_file(shelf["net"], tmp_path / "page.bin", unofficial=True)
+    with pytest.raises(WeightsError, match="comes with an installed package"):
+        import_file(_REAL["sface"], tmp_path / "got.bin", unofficial=True)
+    assert not (cache / "net.bin").exists()
 
 
 def test_import_takes_the_published_archive_as_well(site: Site, cache: Path, tmp_path: Path) -> None:

@@ -29,7 +29,11 @@ class WeightsUsed:
     """Of the file; of the names and bytes of all tensors when a state dict was given."""
     licence: str = "unknown"
     verified: bool = False
-    """True when the digest is the one the registry knows: only then is the number an official one."""
+    """True when the digest is one that was published."""
+    fingerprint: str = ""
+    """Where the digest was published, or since when and from where a copy is trusted."""
+    unofficial: bool = False
+    """True for weights other than the published ones: numbers made with them compare with nobody else's."""
 
 
 class Backbone(ABC):
@@ -69,7 +73,9 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], what: str) ->
     own = network.state_dict()
     for key, value in own.items():
         if key not in state:
-            raise WeightsError(f"{what}: the weights lack '{key}'. Is this the checkpoint of another network?")
+            raise WeightsError(
+                f"{what}: the weights lack '{key}'. Is this the checkpoint of another network?"
+            )
         if state[key].shape != value.shape:
             raise WeightsError(
                 f"{what}: '{key}' has shape {tuple(state[key].shape)}, the network needs {tuple(value.shape)}."

@@ -100,11 +100,10 @@ def verify(names: Names = None) -> None:
             console.print(str(error), markup=False, highlight=False, soft_wrap=True)
             continue
         how = "published fingerprint" if found.verified else "same as the copy trusted first"
-        console.print(
-            f"[green]good[/green]   {entry.name}: {how}, sha256 {found.sha256}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        state = "[red]own[/red]   " if found.unofficial else "[green]good[/green]  "
+        console.print(f"{state} {entry.name}: ", end="")
+        text = f"{found.fingerprint if found.unofficial else how}, sha256 {found.sha256}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
     if failed:
         raise typer.Exit(1)
 
@@ -113,6 +112,12 @@ def verify(names: Names = None) -> None:
 def import_command(
     name: Annotated[str, typer.Argument(help="Entry of the list.")],
     file: Annotated[Path, typer.Argument(help="The file, or the archive that it is published in.")],
+    unofficial: Annotated[
+        bool,
+        typer.Option(
+            "--unofficial", help="Take other weights than the published ones; every number says so."
+        ),
+    ] = False,
 ) -> None:
     """Copy a file that was fetched by hand into the cache folder, checked like any other."""
     from facebench.weights import registry
@@ -125,13 +130,16 @@ def import_command(
         console.print(
             f"Non-commercial use only: {entry.licence} ({entry.home})", style="yellow", soft_wrap=True
         )
-    path = import_file(entry, file.expanduser())
+    path = import_file(entry, file.expanduser(), unofficial=unofficial)
     found = resolve(name)
-    how = (
-        "the published fingerprint fits"
-        if found.verified
-        else "no fingerprint is published: trusted from now on"
-    )
+    how = "no fingerprint is published: trusted from now on"
+    if found.verified:
+        how = "the published fingerprint fits"
+    elif found.unofficial:
+        how = (
+            "NOT the official weights: every number made with them says so, "
+            f"until the official file is in their place (facebench weights fetch {name})"
+        )
     console.print(f"{name}: {path}\nsha256 {found.sha256}, {how}", highlight=False, soft_wrap=True)
 
 
@@ -178,9 +186,11 @@ def _what(entry: Entry) -> Text:
 
 def _state(entry: Entry) -> tuple[str, str]:
     """State on this machine as seen without reading the file, and its colour."""
-    from facebench.weights import cache_dir, locate
+    from facebench.weights import cache_dir, locate, trust
 
     found = locate.path_of(entry)
+    if found.is_file() and trust.known(cache_dir(), entry).unofficial:
+        return "not official", "red"
     if found.is_file():
         wrong_size = entry.size is not None and found.stat().st_size != entry.size
         return ("wrong size", "red") if wrong_size else ("present", "green")

@@ -166,7 +166,7 @@ def _warnings(runs: Sequence[Run], text: dict[str, Any]) -> list[str]:
     found = []
     for run in runs:
         found += [f"{run.name}: {warning}" for warning in run.warnings]
-        unofficial = [name for name, backbone in run.backbones.items() if not backbone.verified]
+        unofficial = [name for name, backbone in run.backbones.items() if backbone.unofficial]
         if unofficial:
             found.append(text["unofficial"].format(name=run.name, backbones=", ".join(unofficial)))
     return found

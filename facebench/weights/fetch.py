@@ -25,6 +25,8 @@ from facebench.weights.locate import (
     missing_text,
     not_weights,
     path_of,
+    refuse_other_files,
+    wheel_path,
 )
 from facebench.weights.registry import Entry
 from facebench.weights.trust import writable
@@ -110,17 +112,24 @@ def fetch(entry: Entry, *, pauses: Sequence[float] = PAUSES, progress: Progress 
     return target
 
 
-def import_file(entry: Entry, source: Path) -> Path:
+def import_file(entry: Entry, source: Path, *, unofficial: bool = False) -> Path:
     """Copy a file that a person got into the cache folder, checked like a fetched one.
 
     Args:
         entry: what it is.
         source: the file, or the zip archive that it is published in.
+        unofficial: take other weights than the published ones, such as a network trained again. Every number
+            made with them says so, until the published file is fetched or imported.
 
     Raises:
         WeightsError: there is no such file, it is not the one the registry describes, or the cache folder
             cannot be written to.
     """
+    if unofficial and wheel_path(entry) is not None:
+        raise WeightsError(
+            f"'{entry.name}' comes with an installed package and cannot be replaced. "
+            "Give your file to facebench.backbones.build(name, weights=FILE) instead."
+        )
     if not source.is_file():
         raise WeightsError(f"There is no file {source}.")
     target = cache_dir() / entry.file
@@ -131,8 +140,12 @@ def import_file(entry: Entry, source: Path) -> Path:
                 _copy(source, copy)
             elif wrong := _unpack(entry.member, source, copy):
                 raise WeightsError(f"{source} is not the archive of '{entry.name}': {wrong}.")
-            check(entry, copy, named=source)
-            _put_in_place(entry, copy, target, str(source.resolve()))
+            if unofficial:
+                refuse_other_files(copy)
+                _put_in_place_unofficially(entry, copy, target, str(source.resolve()))
+            else:
+                check(entry, copy, named=source)
+                _put_in_place(entry, copy, target, str(source.resolve()))
         finally:
             copy.unlink(missing_ok=True)
     return target
@@ -151,7 +164,8 @@ def _locked(target: Path) -> Iterator[None]:
 
 
 def _is_good(entry: Entry, target: Path) -> bool:
-    return target.is_file() and difference(entry, target) is None
+    unofficial = trust.known(target.parent, entry).unofficial
+    return target.is_file() and not unofficial and difference(entry, target) is None
 
 
 def _from_any_address(entry: Entry, target: Path, pauses: Sequence[float], progress: Progress | None) -> None:
@@ -217,5 +231,15 @@ def _put_in_place(entry: Entry, file: Path, target: Path, source: str) -> None:
         trust.trust(target.parent, entry, sha256_of(file), source)
     else:
         hold_to_first_copy(entry, file, source)
+    with writable(target.parent):
+        file.replace(target)
+
+
+def _put_in_place_unofficially(entry: Entry, file: Path, target: Path, source: str) -> None:
+    if entry.pinned and difference(entry, file) is None:
+        raise WeightsError(
+            f"{source} is the official file of '{entry.name}': import it without --unofficial."
+        )
+    trust.trust(target.parent, entry, sha256_of(file), source, unofficial=True)
     with writable(target.parent):
         file.replace(target)

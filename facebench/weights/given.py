@@ -103,12 +103,16 @@ class Given:
         from facebench.backbones.base import WeightsUsed, state_digest
 
         if self.state is not None:
-            return WeightsUsed("state dict", state_digest(tensors_in(self.state)))
+            own = "not the official weights, a state dict of the user's own"
+            digest = state_digest(tensors_in(self.state))
+            return WeightsUsed("state dict", digest, fingerprint=own, unofficial=True)
         return WeightsUsed(
             name="+".join(file.name for file in self.files),
             sha256="+".join(file.sha256 for file in self.files),
             licence=" + ".join(dict.fromkeys(file.licence for file in self.files)),
             verified=all(file.verified for file in self.files),
+            fingerprint="; ".join(dict.fromkeys(file.fingerprint for file in self.files)),
+            unofficial=any(file.unofficial for file in self.files),
         )
 
 
@@ -119,5 +123,7 @@ def _identify(backbone: str, path: Path) -> WeightFile:
     refuse_other_files(path)
     for entry in registry.entries().values():
         if backbone in entry.backbones and entry.pinned and difference(entry, path) is None:
-            return WeightFile(entry.name, path, sha256_of(path), entry.licence, True)
-    return WeightFile(path.name, path, sha256_of(path), "unknown", False)
+            published = entry.fingerprint or "git blob id in the official repository"
+            return WeightFile(entry.name, path, sha256_of(path), entry.licence, True, published)
+    own = f"not the official weights, {path.resolve()}"
+    return WeightFile(path.name, path, sha256_of(path), "unknown", False, own, unofficial=True)

@@ -26,6 +26,10 @@ class WeightFile:
     licence: str
     verified: bool
     """Whether the fingerprint is a published one; else the first copy was trusted, or nobody knows it."""
+    fingerprint: str = ""
+    """Where the fingerprint was published, or since when and from where a copy is trusted."""
+    unofficial: bool = False
+    """Whether these are other weights than the published ones, put there knowingly."""
 
 
 def cache_dir() -> Path:
@@ -69,10 +73,26 @@ def resolve(name: str) -> WeightFile:
     path = path_of(entry)
     if not path.is_file():
         raise WeightsError(missing_text([entry]))
+    known = trust.known(cache_dir(), entry)
+    if unofficial(entry):
+        if wrong := not_weights(path):
+            raise WeightsError(f"{path} holds no weights: {wrong}. Import '{name}' again.")
+        told = f"not the official weights, imported on {known.since} from {known.source}"
+        return WeightFile(entry.name, path, sha256_of(path), "unknown", False, told, unofficial=True)
     check(entry, path)
-    if not entry.pinned:
-        hold_to_first_copy(entry, path, str(path))
-    return WeightFile(entry.name, path, sha256_of(path), entry.licence, entry.pinned)
+    if entry.pinned:
+        published = entry.fingerprint or "git blob id in the official repository"
+        return WeightFile(entry.name, path, sha256_of(path), entry.licence, True, published)
+    hold_to_first_copy(entry, path, str(path))
+    known = trust.known(cache_dir(), entry)
+    told = f"trusted on first use, {known.since}, {known.source}"
+    return WeightFile(entry.name, path, sha256_of(path), entry.licence, False, told)
+
+
+def unofficial(entry: Entry) -> bool:
+    """Whether the file at hand is the one that was imported as unofficial; any other file is held to the rules."""
+    known, path = trust.known(cache_dir(), entry), cache_dir() / entry.file
+    return known.unofficial and path.is_file() and sha256_of(path) == known.sha256
 
 
 def check(entry: Entry, path: Path, *, named: Path | None = None) -> None:
@@ -141,7 +161,7 @@ def hold_to_first_copy(entry: Entry, path: Path, source: str) -> None:
     """
     folder = cache_dir()
     found, first = sha256_of(path), trust.known(folder, entry)
-    if first.sha256 is None:
+    if first.sha256 is None or first.unofficial:
         trust.trust(folder, entry, found, source)
     elif first.sha256 != found:
         raise WeightsError(
@@ -154,13 +174,17 @@ def hold_to_first_copy(entry: Entry, path: Path, source: str) -> None:
 def suite_ready(backbones: Iterable[str]) -> list[str]:
     """Names of the weights that these backbones still need; empty when all lie on this machine.
 
-    Looks at presence only: content is checked when a backbone is built.
+    Looks at presence only: content is checked when a backbone is built. Unofficial weights count as missing.
 
     Example:
         >>> suite_ready(["sface", "lite0"])
         []
     """
-    return [entry.name for entry in registry.select(backbones) if not path_of(entry).is_file()]
+    return [
+        entry.name
+        for entry in registry.select(backbones)
+        if not path_of(entry).is_file() or trust.known(cache_dir(), entry).unofficial
+    ]
 
 
 def missing_text(missing: Sequence[Entry]) -> str:

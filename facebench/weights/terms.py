@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from facebench.weights import registry, trust
-from facebench.weights.locate import cache_dir, resolve
+from facebench.weights import registry
+from facebench.weights.locate import resolve
 
 
 def licence_notice(names: Iterable[str]) -> list[str]:
@@ -35,17 +35,15 @@ def provenance(names: Iterable[str]) -> list[dict[str, str | bool]]:
     found: list[dict[str, str | bool]] = []
     for entry in registry.select(names):
         file = resolve(entry.name)
-        first = trust.known(cache_dir(), entry)
-        trusted = f"trusted on first use, {first.since}, {first.source}"
-        published = entry.fingerprint or "git blob id in the official repository"
         found.append(
             {
                 "name": entry.name,
                 "file": entry.file,
                 "sha256": file.sha256,
                 "verified": file.verified,
-                "fingerprint": published if entry.pinned else trusted,
-                "licence": entry.licence,
+                "unofficial": file.unofficial,
+                "fingerprint": file.fingerprint,
+                "licence": file.licence,
                 "non_commercial": entry.non_commercial,
                 "home": entry.home,
             }

@@ -32,6 +32,8 @@ class Known(BaseModel):
     source: str = ""
     """Address or path it was copied from."""
     since: str = ""
+    unofficial: bool = False
+    """Somebody put another file in the place of the published one, knowingly."""
     licence_accepted: str = ""
     """The licence as it was shown, empty when nobody was asked."""
 
@@ -45,10 +47,10 @@ def known(folder: Path, entry: Entry) -> Known:
     return _read(folder / NAME).get(entry.name, Known())
 
 
-def trust(folder: Path, entry: Entry, sha256: str, source: str) -> None:
+def trust(folder: Path, entry: Entry, sha256: str, source: str, *, unofficial: bool = False) -> None:
     """Remember the fingerprint of a file that was fetched, imported or found for the first time."""
     today = datetime.now(timezone.utc).strftime("%Y-%m-%d")
-    _update(folder, entry, sha256=sha256, source=source, since=today)
+    _update(folder, entry, sha256=sha256, source=source, since=today, unofficial=unofficial)
 
 
 def accept_licence(folder: Path, entry: Entry) -> None:
@@ -61,7 +63,7 @@ def licence_accepted(folder: Path, entry: Entry) -> bool:
     return not entry.non_commercial or known(folder, entry).licence_accepted == entry.licence
 
 
-def _update(folder: Path, entry: Entry, **changes: str) -> None:
+def _update(folder: Path, entry: Entry, **changes: str | bool) -> None:
     with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{NAME}.lock"):
