@@ -7,6 +7,7 @@ on a user's machine and fail where the environment variable CI is set.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,12 +81,13 @@ def test_the_report_opens_from_disk_without_a_complaint_and_fits(
     picture = tmp_path / f"{scheme}-{width}.png"
     page.screenshot(path=picture, full_page=True)
     assert picture.stat().st_size > 50_000
-    ink, paper = (
-        page.evaluate(f"getComputedStyle(document.body).{what}") for what in ("color", "backgroundColor")
+    style = page.evaluate(
+        "(({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(document.body))"
     )
+    ink, paper = (sum(int(part) for part in re.findall(r"\d+", colour)[:3]) for colour in style)
     assert (ink < paper) is (scheme == "light")
-    line = page.locator("figure.plot svg text").first
-    assert line.evaluate("e => getComputedStyle(e).fill") == ink
+    label = page.locator("figure.plot svg text").first
+    assert label.evaluate("element => getComputedStyle(element).fill") == style[0]
     assert opened.problems == []
     context.close()
 
