@@ -19,9 +19,10 @@ from facebench.errors import InputError
 from facebench.metrics import intervals
 from facebench.metrics.arrays import Array
 from facebench.metrics.resampling import Interval
+from facebench.metrics.subject_intervals import bootstrap_subject, subject_scores
 from facebench.results import MetricResult
 from facebench.roles import Roles
-from facebench.samples import Pairs, Sample, draw_sample
+from facebench.samples import Pairs, Sample, Subject, draw_sample
 
 Progress = Callable[[str, int, int], None]
 
@@ -53,19 +54,39 @@ class Measured:
 
 
 def measure(cards: Sequence[Card], roles: Roles, *, seed: int, progress: Progress) -> Measured:
-    """Compute every card; cards that differ only in the field they take share one computation."""
+    """Compute every card; cards that differ only in the field they take share one computation.
+
+    Against reference sets given by name a card is computed once for each, under the id `card@NAME`.
+    """
     done: dict[str, Estimate] = {}
     results = {}
     for place, card in enumerate(cards):
         progress("metrics", place, len(cards))
-        key = json.dumps(
-            card.model_dump(include={"compute", "params", "reads", "needs", "interval", "smallest_n"})
-        )
-        if key not in done:
-            done[key] = _estimate(card, roles, seed)
-        results[card.id] = _result(card, done[key])
+        for name, view in _views(card, roles):
+            named = card if not name else _against(card, name)
+            alike = {"compute", "params", "reads", "needs", "interval", "smallest_n"}
+            key = json.dumps([name, card.model_dump(include=alike)])
+            if key not in done:
+                done[key] = _estimate(named, view, seed)
+            results[named.id] = _result(named, done[key])
     progress("metrics", len(cards), len(cards))
     return Measured(results, _curves(done.values()))
+
+
+def _views(card: Card, roles: Roles) -> list[tuple[str, Roles]]:
+    """The roles as a card sees them: once, or once for every reference set that was given by name.
+
+    Verification takes only the sets that hold any of the generated identities.
+    """
+    names = roles.references if "reference" in card.needs else []
+    if "identities" in card.needs:
+        own = set(roles.identities("generated")) - {None}
+        names = [name for name in names if own & set(roles.identities(f"reference:{name}"))] or names[:1]
+    return [(name, roles.against(name)) for name in names] or [("", roles)]
+
+
+def _against(card: Card, name: str) -> Card:
+    return card.model_copy(update={"id": f"{card.id}@{name}", "title": f"{card.title}, against {name}"})
 
 
 def _curves(estimates: Iterable[Estimate]) -> dict[str, Any]:
@@ -94,6 +115,8 @@ def _estimate(card: Card, roles: Roles, seed: int) -> Estimate:
 def _compute(card: Card, sample: Sample, seed: int) -> Estimate:
     if isinstance(sample, Pairs):
         return _verify(card, sample, seed)
+    if isinstance(sample, Subject):
+        return _verify_subject(sample, seed)
     function = getattr(metrics, card.compute)
     arguments = sample.arguments
     if next(iter(inspect.signature(function).parameters)) == "target":
@@ -144,6 +167,17 @@ def _verify(card: Card, sample: Pairs, seed: int) -> Estimate:
         notes=dict(answer.notes),
         counts=counts,
         curve=score_curve(curve, answer, card.reads.backbone, against),
+    )
+
+
+def _verify_subject(sample: Subject, seed: int) -> Estimate:
+    scores = subject_scores(sample.generated, sample.others, sample.other_identities, sample.reference)
+    answer = metrics.verification(scores.genuine, scores.impostor)
+    return Estimate(
+        values=_numbers(answer),
+        intervals=bootstrap_subject(scores, seed=seed),
+        notes=dict(answer.notes),
+        counts={**sample.counts, "genuine": answer.genuine_count, "impostor": answer.impostor_count},
     )
 
 

@@ -75,7 +75,12 @@ def evaluate(
     generated: Annotated[
         Path, typer.Argument(help="Folder, folder of identity folders, or manifest of generated faces.")
     ],
-    reference: Annotated[Path | None, typer.Option(help="Real faces to compare with.")] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]DIR", help="Real faces to compare with; several sets are given by name."
+        ),
+    ] = None,
     protocol: Annotated[str, typer.Option(help="What to measure; see `facebench protocols`.")] = "quality",
     suite: Annotated[
         Suite, typer.Option(help="auto takes paper when all its weights are at hand.")
@@ -92,16 +97,24 @@ def evaluate(
     max_rejected: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Stop above this share of unusable files.")
     ] = 0.02,
+    by: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Every metric also by identity, expression, ...")
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="What the model is, for tables and factorial studies."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the record, and nothing else, on stdout.")
     ] = False,
 ) -> None:
     """Measure a folder of generated faces and write a run record."""
     from facebench.commands.evaluating import evaluate_command
+    from facebench.inputs import reference_of, tags_of
 
     evaluate_command(
         generated,
-        reference,
+        reference_of(reference),
         protocol=protocol,
         suite=suite.value,
         metrics=metrics.split(",") if metrics else None,
@@ -110,6 +123,8 @@ def evaluate(
         name=name,
         seed=seed,
         max_rejected=max_rejected,
+        by=by,
+        tags=tags_of(tag),
         as_json=as_json,
     )
 

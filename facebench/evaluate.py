@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from facebench.environment import choose_device, describe, facebench_version
 from facebench.errors import InputError
 from facebench.faces import Face, FaceFinder
 from facebench.features import Extraction, extract
+from facebench.groups import measure_groups, refuse_useless_column, without_group
 from facebench.images import ImageSet
+from facebench.inputs import LINKED, Reference, open_sets
 from facebench.pair_networks import compare_pairs
 from facebench.per_image import per_image_table
 from facebench.protocols import DETECTOR, Plan, make_plan
@@ -28,12 +30,11 @@ from facebench.store import Store
 from facebench.unofficial import mark_unofficial
 
 Progress = Callable[[str, int, int], None]
-LINKED = ("source", "target")
 
 
 def evaluate(
     generated: str | Path,
-    reference: str | Path | None = None,
+    reference: Reference | None = None,
     *,
     protocol: str = "quality",
     suite: str = "auto",
@@ -42,6 +43,8 @@ def evaluate(
     name: str | None = None,
     seed: int = 0,
     max_rejected: float = 0.02,
+    by: str | None = None,
+    tags: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Measure generated faces by a protocol and return the run record.
@@ -49,6 +52,7 @@ def evaluate(
     Args:
         generated: a flat folder, a folder with one sub-folder per identity, or a manifest (CSV or Parquet).
         reference: real faces to compare with, in the same forms; metrics that need it have no value without it.
+            Several sets are given as a mapping from name to folder; the metrics then carry the name: `fid_clean@FFHQ`.
         protocol: name of a protocol (`facebench protocols`).
         suite: "paper" (networks of the literature), "compact" (networks that come with the installation), or
             "auto": paper when all its weights are at hand, else compact, and the record says which.
@@ -57,6 +61,9 @@ def evaluate(
         name: of the model in tables; the folder's name by default.
         seed: of every resampling.
         max_rejected: largest share of unusable files, of each role.
+        by: a column of the generated set (identity, expression, ...): every metric also for each of its values.
+        tags: of the model, such as {"base": "SD-XL", "prompt": "Complex"}; tables are laid out and factors are told
+            apart by them.
         progress: called with the stage, what is done, and the total.
 
     Returns:
@@ -75,7 +82,9 @@ def evaluate(
     """
     started = time.perf_counter()
     plan = make_plan(protocol, suite, metrics)
-    sets = _open(plan, Path(generated), Path(reference) if reference is not None else None)
+    sets = open_sets(plan, Path(generated), reference)
+    if by is not None:
+        refuse_useless_column(sets["generated"], by)
     chosen = choose_device(device)
     extractions = _extract(plan, sets, chosen, max_rejected, progress or _silent)
     extracted = time.perf_counter()
@@ -96,12 +105,18 @@ def evaluate(
             )
     roles = Roles(extractions, pairs)
     measured = measure(plan.cards, roles, seed=seed, progress=progress or _silent)
+    groups = (
+        measure_groups(plan.cards, roles, by, measured.results, seed=seed, progress=progress or _silent)
+        if by is not None
+        else {}
+    )
     placed = feature_map(plan.cards, roles, seed)
     finished = time.perf_counter()
     run = Run(
         facebench=facebench_version(),
         created=datetime.now(timezone.utc),
         name=name or _model_name(Path(generated)),
+        tags=dict(tags or {}),
         protocol=plan.protocol.id,
         suite=plan.suite,
         inputs={role: _input_record(sets[role], extraction) for role, extraction in extractions.items()},
@@ -109,23 +124,20 @@ def evaluate(
         environment=describe(chosen),
         seed=seed,
         metrics=measured.results,
+        groups=groups,
         timings={"features": round(extracted - started, 3), "metrics": round(finished - extracted, 3)},
-        warnings=plan.warnings + [w for extraction in extractions.values() for w in extraction.warnings],
+        warnings=plan.warnings + _warnings(roles, by),
     )
     curves = measured.curves | {"map": placed.describe() if placed else None}
     mark_unofficial(run)
     return run.with_per_image(per_image_table(extractions, placed)).with_curves(curves)
 
 
-def _open(plan: Plan, generated: Path, reference: Path | None) -> dict[str, ImageSet]:
-    """The image sets that the plan's metrics need, by role; a role that was not given is left out."""
-    sets = {"generated": ImageSet.open(generated)}
-    if reference is not None:
-        sets["reference"] = ImageSet.open(reference)
-    for role in LINKED:
-        if plan.needs(role) and any(sets["generated"].column(role)):
-            sets[role] = sets["generated"].linked(role)[0]
-    return sets
+def _warnings(roles: Roles, by: str | None) -> list[str]:
+    warnings = [warning for extraction in roles.extractions.values() for warning in extraction.warnings]
+    if by is not None and (left := without_group(roles, by)):
+        warnings.append(f"{left} images have no value in the column '{by}' and are in no group")
+    return warnings
 
 
 def _extract(

@@ -27,7 +27,8 @@ class Plan:
 
     def backbones(self, role: str = "generated") -> list[str]:
         """Names of the networks that must see the images of a role; every metric reads the generated ones."""
-        reading = [card.reads.backbone for card in self.cards if role == "generated" or role in card.needs]
+        kind = role.partition(":")[0]
+        reading = [card.reads.backbone for card in self.cards if kind == "generated" or kind in card.needs]
         return sorted(set(reading) - {DETECTOR} - PAIR_NETWORKS)
 
     def pair_networks(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -51,6 +52,20 @@ class MetricResult(_Model):
     def arrow(self) -> str:
         """The direction in which the value gets better."""
         return {"higher": "↑", "lower": "↓", "neither": ""}[self.better]
+
+
+class GroupResult(MetricResult):
+    """One number of one group of images, and how it compares with that of all images."""
+
+    difference: float | None = None
+    """Group minus all images."""
+    p: float | None = None
+    """Of that difference, corrected over the groups of the metric (Holm); None where it is not tested."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the group differs from the whole set at p < 0.05."""
+        return self.p is not None and self.p < 0.05
 
 
 class RejectedFile(_Model):
@@ -108,6 +123,8 @@ class Run(_Model):
     facebench: Version
     created: datetime
     name: str
+    tags: dict[str, str] = {}
+    """What the model is, in the terms of a table or of a factorial study: base, prompt, stage, ..."""
     protocol: str
     suite: str
     inputs: dict[str, InputRecord]
@@ -115,7 +132,8 @@ class Run(_Model):
     environment: dict[str, str]
     seed: int
     metrics: dict[str, MetricResult]
-    groups: dict[str, dict[str, MetricResult]] = {}
+    groups: dict[str, dict[str, GroupResult]] = {}
+    """By "column=value", as `--by` asked."""
     timings: dict[str, float] = {}
     warnings: list[str] = []
 
@@ -186,6 +204,7 @@ class Run(_Model):
 
     def to_frame(self) -> pd.DataFrame:
         """Long form: one row per metric, with model, protocol, suite, value, interval and n."""
+        everything: list[tuple[str, Mapping[str, MetricResult]]] = [("", self.metrics), *self.groups.items()]
         rows = [
             {
                 "model": self.name,
@@ -201,7 +220,7 @@ class Run(_Model):
                 "better": result.better,
                 "note": result.reason or result.note,
             }
-            for group, results in {"": self.metrics, **self.groups}.items()
+            for group, results in everything
             for metric, result in results.items()
         ]
         return pd.DataFrame(rows)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,17 +22,47 @@ class Roles:
 
     extractions: dict[str, Extraction]
     links: dict[str, npt.NDArray[np.int64]]
+    kept: Mapping[str, Mask] = field(default_factory=dict)
+    """Which items of a role count; all where the role is not named."""
+    subject: str | None = None
+    """The one identity whose pairs are compared; all identities when None."""
 
     def rows(self, role: str, backbone: str, array: str) -> tuple[Rows, Mask]:
-        """All rows of one array of a role, and which of them hold a result."""
+        """All rows of one array of a role, and which of them count and hold a result."""
         extraction = self.extractions[role]
-        if backbone == DETECTOR:
-            return _detector_rows(extraction, array)
-        return extraction.arrays[backbone][array], extraction.valid[backbone]
+        rows, valid = (
+            _detector_rows(extraction, array)
+            if backbone == DETECTOR
+            else (extraction.arrays[backbone][array], extraction.valid[backbone])
+        )
+        return rows, valid & self.kept[role] if role in self.kept else valid
+
+    def keeping(self, kept: Mapping[str, Mask]) -> Roles:
+        """The same features, of which only some items of some roles count."""
+        return replace(self, kept=kept)
+
+    def of(self, subject: str) -> Roles:
+        """The same features, of which only the pairs with one identity count."""
+        return replace(self, subject=subject)
+
+    @property
+    def references(self) -> list[str]:
+        """Names of the reference sets that were given by name."""
+        return [role.partition(":")[2] for role in self.extractions if role.startswith("reference:")]
+
+    def against(self, name: str) -> Roles:
+        """The same features, with one of the named reference sets as the reference."""
+        role = f"reference:{name}"
+        kept = {**self.kept, "reference": self.kept[role]} if role in self.kept else self.kept
+        return replace(self, extractions={**self.extractions, "reference": self.extractions[role]}, kept=kept)
+
+    def column(self, role: str, name: str) -> list[str | None]:
+        """A column of every item of a role, None where it is empty."""
+        return [item.columns.get(name) or None for item in self.extractions[role].items]
 
     def identities(self, role: str) -> list[str | None]:
         """The identity of every item of a role, None where it has none."""
-        return [item.columns.get("identity") or None for item in self.extractions[role].items]
+        return self.column(role, "identity")
 
     def numbers(self, column: str) -> npt.NDArray[np.float64]:
         """A numeric column of the generated items' manifest; NaN where it is empty or not a number."""

@@ -178,9 +178,7 @@ def _subject(pairs: Pairs, identity: str) -> Subject:
         return Subject(generated, {"generated": len(generated)}, pairs.generated[~own], others)
     same = np.array([name == identity for name in names], dtype=np.bool_)
     counts = {"generated": len(generated), "reference": int(same.sum())}
-    return Subject(
-        generated, counts, rows[~same], [name for name in names if name != identity], rows[same]
-    )
+    return Subject(generated, counts, rows[~same], [name for name in names if name != identity], rows[same])
 
 
 def _identified(roles: Roles, role: str, reads: Reads) -> tuple[Array, list[str]]:

@@ -9,16 +9,17 @@ from rich.console import Console
 
 from facebench import weights
 from facebench.commands.progress import Stages
-from facebench.commands.show import print_run
+from facebench.commands.show import print_groups, print_run
 from facebench.commands.weights import confirm
 from facebench.evaluate import evaluate
+from facebench.inputs import Reference
 from facebench.protocols import make_plan
 from facebench.results import Run
 
 
 def evaluate_command(
     generated: Path,
-    reference: Path | None,
+    reference: Reference | None,
     *,
     protocol: str,
     suite: str,
@@ -28,6 +29,8 @@ def evaluate_command(
     name: str | None,
     seed: int,
     max_rejected: float,
+    by: str | None,
+    tags: dict[str, str],
     as_json: bool,
 ) -> None:
     """Evaluate, write the record, then print the table, or the record alone with `as_json`."""
@@ -45,6 +48,8 @@ def evaluate_command(
             name=name,
             seed=seed,
             max_rejected=max_rejected,
+            by=by,
+            tags=tags,
             progress=stages.update,
         )
     record = run.save(out or _default_folder(run))
@@ -53,6 +58,8 @@ def evaluate_command(
         return
     console = Console()
     print_run(console, run)
+    if run.groups:
+        print_groups(console, run)
     console.print(f"record: {record}", style="dim", markup=False, soft_wrap=True)
 
 

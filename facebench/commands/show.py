@@ -6,11 +6,13 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from facebench.group_tables import extremes_table, group_table
 from facebench.leaderboard import interval_text
 from facebench.report.table import Cell, Table
 from facebench.results import MetricResult, Run
 
 SHOWN_REJECTED = 5
+SHOWN_GROUPS = 12
 _STYLES = {"best": "bold", "second": "underline", "": ""}
 
 
@@ -48,6 +50,15 @@ def print_run(console: Console, run: Run) -> None:
     console.print(table)
     for line in _notes(run):
         console.print(Text(line, style="dim"))
+
+
+def print_groups(console: Console, run: Run) -> None:
+    """A run's breakdown: worst and best groups of each metric, and all groups where they are few."""
+    if len(run.groups) <= SHOWN_GROUPS:
+        print_table(console, group_table(run))
+    else:
+        console.print(Text(f"All {len(run.groups)} groups are in the record and in the report.", style="dim"))
+    print_table(console, extremes_table(run))
 
 
 def _cell(cell: Cell) -> Text:
