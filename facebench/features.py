@@ -15,13 +15,12 @@ import numpy.typing as npt
 from facebench.backbones.base import Backbone
 from facebench.errors import InputError
 from facebench.extraction.cache import Cache
+from facebench.extraction.cluster import Cluster
+from facebench.extraction.compute import Compute
 from facebench.extraction.engine import Pass
 from facebench.faces import Face, FaceFinder
 from facebench.images import ImageSet, Item, Rejected
 from facebench.store import Store
-
-_BATCH_CPU = 8
-_BATCH_CUDA = 64
 
 
 @dataclass
@@ -64,6 +63,7 @@ def extract(
     progress: Callable[[int, int], None] | None = None,
     face_source: Mapping[str, Face] | None = None,
     find_faces: bool = False,
+    cluster: Cluster | None = None,
 ) -> Extraction:
     """Run networks over an image set in one pass.
 
@@ -78,13 +78,14 @@ def extract(
         store: what was computed before, and where new results go; None keeps nothing. A store that cannot
             be read or written costs a warning, never a result.
         finder: finds faces; one is made when it is needed and not given.
-        batch_size: of every network; by default 8 on a CPU and 64 on a GPU, halved when its memory is full.
+        batch_size: of every network; by default 8 on a CPU and 128 on a GPU, halved when its memory is full.
         workers: threads that decode and preprocess; by default as many as there are cores.
         progress: called with the number of finished items and of all.
         face_source: by item name, the face in the image that it was edited from. Crops around a box
             (face224, face256) are cut there, so that source and edit are cut alike; the aligned crop
             (face112) keeps the landmarks of the image itself. Other items are cut at their own face.
         find_faces: look for faces even if no network needs a crop.
+        cluster: workers that decode and compute in the place of this process, with the same networks.
 
     Returns:
         Arrays with one row for each image that could be decoded.
@@ -104,23 +105,13 @@ def extract(
         finder = FaceFinder()
     cache = Cache(store)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    work = Pass(
-        images.items,
-        backbones,
-        cache,
-        finder,
-        face_source or {},
-        {backbone.name: batch_size or _default_batch(backbone) for backbone in backbones},
-        workers or cores,
-        progress,
-    )
-    work.run()
+    work = Pass(images.items, backbones, cache, finder, face_source or {}, progress)
+    work.run(cluster.compute if cluster else Compute(backbones, finder, batch_size, workers or cores))
+    if cluster is not None:
+        work.warnings += cluster.warnings
+        cluster.warnings = []
     timings = work.seconds | {"total": time.perf_counter() - start}
     return _collect(images, backbones, work, timings, cache.warnings())
-
-
-def _default_batch(backbone: Backbone) -> int:
-    return _BATCH_CUDA if backbone.device.type == "cuda" else _BATCH_CPU
 
 
 def _collect(
@@ -133,7 +124,7 @@ def _collect(
     """Leave out the rows of images that could not be decoded."""
     kept = np.array([i for i in range(len(images.items)) if i not in work.rejected], np.intp)
     finished = {name: table.finish(kept) for name, table in work.tables.items()}
-    in_order = sorted([*work.rejected.items(), *work.excluded], key=lambda pair: pair[0])
+    in_order = sorted([*work.rejected.items(), *work.excluded], key=lambda pair: (pair[0], pair[1].detail))
     notes = [f"{images.items[i].name}: {note}." for i in sorted(work.notes) for note in work.notes[i]]
     items = tuple(images.items[i] for i in kept)
     sha256 = [work.sha256[i] for i in kept]

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from facebench.errors import FacebenchError, InputError
 from facebench.extraction import pipeline, table
+from facebench.extraction.batches import Batcher
 from facebench.faces import Face, FaceFinder
 from facebench.features import Extraction, extract
 from facebench.images import ImageSet
@@ -315,6 +316,31 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(folder: Path) -> None:
         "batches now hold 2.",
     ]
     assert_same(extraction, run(folder, Tiny(), batch_size=2))
+
+
+@pytest.mark.parametrize("fits", [2, 8])
+def test_networks_in_a_thread_of_their_own_give_the_same_bits(fits: int) -> None:
+    """As on a GPU, where the next batch is collected while one is computed."""
+    network = SmallDevice()
+    network.fits = fits
+    inputs = torch.rand(21, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    aside, direct = Batcher[int](network, 8, aside=True), Batcher[int](network, 8, aside=False)
+    late = [len(aside.add(number, tensor)) for number, tensor in enumerate(inputs)]
+    assert late == [0] * 15 + [8] + [0] * 5 if fits == 8 else sum(late) > 0
+    rows = dict(aside.flush())
+    for number, tensor in enumerate(inputs):
+        direct.add(number, tensor)
+    assert len(rows) == 21 - sum(late)
+    for number, expected in direct.flush():
+        assert rows[number]["features"].tobytes() == expected["features"].tobytes()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_agrees_with_the_processor(folder: Path) -> None:
+    on_gpu = run(folder, Tiny(device="cuda"), batch_size=None)
+    np.testing.assert_allclose(
+        on_gpu.arrays["tiny"]["features"], run(folder, Tiny()).arrays["tiny"]["features"], atol=1e-5
+    )
 
 
 def test_out_of_memory_with_one_image_says_what_to_do(folder: Path) -> None:

@@ -16,7 +16,7 @@ class Tiny(TorchBackbone):
 
     arrays = ("features", "brightness")
 
-    def __init__(self, name: str = "tiny", seed: int = 0) -> None:
+    def __init__(self, name: str = "tiny", seed: int = 0, device: str = "cpu") -> None:
         torch.manual_seed(seed)
         network = nn.Sequential(
             nn.Conv2d(3, 16, 3, 2),
@@ -29,7 +29,8 @@ class Tiny(TorchBackbone):
             nn.Flatten(),
             nn.Linear(1568, 48),
         )
-        super().__init__(name, network, WeightsUsed("state dict", state_digest(network.state_dict())), "cpu")
+        weights = WeightsUsed("state dict", state_digest(network.state_dict()))
+        super().__init__(name, network, weights, device)
         self.preprocessing = "area64-v1"
         self.batches: list[int] = []
 

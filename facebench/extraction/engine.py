@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from contextlib import closing
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from facebench.backbones.base import Backbone
-from facebench.extraction.batches import Batcher, Rows
 from facebench.extraction.cache import (
     PIXELS,
     Cache,
@@ -24,16 +22,8 @@ from facebench.extraction.cache import (
     unpack_face,
     unpack_pixels,
 )
-from facebench.extraction.pipeline import (
-    BOX_CROPS,
-    Content,
-    Prepared,
-    Task,
-    ahead,
-    clocked,
-    prepare,
-    read_item,
-)
+from facebench.extraction.compute import Batch, Event
+from facebench.extraction.pipeline import BOX_CROPS, Content, Seen, Task, ahead, clocked, read_item
 from facebench.extraction.table import Table
 from facebench.faces import Face, FaceFinder
 from facebench.images import Item, Rejected
@@ -41,14 +31,6 @@ from facebench.images import Item, Rejected
 _BLOCK = 16
 """Files that are read, and looked up in the store, together."""
 _READERS = 2
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """Whose result a network input becomes."""
-
-    index: int
-    address: bytes
 
 
 class Pass:
@@ -60,8 +42,6 @@ class Pass:
         cache: what was computed before.
         finder: finds faces; None when nobody needs them.
         given_faces: by item name, the face whose box is used instead of the image's own.
-        batch_size: for each backbone name.
-        workers: threads that decode and preprocess.
         progress: called in this thread with the number of finished items and of all.
     """
 
@@ -72,8 +52,6 @@ class Pass:
         cache: Cache,
         finder: FaceFinder | None,
         given_faces: Mapping[str, Face],
-        batch_size: Mapping[str, int],
-        workers: int,
         progress: Callable[[int, int], None] | None,
     ) -> None:
         count = len(items)
@@ -85,39 +63,37 @@ class Pass:
         self.excluded: list[tuple[int, Rejected]] = []
         self.notes: dict[int, tuple[str, ...]] = {}
         self.seconds: dict[str, float] = {}
-        self._items, self._backbones, self._cache = items, backbones, cache
+        self.warnings: list[str] = []
+        self._items, self._cache = items, cache
+        self._backbones = {backbone.name: backbone for backbone in backbones}
         self.finder, self._given_faces = finder, given_faces
-        self._batchers = {b.name: Batcher[Ticket](b, batch_size[b.name]) for b in backbones}
-        self._workers, self._progress = workers, progress
-        self._depth = 2 * max(batch_size.values(), default=1) + workers
+        self._progress = progress
         self._unfinished = np.zeros(count, np.int64)
         self._done = 0
         self._first: dict[bytes, int] = {}
         self._copies: list[tuple[int, int]] = []
 
-    def run(self) -> None:
-        """Do the work. Whatever happens, results that were computed are in the store afterwards."""
-        readers, workers = ThreadPoolExecutor(_READERS), ThreadPoolExecutor(self._workers)
+    def run(self, compute: Callable[[Iterator[Task]], Generator[Event, None, None]]) -> None:
+        """Do the work. Whatever happens, results that were computed are in the store afterwards.
+
+        Args:
+            compute: turns the tasks that are left into results, in any order.
+        """
+        readers = ThreadPoolExecutor(_READERS)
         try:
             contents = ahead(readers, read_item, enumerate(self._items), 2 * _BLOCK)
-            work = partial(prepare, finder=self.finder)
-            for prepared in ahead(workers, work, self._plan(contents), self._depth):
-                self._take(prepared)
-            for name, batcher in self._batchers.items():
-                with clocked(self.seconds, f"embed {name}"):
-                    results = batcher.flush()
-                self._keep(name, results)
+            with closing(compute(self._plan(contents))) as events:
+                for event in events:
+                    self._count(event.seconds)
+                    if isinstance(event, Batch):
+                        self._keep(event)
+                    else:
+                        self._take(event)
         finally:
-            for pool in (workers, readers):
-                pool.shutdown(wait=True, cancel_futures=True)
+            readers.shutdown(wait=True, cancel_futures=True)
             self._cache.flush()
         for index, first in self._copies:
             self._copy(index, first)
-
-    @property
-    def warnings(self) -> list[str]:
-        """What the networks had to put up with."""
-        return [warning for batcher in self._batchers.values() for warning in batcher.warnings]
 
     def _plan(self, contents: Iterator[Content]) -> Iterator[Task]:
         """Take from the store what it has, and yield what is left to compute."""
@@ -145,8 +121,8 @@ class Pass:
         sha256 = {content.index: content.sha256 for content in contents}
         pixels = self._cache.get(PIXELS, [address_of(value) for value in sha256.values()])
         faces = self._known_faces(sha256)
-        missing: dict[int, list[Backbone]] = {index: [] for index in sha256}
-        for backbone in self._backbones:
+        missing: dict[int, list[str]] = {index: [] for index in sha256}
+        for backbone in self._backbones.values():
             self._look_up_network(backbone, sha256, faces, missing)
         tasks = []
         for content in contents:
@@ -178,7 +154,7 @@ class Pass:
         backbone: Backbone,
         sha256: Mapping[int, str],
         faces: Mapping[int, Face | None],
-        missing: Mapping[int, list[Backbone]],
+        missing: Mapping[int, list[str]],
     ) -> None:
         """Set the rows that the store has, and add the backbone to `missing` for the others."""
         addresses: dict[int, bytes] = {}
@@ -186,7 +162,7 @@ class Pass:
             if backbone.crop == "image":
                 addresses[index] = address_of(value)
             elif index not in faces:
-                missing[index].append(backbone)
+                missing[index].append(backbone.name)
             elif (face := faces[index]) is not None:
                 addresses[index] = address_of(value, self._seen(backbone, index, face))
         stored = self._cache.get(network_of(backbone), list(addresses.values()))
@@ -194,45 +170,37 @@ class Pass:
             if address in stored:
                 self._set(backbone, index, stored[address])
             else:
-                missing[index].append(backbone)
+                missing[index].append(backbone.name)
 
-    def _take(self, prepared: Prepared) -> None:
-        """Hand one prepared image to the networks."""
-        task = prepared.task
-        self._count(prepared.seconds)
-        if prepared.rejected is not None:
-            self._reject(task.index, prepared.rejected)
+    def _take(self, seen: Seen) -> None:
+        """Note what an image is; its results are yet to come."""
+        index = seen.index
+        if seen.rejected is not None:
+            self._reject(index, seen.rejected)
             return
-        address = address_of(self.sha256[task.index])
-        self._cache.put(PIXELS, address, pack_pixels(prepared.size, prepared.notes))
-        if task.find_face and self.finder is not None:
-            self._cache.put(network_of(self.finder), address, pack_face(prepared.face))
-        self._describe(task.index, prepared.size, prepared.notes, prepared.face)
-        self._unfinished[task.index] = len(prepared.inputs)
-        if not prepared.inputs:
-            self._finish(task.index)
-        for name, tensor in prepared.inputs.items():
-            batcher = self._batchers[name]
-            face = self._seen(batcher.backbone, task.index, prepared.face)
-            ticket = Ticket(task.index, address_of(self.sha256[task.index], face))
-            with clocked(self.seconds, f"embed {name}"):
-                results = batcher.add(ticket, tensor)
-            self._keep(name, results)
+        address = address_of(self.sha256[index])
+        self._cache.put(PIXELS, address, pack_pixels(seen.size, seen.notes))
+        if seen.sought_face and self.finder is not None:
+            self._cache.put(network_of(self.finder), address, pack_face(seen.face))
+        self._describe(index, seen.size, seen.notes, seen.face)
+        self._unfinished[index] = len(seen.networks)
+        if not seen.networks:
+            self._finish(index)
 
-    def _keep(self, name: str, results: Sequence[tuple[Ticket, Rows]]) -> None:
+    def _keep(self, batch: Batch) -> None:
         """Write the results of a batch to the table and to the store."""
-        if not results:
-            return
-        backbone = self._batchers[name].backbone
+        backbone = self._backbones[batch.network]
+        self.warnings += batch.warnings
         with clocked(self.seconds, "store"):
-            for ticket, rows in results:
-                self._cache.put(network_of(backbone), ticket.address, rows)
+            for index, rows in batch.results:
+                face = self._seen(backbone, index, self.faces[index])
+                self._cache.put(network_of(backbone), address_of(self.sha256[index], face), rows)
             self._cache.flush()
-        for ticket, rows in results:
-            self._set(backbone, ticket.index, rows)
-            self._unfinished[ticket.index] -= 1
-            if self._unfinished[ticket.index] == 0:
-                self._finish(ticket.index)
+        for index, rows in batch.results:
+            self._set(backbone, index, rows)
+            self._unfinished[index] -= 1
+            if self._unfinished[index] == 0:
+                self._finish(index)
 
     def _set(self, backbone: Backbone, index: int, rows: Mapping[str, npt.NDArray[np.float32]]) -> None:
         culprit = self.tables[backbone.name].set(index, rows)

@@ -80,7 +80,7 @@ class Task:
     index: int
     name: str
     data: bytes
-    backbones: Sequence[Backbone]
+    networks: Sequence[str]
     face: Face | None
     box: Face | None
     """The face whose box is cut out instead of the image's own."""
@@ -89,27 +89,35 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """One image, ready for the networks; the pixels themselves are gone already."""
+class Seen:
+    """What one image turned out to be."""
 
-    task: Task
+    index: int
     size: tuple[int, int] = (0, 0)
     notes: tuple[str, ...] = ()
     face: Face | None = None
-    inputs: Mapping[str, Tensor] = field(default_factory=dict)
+    sought_face: bool = False
+    networks: Sequence[str] = ()
+    """Those that will have a result for it."""
     rejected: Rejected | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def prepare(task: Task, finder: FaceFinder | None) -> Prepared:
-    """Decode once, find the face once, make each kind of crop once, and preprocess for every network."""
+def prepare(
+    task: Task, backbones: Mapping[str, Backbone], finder: FaceFinder | None
+) -> tuple[Seen, dict[str, Tensor]]:
+    """Decode once, find the face once, make each kind of crop once, and preprocess for every network.
+
+    Returns:
+        What the image is, and the inputs of the networks; the pixels themselves are gone already.
+    """
     seconds: dict[str, float] = {}
     try:
         with clocked(seconds, "decode"):
             image, notes = decode_with_notes(task.data, task.name)
     except ImageError as error:
         rejected = Rejected(task.name, error.reason, error.detail)
-        return Prepared(task, rejected=rejected, seconds=seconds)
+        return Seen(task.index, rejected=rejected, seconds=seconds), {}
     face = task.face
     if task.find_face and finder is not None:
         with clocked(seconds, "faces"):
@@ -117,11 +125,12 @@ def prepare(task: Task, finder: FaceFinder | None) -> Prepared:
     with clocked(seconds, "preprocess"):
         crops = {"image": image}
         inputs = {}
-        for backbone in task.backbones:
+        for backbone in (backbones[name] for name in task.networks):
             kind = backbone.crop
             if kind not in crops:
                 if face is None:
                     continue
                 crops[kind] = crop(kind, image, (task.box or face) if kind in BOX_CROPS else face)
             inputs[backbone.name] = backbone.preprocess(crops[kind])
-    return Prepared(task, (image.shape[1], image.shape[0]), notes, face, inputs, None, seconds)
+    size = (image.shape[1], image.shape[0])
+    return Seen(task.index, size, notes, face, task.find_face, tuple(inputs), None, seconds), inputs
