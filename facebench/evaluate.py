@@ -16,6 +16,7 @@ from facebench.binding import measure
 from facebench.curves import feature_map
 from facebench.environment import choose_device, describe, facebench_version
 from facebench.errors import InputError
+from facebench.extraction.cluster import Cluster, open_cluster
 from facebench.faces import Face, FaceFinder
 from facebench.features import Extraction, extract
 from facebench.groups import measure_groups, refuse_useless_column, without_group
@@ -40,6 +41,8 @@ def evaluate(
     suite: str = "auto",
     metrics: Sequence[str] | None = None,
     device: str = "auto",
+    engine: str = "local",
+    address: str | None = None,
     name: str | None = None,
     seed: int = 0,
     max_rejected: float = 0.02,
@@ -58,6 +61,8 @@ def evaluate(
             "auto": paper when all its weights are at hand, else compact, and the record says which.
         metrics: ids of the metrics to compute instead of the protocol's.
         device: "auto", "cpu", "cuda" or "mps".
+        engine: "local", or "ray" to spread decoding and networks over a Ray cluster; the record is the same.
+        address: of a running Ray cluster, "auto" to find the one of this machine; by default one is begun here.
         name: of the model in tables; the folder's name by default.
         seed: of every resampling.
         max_rejected: largest share of unusable files, of each role.
@@ -85,8 +90,11 @@ def evaluate(
     sets = open_sets(plan, Path(generated), reference)
     if by is not None:
         refuse_useless_column(sets["generated"], by)
-    chosen = choose_device(device)
-    extractions = _extract(plan, sets, chosen, max_rejected, progress or _silent)
+    chosen = choose_device(device) if engine == "local" else "cpu"
+    networks = {name: build(name, device=chosen) for name in plan.backbones()}
+    with open_cluster(engine, list(networks.values()), device, address) as cluster:
+        extractions = _extract(plan, sets, networks, cluster, max_rejected, progress or _silent)
+    environment = describe(chosen) | ({"device": cluster.device_name} if cluster else {})
     extracted = time.perf_counter()
     pairs: dict[str, npt.NDArray[np.int64]] = {
         role: links(sets["generated"], role, extractions["generated"], extractions[role])
@@ -121,7 +129,7 @@ def evaluate(
         suite=plan.suite,
         inputs={role: _input_record(sets[role], extraction) for role, extraction in extractions.items()},
         backbones=_backbone_records(extractions["generated"]),
-        environment=describe(chosen),
+        environment=environment,
         seed=seed,
         metrics=measured.results,
         groups=groups,
@@ -141,10 +149,14 @@ def _warnings(roles: Roles, by: str | None) -> list[str]:
 
 
 def _extract(
-    plan: Plan, sets: dict[str, ImageSet], device: str, max_rejected: float, progress: Progress
+    plan: Plan,
+    sets: dict[str, ImageSet],
+    networks: Mapping[str, Backbone],
+    cluster: Cluster | None,
+    max_rejected: float,
+    progress: Progress,
 ) -> dict[str, Extraction]:
     """Run every network over the roles that need it; sources first, because edits share their face boxes."""
-    networks = {name: build(name, device=device) for name in plan.backbones()}
     finder = FaceFinder()
     store = Store()
     extractions: dict[str, Extraction] = {}
@@ -157,6 +169,7 @@ def _extract(
             face_source=_source_faces(sets["generated"], extractions) if role == "generated" else None,
             find_faces=role == "generated" and plan.needs_detector,
             progress=functools.partial(progress, role),
+            cluster=cluster,
         )
         _refuse_too_many(role, sets[role], extractions[role], max_rejected)
     return {role: extractions[role] for role in sets}

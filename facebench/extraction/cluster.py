@@ -11,13 +11,14 @@ import itertools
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
-from facebench.backbones.base import Backbone
+from facebench.backbones import Backbone, build
 from facebench.environment import describe
 from facebench.errors import FacebenchError, InputError, WeightsError
 from facebench.extraction.cache import network_of
@@ -96,20 +97,19 @@ class Cluster:
         address: str | None = None,
         batch_size: int | None = None,
     ) -> None:
-        self._ray = _import_ray()
+        self._ray = _import_ray(alone=address is None)
         self._expected = [network_of(FaceFinder()), *map(network_of, backbones)]
         self._builds, self._batch_size = list(builds), batch_size
         self._ours = not self._ray.is_initialized()
         if self._ours:
             _connect(self._ray, address)
         self.warnings: list[str] = []
-        self.device_name = "no worker was needed"
         self._hands: list[_Hand] = []
         self._running: dict[Any, tuple[_Hand, list[Task] | None]] = {}
         self._returned: deque[list[Task]] = deque()
         self._attempts: Counter[int] = Counter()
         self._count, self._options, self._threads = self._room(device)
-        self.device = "cuda" if "num_gpus" in self._options else "cpu"
+        self.device = self.device_name = "cuda" if "num_gpus" in self._options else "cpu"
 
     def __enter__(self) -> Cluster:
         return self
@@ -231,7 +231,28 @@ class Cluster:
         return count, {"num_cpus": threads}, threads
 
 
-def _import_ray() -> Any:
+def open_cluster(
+    engine: str, backbones: Sequence[Backbone], device: str, address: str | None
+) -> AbstractContextManager[Cluster | None]:
+    """A cluster whose workers build the same networks by name; None for the engine "local".
+
+    Raises:
+        InputError: no such engine, an address without an engine that uses it, or as `Cluster` says.
+    """
+    if engine == "ray":
+        builds = [partial(build, backbone.name, None) for backbone in backbones]
+        return Cluster(backbones, builds, device=device, address=address)
+    if engine != "local":
+        raise InputError(f"There is no engine '{engine}'. There are: local, ray.")
+    if address is not None:
+        raise InputError(f"The address '{address}' is that of a Ray cluster. Add --engine ray.")
+    return nullcontext()
+
+
+def _import_ray(alone: bool) -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+    if alone:  # a cluster on this machine listens to this machine; Ray reads this when it is imported
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
         import ray
     except ImportError:
@@ -242,10 +263,9 @@ def _import_ray() -> Any:
 
 
 def _connect(ray: Any, address: str | None) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
-    quiet = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if address is None else {}
+    options = {"include_dashboard": False} if address is None else {}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **quiet)
+        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(
             f"There is no Ray cluster at '{address}' ({error}). Begin one with `ray start --head`, or leave out "

@@ -1,0 +1,89 @@
+"""Run extractions on a Ray cluster of two workers, and kill one in the middle.
+
+Usage: python -m tests.ray_days FOLDER WORK. Prints one JSON object; arrays are left as WORK/*.npz.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from facebench.extraction.cluster import Cluster
+from facebench.features import Extraction, extract
+from facebench.images import ImageSet
+from facebench.store import Store
+from tests.tiny_networks import Tiny, TinyFace
+
+BUILDS = [functools.partial(Tiny, "tiny", 0), functools.partial(TinyFace, "tinyface", 0)]
+
+
+def keep(extraction: Extraction, out: Path) -> None:
+    np.savez(out, **{f"{b}_{a}": v for b, arrays in extraction.arrays.items() for a, v in arrays.items()})
+    rejected = [[one.name, one.reason, one.detail, one.scope] for one in extraction.rejected]
+    faces = [face and [*face.box, face.score] for face in extraction.faces]
+    told = {"rejected": rejected, "faces": faces, "digest": extraction.digest}
+    out.with_suffix(".json").write_text(json.dumps(told))
+
+
+def worker_processes() -> list[int]:
+    """Process ids of the workers, as the operating system names them."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            name = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if name.startswith(b"ray::Worker"):
+            found.append(int(folder.name))
+    return found
+
+
+def main() -> None:
+    folder, work = Path(sys.argv[1]), Path(sys.argv[2])
+    torch.set_num_threads(1)
+    images = ImageSet.open(folder, identities=False)
+    backbones = [build("cpu") for build in BUILDS]
+    keep(extract(images, backbones, store=None, batch_size=2), work / "local.npz")
+    os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    import ray  # which reads the line above: it shall listen to this machine alone
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    told: dict[str, object] = {}
+
+    with Cluster(backbones, BUILDS, batch_size=2) as cluster:
+        seen: set[int] = set()
+
+        def watch(done: int, total: int) -> None:
+            seen.update(worker_processes())
+
+        on_cluster = extract(images, backbones, store=Store(work / "store"), cluster=cluster, progress=watch)
+        keep(on_cluster, work / "cluster.npz")
+        told |= {"workers": len(seen), "device": cluster.device_name, "warnings": on_cluster.warnings}
+        killed: list[int] = []
+
+        def kill(done: int, total: int) -> None:
+            if not killed:
+                killed.append(worker_processes()[0])
+                os.kill(killed[0], signal.SIGKILL)
+
+        after_loss = extract(images, backbones, store=None, cluster=cluster, progress=kill)
+        keep(after_loss, work / "lost.npz")
+        told |= {"killed": len(killed), "warnings_after_loss": after_loss.warnings}
+        begun = time.perf_counter()
+        warm = extract(images, backbones, store=Store(work / "store"), cluster=cluster)
+        keep(warm, work / "warm.npz")
+        told |= {"warm_seconds": time.perf_counter() - begun}
+    ray.shutdown()
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
