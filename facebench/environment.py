@@ -24,7 +24,6 @@ LIBRARIES = (
     "timm",
     "open_clip_torch",
     "torch-fidelity",
-    "clean-fid",
 )
 
 
