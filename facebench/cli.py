@@ -33,6 +33,13 @@ class Suite(str, Enum):
     compact = "compact"
 
 
+class Engine(str, Enum):
+    """Who decodes and computes."""
+
+    local = "local"
+    ray = "ray"
+
+
 class Device(str, Enum):
     """Where the networks run."""
 
@@ -87,6 +94,13 @@ def evaluate(
     ] = Suite.auto,
     metrics: Annotated[str | None, typer.Option(help="Only these metrics, separated by commas.")] = None,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.auto,
+    engine: Annotated[
+        Engine, typer.Option(help="local: this process. ray: workers on a Ray cluster, with the same result.")
+    ] = Engine.local,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Running Ray cluster; auto finds this machine's [default: begin one here]."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run record [default: runs/NAME-PROTOCOL].")
     ] = None,
@@ -119,6 +133,8 @@ def evaluate(
         suite=suite.value,
         metrics=metrics.split(",") if metrics else None,
         device=device.value,
+        engine=engine.value,
+        address=address,
         out=out,
         name=name,
         seed=seed,
