@@ -43,6 +43,12 @@ def test_every_number_has_an_interval_an_n_and_verified_weights(quality: Run) ->
     assert all(backbone.verified for backbone in quality.backbones.values())
 
 
+def test_a_share_of_one_is_bounded_by_the_rule_of_three(quality: Run) -> None:
+    found = quality.metrics["face_found"]
+    assert (found.value, found.high, found.method) == (1.0, 1.0, "rule of three")
+    assert found.low == pytest.approx(1 - 3 / 60)
+
+
 def test_blur_makes_the_same_faces_worse(quality: Run, blurred_faces: Path, other_faces: Path) -> None:
     metrics = ["fd_lite0", "kd_lite0", "mmd_lite0", "face_quality_sface"]
     worse = facebench.evaluate(blurred_faces, other_faces, metrics=metrics).metrics
