@@ -7,13 +7,12 @@ file in WAL mode; `docs/store.md` says why.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -24,56 +23,17 @@ from platformdirs import user_cache_dir
 
 from facebench.errors import StoreError
 from facebench.packing import Arrays, pack, unpack
+from facebench.store_format import SCHEMA, VERSION, Network, checksum
+from facebench.store_upkeep import StoreInfo, count, prune, remove_damaged
 
 Result = TypeVar("Result")
 
-_VERSION = 1
 _QUERY = 500  # addresses in one SELECT: SQLite's smallest usual limit on parameters is 999
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS networks(
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, weights TEXT NOT NULL, preprocessing TEXT NOT NULL,
-    UNIQUE(name, weights, preprocessing));
-CREATE TABLE IF NOT EXISTS entries(
-    id INTEGER PRIMARY KEY, network INTEGER NOT NULL, address BLOB NOT NULL, used INTEGER NOT NULL,
-    size INTEGER NOT NULL, UNIQUE(network, address));
-CREATE TABLE IF NOT EXISTS contents(id INTEGER PRIMARY KEY, checksum BLOB NOT NULL, data BLOB NOT NULL);
-"""
-
-
-@dataclass(frozen=True)
-class Network:
-    """What produced a result: a change of any of the three makes it another result."""
-
-    name: str
-    weights: str
-    """sha256 of the weights."""
-    preprocessing: str
-
-
-@dataclass(frozen=True)
-class StoreInfo:
-    """What a store holds."""
-
-    path: Path
-    bytes: int
-    entries: int
-    networks: dict[Network, tuple[int, int]]
-    """Number of entries and their bytes, for each network."""
 
 
 def default_folder() -> Path:
     """Folder of the store: `store` in the user's cache folder, or in `FACEBENCH_CACHE` when that is set."""
     return Path(os.environ.get("FACEBENCH_CACHE") or user_cache_dir("facebench")) / "store"
-
-
-def _checksum(network: Network, address: bytes, data: bytes) -> bytes:
-    """Covers the address too, so that an intact content under a wrong address is found."""
-    digest = hashlib.blake2b(
-        f"{network.name}\0{network.weights}\0{network.preprocessing}\0".encode(), digest_size=8
-    )
-    digest.update(address)
-    digest.update(data)
-    return digest.digest()
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
@@ -131,7 +91,7 @@ class Store:
     def info(self) -> StoreInfo:
         """Count what is stored, by network."""
         empty = StoreInfo(self.path, 0, 0, {})
-        return self._guarded(self._info, otherwise=empty) if self.path.exists() else empty
+        return self._guarded(partial(count, path=self.path), otherwise=empty) if self.path.exists() else empty
 
     def verify(self) -> tuple[int, int]:
         """Check every entry against its checksum and remove the damaged ones.
@@ -139,7 +99,7 @@ class Store:
         Returns:
             The number of sound entries and the number of removed ones.
         """
-        return self._guarded(self._verify, otherwise=(0, 0)) if self.path.exists() else (0, 0)
+        return self._guarded(remove_damaged, otherwise=(0, 0)) if self.path.exists() else (0, 0)
 
     def prune(self, max_bytes: int) -> int:
         """Remove the entries unused for longest until the file is at most `max_bytes` long.
@@ -147,7 +107,7 @@ class Store:
         Returns:
             The number of removed entries.
         """
-        return self._guarded(lambda db: self._prune(db, max_bytes), otherwise=0) if self.path.exists() else 0
+        return self._guarded(partial(prune, max_bytes=max_bytes), otherwise=0) if self.path.exists() else 0
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -199,10 +159,10 @@ class Store:
 
     def _set_up(self, db: sqlite3.Connection) -> None:
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version not in (0, _VERSION):
+        if version not in (0, VERSION):
             raise StoreError(
                 f"The feature store {self.path} was written by another facebench (format {version}, this one "
-                f"reads {_VERSION}). Set FACEBENCH_CACHE to another folder, or delete the file."
+                f"reads {VERSION}). Set FACEBENCH_CACHE to another folder, or delete the file."
             )
         if version == 0:
             with FileLock(
@@ -211,9 +171,9 @@ class Store:
                 db.execute("PRAGMA auto_vacuum=INCREMENTAL")
                 db.execute("PRAGMA journal_mode=WAL")
                 with self._transaction(db):
-                    for statement in _SCHEMA.split(";"):
+                    for statement in SCHEMA.split(";"):
                         db.execute(statement)
-                    db.execute(f"PRAGMA user_version={_VERSION}")
+                    db.execute(f"PRAGMA user_version={VERSION}")
         db.execute("PRAGMA synchronous=NORMAL")
 
     def _set_aside(self) -> None:
@@ -281,8 +241,8 @@ class Store:
                 f"WHERE network=? AND address IN ({','.join('?' * len(part))})",
                 (number, *part),
             )
-            for identifier, address, used, checksum, data in rows:
-                if _checksum(network, address, data) != checksum:
+            for identifier, address, used, expected, data in rows:
+                if checksum(network, address, data) != expected:
                     damaged += 1
                     continue
                 found[address] = unpack(data)
@@ -316,67 +276,8 @@ class Store:
                 ).fetchone()
                 db.execute(
                     "INSERT OR REPLACE INTO contents(id, checksum, data) VALUES (?, ?, ?)",
-                    (identifier, _checksum(network, address, data), data),
+                    (identifier, checksum(network, address, data), data),
                 )
 
-    def _info(self, db: sqlite3.Connection) -> StoreInfo:
-        rows = db.execute(
-            "SELECT name, weights, preprocessing, COUNT(*), SUM(size) FROM entries "
-            "JOIN networks ON networks.id = entries.network GROUP BY networks.id ORDER BY name, weights"
-        ).fetchall()
-        networks = {Network(*row[:3]): (row[3], row[4]) for row in rows}
-        return StoreInfo(self.path, self._bytes(), sum(count for count, _ in networks.values()), networks)
 
-    def _bytes(self) -> int:
-        parts = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal"))
-        return sum(part.stat().st_size for part in parts if part.exists())
-
-    def _verify(self, db: sqlite3.Connection) -> tuple[int, int]:
-        if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
-            raise sqlite3.DatabaseError("database disk image is malformed")
-        sound, damaged = 0, []
-        rows = db.execute(
-            "SELECT entries.id, name, weights, preprocessing, address, checksum, data FROM entries "
-            "LEFT JOIN networks ON networks.id = entries.network "
-            "LEFT JOIN contents ON contents.id = entries.id"
-        )
-        for identifier, name, weights, preprocessing, address, checksum, data in rows:
-            network = Network(name, weights, preprocessing)
-            if data is not None and _checksum(network, address, data) == checksum:
-                sound += 1
-            else:
-                damaged.append(identifier)
-        if damaged:
-            self._delete(db, damaged)
-        return sound, len(damaged)
-
-    def _delete(self, db: sqlite3.Connection, identifiers: Sequence[int]) -> None:
-        with self._transaction(db):
-            for table in ("entries", "contents"):
-                db.executemany(
-                    f"DELETE FROM {table} WHERE id=?", [(identifier,) for identifier in identifiers]
-                )
-
-    def _prune(self, db: sqlite3.Connection, max_bytes: int) -> int:
-        removed = 0
-        while oldest := self._oldest(db, max_bytes):
-            self._delete(db, oldest)
-            removed += len(oldest)
-        db.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
-        return removed
-
-    def _oldest(self, db: sqlite3.Connection, max_bytes: int) -> list[int]:
-        """Entries used longest ago, as many as the file is too long (none when it is not)."""
-        (page,), (pages,), (free,) = (
-            db.execute(f"PRAGMA {name}").fetchone() for name in ("page_size", "page_count", "freelist_count")
-        )
-        taken = page * (pages - free)
-        (contents,) = db.execute("SELECT TOTAL(size) FROM entries").fetchone()
-        excess = contents * (1 - max_bytes / taken)
-        chosen: list[int] = []
-        for identifier, size in db.execute("SELECT id, size FROM entries ORDER BY used, id"):
-            if excess <= 0:
-                break
-            chosen.append(identifier)
-            excess -= size
-        return chosen
+__all__ = ["Network", "Store", "StoreInfo", "default_folder"]
