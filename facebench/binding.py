@@ -41,6 +41,8 @@ class Estimate:
     counts: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
     """Why there is no value at all."""
+    without_interval: str = ""
+    """Why there is a value and no interval."""
     curve: Mapping[str, Any] | None = None
     """What a plot of it is drawn from (`facebench.curves`)."""
 
@@ -124,9 +126,14 @@ def _compute(card: Card, sample: Sample, seed: int) -> Estimate:
     bound = functools.partial(function, **card.params)
     answer = bound(*arguments)
     against_n = card.compute == "frechet_distance" and len(arguments) == 2
+    try:
+        found, without = _interval(card, bound, arguments, seed), ""
+    except InputError as error:
+        found, without = {}, f"no interval: {error}"
     return Estimate(
         values=_numbers(answer),
-        intervals=_interval(card, bound, arguments, seed),
+        intervals=found,
+        without_interval=without,
         notes=dict(getattr(answer, "notes", {})),
         counts=sample.counts,
         curve=frechet_against_n(card.id, arguments[0], arguments[1], answer, seed) if against_n else None,
@@ -240,4 +247,5 @@ def _note(card: Card, estimate: Estimate, said: str, interval: Interval | None) 
         notes.append(f"{size} {what}, reliable from {card.reliable_n}")
     if interval is not None and interval.note:
         notes.append(interval.note)
+    notes.append(estimate.without_interval)
     return "; ".join(note for note in notes if note)

@@ -118,6 +118,10 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="What the model is, for tables and factorial studies."),
     ] = None,
+    accept_licence: Annotated[
+        bool,
+        typer.Option("--accept-licence", help="Fetch weights that exclude commercial use without asking."),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the record, and nothing else, on stdout.")
     ] = False,
@@ -141,6 +145,7 @@ def evaluate(
         max_rejected=max_rejected,
         by=by,
         tags=tags_of(tag),
+        accept_licence=accept_licence,
         as_json=as_json,
     )
 

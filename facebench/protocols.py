@@ -35,6 +35,10 @@ class Plan:
         """Names of the networks that must see every generated image together with its source."""
         return sorted({card.reads.backbone for card in self.cards} & PAIR_NETWORKS)
 
+    def networks(self) -> list[str]:
+        """Names of all networks whose weights are needed."""
+        return sorted({card.reads.backbone for card in self.cards} - {DETECTOR})
+
     def needs(self, role: str) -> bool:
         """Whether any metric needs a role."""
         return any(role in card.needs for card in self.cards)

@@ -10,7 +10,7 @@ from rich.console import Console
 from facebench import weights
 from facebench.commands.progress import Stages
 from facebench.commands.show import print_groups, print_run
-from facebench.commands.weights import confirm
+from facebench.commands.weights import Downloads, confirm
 from facebench.evaluate import evaluate
 from facebench.inputs import Reference
 from facebench.protocols import make_plan
@@ -33,12 +33,18 @@ def evaluate_command(
     max_rejected: float,
     by: str | None,
     tags: dict[str, str],
+    accept_licence: bool,
     as_json: bool,
 ) -> None:
     """Evaluate, write the record, then print the table, or the record alone with `as_json`."""
     messages = Console(stderr=True)
     if suite == "paper" and metrics is None:
-        weights.ensure(make_plan(protocol, suite).backbones(), accept=confirm)
+        with Downloads(messages) as downloads:
+            weights.ensure(
+                make_plan(protocol, suite).networks(),
+                accept=True if accept_licence else confirm,
+                progress=downloads.update,
+            )
     with Stages(messages) as stages:
         run = evaluate(
             generated,

@@ -69,7 +69,7 @@ def fetch(
     for entry in missing:
         if entry.urls:
             ask_licence(entry, True if accept_licence else confirm)
-    with _Bars(console) as bars:
+    with Downloads(console) as bars:
         for entry in wanted:
             if entry not in by_person and locate.wheel_path(entry) is None:
                 fetch(entry, progress=bars.update)
@@ -220,7 +220,7 @@ def _console() -> Console:
     return Console()
 
 
-class _Bars:
+class Downloads:
     """One bar per download: bytes, speed, time left. Silent when the output is not a terminal."""
 
     def __init__(self, console: Console) -> None:
@@ -232,7 +232,7 @@ class _Bars:
         self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
         self._tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> _Bars:
+    def __enter__(self) -> Downloads:
         self._progress.start()
         return self
 
@@ -240,6 +240,7 @@ class _Bars:
         self._progress.stop()
 
     def update(self, name: str, done: int, total: int | None) -> None:
+        """Say how many bytes of a download are at hand; it appears with its first call."""
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name, total=total)
         self._progress.update(self._tasks[name], completed=done, total=total)
