@@ -106,19 +106,20 @@ def _gaussian(side: Array | Moments, name: str) -> _Gaussian:
             raise InputError(f"{name}: a covariance needs at least 2 rows, got {side.n}.")
         return _gaussian_of_moments(side)
     rows = matrix(side, name, smallest=2)
-    return gaussian_of_rows(rows, Moments.of(rows) if len(rows) > rows.shape[1] else None)
+    return _gaussian_of_rows(rows, Moments.of(rows) if len(rows) > rows.shape[1] else None)
 
 
-def gaussian_of_rows(rows: Array, moments: Moments | None) -> _Gaussian:
-    """The Gaussian of a feature matrix, whose moments are given when there are more rows than columns."""
+def _gaussian_of_rows(rows: Array, moments: Moments | None, kept: Ints | None = None) -> _Gaussian:
+    """The Gaussian of some rows, all when `kept` is None; their moments are given when rows outnumber columns."""
     if moments is None:
-        mean = np.asarray(rows, dtype=np.float64).mean(axis=0)
-        factor = _contrasts(np.asarray(rows, dtype=np.float64) - mean) / np.sqrt(len(rows) - 1)
+        chosen = np.asarray(rows if kept is None else rows[kept], dtype=np.float64)
+        mean = chosen.mean(axis=0)
+        factor = _contrasts(chosen - mean) / np.sqrt(len(chosen) - 1)
         return _Gaussian(mean, float(np.vdot(factor, factor)), factor)
     covariance = moments.covariance
     upper = _cholesky(covariance)
     if upper is None:
-        upper = _triangle(rows, moments.mean) / np.sqrt(moments.n - 1)
+        upper = _triangle(rows if kept is None else rows[kept], moments.mean) / np.sqrt(moments.n - 1)
     return _Gaussian(moments.mean, float(np.trace(covariance)), upper)
 
 
@@ -181,11 +182,11 @@ def _leave_out(rows: Array, labels: Ints, groups: int) -> Iterator[_Gaussian]:
     for group in range(groups):
         kept = np.flatnonzero(labels != group)
         if total is None:
-            yield gaussian_of_rows(rows[kept], None)
+            yield _gaussian_of_rows(rows, None, kept)
         else:
             # Taken out of the total instead of summed again: a group is a small part of the rows.
             moments = total.without(Moments.of(rows[labels == group]))
-            yield gaussian_of_rows(rows[kept], moments)
+            yield _gaussian_of_rows(rows, moments, kept)
 
 
 @dataclass(frozen=True)
@@ -244,12 +245,13 @@ def frechet_infinity(
         raise InputError(f"generated has {generated.shape[1]} features, reference has {len(right.mean)}.")
     order = np.random.default_rng(seed).permutation(len(generated))
     counts = np.arange(1, parts + 1)
-    distances = np.array(
-        [
-            np.mean([_distance(_gaussian(generated[np.sort(rows)], "generated"), right) for rows in split])
-            for split in (np.array_split(order, int(count)) for count in counts)
-        ]
-    )
+    distances = np.array([_mean_distance(generated, right, np.array_split(order, s)) for s in counts])
     sizes = len(generated) / counts
     slope, value = np.polyfit(1.0 / sizes, distances, 1)
     return FrechetInfinity(float(value), float(slope), sizes, distances)
+
+
+def _mean_distance(generated: Array, right: _Gaussian, parts: list[Ints]) -> float:
+    # All rows are taken as they are: picking them by index would copy them.
+    chosen = [generated] if len(parts) == 1 else (generated[np.sort(rows)] for rows in parts)
+    return float(np.mean([_distance(_gaussian(rows, "generated"), right) for rows in chosen]))
