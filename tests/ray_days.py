@@ -33,15 +33,15 @@ def keep(extraction: Extraction, out: Path) -> None:
     out.with_suffix(".json").write_text(json.dumps(told))
 
 
-def worker_processes() -> list[int]:
-    """Process ids of the workers, as the operating system names them."""
+def worker_processes(title: str = "ray::Worker") -> list[int]:
+    """Process ids of the workers, or of those that are at work: Ray puts it into their titles."""
     found = []
     for folder in Path("/proc").iterdir():
         try:
             name = (folder / "cmdline").read_bytes()
         except OSError:
             continue
-        if name.startswith(b"ray::Worker"):
+        if name.startswith(title.encode()):
             found.append(int(folder.name))
     return found
 
@@ -57,12 +57,14 @@ def main() -> None:
 
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     told: dict[str, object] = {}
-
     with Cluster(backbones, BUILDS, batch_size=2) as cluster:
         seen: set[int] = set()
 
         def watch(done: int, total: int) -> None:
-            seen.update(worker_processes())
+            deadline = time.monotonic() + 60
+            while len(seen) < 2 and time.monotonic() < deadline:  # the first one may be done before the second
+                seen.update(worker_processes())
+                time.sleep(0.05)
 
         on_cluster = extract(images, backbones, store=Store(work / "store"), cluster=cluster, progress=watch)
         keep(on_cluster, work / "cluster.npz")
@@ -71,16 +73,15 @@ def main() -> None:
 
         def kill(done: int, total: int) -> None:
             if not killed:
-                killed.append(worker_processes()[0])
+                killed.append((worker_processes("ray::Worker.compute") or worker_processes())[0])
                 os.kill(killed[0], signal.SIGKILL)
 
         after_loss = extract(images, backbones, store=None, cluster=cluster, progress=kill)
         keep(after_loss, work / "lost.npz")
         told |= {"killed": len(killed), "warnings_after_loss": after_loss.warnings}
-        begun = time.perf_counter()
         warm = extract(images, backbones, store=Store(work / "store"), cluster=cluster)
         keep(warm, work / "warm.npz")
-        told |= {"warm_seconds": time.perf_counter() - begun}
+        told |= {"computed_when_warm": [what for what in warm.timings if what.startswith("embed")]}
     ray.shutdown()
     print(json.dumps(told))
 
