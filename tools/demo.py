@@ -1,4 +1,4 @@
-"""The whole way on rendered faces: a reference set, a good and a degraded "model", tables, a CSV and a page."""
+"""The whole way on rendered faces: a reference set, a good and a degraded "model", tables, a CSV and pages."""
 
 from __future__ import annotations
 
@@ -8,63 +8,47 @@ import sys
 import time
 from pathlib import Path
 
-IDENTITIES, IMAGES, SIZE = 40, 5, 128
+SET = "--identities 40 --images 5 --size 128"
 
 
 def main() -> None:
     folder = Path(sys.argv[1])
     started = time.perf_counter()
-    shape = ["--identities", str(IDENTITIES), "--images", str(IMAGES), "--size", str(SIZE)]
-    make(folder / "reference", "synth", *shape, "--seed", "1")
-    make(folder / "good", "synth", *shape, "--seed", "2")
-    make(
-        folder / "degraded",
-        "degrade",
-        folder / "good",
-        "--kind",
-        "blur",
-        "--strength",
-        "0.5",
-        before_out=True,
-    )
-    runs = []
-    for protocol in ("quality", "identity"):
-        for model in ("good", "degraded"):
-            out = folder / "runs" / f"{model}-{protocol}"
-            against = ["--reference", folder / "reference"] if protocol == "quality" else []
-            facebench(
-                "evaluate",
-                folder / model,
-                *against,
-                "--protocol",
-                protocol,
-                "--suite",
-                "compact",
-                "--out",
-                out,
-            )
-            runs.append(out)
+    make(folder / "reference", f"synth {folder}/reference {SET} --seed 1")
+    make(folder / "good", f"synth {folder}/good {SET} --seed 2")
+    make(folder / "degraded", f"degrade {folder}/good {folder}/degraded --kind blur --strength 0.5")
+    for model in ("good", "degraded"):
+        facebench(
+            f"evaluate {folder}/{model} --reference {folder}/reference --suite compact "
+            f"--out {folder}/runs/{model}-quality"
+        )
+        facebench(
+            f"evaluate {folder}/{model} --protocol identity --suite compact --out {folder}/runs/{model}-identity"
+        )
+    quality = f"{folder}/runs/good-quality {folder}/runs/degraded-quality"
+    identity = f"{folder}/runs/good-identity {folder}/runs/degraded-identity"
     results = folder / "results"
     facebench(
-        "leaderboard", *runs, "--csv", results / "leaderboard.csv", "--html", results / "leaderboard.html"
+        f"leaderboard {quality} {identity} --csv {results}/leaderboard.csv --html {results}/leaderboard.html"
     )
-    print(f"\nDone in {time.perf_counter() - started:.0f} s. Open {(results / 'leaderboard.html').resolve()}")
+    facebench(f"report {quality} --html {results}/report")
+    print(f"\nDone in {time.perf_counter() - started:.0f} s. Open in a browser:")
+    for page in (results / "leaderboard.html", results / "report" / "index.html"):
+        print(f"  {page.resolve()}")
 
 
-def make(out: Path, *command: object, before_out: bool = False) -> None:
-    """Write a set of images once."""
+def make(out: Path, command: str) -> None:
+    """Write a set of images unless it is there already."""
     if (out / "manifest.csv").exists():
         print(f"{out} is there already")
-        return
-    name, *rest = command
-    facebench(name, *([rest[0], out, *rest[1:]] if before_out else [out, *rest]))
+    else:
+        facebench(command)
 
 
-def facebench(*arguments: object) -> None:
+def facebench(command: str) -> None:
     """Run one command as a user would, and show it."""
-    command = ["facebench", *map(str, arguments)]
-    print(f"\n$ {shlex.join(command)}", flush=True)
-    subprocess.run([sys.executable, "-m", *command], check=True)
+    print(f"\n$ facebench {command}", flush=True)
+    subprocess.run([sys.executable, "-m", "facebench", *shlex.split(command)], check=True)
 
 
 if __name__ == "__main__":
