@@ -18,7 +18,8 @@ from facebench.curves import frechet_against_n, score_curve
 from facebench.errors import InputError
 from facebench.metrics import intervals
 from facebench.metrics.arrays import Array
-from facebench.metrics.resampling import Interval
+from facebench.metrics.released import released_summary
+from facebench.metrics.resampling import Interval, share_interval
 from facebench.metrics.subject_intervals import bootstrap_subject, subject_scores
 from facebench.results import MetricResult
 from facebench.roles import Roles
@@ -116,7 +117,8 @@ def _estimate(card: Card, roles: Roles, seed: int) -> Estimate:
 
 def _compute(card: Card, sample: Sample, seed: int) -> Estimate:
     if isinstance(sample, Pairs):
-        return _verify(card, sample, seed)
+        released = card.compute == "released_verification"
+        return (_verify_released if released else _verify)(card, sample, seed)
     if isinstance(sample, Subject):
         return _verify_subject(sample, seed)
     function = getattr(metrics, card.compute)
@@ -166,6 +168,27 @@ def _verify(card: Card, sample: Pairs, seed: int) -> Estimate:
         both = metrics.verification_all_pairs(*embeddings)
         answer, curve = both.statistics, both.curve
         found = intervals.jackknife_identities(*embeddings, seed=seed)
+    return _verified(card, sample, answer, curve, found)
+
+
+def _verify_released(card: Card, sample: Pairs, seed: int) -> Estimate:
+    """Verification over the pair lists of ID-Booth's released scripts, with their operating points."""
+    scores = metrics.released_scores(
+        sample.generated, sample.identities, sample.reference, sample.reference_identities
+    )
+    answer = metrics.released_verification(scores.genuine, scores.impostor)
+    curve = metrics.det_curve(scores.genuine, scores.impostor)
+    found = intervals.bootstrap_identities(scores, seed=seed, summary=released_summary)
+    return _verified(card, sample, answer, curve, found)
+
+
+def _verified(
+    card: Card,
+    sample: Pairs,
+    answer: metrics.Verification,
+    curve: metrics.DetCurve,
+    found: dict[str, Interval],
+) -> Estimate:
     counts = {"genuine": answer.genuine_count, "impostor": answer.impostor_count, "identities": sample.size}
     against = "generated" if sample.reference is None else "reference"
     return Estimate(
@@ -208,6 +231,8 @@ def _result(card: Card, estimate: Estimate) -> MetricResult:
     name = card.field or ("mean" if "value" not in estimate.values else "value")
     value = estimate.values.get(name)
     interval = estimate.intervals.get(name) if value is not None else None
+    if value is not None and interval is not None and card.range == (0, 1):
+        interval = share_interval(value, interval, _independent(estimate))
     reason = (
         estimate.reason
         or estimate.notes.get(name)
@@ -219,7 +244,7 @@ def _result(card: Card, estimate: Estimate) -> MetricResult:
         low=None if interval is None else _finite(interval.low),
         high=None if interval is None else _finite(interval.high),
         level=None if interval is None else interval.level,
-        method="none" if interval is None else f"{interval.method} ({interval.resamples})",
+        method=_method(interval),
         n=dict(estimate.counts),
         better=card.better,
         unit=card.unit,
@@ -231,16 +256,21 @@ def _result(card: Card, estimate: Estimate) -> MetricResult:
     )
 
 
+def _method(interval: Interval | None) -> str:
+    if interval is None:
+        return "none"
+    return interval.method if interval.method == "rule of three" else f"{interval.method} ({interval.resamples})"
+
+
+def _independent(estimate: Estimate) -> int:
+    """Independent samples that a value rests on: identities where pairs were compared, else images of the smaller set."""
+    known = [estimate.counts[name] for name in ("identities", "generated", "reference") if name in estimate.counts]
+    return known[0] if "identities" in estimate.counts else min(known, default=0)
+
+
 def _note(card: Card, estimate: Estimate, said: str, interval: Interval | None) -> str:
     """Why the value is to be read with care."""
-    size = min(
-        (
-            estimate.counts[name]
-            for name in ("generated", "reference", "identities")
-            if name in estimate.counts
-        ),
-        default=0,
-    )
+    size = _independent(estimate)
     notes = [said]
     if size < card.reliable_n:
         what = "identities" if "identities" in estimate.counts else "images"

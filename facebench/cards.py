@@ -88,6 +88,33 @@ class TableLayout(BaseModel):
 
     rows: Literal["model"] = "model"
     columns: Literal["metrics"] = "metrics"
+    blocks: tuple[str, ...] = ()
+    """Tags of the runs: rows that share their values stand together, and the best of each block is marked."""
+    joined: dict[str, str] = {}
+    """Metric and the spread that is printed with it in one cell, as mean ± std."""
+
+
+class PublishedTable(BaseModel):
+    """Which rows of a file of published numbers belong to a protocol, and which metric each column is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    where: dict[str, str] = {}
+    columns: dict[str, str]
+
+
+class Published(BaseModel):
+    """Numbers that others published for a protocol, in files of `results/published`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    name: str
+    """The column that names the method of a row."""
+    tags: dict[str, str] = {}
+    """Tag and the column that holds it."""
+    tables: tuple[PublishedTable, ...]
 
 
 class Protocol(BaseModel):
@@ -101,6 +128,7 @@ class Protocol(BaseModel):
     roles: dict[Literal["generated", "reference"], Literal["folder", "identities", "manifest"]]
     suites: dict[Suite, tuple[str, ...]]
     table: TableLayout = TableLayout()
+    published: Published | None = None
 
 
 Data = TypeVar("Data", Card, Protocol)

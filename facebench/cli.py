@@ -157,11 +157,24 @@ def leaderboard(
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page.")] = None,
     latex: Annotated[Path | None, typer.Option(help="Write LaTeX (booktabs).")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write Markdown.")] = None,
+    with_published: Annotated[
+        bool, typer.Option("--with-published", help="Also show what papers report, marked and not ranked.")
+    ] = False,
 ) -> None:
     """Rank models by their run records."""
     from facebench.commands.ranking import leaderboard_command
 
-    leaderboard_command(runs, csv=csv, html=html, latex=latex, markdown=markdown)
+    leaderboard_command(runs, csv=csv, html=html, latex=latex, markdown=markdown, published=with_published)
+
+
+@app.command()
+def published(
+    name: Annotated[str | None, typer.Argument(help="Name of one table.")] = None,
+) -> None:
+    """List the tables of papers that are at hand, or print one."""
+    from facebench.commands.ranking import published_command
+
+    published_command(name)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from facebench.leaderboard import interval_text
+from facebench.board_table import interval_text
 from facebench.report.table import Cell, Column, Mark, Table
 from facebench.results import GroupResult, Run
 

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facebench.report.table import Cell, Column, Mark, Table
+from facebench import cards
+from facebench.board_table import Row, laid_out, layout_of, published_row, sources
+from facebench.published import MARK, PublishedRow, published_rows
+from facebench.report.table import Cell, Column, Table
 from facebench.results import MetricResult, Run, load_run
 
 # Sizes of two image sets count as equal up to this share: one unreadable file must not split a board.
@@ -20,6 +23,8 @@ class Board:
     runs: list[Run]
     apart: list[str] = field(default_factory=list)
     """Why this board is not part of the first one; empty for the first."""
+    published: list[PublishedRow] = field(default_factory=list)
+    """Other people's numbers, shown below the runs and never ranked with them."""
 
     @property
     def title(self) -> str:
@@ -39,30 +44,11 @@ class Board:
         return next(run.metrics[metric] for run in self.runs if metric in run.metrics)
 
     def table(self) -> Table:
-        """One row per run, best of each column in bold and second underlined."""
-        columns = [Column("model", "Model", numeric=False)]
-        columns += [
-            Column(metric, f"{metric} {self.result(metric).arrow}".strip(), about=self.result(metric).title)
-            for metric in self.metrics
-        ]
-        marks = {metric: self._marks(metric) for metric in self.metrics}
-        rows = [
-            [
-                Cell(run.name),
-                *(_cell(run.metrics.get(metric), marks[metric][place]) for metric in self.metrics),
-            ]
-            for place, run in enumerate(self.runs)
-        ]
-        return Table(columns, rows, caption=self.title, notes=self._notes())
-
-    def _marks(self, metric: str) -> list[Mark]:
-        sign = {"higher": -1.0, "lower": 1.0, "neither": 0.0}[self.result(metric).better]
-        values = [run.metrics[metric].value if metric in run.metrics else None for run in self.runs]
-        ranked = sorted({sign * value for value in values if value is not None})
-        if sign == 0 or len(self.runs) < 2 or not ranked:
-            return [""] * len(values)
-        names: dict[float, Mark] = dict(zip(ranked, ("best", "second"), strict=False))
-        return ["" if value is None else names.get(sign * value, "") for value in values]
+        """One row per run, best of each column in bold and second underlined; blocks as the protocol lays them out."""
+        rows = [Row(run.name, run.tags, run.metrics) for run in self.runs]
+        rows += [published_row(row) for row in self.published]
+        layout = layout_of(self.runs[0].protocol)
+        return laid_out(rows, self.metrics, layout, self.title, self._notes())
 
     def _notes(self) -> list[str]:
         notes = [f"Kept apart: {reason}." for reason in self.apart]
@@ -72,6 +58,7 @@ class Board:
         notes += [f"No value, {reason}: {', '.join(ids)}." for reason, ids in _by_reason(missing).items()]
         if any(backbone.unofficial for run in self.runs for backbone in run.backbones.values()):
             notes.append("Some weights are not the official ones: not comparable with published numbers.")
+        notes += sources(self.published)
         notes.append("Brackets: 95 % interval. Best in bold, second underlined.")
         return notes
 
@@ -81,10 +68,17 @@ class Leaderboard:
     """Boards of comparable runs, in the order in which the runs were given."""
 
     boards: list[Board]
+    published: dict[str, list[PublishedRow]] = field(default_factory=dict)
+    """By protocol, rows that share no metric with any board and so stand alone."""
 
     @classmethod
-    def from_runs(cls, runs: Iterable[Run | str | Path]) -> Leaderboard:
-        """Group runs, given as records, run folders or record files, into boards of comparable ones."""
+    def from_runs(cls, runs: Iterable[Run | str | Path], *, published: bool = False) -> Leaderboard:
+        """Group runs, given as records, run folders or record files, into boards of comparable ones.
+
+        Args:
+            runs: what to rank.
+            published: also show what papers report for the protocols of the runs, marked and not ranked.
+        """
         boards: list[Board] = []
         for item in runs:
             run = item if isinstance(item, Run) else load_run(item)
@@ -93,7 +87,24 @@ class Leaderboard:
                 home.runs.append(run)
             else:
                 boards.append(Board([run], apart=differences(boards[0].runs[0], run) if boards else []))
-        return cls(boards)
+        return cls(boards, _join_published(boards) if published else {})
+
+    def tables(self) -> list[Table]:
+        """The table of every board, then published rows that no board can take."""
+        return [board.table() for board in self.boards] + list(self.published_tables().values())
+
+    def published_tables(self) -> dict[str, Table]:
+        """By protocol, a table of the published rows that no board can take."""
+        return {
+            protocol: laid_out(
+                [published_row(row) for row in rows],
+                list(dict.fromkeys(metric for row in rows for metric in row.metrics)),
+                layout_of(protocol),
+                f"{protocol} · {MARK}",
+                ["No run has these metrics.", *sources(rows), "Best in bold, second underlined."],
+            )
+            for protocol, rows in self.published.items()
+        }
 
     def to_csv(self, path: str | Path | None = None) -> str:
         """CSV text, written to `path` when given: one row per run, every metric with its interval and n."""
@@ -108,15 +119,16 @@ class Leaderboard:
             for number, board in enumerate(self.boards, start=1)
             for run in board.runs
         ]
+        rows += [_published_csv_row(row, metrics) for board in self.boards for row in board.published]
         return _write(Table(columns, rows).csv(), path)
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """Markdown, one table per board."""
-        return _write("\n".join(board.table().markdown() for board in self.boards), path)
+        return _write("\n".join(table.markdown() for table in self.tables()), path)
 
     def to_latex(self, path: str | Path | None = None) -> str:
         """LaTeX (booktabs), one tabular per board."""
-        return _write("\n".join(board.table().latex() for board in self.boards), path)
+        return _write("\n".join(table.latex() for table in self.tables()), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """One self-contained page, written to a file that ends in .html or to `index.html` of a folder."""
@@ -138,7 +150,8 @@ def differences(first: Run, second: Run) -> list[str]:
     if _release(first) != _release(second):
         reasons.append(f"measured by facebench {second.facebench.version}, not {first.facebench.version}")
     references = [
-        run.inputs["reference"].digest if "reference" in run.inputs else None for run in (first, second)
+        {role: record.digest for role, record in run.inputs.items() if role.partition(":")[0] == "reference"}
+        for run in (first, second)
     ]
     if references[0] != references[1]:
         reasons.append("another reference set")
@@ -162,26 +175,17 @@ def _release(run: Run) -> list[str]:
     return run.facebench.version.split(".")[:2]
 
 
-def _cell(result: MetricResult | None, mark: Mark) -> Cell:
-    if result is None:
-        return Cell("–", title="not asked for in this run")
-    if result.value is None:
-        return Cell("–", title=result.reason)
-    dagger = "†" if result.note else ""
-    return Cell(
-        f"{result.value:.{result.decimals}f}{dagger}",
-        number=result.value,
-        small=interval_text(result),
-        mark=mark,
-        title=result.note,
-    )
-
-
-def interval_text(result: MetricResult) -> str:
-    """The interval as `[low, high]`, empty when there is none."""
-    if result.low is None or result.high is None:
-        return ""
-    return f"[{result.low:.{result.decimals}f}, {result.high:.{result.decimals}f}]"
+def _join_published(boards: Sequence[Board]) -> dict[str, list[PublishedRow]]:
+    """Give boards the published rows that share a metric with them; returns what no board took, by protocol."""
+    left = {}
+    for protocol in dict.fromkeys(board.runs[0].protocol for board in boards):
+        rows = published_rows(protocol) if protocol in cards.protocols() else []
+        for board in boards:
+            if board.runs[0].protocol == protocol:
+                board.published = [row for row in rows if set(row.metrics) & set(board.metrics)]
+        if rows and not any(board.published for board in boards if board.runs[0].protocol == protocol):
+            left[protocol] = rows
+    return left
 
 
 def _csv_row(number: int, board: Board, run: Run, metrics: Sequence[str]) -> list[Cell]:
@@ -194,6 +198,15 @@ def _csv_row(number: int, board: Board, run: Run, metrics: Sequence[str]) -> lis
         result = run.metrics.get(metric)
         numbers = (None, None, None) if result is None else (result.value, result.low, result.high)
         cells += [Cell("", number=value) for value in numbers]
+    return cells
+
+
+def _published_csv_row(row: PublishedRow, metrics: Sequence[str]) -> list[Cell]:
+    texts = [MARK, row.name, "", "", "", f"{MARK} by {row.source}", ""]
+    cells = [Cell(text) for text in texts] + [Cell("")]
+    for metric in metrics:
+        value = row.metrics[metric].value if metric in row.metrics else None
+        cells += [Cell("", number=number) for number in (value, None, None)]
     return cells
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from facebench.results import Run
+from collections.abc import Mapping
+
+from facebench.results import MetricResult, Run
 
 
 def mark_unofficial(run: Run) -> None:
@@ -18,7 +20,8 @@ def mark_unofficial(run: Run) -> None:
     run.warnings.insert(
         0, f"NOT OFFICIAL: other weights than the published ones for {named}. These numbers are no results."
     )
-    for results in (run.metrics, *run.groups.values()):
+    everything: list[Mapping[str, MetricResult]] = [run.metrics, *run.groups.values()]
+    for results in everything:
         for result in results.values():
             if result.backbone in unofficial and result.value is not None:
                 told = f"not the official weights of {result.backbone}"

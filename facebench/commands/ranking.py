@@ -8,16 +8,23 @@ from rich.console import Console
 
 from facebench.commands.show import print_table
 from facebench.leaderboard import Leaderboard
+from facebench.published import published_table, tables
 
 
 def leaderboard_command(
-    runs: list[Path], *, csv: Path | None, html: Path | None, latex: Path | None, markdown: Path | None
+    runs: list[Path],
+    *,
+    csv: Path | None,
+    html: Path | None,
+    latex: Path | None,
+    markdown: Path | None,
+    published: bool,
 ) -> None:
     """Print the boards and write the files asked for."""
-    board = Leaderboard.from_runs(runs)
+    board = Leaderboard.from_runs(runs, published=published)
     console = Console()
-    for part in board.boards:
-        print_table(console, part.table().transposed())
+    for table in board.tables():
+        print_table(console, table.transposed())
     writers = [
         (csv, board.to_csv),
         (html, board.to_html),
@@ -28,3 +35,13 @@ def leaderboard_command(
         if path is not None:
             write(path)
             console.print(f"wrote {path}", style="dim", markup=False)
+
+
+def published_command(name: str | None) -> None:
+    """Print one published table, or the names of all."""
+    console = Console()
+    if name is not None:
+        print_table(console, published_table(name))
+        return
+    for table in tables():
+        console.print(table, markup=False)

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from facebench.board_table import interval_text
 from facebench.group_tables import extremes_table, group_table
-from facebench.leaderboard import interval_text
 from facebench.report.table import Cell, Table
 from facebench.results import MetricResult, Run
 

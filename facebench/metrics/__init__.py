@@ -23,7 +23,7 @@ from facebench.metrics.neighbours import (
 )
 from facebench.metrics.pairs import PairScores, pair_scores
 from facebench.metrics.rates import OperatingPoint
-from facebench.metrics.released import PairList, released_pairs
+from facebench.metrics.released import PairList, released_pairs, released_scores, released_verification
 from facebench.metrics.summary import (
     MeanStd,
     cosine_similarity,
@@ -74,6 +74,8 @@ __all__ = [
     "paired_similarity",
     "precision_recall",
     "released_pairs",
+    "released_scores",
+    "released_verification",
     "spread",
     "vendi_per_class",
     "vendi_score",

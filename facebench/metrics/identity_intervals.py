@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,10 @@ from facebench.metrics.arrays import Array, Floats, Ints
 from facebench.metrics.pairs import BLOCK, Gallery, PairScores, Tile
 from facebench.metrics.rates import Curve, Spread
 from facebench.metrics.resampling import FEW_IDENTITIES, Interval, few, jackknifed, numbers, percentile
-from facebench.metrics.verification import summarise
+from facebench.metrics.verification import Verification, summarise
+
+Summary = Callable[[Curve, Spread, Spread], Verification]
+"""From error rates and the spread of the scores to all statistics."""
 
 _FINE = 2**17
 """Most thresholds kept for resampling; beyond, neighbouring scores share one: about 1e-5 in a rate."""
@@ -21,7 +24,12 @@ _PER_UNIT = 2**13
 
 
 def bootstrap_identities(
-    scores: PairScores, *, resamples: int = 500, seed: int = 0, level: float = 0.95
+    scores: PairScores,
+    *,
+    resamples: int = 500,
+    seed: int = 0,
+    level: float = 0.95,
+    summary: Summary = summarise,
 ) -> dict[str, Interval]:
     """Percentile bootstrap over identities of all verification statistics.
 
@@ -34,6 +42,7 @@ def bootstrap_identities(
         resamples: how many resamples.
         seed: of the draws.
         level: of the intervals.
+        summary: computes the statistics; `released_summary` takes ID-Booth's operating points.
 
     Returns:
         An interval for every statistic of `Verification` that is defined for these scores, by field name.
@@ -57,7 +66,7 @@ def bootstrap_identities(
         raise InputError("verification needs genuine and impostor pairs; one of the lists is empty.")
     table = _Table.of(scores)
     rng = np.random.default_rng(seed)
-    draws = [table.statistics(_multiplicities(rng, table.identities)) for _ in range(resamples)]
+    draws = [table.statistics(_multiplicities(rng, table.identities), summary) for _ in range(resamples)]
     defined = [draw for draw in draws if draw is not None]
     note = few(table.identities, FEW_IDENTITIES, "identities")
     if len(defined) < resamples:
@@ -114,16 +123,20 @@ class _Table:
             int(codes.max()) + 1,
         )
 
-    def statistics(self, weights: Floats) -> dict[str, float] | None:
+    def statistics(self, weights: Floats, summary: Summary) -> dict[str, float] | None:
         """All statistics with each identity counted as often as its weight says; None without pairs."""
         size = len(self.thresholds)
         genuine = np.bincount(self.genuine, weights[self.own], minlength=size)
         impostor = np.bincount(self.impostor, weights[self.left] * weights[self.right], minlength=size)
-        return _statistics(self.thresholds, genuine, impostor, len(self.impostor))
+        return _statistics(self.thresholds, genuine, impostor, len(self.impostor), summary)
 
 
 def _statistics(
-    thresholds: Floats, genuine: Floats | Ints, impostor: Floats | Ints, impostor_count: int
+    thresholds: Floats,
+    genuine: Floats | Ints,
+    impostor: Floats | Ints,
+    impostor_count: int,
+    summary: Summary = summarise,
 ) -> dict[str, float] | None:
     """Statistics of weighted thresholds; `impostor_count` decides which FMRs can be resolved."""
     if not genuine.any() or not impostor.any():
@@ -131,7 +144,7 @@ def _statistics(
     used = genuine + impostor > 0
     curve = Curve(thresholds[used], genuine[used], impostor[used])
     sides = (_spread(thresholds, genuine, len(thresholds)), _spread(thresholds, impostor, impostor_count))
-    return numbers(summarise(curve, *sides))
+    return numbers(summary(curve, *sides))
 
 
 def _spread(thresholds: Floats, weights: Floats | Ints, count: int) -> Spread:

@@ -1,15 +1,18 @@
-"""The pair lists that ID-Booth published, reproduced for comparison with its tables."""
+"""Verification as ID-Booth's released scripts compute it, reproduced for comparison with its tables."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from facebench.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, matrix, unit_rows
+from facebench.metrics.pairs import PairScores
+from facebench.metrics.rates import Curve, Spread
+from facebench.metrics.verification import Verification, summarise
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,86 @@ class PairList:
         left = unit_rows(matrix(embeddings, "embeddings"), "embeddings")
         right = left if reference is None else unit_rows(matrix(reference, "reference"), "reference")
         return _cosines(left, right, self.genuine), _cosines(left, right, self.impostor)
+
+
+def released_scores(
+    embeddings: Array,
+    identities: Sequence[object] | Array,
+    reference: Array | None = None,
+    reference_identities: Sequence[object] | Array | None = None,
+    *,
+    seed: int = 0,
+) -> PairScores:
+    """Scores of the pair lists of `released_pairs`, with the identities in them, as `pair_scores` gives them.
+
+    Against a reference, identities are those of the generated set: the lists take both sets place by place.
+
+    Raises:
+        InputError: as `released_pairs`, and for embeddings that do not fit.
+
+    Example:
+        >>> released_scores([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]], ["a", "a", "b"]).genuine.tolist()
+        [1.0]
+    """
+    pairs = released_pairs(identities, reference_identities, seed=seed)
+    genuine, impostor = pairs.scores(embeddings, reference)
+    own = _places(identities)
+    other = own if reference_identities is None else _places(reference_identities)
+    both = np.stack([own[pairs.impostor[:, 0]], other[pairs.impostor[:, 1]]], axis=1)
+    return PairScores(genuine, impostor, own[pairs.genuine[:, 0]], both)
+
+
+def _places(identities: Sequence[object] | Array) -> Ints:
+    """The place of each identity in the sorted list of them."""
+    return np.asarray(np.unique([str(name) for name in identities], return_inverse=True)[1])
+
+
+def released_verification(genuine: Array, impostor: Array) -> Verification:
+    """Verification with the operating points of pyeer and ID-Booth; all else as `verification`.
+
+    FMR100, FMR1000 and ZeroFMR are the FNMR at the threshold whose FMR is *nearest* to 1 %, 0.1 % and 0: the
+    FMR may lie above the target, which `verification` never allows. With too few impostor pairs for a target
+    there still is a value; a note says what FMR it was taken at.
+
+    Args:
+        genuine: (n,) similarities of pairs of one identity, n >= 1, higher = more alike. Not distances.
+        impostor: (m,) similarities of pairs of two identities, m >= 1.
+
+    Raises:
+        InputError: an empty list, NaN or infinity.
+
+    Example:
+        >>> released_verification([0.9, 0.8, 0.4], [0.1, 0.2, 0.5]).fmr100 == 1 / 3
+        True
+    """
+    curve = Curve.of(genuine, impostor)
+    sides = [
+        Spread(len(scores), float(np.mean(scores)), float(np.std(scores)))
+        for scores in (np.asarray(genuine, dtype=np.float64), np.asarray(impostor, dtype=np.float64))
+    ]
+    return released_summary(curve, *sides)
+
+
+def released_summary(curve: Curve, genuine: Spread, impostor: Spread) -> Verification:
+    """What `released_verification` answers, from a curve and the spread of the scores."""
+    answer = summarise(curve, genuine, impostor)
+    targets = {"fmr100": 0.01, "fmr1000": 0.001, "zero_fmr": 0.0}
+    points = {
+        name: curve.point(int(np.argmin(np.abs(curve.fmr - target)))) for name, target in targets.items()
+    }
+    notes = {name: text for name, text in answer.notes.items() if name not in targets}
+    notes |= {
+        name: f"taken at an FMR of {point.fmr:.2%}, the nearest to {targets[name]:.1%}"
+        for name, point in points.items()
+        if point.fmr > targets[name]
+    }
+    return replace(
+        answer,
+        notes=notes,
+        fmr100=points["fmr100"].fnmr,
+        fmr1000=points["fmr1000"].fnmr,
+        zero_fmr=points["zero_fmr"].fnmr,
+    )
 
 
 def _cosines(left: Floats, right: Floats, pairs: Ints) -> Floats:

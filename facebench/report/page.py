@@ -36,15 +36,24 @@ def leaderboard_page(leaderboard: Leaderboard, folder: Path | None = None) -> st
         }
         for board in leaderboard.boards
     ]
+    boards += [
+        {
+            "table": Markup(table.html()),
+            "tags": {"protocol": protocol, "suite": "published", "reference": "none"},
+            "runs": [],
+            "links": [],
+        }
+        for protocol, table in leaderboard.published_tables().items()
+    ]
     tags = [_tags(board.runs[0]) for board in leaderboard.boards]
     filters = {what: sorted({tag[what] for tag in tags}) for what in (tags[0] if tags else ())}
     return environment().get_template("leaderboard.html").render(boards=boards, filters=filters)
 
 
 def _tags(run: Run) -> dict[str, str]:
-    reference = run.inputs.get("reference")
-    dataset = Path(reference.path).name if reference is not None else "none"
-    return {"protocol": run.protocol, "suite": run.suite, "reference": dataset}
+    named = [(role, record) for role, record in run.inputs.items() if role.partition(":")[0] == "reference"]
+    datasets = [role.partition(":")[2] or Path(record.path).name for role, record in named]
+    return {"protocol": run.protocol, "suite": run.suite, "reference": " + ".join(datasets) or "none"}
 
 
 def _links(runs: Sequence[Run], folder: Path) -> list[tuple[str, str]]:

@@ -9,8 +9,9 @@ from typing import Any
 from markupsafe import Markup
 
 from facebench import __version__
+from facebench.board_table import interval_text
 from facebench.change import Change, change
-from facebench.leaderboard import Board, Leaderboard, interval_text
+from facebench.leaderboard import Board, Leaderboard
 from facebench.report import gallery, plots
 from facebench.report.page import environment
 from facebench.report.svg import RUN_COLOURS

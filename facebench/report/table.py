@@ -43,6 +43,8 @@ class Cell:
     mark: Mark = ""
     title: str = ""
     """The reason behind a dagger or an empty cell; a tooltip in HTML."""
+    second: float | None = None
+    """A second number that the text shows, such as the spread of a mean ± std."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Column:
     title: str
     numeric: bool = True
     about: str = ""
+    second: str = ""
+    """Names the cells' second numbers in CSV."""
 
 
 @dataclass
@@ -63,14 +67,17 @@ class Table:
     rows: list[list[Cell]] = field(default_factory=list)
     caption: str = ""
     notes: list[str] = field(default_factory=list)
+    breaks: Sequence[int] = ()
+    """Rows before which a new block begins."""
 
     def transposed(self) -> Table:
         """One row per column and one column per row: for narrow places such as a terminal."""
-        columns = self.columns[1:]
-        heads = [Column(f"row{place}", row[0].text) for place, row in enumerate(self.rows)]
+        named = next((place for place, column in enumerate(self.columns) if column.key == "model"), 0)
+        heads = [Column(f"row{place}", row[named].text) for place, row in enumerate(self.rows)]
         rows = [
             [Cell(column.title, title=column.about), *(row[place] for row in self.rows)]
-            for place, column in enumerate(columns, start=1)
+            for place, column in enumerate(self.columns)
+            if place != named
         ]
         return Table([Column("metric", "", numeric=False), *heads], rows, self.caption, self.notes)
 
@@ -98,8 +105,8 @@ class Table:
             for column in self.columns
         ]
         parts.append("</tr></thead><tbody>")
-        for row in self.rows:
-            parts.append("<tr>")
+        for place, row in enumerate(self.rows):
+            parts.append('<tr class="block">' if place in self.breaks else "<tr>")
             for column, cell in zip(self.columns, row, strict=True):
                 before, after = tag[cell.mark]
                 small = f"<small>{html.escape(cell.small)}</small>" if cell.small else ""
@@ -120,7 +127,9 @@ class Table:
         lines = [r"% needs \usepackage{booktabs}", rf"\begin{{tabular}}{{{layout}}}", r"\toprule"]
         lines.append(" & ".join(_latex(column.title) for column in self.columns) + r" \\")
         lines.append(r"\midrule")
-        for row in self.rows:
+        for place, row in enumerate(self.rows):
+            if place in self.breaks:
+                lines.append(r"\midrule")
             cells = [_join(cell, *wrap[cell.mark], _latex, r"{\scriptsize ", "}") for cell in row]
             lines.append(" & ".join(cells) + r" \\")
         lines += [r"\bottomrule", r"\end{tabular}"]
@@ -131,17 +140,20 @@ class Table:
         """Numbers with six significant digits, so that the file diffs well; one header line, Unix line ends."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(column.key for column in self.columns)
+        writer.writerow(key for column in self.columns for key in (column.key, column.second) if key)
         for row in self.rows:
-            writer.writerow(_csv(cell, column) for cell, column in zip(row, self.columns, strict=True))
+            pairs = zip(row, self.columns, strict=True)
+            writer.writerow(text for cell, column in pairs for text in _csv(cell, column))
         return out.getvalue()
 
 
-def _csv(cell: Cell, column: Column) -> str:
+def _csv(cell: Cell, column: Column) -> list[str]:
+    """The fields of a cell: its text, or its one or two numbers."""
     if not column.numeric:
         # A leading = + - or @ would run as a formula in a spreadsheet.
-        return f"'{cell.text}" if cell.text[:1] in "=+-@\t\r" and cell.text else cell.text
-    return "" if cell.number is None else f"{cell.number:.6g}"
+        return [f"'{cell.text}" if cell.text[:1] in "=+-@\t\r" and cell.text else cell.text]
+    numbers = [cell.number, cell.second] if column.second else [cell.number]
+    return ["" if number is None else f"{number:.6g}" for number in numbers]
 
 
 def _markdown(text: str) -> str:

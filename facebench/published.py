@@ -1,0 +1,121 @@
+"""Numbers that others published, to be shown beside one's own: always marked, never ranked with them."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from facebench import cards
+from facebench.cards import Published, PublishedTable, suggest
+from facebench.errors import InputError
+from facebench.report.table import Cell, Column, Table
+from facebench.results import MetricResult
+
+MARK = "published"
+
+
+@dataclass
+class PublishedRow:
+    """One method of a paper.
+
+    Attributes:
+        name: of the method.
+        tags: as runs have them.
+        metrics: by metric id, as far as the paper has them.
+        source: who published them.
+    """
+
+    name: str
+    tags: dict[str, str]
+    source: str
+    metrics: dict[str, MetricResult] = field(default_factory=dict)
+
+
+def published_rows(protocol: str) -> list[PublishedRow]:
+    """The rows that were published for a protocol, in the order of the paper; empty when there are none."""
+    chosen = cards.protocol(protocol)
+    if chosen.published is None:
+        return []
+    rows: dict[tuple[str, ...], PublishedRow] = {}
+    for table in chosen.published.tables:
+        for line in _lines(table):
+            row = _row(chosen.published, line)
+            rows.setdefault((row.name, *row.tags.values()), row).metrics.update(_results(table, line))
+    return list(rows.values())
+
+
+def tables() -> tuple[str, ...]:
+    """Names of the published tables."""
+    return tuple(sorted(file.stem for file in _folder().glob("*.csv")))
+
+
+def published_table(name: str) -> Table:
+    """One published table as it was printed.
+
+    Raises:
+        InputError: there is no such table.
+    """
+    if name not in tables():
+        raise InputError(f"There is no published table '{name}'. {suggest(name, tables())}")
+    lines = _read(name + ".csv")
+    texts = [key for key in lines[0] if any(_number(line[key]) is None for line in lines if line[key])]
+    columns = [Column(key, key.replace("_", " "), numeric=key not in texts) for key in lines[0]]
+    rows = [
+        [Cell(value or "–", None if key in texts else _number(value)) for key, value in line.items()]
+        for line in lines
+    ]
+    return Table(columns, rows, caption=f"{name} · {MARK}", notes=["Published numbers, not measured here."])
+
+
+def _row(published: Published, line: dict[str, str]) -> PublishedRow:
+    """Name and tags of a line; the first tag names real faces, which have no prompt and no method."""
+    tags = {tag: line[column] for tag, column in published.tags.items() if line[column]}
+    name = line[published.name]
+    if not name and len(tags) == 1:
+        return PublishedRow(f"{next(iter(tags.values()))} (real faces)", {}, published.source)
+    return PublishedRow(name or "no fine-tuning", tags, published.source)
+
+
+def _results(table: PublishedTable, line: dict[str, str]) -> dict[str, MetricResult]:
+    found = {}
+    for column, metric in table.columns.items():
+        card = cards.card(metric.partition("@")[0])
+        text = line[column]
+        found[metric] = MetricResult(
+            title=card.title,
+            value=float(text),
+            better=card.better,
+            decimals=len(text.partition(".")[2]),
+            backbone=card.reads.backbone,
+        )
+    return found
+
+
+def _lines(table: PublishedTable) -> list[dict[str, str]]:
+    lines = _read(table.file)
+    missing = {*table.columns, *table.where} - set(lines[0])
+    if missing:
+        raise InputError(f"published/{table.file} has no column {', '.join(sorted(missing))}.")
+    return [line for line in lines if all(line[key] == value for key, value in table.where.items())]
+
+
+@cache
+def _read(file: str) -> list[dict[str, str]]:
+    with (_folder() / file).open(encoding="utf-8", newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _folder() -> Path:
+    """Where the files lie: inside an installed wheel, or in a checkout."""
+    here = Path(__file__).parent
+    shipped = here / "_cards" / "published"
+    return shipped if shipped.is_dir() else here.parent / "results" / "published"
