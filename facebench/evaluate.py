@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from facebench import reencoding
 from facebench.backbones import Backbone, build
 from facebench.binding import measure
 from facebench.curves import feature_map
@@ -92,7 +95,11 @@ def evaluate(
         refuse_useless_column(sets["generated"], by)
     chosen = choose_device(device) if engine == "local" else "cpu"
     networks = {name: build(name, device=chosen) for name in plan.backbones()}
-    with open_cluster(engine, list(networks.values()), device, address) as cluster:
+    with ExitStack() as opened:
+        cluster = opened.enter_context(open_cluster(engine, list(networks.values()), device, address))
+        if plan.needs(reencoding.ROLE):
+            scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+            sets[reencoding.ROLE] = reencoding.reencode(sets["generated"], scratch, seed)
         extractions = _extract(plan, sets, networks, cluster, max_rejected, progress or _silent)
     environment = describe(chosen) | ({"device": cluster.device_name} if cluster else {})
     extracted = time.perf_counter()
@@ -101,6 +108,9 @@ def evaluate(
         for role in LINKED
         if role in extractions
     }
+    if reencoding.ROLE in extractions:
+        both = extractions["generated"].items, extractions[reencoding.ROLE].items
+        pairs[reencoding.ROLE] = reencoding.same_names(*both)
     for network in plan.pair_networks():
         if "source" in extractions:
             compare_pairs(
@@ -120,6 +130,7 @@ def evaluate(
     )
     placed = feature_map(plan.cards, roles, seed)
     finished = time.perf_counter()
+    given = {role: found for role, found in extractions.items() if role != reencoding.ROLE}
     run = Run(
         facebench=facebench_version(),
         created=datetime.now(timezone.utc),
@@ -127,7 +138,7 @@ def evaluate(
         tags=dict(tags or {}),
         protocol=plan.protocol.id,
         suite=plan.suite,
-        inputs={role: _input_record(sets[role], extraction) for role, extraction in extractions.items()},
+        inputs={role: _input_record(sets[role], extraction) for role, extraction in given.items()},
         backbones=_backbone_records(extractions["generated"]),
         environment=environment,
         seed=seed,
@@ -138,7 +149,7 @@ def evaluate(
     )
     curves = measured.curves | {"map": placed.describe() if placed else None}
     mark_unofficial(run)
-    return run.with_per_image(per_image_table(extractions, placed)).with_curves(curves)
+    return run.with_per_image(per_image_table(given, placed)).with_curves(curves)
 
 
 def _warnings(roles: Roles, by: str | None) -> list[str]:
@@ -160,13 +171,14 @@ def _extract(
     finder = FaceFinder()
     store = Store()
     extractions: dict[str, Extraction] = {}
-    for role in sorted(sets, key=lambda role: role == "generated"):
+    order = {"generated": 1, reencoding.ROLE: 2}
+    for role in sorted(sets, key=lambda role: order.get(role, 0)):
         extractions[role] = extract(
             sets[role],
             [networks[name] for name in plan.backbones(role)],
             store=store,
             finder=finder,
-            face_source=_source_faces(sets["generated"], extractions) if role == "generated" else None,
+            face_source=_given_faces(role, sets["generated"], extractions),
             find_faces=role == "generated" and plan.needs_detector,
             progress=functools.partial(progress, role),
             cluster=cluster,
@@ -175,8 +187,22 @@ def _extract(
     return {role: extractions[role] for role in sets}
 
 
+def _given_faces(
+    role: str, generated: ImageSet, extractions: dict[str, Extraction]
+) -> dict[str, Face] | None:
+    """Faces whose boxes are used instead of the image's own.
+
+    Box crops of an edit are cut where they were cut in its source, and those of a re-encoded image where they were
+    cut in the image.
+    """
+    if role == reencoding.ROLE:
+        items, faces = extractions["generated"].items, extractions["generated"].faces
+        own = {item.name: face for item, face in zip(items, faces, strict=True) if face is not None}
+        return own | (_source_faces(generated, extractions) or {})
+    return _source_faces(generated, extractions) if role == "generated" else None
+
+
 def _source_faces(generated: ImageSet, extractions: dict[str, Extraction]) -> dict[str, Face] | None:
-    """The face found in each edit's source: box crops of an edit are cut where they were cut in its source."""
     if "source" not in extractions:
         return None
     linked, places = generated.linked("source")

@@ -11,7 +11,7 @@ from facebench.images import ImageSet
 from facebench.protocols import Plan
 
 Reference = str | Path | Mapping[str, str | Path]
-LINKED = ("source", "target")
+LINKED = ("source", "target", "reconstruction")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 

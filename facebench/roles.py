@@ -46,6 +46,12 @@ class Roles:
         return replace(self, subject=subject)
 
     @property
+    def counting(self) -> Mask:
+        """Which generated items count."""
+        every = np.ones(len(self.extractions["generated"].items), dtype=np.bool_)
+        return self.kept.get("generated", every)
+
+    @property
     def references(self) -> list[str]:
         """Names of the reference sets that were given by name."""
         return [role.partition(":")[2] for role in self.extractions if role.startswith("reference:")]

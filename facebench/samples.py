@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from facebench.cards import Card, Reads
 from facebench.errors import InputError
+from facebench.inputs import LINKED
 from facebench.metrics.arrays import Array
 from facebench.protocols import PAIR_NETWORKS
 from facebench.roles import Mask, Roles
@@ -111,7 +112,7 @@ def draw_sample(card: Card, roles: Roles) -> Sample:
         generated, reference = _valid(roles, "generated", card.reads), _valid(roles, "reference", card.reads)
         return Versus(generated, {"generated": len(generated), "reference": len(reference)}, reference)
     if needs:
-        return _paired(card.reads, roles, next(iter(needs)))
+        return _paired(card.reads, roles, card.needs)
     generated = _valid(roles, "generated", card.reads)
     return Sample(generated, {"generated": len(generated)})
 
@@ -119,7 +120,7 @@ def draw_sample(card: Card, roles: Roles) -> Sample:
 def _refuse_missing_roles(card: Card, roles: Roles) -> None:
     if "reference" in card.needs and "reference" not in roles.extractions:
         raise InputError("needs a reference set: --reference DIR")
-    for role in ("source", "target"):
+    for role in LINKED:
         if role in card.needs and role not in roles.extractions:
             raise InputError(f"needs a manifest with the column '{role}'")
 
@@ -140,19 +141,27 @@ def _valid(roles: Roles, role: str, reads: Reads) -> Array:
     return np.asarray(kept / np.linalg.norm(kept, axis=1, keepdims=True))
 
 
-def _paired(reads: Reads, roles: Roles, need: str) -> Paired:
-    rows, valid = _rows(roles, "generated", reads)
-    if need == "truth":
+def _paired(reads: Reads, roles: Roles, needs: Sequence[str]) -> Paired:
+    if "truth" in needs:
+        rows, valid = _rows(roles, "generated", reads)
         other = roles.numbers(str(reads.array))
         if np.isnan(other).all():
             raise InputError(f"needs a manifest with numbers in the column '{reads.array}'")
         both = valid & ~np.isnan(other)
     else:
-        others, others_valid = _rows(roles, need, reads)
-        partner = roles.links[need]
-        both = valid & (partner >= 0) & others_valid[partner]
-        other = others[partner]
+        first, second = needs if len(needs) == 2 else ("generated", needs[0])
+        (rows, valid), (other, others_valid) = _linked(reads, roles, first), _linked(reads, roles, second)
+        both = valid & others_valid & roles.counting
     return Paired(rows[both], {"generated": int(both.sum())}, other[both])
+
+
+def _linked(reads: Reads, roles: Roles, role: str) -> tuple[Array, Mask]:
+    """For every generated item the row of what it belongs to in a role, and whether there is one."""
+    rows, valid = _rows(roles, role, reads)
+    if role == "generated":
+        return rows, valid
+    partner = roles.links[role]
+    return rows[partner], (partner >= 0) & valid[partner]
 
 
 def _pairs(reads: Reads, roles: Roles, *, against: bool) -> Pairs:
