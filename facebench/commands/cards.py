@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from facebench import cards
+from facebench.report.card_pages import facts
 
 
 def print_cards() -> None:
@@ -22,39 +23,16 @@ def print_cards() -> None:
 def print_card(metric: str) -> None:
     """Everything a card says."""
     card = cards.card(metric)
-    direction = {"higher": "higher is better", "lower": "lower is better", "neither": "no better direction"}
-    low, high = (
-        "−∞" if card.range[0] is None else f"{card.range[0]:g}",
-        "∞" if card.range[1] is None else f"{card.range[1]:g}",
-    )
-    rows = {
-        "better": direction[card.better],
-        "range": f"{low} to {high} {card.unit}".strip(),
-        "formula": card.formula,
-        "computed by": f"facebench.metrics.{card.compute}" + (f" → {card.field}" if card.field else ""),
-        "with": ", ".join(f"{key} = {value}" for key, value in card.params.items()),
-        "reads": f"{_arrays(card)} of {card.reads.backbone}",
-        "needs": ", ".join(card.needs) or "only the generated images",
-        "smallest n": f"{card.smallest_n} (below: no value)",
-        "reliable n": f"{card.reliable_n} (below: marked †)",
-        "interval": card.interval.replace("_", " over "),
-        "source": card.source,
-    }
     console = Console()
     console.print(f"[bold]{card.id}[/bold] {card.arrow}  {escape(card.title)}")
     grid = Table.grid(padding=(0, 2))
-    for key, value in rows.items():
-        if value:
-            grid.add_row(f"[dim]{key}[/dim]", escape(value))
+    for heading, text in facts(card).items():
+        grid.add_row(f"[dim]{heading}[/dim]", escape(text))
     console.print(grid)
     console.print()
     console.print(escape(card.about.strip()))
     for pitfall in card.pitfalls:
         console.print(f"• {escape(pitfall)}")
-
-
-def _arrays(card: cards.Card) -> str:
-    return card.reads.array if isinstance(card.reads.array, str) else ", ".join(card.reads.array)
 
 
 def print_protocols() -> None:
