@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test format clean
+.PHONY: demo test gate format clean
 
 # Rebuilt only when the dependencies change.
 $(VENV)/installed: pyproject.toml
@@ -17,6 +17,12 @@ test: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope --cov --cov-report=term:skip-covered
+
+# The project's own gate: fails when a change in the code makes a number worse on images that do not change.
+gate: $(VENV)/installed
+	$(BIN)/facebench evaluate tests/goldens/images/a --reference tests/goldens/images/b --suite compact \
+		--name goldens --out runs/gate
+	$(BIN)/facebench check runs/gate --baseline results/baselines/goldens.json --rules results/baselines/rules.yaml
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .

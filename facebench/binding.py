@@ -7,7 +7,7 @@ import inspect
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -148,11 +148,7 @@ def _interval(
     if card.interval == "bootstrap_images":
         return intervals.bootstrap_images(function, *arguments, seed=seed)
     if card.interval == "jackknife" and min(len(rows) for rows in arguments) >= 4:
-        low, high = (
-            -math.inf if card.range[0] is None else card.range[0],
-            math.inf if card.range[1] is None else card.range[1],
-        )
-        return intervals.jackknife(function, *arguments, seed=seed, within=(low, high))
+        return intervals.jackknife(function, *arguments, seed=seed)
     return {}
 
 
@@ -231,8 +227,8 @@ def _result(card: Card, estimate: Estimate) -> MetricResult:
     name = card.field or ("mean" if "value" not in estimate.values else "value")
     value = estimate.values.get(name)
     interval = estimate.intervals.get(name) if value is not None else None
-    if value is not None and interval is not None and card.range == (0, 1):
-        interval = share_interval(value, interval, _independent(estimate))
+    if value is not None and interval is not None:
+        interval = _within_range(card, value, interval, _independent(estimate))
     reason = (
         estimate.reason
         or estimate.notes.get(name)
@@ -256,15 +252,27 @@ def _result(card: Card, estimate: Estimate) -> MetricResult:
     )
 
 
+def _within_range(card: Card, value: float, interval: Interval, n: int) -> Interval:
+    """No end lies where the metric cannot; cards that share one computation differ in their ranges."""
+    low = -math.inf if card.range[0] is None else card.range[0]
+    high = math.inf if card.range[1] is None else card.range[1]
+    clamped = replace(interval, low=max(interval.low, low), high=min(interval.high, high))
+    return share_interval(value, clamped, n) if card.range == (0, 1) else clamped
+
+
 def _method(interval: Interval | None) -> str:
     if interval is None:
         return "none"
-    return interval.method if interval.method == "rule of three" else f"{interval.method} ({interval.resamples})"
+    return (
+        interval.method if interval.method == "rule of three" else f"{interval.method} ({interval.resamples})"
+    )
 
 
 def _independent(estimate: Estimate) -> int:
-    """Independent samples that a value rests on: identities where pairs were compared, else images of the smaller set."""
-    known = [estimate.counts[name] for name in ("identities", "generated", "reference") if name in estimate.counts]
+    """Independent samples behind a value: identities where pairs were compared, else images of the smaller set."""
+    known = [
+        estimate.counts[name] for name in ("identities", "generated", "reference") if name in estimate.counts
+    ]
     return known[0] if "identities" in estimate.counts else min(known, default=0)
 
 

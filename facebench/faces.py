@@ -90,14 +90,12 @@ class FaceFinder:
     def _detector(self) -> cv2.FaceDetectorYN:
         """One detector for each thread: OpenCV's object keeps buffers between calls."""
         if not hasattr(self._own, "detector"):
-            logging = cv2.utils.logging
-            level = logging.getLogLevel()
-            # OpenCV 5 warns about a target that nobody asked for.
-            logging.setLogLevel(logging.LOG_LEVEL_ERROR)
+            # OpenCV 5 warns about a target that nobody asked for. The level is one for the whole process: putting
+            # it back here would let the warning of another thread through.
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
             self._own.detector = cv2.FaceDetectorYN.create(
                 self._path, "", (320, 320), THRESHOLD, OVERLAP, CANDIDATES
             )
-            logging.setLogLevel(level)
         detector: cv2.FaceDetectorYN = self._own.detector
         return detector
 

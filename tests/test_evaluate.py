@@ -43,6 +43,11 @@ def test_every_number_has_an_interval_an_n_and_verified_weights(quality: Run) ->
     assert all(backbone.verified for backbone in quality.backbones.values())
 
 
+def test_no_interval_leaves_the_range_of_its_metric(quality: Run) -> None:
+    for metric in ("precision_lite0", "recall_lite0", "coverage_lite0"):
+        assert 0 <= quality.metrics[metric].low <= quality.metrics[metric].high <= 1, metric
+
+
 def test_a_share_of_one_is_bounded_by_the_rule_of_three(quality: Run) -> None:
     found = quality.metrics["face_found"]
     assert (found.value, found.high, found.method) == (1.0, 1.0, "rule of three")
