@@ -58,6 +58,14 @@ def test_the_metrics_that_papers_report_all_have_cards() -> None:
 
 
 def test_cards_read_what_was_published() -> None:
+    for metric, backbone in (
+        ("fid_tf", "tf"),
+        ("fid_clean", "clean"),
+        ("fid_legacy", "legacy"),
+        ("kid", "tf"),
+    ):
+        reads = cards.card(metric).reads
+        assert (reads.backbone, reads.array) == (f"inception-{backbone}", "pool")
     vgg16 = cards.card("precision_vgg16")
     assert (vgg16.reads.array, vgg16.params) == ("fc2_relu", {"k": 3})
     for metric in ("valence_error_emonet8", "expression_agreement_emonet8"):
