@@ -8,6 +8,7 @@ import numpy as np
 
 from facebench.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, blocks, matrix, unit_rows
+from facebench.metrics.parallel import in_threads
 from facebench.metrics.summary import MeanStd, mean_std
 
 
@@ -71,16 +72,17 @@ def vendi_leave_out(features: Array, labels: Ints, groups: int, q: float = 1.0) 
         q: order of the entropy.
     """
     gram = _gram(features)
-    scores = []
-    for group in range(groups):
+
+    def score(group: int) -> float:
         kept = np.flatnonzero(labels != group)
         if len(features) <= features.shape[1]:
             rest = gram[np.ix_(kept, kept)]
         else:
             rows = unit_rows(features[labels == group], "features")
             rest = gram - rows.T @ rows
-        scores.append(_score(np.linalg.eigvalsh(rest) / len(kept), q))
-    return scores
+        return _score(np.linalg.eigvalsh(rest) / len(kept), q)
+
+    return in_threads(score, groups)
 
 
 def _gram(features: Array) -> Floats:

@@ -13,7 +13,6 @@ values) of F_g F_rᵀ. That holds for singular covariances too, so nothing is ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,7 @@ import scipy.linalg
 from facebench.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, blocks, matrix
 from facebench.metrics.moments import Moments
+from facebench.metrics.parallel import in_threads
 
 _SMALLEST_PIVOT = 1e-4
 """Ratio of Cholesky pivots under which the covariance is too close to singular to be factored as it is."""
@@ -170,23 +170,35 @@ def frechet_leave_out(
         labels: group of every generated and of every reference row, in [0, groups).
         groups: how many groups.
     """
-    sides = zip(
-        _leave_out(generated, labels[0], groups), _leave_out(reference, labels[1], groups), strict=True
-    )
-    return [_distance(left, right, _TOLERANCE_LEAVE_OUT) for left, right in sides]
+    sides = [_LeaveOut.of(generated, labels[0]), _LeaveOut.of(reference, labels[1])]
+
+    def distance(group: int) -> float:
+        return _distance(sides[0].without(group), sides[1].without(group), _TOLERANCE_LEAVE_OUT)
+
+    return in_threads(distance, groups)
 
 
-def _leave_out(rows: Array, labels: Ints, groups: int) -> Iterator[_Gaussian]:
-    fewest = len(rows) - int(np.bincount(labels).max())
-    total = Moments.of(rows) if fewest > rows.shape[1] else None
-    for group in range(groups):
-        kept = np.flatnonzero(labels != group)
-        if total is None:
-            yield _gaussian_of_rows(rows, None, kept)
-        else:
-            # Taken out of the total instead of summed again: a group is a small part of the rows.
-            moments = total.without(Moments.of(rows[labels == group]))
-            yield _gaussian_of_rows(rows, moments, kept)
+@dataclass(frozen=True)
+class _LeaveOut:
+    """One side of the distance, ready to be fitted without any one group of its rows."""
+
+    rows: Array
+    labels: Ints
+    total: Moments | None
+    """Moments of all rows, when rows outnumber columns whichever group is missing."""
+
+    @classmethod
+    def of(cls, rows: Array, labels: Ints) -> _LeaveOut:
+        fewest = len(rows) - int(np.bincount(labels).max())
+        return cls(rows, labels, Moments.of(rows) if fewest > rows.shape[1] else None)
+
+    def without(self, group: int) -> _Gaussian:
+        kept = np.flatnonzero(self.labels != group)
+        if self.total is None:
+            return _gaussian_of_rows(self.rows, None, kept)
+        # Taken out of the total instead of summed again: a group is a small part of the rows.
+        moments = self.total.without(Moments.of(self.rows[self.labels == group]))
+        return _gaussian_of_rows(self.rows, moments, kept)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from facebench.metrics.intervals import (
     jackknife,
     jackknife_identities,
 )
+from facebench.metrics.verification import summarise
 
 from .given import gaussian
 
@@ -141,7 +142,7 @@ def test_an_identity_drawn_once_each_gives_the_plain_statistics() -> None:
     scores = pair_scores(*people(0, 12, 5))
     table = identity_intervals._Table.of(scores)
     plain = verification(scores.genuine, scores.impostor)
-    weighted = table.statistics(np.ones(12))
+    weighted = table.statistics(np.ones(12), summarise)
     assert weighted is not None
     for name, value in weighted.items():
         assert value == pytest.approx(getattr(plain, name), rel=1e-9, abs=1e-12), name
