@@ -99,13 +99,13 @@ def evaluate(
     ] = Engine.local,
     address: Annotated[
         str | None,
-        typer.Option(help="Running Ray cluster; auto finds this machine's [default: begin one here]."),
+        typer.Option(help="Running Ray cluster; auto finds this machine's (by default one is begun here)."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run record [default: runs/NAME-PROTOCOL].")
+        Path | None, typer.Option(help="Folder of the run record (by default runs/NAME-PROTOCOL).")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the model in tables [default: the folder's].")
+        str | None, typer.Option(help="Name of the model in tables (by default that of the folder).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every resampling.")] = 0,
     max_rejected: Annotated[
@@ -175,6 +175,22 @@ def published(
     from facebench.commands.ranking import published_command
 
     published_command(name)
+
+
+@app.command()
+def factorial(
+    runs: Annotated[list[Path], typer.Argument(help="Runs that carry the factors as tags.")],
+    metrics: Annotated[str | None, typer.Option(help="Only these metrics, separated by commas.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the effects as CSV.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a self-contained page.")] = None,
+    plots: Annotated[Path | None, typer.Option(help="Folder for main-effects plots (SVG).")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every resampling.")] = 0,
+) -> None:
+    """Main effects and two-way interactions of training choices over a grid of runs."""
+    from facebench.commands.studying import factorial_command
+
+    chosen = metrics.split(",") if metrics else None
+    factorial_command(runs, metrics=chosen, csv=csv, html=html, plots=plots, seed=seed)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from facebench.binding import measure
 from facebench.features import Extraction
 from facebench.images import ImageSet
 from facebench.listing import Item
+from facebench.per_image_values import quantity
 from facebench.reencoding import MOST, reencode
 from facebench.results import MetricResult, Run
 from facebench.roles import Roles
@@ -69,6 +70,13 @@ def test_storing_an_image_again_is_a_small_change_that_is_measured(lazy: Run) ->
 def test_the_record_names_what_was_given_and_nothing_that_was_made_on_the_way(lazy: Run) -> None:
     assert set(lazy.inputs) == {"generated", "source", "target"}
     assert set(lazy.per_image["role"]) == {"generated", "source", "target"}
+
+
+def test_what_a_comparison_with_the_source_averages_is_in_the_per_image_table(lazy: Run) -> None:
+    change = quantity("face_quality_change_sface", lazy)
+    assert change is not None
+    assert change.rows.shape == (8, 2)
+    assert quantity("identity_leak_sface", lazy) is None
 
 
 def test_without_targets_there_are_reasons(faces: Path) -> None:

@@ -1,0 +1,98 @@
+"""What a metric averages over images, from the per-image table beside a record."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from facebench import cards, metrics
+from facebench.inputs import LINKED
+from facebench.metrics.arrays import Floats
+from facebench.metrics.resampling import numbers
+from facebench.protocols import DETECTOR
+from facebench.results import Run
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a metric averages over images."""
+
+    rows: pd.DataFrame
+    """The arguments of the function, by image name; incomplete rows are not used."""
+    function: Callable[[Floats], float]
+    """From complete rows (n, arguments) to the metric."""
+
+    def value(self) -> float:
+        """The metric over all images."""
+        return self.on(self.rows.to_numpy(dtype=np.float64))
+
+    def on(self, rows: Floats) -> float:
+        """The metric over some rows; NaN where none is complete."""
+        complete = rows[~np.isnan(rows).any(axis=1)]
+        return self.function(complete) if len(complete) else math.nan
+
+
+def quantity(metric: str, run: Run) -> Quantity | None:
+    """What a metric averages; None where the per-image table does not hold it."""
+    card = cards.cards().get(metric)
+    table = run.per_image
+    if card is None or table is None or card.interval != "bootstrap_images":
+        return None
+    rows = _arguments(card, table)
+    if rows is None or not rows.index.is_unique:
+        return None
+    bound = functools.partial(getattr(metrics, card.compute), **card.params)
+    target_first = next(iter(inspect.signature(bound).parameters)) == "target"
+
+    def function(values: Floats) -> float:
+        columns = list(values.T)
+        found = numbers(bound(*(reversed(columns) if target_first else columns)))
+        return found[card.field or ("value" if "value" in found else "mean")]
+
+    found = Quantity(rows, function)
+    recorded = run.metrics[metric].value
+    # A table that does not give the recorded value belongs to another run, and says nothing about this one.
+    same = recorded is not None and math.isclose(found.value(), recorded, rel_tol=1e-6, abs_tol=1e-9)
+    return found if same else None
+
+
+def _arguments(card: cards.Card, table: pd.DataFrame) -> pd.DataFrame | None:
+    """The columns that the card's function is called with, or None when they are not in the table."""
+    if not isinstance(card.reads.array, str) or set(card.needs) - {"truth", *LINKED}:
+        return None
+    generated = table[table["role"] == "generated"].set_index("image")
+    linked = [need for need in card.needs if need in LINKED]
+    sides = linked if len(linked) == 2 else ["generated", *linked]
+    columns = [_column(card, table, generated, role) for role in sides]
+    if "truth" in card.needs:
+        truth = generated.get(card.reads.array)
+        columns.append(None if truth is None else pd.to_numeric(truth, errors="coerce"))
+    if any(column is None for column in columns):
+        return None
+    arrays = [column.to_numpy(dtype=np.float64) for column in columns if column is not None]
+    return pd.DataFrame(np.column_stack(arrays), index=generated.index)
+
+
+def _column(
+    card: cards.Card, table: pd.DataFrame, generated: pd.DataFrame, role: str
+) -> pd.Series[float] | None:
+    """One number for every generated image: its own, or that of what it belongs to."""
+    column = f"{card.reads.array}:{card.reads.backbone}"
+    if card.reads.backbone == DETECTOR:
+        score = generated["face_score"]
+        found = score.notna().astype(float) if card.reads.array == "found" else score
+        return found if role == "generated" else None
+    if column not in generated or (role != "generated" and role not in generated):
+        return None
+    if role == "generated":
+        return generated[column]
+    others = table[table["role"] == role].drop_duplicates("image").set_index("image")[column]
+    names = generated[role].map(lambda text: posixpath.normpath(text) if isinstance(text, str) else None)
+    return others.reindex(names)
