@@ -25,6 +25,9 @@ app.add_typer(weights.app, name="weights")
 app.add_typer(store.app, name="store")
 
 
+INTERRUPTED = 130
+
+
 class Suite(str, Enum):
     """Which networks: those of the literature, or those that come with the installation."""
 
@@ -57,10 +60,16 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print(
-            "interrupted: what was computed is kept, the same command continues from there", file=sys.stderr
-        )
-        sys.exit(130)
+        _say_interrupted()
+        sys.exit(INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer has caught the interrupt and said nothing
+            _say_interrupted()
+        raise
+
+
+def _say_interrupted() -> None:
+    print("interrupted: what was computed is kept, the same command continues from there", file=sys.stderr)
 
 
 def _version(value: bool) -> None:
