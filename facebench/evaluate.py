@@ -153,7 +153,8 @@ def evaluate(
 
 
 def _warnings(roles: Roles, by: str | None) -> list[str]:
-    warnings = [warning for extraction in roles.extractions.values() for warning in extraction.warnings]
+    told = (warning for extraction in roles.extractions.values() for warning in extraction.warnings)
+    warnings = list(dict.fromkeys(told))  # a store that fails, fails for every role
     if by is not None and (left := without_group(roles, by)):
         warnings.append(f"{left} images have no value in the column '{by}' and are in no group")
     return warnings
