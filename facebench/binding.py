@@ -23,7 +23,7 @@ from facebench.metrics.resampling import Interval, share_interval
 from facebench.metrics.subject_intervals import bootstrap_subject, subject_scores
 from facebench.results import MetricResult
 from facebench.roles import Roles
-from facebench.samples import Pairs, Sample, Subject, draw_sample
+from facebench.samples import Pairs, Sample, Subject, Versus, draw_sample
 
 Progress = Callable[[str, int, int], None]
 
@@ -121,6 +121,8 @@ def _compute(card: Card, sample: Sample, seed: int) -> Estimate:
         return (_verify_released if released else _verify)(card, sample, seed)
     if isinstance(sample, Subject):
         return _verify_subject(sample, seed)
+    if isinstance(sample, Versus) and card.compute == "leakage":
+        return _leakage(card, sample, seed)
     function = getattr(metrics, card.compute)
     arguments = sample.arguments
     if next(iter(inspect.signature(function).parameters)) == "target":
@@ -205,6 +207,18 @@ def _verify_subject(sample: Subject, seed: int) -> Estimate:
         notes=dict(answer.notes),
         counts={**sample.counts, "genuine": answer.genuine_count, "impostor": answer.impostor_count},
     )
+
+
+def _leakage(card: Card, sample: Versus, seed: int) -> Estimate:
+    """Leakage; generated images are resampled, the training set and with it the threshold stay."""
+    answer = metrics.leakage(sample.generated, sample.reference, sample.reference_identities, **card.params)
+    _, cosines = metrics.closest(sample.generated, sample.reference)
+    leaked = (cosines >= answer.threshold).astype(np.float64)
+    found = {
+        name: intervals.bootstrap_images(metrics.mean_std, values, seed=seed)["mean"]
+        for name, values in (("share", leaked), ("similarity", cosines))
+    }
+    return Estimate(_numbers(answer), found, dict(answer.notes), sample.counts)
 
 
 def _numbers(answer: object) -> dict[str, float | None]:

@@ -25,6 +25,7 @@ from facebench.features import Extraction, extract
 from facebench.groups import measure_groups, refuse_useless_column, without_group
 from facebench.images import ImageSet
 from facebench.inputs import LINKED, Reference, open_sets
+from facebench.leakage import add_closest
 from facebench.pair_networks import compare_pairs
 from facebench.per_image import per_image_table
 from facebench.protocols import DETECTOR, Plan, make_plan
@@ -149,7 +150,8 @@ def evaluate(
     )
     curves = measured.curves | {"map": placed.describe() if placed else None}
     mark_unofficial(run)
-    return run.with_per_image(per_image_table(given, placed)).with_curves(curves)
+    table = add_closest(per_image_table(given, placed), plan.cards, roles)
+    return run.with_per_image(table).with_curves(curves)
 
 
 def _warnings(roles: Roles, by: str | None) -> list[str]:

@@ -93,11 +93,17 @@ def _one_group(
     if size < SMALLEST_GROUP:
         reason = f"{size} images in this group, at least {SMALLEST_GROUP} are needed"
         return {metric: _without_value(result, size, reason) for metric, result in whole.items()}
-    inside = roles.keeping(kept)
-    views = {"inside": inside, "subject": roles.of(name)}
-    by_view: dict[str, list[Card]] = {"inside": [], "subject": []}
+    views = {
+        "inside": roles.keeping(kept),
+        "subject": roles.of(name),
+        # Whose face leaked is asked of everybody in the training set.
+        "everybody": roles.keeping({"generated": kept["generated"]}),
+    }
+    by_view: dict[str, list[Card]] = {view: [] for view in views}
     for card in cards:
-        by_view["subject" if column == "identity" and "identities" in card.needs else "inside"].append(card)
+        subject = column == "identity" and "identities" in card.needs
+        view = "everybody" if card.compute == "leakage" else "subject" if subject else "inside"
+        by_view[view].append(card)
     results: dict[str, MetricResult] = {}
     for view, chosen in by_view.items():
         results |= measure(chosen, views[view], seed=seed, progress=lambda *_: None).results

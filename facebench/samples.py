@@ -43,6 +43,8 @@ class Versus(Sample):
     """Rows of the generated and of the reference images, in no particular order."""
 
     reference: Array
+    reference_identities: list[str | None]
+    """Who the reference images show, None where that is not known."""
 
     @property
     def arguments(self) -> list[Array]:
@@ -110,7 +112,8 @@ def draw_sample(card: Card, roles: Roles) -> Sample:
         return pairs if roles.subject is None else _subject(pairs, roles.subject)
     if "reference" in needs:
         generated, reference = _valid(roles, "generated", card.reads), _valid(roles, "reference", card.reads)
-        return Versus(generated, {"generated": len(generated), "reference": len(reference)}, reference)
+        counts = {"generated": len(generated), "reference": len(reference)}
+        return Versus(generated, counts, reference, _names(roles, card.reads))
     if needs:
         return _paired(card.reads, roles, card.needs)
     generated = _valid(roles, "generated", card.reads)
@@ -153,6 +156,12 @@ def _paired(reads: Reads, roles: Roles, needs: Sequence[str]) -> Paired:
         (rows, valid), (other, others_valid) = _linked(reads, roles, first), _linked(reads, roles, second)
         both = valid & others_valid & roles.counting
     return Paired(rows[both], {"generated": int(both.sum())}, other[both])
+
+
+def _names(roles: Roles, reads: Reads) -> list[str | None]:
+    """Who the reference images that `_valid` takes show."""
+    _, valid = _rows(roles, "reference", reads)
+    return [name for name, keep in zip(roles.identities("reference"), valid, strict=True) if keep]
 
 
 def _linked(reads: Reads, roles: Roles, role: str) -> tuple[Array, Mask]:

@@ -98,6 +98,13 @@ def test_a_group_is_compared_with_the_reference_images_of_the_same_group(
         assert n["reference"] == references[name.partition("=")[2]]
 
 
+def test_whose_face_leaked_is_asked_of_the_whole_training_set(one_bad_person: Path) -> None:
+    run = facebench.evaluate(one_bad_person, one_bad_person, metrics=["leaked_share_sface"], by="identity")
+    for results in run.groups.values():
+        assert results["leaked_share_sface"].value == 1.0
+        assert results["leaked_share_sface"].n == {"generated": 6, "reference": 36}
+
+
 def test_a_small_group_has_no_number_but_a_reason(tmp_path: Path, one_bad_person: Path) -> None:
     shutil.copytree(one_bad_person, tmp_path / "set")
     manifest = pd.read_csv(tmp_path / "set" / "manifest.csv")

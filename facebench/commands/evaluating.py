@@ -9,10 +9,11 @@ from rich.console import Console
 
 from facebench import weights
 from facebench.commands.progress import Stages
-from facebench.commands.show import print_groups, print_run
+from facebench.commands.show import print_groups, print_run, print_table
 from facebench.commands.weights import Downloads, confirm
 from facebench.evaluate import evaluate
 from facebench.inputs import Reference
+from facebench.leakage import worst_pairs
 from facebench.protocols import make_plan
 from facebench.results import Run
 
@@ -70,6 +71,9 @@ def evaluate_command(
     print_run(console, run)
     if run.groups:
         print_groups(console, run)
+    pairs = worst_pairs(run)
+    if pairs is not None:
+        print_table(console, pairs)
     console.print(f"record: {record}", style="dim", markup=False, soft_wrap=True)
 
 

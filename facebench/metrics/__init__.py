@@ -6,6 +6,7 @@ memory-mapped and are read in blocks. A function that returns several numbers re
 
 from facebench.metrics.affect import AffectAgreement, affect_agreement, class_agreement
 from facebench.metrics.allpairs import AllPairs, verification_all_pairs
+from facebench.metrics.closest import Leakage, closest, leakage
 from facebench.metrics.diversity import vendi_per_class, vendi_score
 from facebench.metrics.frechet import (
     FrechetInfinity,
@@ -48,6 +49,7 @@ __all__ = [
     "DetCurve",
     "FrechetInfinity",
     "KernelDistance",
+    "Leakage",
     "MeanStd",
     "Moments",
     "OperatingPoint",
@@ -59,12 +61,14 @@ __all__ = [
     "authenticity",
     "class_agreement",
     "clipped_mass",
+    "closest",
     "cosine_similarity",
     "density_coverage",
     "det_curve",
     "frechet_distance",
     "frechet_infinity",
     "kernel_distance",
+    "leakage",
     "mean_std",
     "mmd_rbf",
     "nearest_fmr",
