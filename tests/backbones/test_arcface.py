@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_networks import Golden, State, agrees, answers, calmed, stand_in_crops
-from onnx_files import SEEN, one_pixel_times
 
 from facebench.backbones import Backbone, build
 from facebench.backbones.arcface import flip_summed
 from facebench.errors import InputError, WeightsError
+from tests.backbones.golden_networks import Golden, State, agrees, answers, calmed, stand_in_crops
+from tests.backbones.onnx_files import SEEN, one_pixel_times
 
 GOLDEN = Golden("arcface_iresnet")
 # The deeper the network, the fewer images: what differs between images is the same code.

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_networks import Golden, State
 
 from facebench.backbones import Backbone, build
 from facebench.backbones.clip import vision_tower
 from facebench.errors import WeightsError
+from tests.backbones.golden_networks import Golden, State
 
 GOLDEN = Golden("clip_vision_336")
 PLAIN = torch.tensor(1.0)

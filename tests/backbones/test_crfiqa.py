@@ -3,10 +3,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from golden_networks import Golden, State, agrees, answers, calmed, stand_in_crops
 
 from facebench.backbones import Backbone, build
 from facebench.errors import WeightsError
+from tests.backbones.golden_networks import Golden, State, agrees, answers, calmed, stand_in_crops
 
 GOLDEN = Golden("crfiqa")
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from golden_networks import Golden, read
 
 from facebench.backbones.crops import (
     Square,
@@ -14,6 +13,7 @@ from facebench.backbones.crops import (
     face224,
     face256,
 )
+from tests.backbones.golden_networks import Golden, read
 
 DECA = Golden("deca_encoder")
 PHOTO = DECA["photo"].astype(np.uint8)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_networks import Golden
 
 from facebench.backbones import build
 from facebench.backbones.deca import CODES
 from facebench.errors import InputError, WeightsError
+from tests.backbones.golden_networks import Golden
 
 GOLDEN = Golden("deca_encoder")
 ATOL = {name: entry["atol"] for name, entry in GOLDEN.facts["tolerance"].items()}

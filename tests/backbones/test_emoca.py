@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_networks import Golden, fill
 
 from facebench.backbones import build
 from facebench.errors import WeightsError
+from tests.backbones.golden_networks import Golden, fill
 
 GOLDEN = Golden("emoca_encoder")
 X = torch.from_numpy(GOLDEN["x"])

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_networks import Golden, State, agrees, scaled
 
 from facebench.backbones import build
 from facebench.backbones.emonet import EXPRESSIONS, EmoNet
 from facebench.errors import WeightsError
+from tests.backbones.golden_networks import Golden, State, agrees, scaled
 
 GOLDEN = Golden("emonet")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from golden_networks import answers, read
-from onnx_files import SEEN, one_pixel_times
 
 from facebench.backbones import build
 from facebench.backbones.emotieff import EmotiEff
 from facebench.errors import WeightsError
+from tests.backbones.golden_networks import answers, read
+from tests.backbones.onnx_files import SEEN, one_pixel_times
 
 IMAGES = [read("a/id000_happy.png"), read("b/id020_angry.png")]
 MATRIX = np.random.default_rng(1).standard_normal((3, 10)).astype(np.float32)

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from golden_networks import Golden, answers, scaled
 
 from facebench.backbones import build
 from facebench.backbones.headpose import euler_degrees, rotation
 from facebench.errors import WeightsError
+from tests.backbones.golden_networks import Golden, answers, scaled
 
 GOLDEN = Golden("headpose")
 ANGLES = ("yaw", "pitch", "roll")

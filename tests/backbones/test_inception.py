@@ -8,15 +8,14 @@ import cleanfid.fid
 import numpy as np
 import pytest
 import torch
-import torch_fidelity
 from cleanfid.features import build_feature_extractor
 from cleanfid.inception_pytorch import InceptionV3 as CleanFidInception
-from golden_networks import GOLDENS, Golden, State, answers, read
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from facebench.backbones import Backbone, build
 from facebench.errors import WeightsError
 from facebench.metrics import frechet_distance
+from tests.backbones.golden_networks import GOLDENS, Golden, State, answers, read
 
 GOLDEN = Golden("inception_fid")
 FILES = GOLDEN.facts["images"]["files"]
@@ -114,23 +113,6 @@ def test_torch_fidelity_gives_the_same_features_for_images_of_any_size(
         found = answers(backbones["inception-tf"], [image])
         for array, values in zip(("pool", "logits_unbiased", "logits"), recorded, strict=True):
             np.testing.assert_allclose(found[array], values, rtol=0, atol=1e-4)
-
-
-def test_torch_fidelity_gives_the_same_fid(
-    backbones: dict[str, Backbone], folders: dict[str, Path], weights_file: Path
-) -> None:
-    peer = torch_fidelity.calculate_metrics(
-        input1=str(folders["a"]),
-        input2=str(folders["b"]),
-        fid=True,
-        cuda=False,
-        cache=False,
-        batch_size=3,
-        verbose=False,
-        save_cpu_ram=True,
-        feature_extractor_weights_path=str(weights_file),
-    )
-    assert fid(backbones["inception-tf"], 3) == pytest.approx(peer["frechet_inception_distance"], rel=1e-3)
 
 
 @pytest.mark.filterwarnings("default")

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from golden_networks import State, fill, read
 
 from facebench.backbones import Backbone, build
 from facebench.backbones.lpips import LpipsAlex
 from facebench.errors import WeightsError
+from tests.backbones.golden_networks import State, fill, read
 
 PAIRS = [("a/id000_happy.png", "a/id000_neutral.png"), ("a/id001_angry.png", "b/id020_angry.png")]
 # lpips 0.1.4, LPIPS(net="alex"), filled as below, on the same inputs.

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from golden_networks import Golden, agrees, answers
 
 from facebench.backbones import build
 from facebench.errors import WeightsError
+from tests.backbones.golden_networks import Golden, agrees, answers
 
 GOLDEN = Golden("cage_maxvit")
 INDICES = GOLDEN.facts["index_buffers_not_filled"]

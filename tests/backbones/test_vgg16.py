@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from golden_networks import State, answers, fill, read
 from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
 
 from facebench.backbones import build
 from facebench.errors import WeightsError
+from tests.backbones.golden_networks import State, answers, fill, read
 
 
 @pytest.fixture(scope="module")
