@@ -69,7 +69,7 @@ def choose_device(wanted: str) -> str:
         return next(device for device, found in there.items() if found)
     if not there.get(wanted.partition(":")[0], False):
         found = ", ".join(device for device, at_hand in there.items() if at_hand)
-        raise InputError(f"There is no device '{wanted}' here, only {found}. Leave out --device, or see facebench doctor.")
+        raise InputError(f"There is no device '{wanted}' here, only {found}. Leave out --device.")
     return wanted
 
 
