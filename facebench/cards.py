@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from facebench.errors import InputError
 
-Need = Literal["reference", "identities", "source", "target", "truth"]
+Need = Literal["reference", "identities", "source", "target", "reconstruction", "reencoded", "truth"]
 Suite = Literal["paper", "compact"]
 IntervalMethod = Literal["jackknife", "bootstrap_images", "bootstrap_identities", "none"]
 
@@ -43,6 +43,9 @@ class Card(BaseModel):
     | source | generated rows, source rows, matched by the manifest |
     | source, and a pair network is read | one row for each pair |
     | target | generated rows, target rows, matched by the manifest |
+    | reconstruction | generated rows, rows of what the model makes when nothing is to change |
+    | reencoded | generated rows, rows of the same images stored again as JPEG |
+    | two of the linked ones | rows of the first, rows of the second |
     | truth | generated rows, the manifest's column of the array's name |
     """
 
