@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from facebench import cli
+from facebench import cards, cli, load_run
 from facebench.backbones.lpips import LpipsAlex
+from facebench.results import MetricResult, Run
 from tests.backbones.golden_networks import Golden, calmed, fill, scaled
 
 State = dict[str, Tensor]
@@ -48,6 +51,12 @@ def halved(state: State) -> State:
     return {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
 
 
+def emonet() -> State:
+    """Calmed, and the last layer quiet enough that valence and arousal lie within [-1, 1]."""
+    calm = scaled(Golden("emonet").state("parameters 8"), 0.4, lambda _, value: value.ndim == 4)
+    return scaled(calm, 0.05, lambda key, _: key.startswith("emo_fc_2.3."))
+
+
 def lpips() -> State:
     with torch.device("meta"):
         shapes = {name: tuple(value.shape) for name, value in LpipsAlex().state_dict().items()}
@@ -65,13 +74,50 @@ STATES: dict[str, Callable[[], State]] = {
     "dinov2-vitl14": lambda: halved(Golden("dinov2_vitl14").state()),
     "arcface-iresnet100": lambda: calmed(Golden("arcface_iresnet").state("parameters iresnet100")),
     "crfiqa-l": lambda: calmed(Golden("crfiqa").state("parameters iresnet100")),
-    "emonet-8": lambda: scaled(Golden("emonet").state("parameters 8"), 0.4, lambda _, value: value.ndim == 4),
+    "emonet-8": emonet,
     "maxvit-va": lambda: Golden("cage_maxvit").state("parameters va"),
     "deca": lambda: Golden("deca_encoder").state(),
     "emoca": lambda: Golden("emoca_encoder").state(),
     "alexnet": lambda: part(lpips(), "features."),
     "lpips-alex": lambda: part(lpips(), "lin"),
 }
+
+
+@contextlib.contextmanager
+def own_cache() -> Iterator[Path]:
+    """A folder with a cache of its own that is gone afterwards: the weights take gigabytes."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACEBENCH_CACHE", f"{folder}/cache")
+        yield Path(folder)
+
+
+def measure(out: Path, *words: object) -> tuple[Run, str]:
+    """Run `facebench evaluate`; the record that it wrote and what it printed."""
+    done = facebench("evaluate", *words, "--out", out)
+    assert done.code == 0, done.text
+    return load_run(out), done.text
+
+
+def valued(results: dict[str, MetricResult]) -> None:
+    """Every metric has a finite value inside its card's range, and says what it rests on."""
+    for metric, result in results.items():
+        assert result.value is not None, f"{metric}: {result.reason}"
+        low, high = cards.card(metric).range
+        assert result.value >= (-np.inf if low is None else low), metric
+        assert result.value <= (np.inf if high is None else high), metric
+        assert result.n
+
+
+def marked(run: Run) -> None:
+    """Nobody can mistake the record for a result."""
+    assert run.warnings[0].startswith("NOT OFFICIAL: other weights than the published ones for ")
+    for name, backbone in run.backbones.items():
+        assert backbone.verified == (name == "yunet")
+        assert backbone.unofficial == (name != "yunet")
+        assert backbone.fingerprint
+    for result in run.metrics.values():
+        if result.value is not None and result.backbone != "yunet":
+            assert result.note.startswith(f"not the official weights of {result.backbone}")
 
 
 def put_in_place(names: tuple[str, ...], folder: Path) -> list[str]:

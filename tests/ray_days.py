@@ -62,7 +62,9 @@ def main() -> None:
 
         def watch(done: int, total: int) -> None:
             deadline = time.monotonic() + 60
-            while len(seen) < 2 and time.monotonic() < deadline:  # the first one may be done before the second
+            while (
+                len(seen) < 2 and time.monotonic() < deadline
+            ):  # the first one may be done before the second
                 seen.update(worker_processes())
                 time.sleep(0.05)
 

@@ -39,7 +39,9 @@ def tf1_bilinear(image: Image, size: int) -> Float:
     top, bottom, down = _tf1_grid(image.shape[0], size)
     left, right, across = _tf1_grid(image.shape[1], size)
     if max(image.shape[0], image.shape[1]) > 2 * size:  # most rows are never read: take only those that are
-        upper, lower = (_across(image[rows].astype(np.float32), left, right, across) for rows in (top, bottom))
+        upper, lower = (
+            _across(image[rows].astype(np.float32), left, right, across) for rows in (top, bottom)
+        )
     else:  # most rows are read twice: interpolate each of them once
         rows = _across(image.astype(np.float32), left, right, across)
         upper, lower = rows.take(top, 0), rows.take(bottom, 0)

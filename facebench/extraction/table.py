@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-IN_MEMORY = 256 * 2**20
+IN_MEMORY = 32 * 2**20
 """An array of more bytes than this lies in a temporary file instead of memory."""
 
 
