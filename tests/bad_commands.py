@@ -13,12 +13,14 @@ import resource
 import signal
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import facebench.commands.evaluating
 import facebench.synthface  # noqa: F401
 from facebench import cli
 from facebench.results import load_run
+from facebench.store import Store
 
 METRICS = "fd_lite0,face_found"
 
@@ -73,6 +75,14 @@ def numbers(out: Path) -> dict[str, object]:
     return record | {"per_image": load_run(out).per_image.to_json(double_precision=15)}
 
 
+def kept(cache: Path) -> int:
+    """Results in the store of a cache."""
+    if not (cache / "store" / "features.sqlite").exists():
+        return 0
+    with closing(Store(cache / "store")) as store:
+        return store.info().entries
+
+
 def kill_at_random(folders: tuple[Path, Path], work: Path, seconds: float) -> list[dict[str, object]]:
     """Two caches; the runs that fill them are killed several times, and then left in peace."""
     random.seed(0)
@@ -89,13 +99,16 @@ def kill_at_random(folders: tuple[Path, Path], work: Path, seconds: float) -> li
     return stories
 
 
-def interrupt(folders: tuple[Path, Path], work: Path, seconds: float) -> dict[str, object]:
-    command = Command(folders, work / "interrupted", work / "interrupted-run")
-    time.sleep(seconds / 2)
+def interrupt(folders: tuple[Path, Path], work: Path) -> dict[str, object]:
+    """Ctrl-C as soon as something has been computed."""
+    cache = work / "interrupted"
+    command = Command(folders, cache, work / "interrupted-run")
+    while not kept(cache):
+        time.sleep(0.02)
     os.kill(command.pid, signal.SIGINT)
     exit_code = command.wait()
     said = command.log.read_text()
-    again = Command(folders, work / "interrupted", work / "interrupted-run")
+    again = Command(folders, cache, work / "interrupted-run")
     return {"exit": exit_code, "said": said, "again": again.ended(), "numbers": numbers(again.out)}
 
 
@@ -118,7 +131,7 @@ def main() -> None:
         "seconds": seconds,
         "numbers": numbers(undisturbed.out),
         "kills": kill_at_random(folders, work, seconds),
-        "interrupt": interrupt(folders, work, seconds),
+        "interrupt": interrupt(folders, work),
         "disk_full": without_store(folders, work, work / "full", 100_000),
         "no_folder": without_store(folders, work, Path("/proc/nowhere"), None),
     }
