@@ -265,6 +265,34 @@ def doctor() -> None:
 
 
 @app.command()
+def train(
+    kind: Annotated[
+        str, typer.Argument(help="What to train: diffae, ddim, latent-dpm, recognition, rig ...")
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(help="Changes of the settings: steps=1000 optimiser.learning_rate=1e-4."),
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(help="A preset or a YAML file; by default the preset on synthetic faces.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the run; a run that it holds goes on.")] = Path(
+        "runs/train"
+    ),
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on with a run although its settings have changed.")
+    ] = False,
+) -> None:
+    """Train a model; the same command goes on where a run stopped."""
+    from facebench.commands.training import train_command
+
+    train_command(
+        kind, changes or [], config=config, out=out, device=device.value, accept_changes=accept_changes
+    )
+
+
+@app.command()
 def synth(
     out: Annotated[Path, typer.Argument(help="New folder to write.")],
     identities: Annotated[int, typer.Option(min=1, help="Number of people.")] = 50,

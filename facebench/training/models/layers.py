@@ -45,8 +45,8 @@ def time_embedding(channels: int, out_channels: int) -> nn.Sequential:
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation in 32 groups, or one per channel in very narrow networks."""
-    return nn.GroupNorm(min(32, channels), channels)
+    """Group normalisation in 32 groups, or the most that divide the width of a small network."""
+    return nn.GroupNorm(math.gcd(32, channels), channels)
 
 
 def zeroed(layer: nn.Conv1d | nn.Conv2d) -> nn.Conv1d | nn.Conv2d:

@@ -1,0 +1,31 @@
+"""The moving average of the weights that samples and model files are made of."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import nn
+
+from facebench.training.diffusion import ema_update
+
+
+class Average:
+    """A copy of a network that follows it slowly: average = decay average + (1 - decay) network.
+
+    Early in training the decay is smaller, min(decay, (1 + step) / (10 + step)), so that short runs are not
+    dominated by the first random weights; with `warm` off it is the official constant.
+
+    Args:
+        network: what to follow; its current weights are the start.
+        decay: towards 1 is slower.
+        warm: start with small decays.
+    """
+
+    def __init__(self, network: nn.Module, decay: float, *, warm: bool = False) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.decay, self.warm = decay, warm
+
+    def update(self, network: nn.Module, step: int) -> None:
+        """Follow the network after step `step`."""
+        decay = min(self.decay, (1 + step) / (10 + step)) if self.warm else self.decay
+        ema_update(self.network, network, decay)

@@ -1,0 +1,21 @@
+"""Training data: faces by index, in an order that is a pure function of seed and step."""
+
+from __future__ import annotations
+
+from facebench.training.data.faces import Batch, Face, Faces
+from facebench.training.data.folders import FolderFaces
+from facebench.training.data.loading import Loading, load_batches
+from facebench.training.data.order import order, rows_of_step
+from facebench.training.data.synthetic import SynthfaceFaces
+
+__all__ = [
+    "Batch",
+    "Face",
+    "Faces",
+    "FolderFaces",
+    "Loading",
+    "SynthfaceFaces",
+    "load_batches",
+    "order",
+    "rows_of_step",
+]

@@ -1,0 +1,63 @@
+"""The `data` part of the settings: where training faces come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from facebench.training.data.faces import Faces
+from facebench.training.data.folders import FolderFaces
+from facebench.training.data.synthetic import SynthfaceFaces, cache_folder
+from facebench.training.settings import Settings
+
+
+class SynthfaceData(Settings):
+    """Synthetic people, rendered when they are first needed."""
+
+    kind: Literal["synthface"]
+    identities: int = Field(2000, gt=0)
+    images: int = Field(12, gt=0)
+    """Per person."""
+    seed: int = Field(1, ge=0)
+    start: int = Field(0, ge=0)
+    """Number of the first person."""
+    expressions: tuple[str, ...] | None = None
+    render: int | None = Field(None, gt=0)
+    remember: bool = True
+    """Keep renderings in the cache folder of facebench."""
+
+
+class FolderData(Settings):
+    """An image folder, a folder of identities, or a manifest."""
+
+    kind: Literal["folder"]
+    path: Path
+
+
+DataSettings = Annotated[SynthfaceData | FolderData, Field(discriminator="kind")]
+
+
+def open_faces(data: SynthfaceData | FolderData, size: int) -> Faces:
+    """Open the faces that settings describe.
+
+    Args:
+        data: the settings.
+        size: pixels per side that the network reads.
+
+    Raises:
+        InputError: the data is not there, or not what it should be.
+    """
+    if isinstance(data, FolderData):
+        return FolderFaces(data.path, size)
+    return SynthfaceFaces(
+        size,
+        data.identities,
+        data.images,
+        data.seed,
+        data.start,
+        data.expressions,
+        render=data.render,
+        remember=cache_folder() if data.remember else None,
+    )

@@ -1,0 +1,135 @@
+"""Synthetic faces as training data: rendered by their number, remembered on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from facebench.errors import InputError
+from facebench.synthface import FaceModel, Parameters
+from facebench.training.data.faces import Face
+
+RENDERING = 1
+"""Counts up when the renderer's pictures change, so that remembered ones are not used again."""
+FIELDS = ("identity", "expression", "intensity", "beta", "psi", "pose", "age", "gender")
+
+
+class SynthfaceFaces:
+    """Faces of known identity, expression and pose; face i is image i % images of person i // images.
+
+    A face is rendered when it is first read, and remembered in one file per set, so that later passes cost
+    nothing. The file is only a cache: deleting it changes no number.
+
+    Args:
+        size: pixels per side.
+        identities: how many people.
+        images: images per person.
+        seed: the set.
+        start: number of the first person, for sets of other people.
+        expressions: names to draw from, all by default.
+        render: pixels per side of the rendering, a multiple of `size` to which it is averaged; `size` by default.
+            Sets that differ in `size` only share what is remembered.
+        remember: folder of the cache; None renders every time.
+
+    Example:
+        >>> faces = SynthfaceFaces(32, identities=2, images=3, remember=None)
+        >>> len(faces), faces.read(4).name, faces.read(4).image.shape, int(faces.read(4).fields["identity"])
+        (6, 'synthface 0 person 1 image 1', (32, 32, 3), 1)
+    """
+
+    def __init__(
+        self,
+        size: int,
+        identities: int,
+        images: int,
+        seed: int = 0,
+        start: int = 0,
+        expressions: tuple[str, ...] | None = None,
+        render: int | None = None,
+        remember: Path | None = None,
+    ) -> None:
+        self.render = size if render is None else render
+        if self.render % size:
+            raise InputError(f"render={self.render} is no multiple of size={size}.")
+        self.size, self.identities, self.images, self.seed, self.start = size, identities, images, seed, start
+        self.expressions = expressions
+        self.remember = remember
+        self._model = FaceModel()
+
+    def __len__(self) -> int:
+        return self.identities * self.images
+
+    def parameters(self, index: int) -> Parameters:
+        """What face `index` is made of."""
+        first = self.start * self.images
+        return self._model.sample(
+            1, self.seed, images=self.images, start=first + index, expressions=self.expressions
+        )
+
+    def read(self, index: int) -> Face:
+        """Render face `index`, or recall it."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        parameters = self.parameters(index)
+        person, image = divmod(index, self.images)
+        name = f"synthface {self.seed} person {self.start + person} image {image}"
+        return Face(name, self._image(index, parameters), _fields(parameters))
+
+    def _image(self, index: int, parameters: Parameters) -> NDArray[np.uint8]:
+        if self._memory is None:
+            return self._reduced(self._model.render(parameters, self.render)[0])
+        pictures, known = self._memory
+        if not known[index]:
+            pictures[index] = self._model.render(parameters, self.render)[0]
+            known[index] = 1  # after the picture: a run killed in between renders it again
+        return self._reduced(np.array(pictures[index]))
+
+    def _reduced(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        size, by = self.size, self.render // self.size
+        if by == 1:
+            return image
+        blocks = image.reshape(size, by, size, by, 3).astype(np.uint32).sum(axis=(1, 3))
+        mean: NDArray[np.uint8] = ((blocks + by * by // 2) // (by * by)).astype(np.uint8)
+        return mean
+
+    @cached_property
+    def _memory(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+        if self.remember is None:
+            return None
+        what = [RENDERING, self.render, self.identities, self.images, self.seed, self.start, self.expressions]
+        key = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+        folder = self.remember / key
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures = _shared(folder / "images.u8", (len(self), self.render, self.render, 3))
+        return pictures, _shared(folder / "known.u8", (len(self),))
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_memory"}
+
+
+def cache_folder() -> Path:
+    """Where rendered training faces are remembered: `synthface` in the cache folder of facebench."""
+    root = os.environ.get("FACEBENCH_CACHE") or platformdirs.user_cache_dir("facebench", appauthor=False)
+    return Path(root) / "synthface"
+
+
+def _shared(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A file of bytes, zero at first, that several processes map; it takes disk only where it is written."""
+    size = int(np.prod(shape))
+    with path.open("ab") as file:
+        if path.stat().st_size < size:
+            file.truncate(size)
+    return np.memmap(path, np.uint8, "r+", shape=shape)
+
+
+def _fields(parameters: Parameters) -> dict[str, NDArray[np.generic]]:
+    arrays = {name: np.asarray(getattr(parameters, name)[0]) for name in FIELDS}
+    valence, arousal = parameters.affect[0]
+    return {**arrays, "valence": np.float32(valence), "arousal": np.float32(arousal)}  # type: ignore[dict-item]

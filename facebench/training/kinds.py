@@ -1,0 +1,56 @@
+"""Which kinds of training there are; each lives in one file of `facebench.training.tasks`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from facebench.errors import InputError
+from facebench.training.settings import Running, check
+from facebench.training.task import Task
+
+KINDS = {
+    "diffae": "diffae",
+    "ddim": "ddim",
+    "latent-dpm": "latent",
+    "face-reader": "face_reader",
+    "recognition": "recognition",
+    "rig": "rig",
+    "dreambooth": "dreambooth",
+}
+"""Name of a kind, and of its file, which holds `SETTINGS` (a subclass of Running) and `make(settings) -> Task`."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Checked settings, and the task that they describe."""
+
+    settings: Running
+    task: Task
+
+
+def prepare(kind: str, content: Mapping[str, Any], where: str) -> Prepared:
+    """Check settings and make the task: data is opened, networks are built.
+
+    Args:
+        kind: one of `KINDS`.
+        content: settings as plain values, see `facebench.training.settings.read`.
+        where: the preset or file, for messages.
+
+    Raises:
+        InputError: no such kind, or settings that do not fit it.
+    """
+    if kind not in KINDS:
+        close = difflib.get_close_matches(kind, KINDS, n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(KINDS)}."
+        raise InputError(f"There is no training of the kind '{kind}'. {hint}")
+    content = dict(content)
+    said = content.pop("train", kind)
+    if said != kind:
+        raise InputError(f"{where} holds settings of the kind '{said}'. Say: facebench train {said}")
+    module = importlib.import_module(f"facebench.training.tasks.{KINDS[kind]}")
+    settings = check(module.SETTINGS, content, where)
+    return Prepared(settings, module.make(settings))

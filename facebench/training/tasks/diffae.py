@@ -1,0 +1,142 @@
+"""Training of the diffusion autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from facebench.training.data.faces import Batch, Faces
+from facebench.training.data.sources import DataSettings, open_faces
+from facebench.training.diffusion import ddim_decode, ddim_encode, training_loss
+from facebench.training.draws import Draws
+from facebench.training.model_file import ModelFile, plain
+from facebench.training.models import DiffAE, DiffAEConfig
+from facebench.training.pictures import grid, to_images
+from facebench.training.quick import QuickEvaluation
+from facebench.training.settings import Running, Settings
+from facebench.training.task import Task
+
+STEPS_SHOWN = 20
+"""DDIM steps of previews and quick evaluations, as in the official evaluation."""
+
+
+class DiffAESizes(Settings):
+    """Sizes of the network; the defaults are those of the official FFHQ models."""
+
+    size: int = Field(..., gt=0)
+    multipliers: tuple[int, ...]
+    encoder_multipliers: tuple[int, ...]
+    channels: int = Field(128, gt=0)
+    time_channels: int = Field(512, gt=0)
+    code_channels: int = Field(512, gt=0)
+    blocks: int = Field(2, gt=0)
+    attention: tuple[int, ...] = (16,)
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class DiffAESettings(Running):
+    """Everything that decides a trained autoencoder."""
+
+    model: DiffAESizes
+    data: DataSettings
+    flip: bool = False
+    """Mirror every other face by chance."""
+    shown: int = Field(8, gt=0)
+    """Faces in preview grids."""
+    evaluated: int = Field(64, gt=1)
+    """Faces of the quick evaluation."""
+
+
+class DiffAETask(Task):
+    """Learn to predict eps, told z_sem that the encoder reads from the clean face."""
+
+    score = ("fd_lite0", False)
+
+    def __init__(self, settings: DiffAESettings, faces: Faces) -> None:
+        self.settings = settings
+        self.faces = faces
+        torch.manual_seed(settings.seed)
+        self.network: DiffAE = DiffAE(DiffAEConfig(**settings.model.model_dump()))
+        self._quick: QuickEvaluation | None = None
+
+    def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+        """L_simple at uniform timesteps."""
+        assert isinstance(network, DiffAE)
+        x_0 = flipped(batch.x_0, draws) if self.settings.flip else batch.x_0
+        t = draws.integers("t", 1000)
+        noise = draws.normal("noise", tuple(x_0.shape[1:]))
+        return {"loss": training_loss(network, x_0, t, noise, network.encode(x_0)).mean()}
+
+    def preview(self, network: nn.Module) -> dict[str, NDArray[np.uint8]]:
+        """Faces above their reconstructions: from x_T and z_sem, and from z_sem alone."""
+        assert isinstance(network, DiffAE)
+        x_0 = fixed_faces(self.faces, self.settings.shown).x_0.to(_device(network))
+        exact, semantic = reconstruct(network, x_0), reconstruct(network, x_0, from_noise=True)
+        rows = [to_images(rows) for rows in (x_0, exact, semantic)]
+        return {"reconstructions": grid(np.concatenate(rows), columns=len(x_0))}
+
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        """How like the faces their decodings from z_sem alone are: Fréchet distance, identity, error."""
+        assert isinstance(network, DiffAE)
+        if self._quick is None:
+            self._quick = QuickEvaluation(fixed_faces(self.faces, self.settings.evaluated).x_0)
+        x_0 = self._quick.x_0.to(_device(network))
+        made = torch.cat([reconstruct(network, part, from_noise=True) for part in torch.split(x_0, 16)])
+        return self._quick.numbers(made.cpu())
+
+    def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:
+        """The autoencoder."""
+        assert isinstance(network, DiffAE)
+        return ModelFile("diffae", network.state_dict(), plain(network.config), dict(provenance))
+
+
+SETTINGS = DiffAESettings
+
+
+def make(settings: DiffAESettings) -> DiffAETask:
+    """Open the data and build the network."""
+    return DiffAETask(settings, open_faces(settings.data, settings.model.size))
+
+
+@torch.no_grad()
+def reconstruct(
+    network: DiffAE, x_0: Tensor, *, from_noise: bool = False, steps: int = STEPS_SHOWN
+) -> Tensor:
+    """Encode faces and decode them again.
+
+    Args:
+        network: the autoencoder.
+        x_0: (n, 3, s, s) in [-1, 1].
+        from_noise: start from fixed noise in place of the stochastic code x_T, so that all likeness comes from
+            z_sem.
+        steps: DDIM steps, each way.
+    """
+    z_sem = network.encode(x_0)
+    if from_noise:
+        noise = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0)).to(x_0.device)
+        return ddim_decode(network, noise, z_sem, steps)
+    return ddim_decode(network, ddim_encode(network, x_0, z_sem, steps), z_sem, steps)
+
+
+def flipped(x_0: Tensor, draws: Draws) -> Tensor:
+    """Mirror each face with probability one half."""
+    mirror = draws.uniform("flip") < 0.5
+    return torch.where(mirror.view(-1, 1, 1, 1), x_0.flip(3), x_0)
+
+
+def fixed_faces(faces: Faces, count: int) -> Batch:
+    """The same few faces every time, spread over the data."""
+    from facebench.training.data.loading import collate
+
+    indices = np.linspace(0, len(faces) - 1, min(count, len(faces))).astype(int).tolist()
+    return collate([(row, faces.read(index), None) for row, index in enumerate(indices)])
+
+
+def _device(network: nn.Module) -> torch.device:
+    return next(network.parameters()).device
