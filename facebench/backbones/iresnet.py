@@ -20,26 +20,44 @@ EMBEDDING = 512
 
 
 class IResNet(nn.Module):
-    """Aligned faces (n, 3, 112, 112) to raw embeddings (n, 512), not of unit norm."""
+    """Aligned faces (n, 3, size, size) to raw embeddings (n, embedding), not of unit norm.
 
-    def __init__(self, depths: tuple[int, int, int, int]) -> None:
+    Args:
+        depths: blocks of the four stages.
+        width: channels of the first stage; each later stage has twice as many. 64 in every published model.
+        size: pixels per side, 112 in every published model.
+        embedding: length of the embeddings.
+        dropout: share of the last map that is dropped in training.
+    """
+
+    def __init__(
+        self,
+        depths: tuple[int, int, int, int],
+        *,
+        width: int = 64,
+        size: int = 112,
+        embedding: int = EMBEDDING,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.conv1 = _conv3x3(3, 64)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.prelu = nn.PReLU(64)
-        self.layer1 = _stage(64, 64, depths[0])
-        self.layer2 = _stage(64, 128, depths[1])
-        self.layer3 = _stage(128, 256, depths[2])
-        self.layer4 = _stage(256, 512, depths[3])
-        self.bn2 = nn.BatchNorm2d(512)
-        self.fc = nn.Linear(512 * 7 * 7, EMBEDDING)
-        self.features = nn.BatchNorm1d(EMBEDDING)
+        left = -(-size // 16)  # every stage halves the map, rounding up
+        self.conv1 = _conv3x3(3, width)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.prelu = nn.PReLU(width)
+        self.layer1 = _stage(width, width, depths[0])
+        self.layer2 = _stage(width, 2 * width, depths[1])
+        self.layer3 = _stage(2 * width, 4 * width, depths[2])
+        self.layer4 = _stage(4 * width, 8 * width, depths[3])
+        self.bn2 = nn.BatchNorm2d(8 * width)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(8 * width * left * left, embedding)
+        self.features = nn.BatchNorm1d(embedding)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Raw embeddings (n, 512)."""
+        """Raw embeddings (n, embedding)."""
         x = self.prelu(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        raw: Tensor = self.features(self.fc(self.bn2(x).flatten(1)))
+        raw: Tensor = self.features(self.fc(self.dropout(self.bn2(x).flatten(1))))
         return raw
 
 

@@ -53,4 +53,5 @@ def prepare(kind: str, content: Mapping[str, Any], where: str) -> Prepared:
         raise InputError(f"{where} holds settings of the kind '{said}'. Say: facebench train {said}")
     module = importlib.import_module(f"facebench.training.tasks.{KINDS[kind]}")
     settings = check(module.SETTINGS, content, where)
-    return Prepared(settings, module.make(settings))
+    task: Task = module.make(settings)
+    return Prepared(task.running(settings), task)

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 import yaml
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
@@ -109,6 +110,8 @@ def fit(
         KeyboardInterrupt: after a checkpoint has been written.
     """
     run = _Run(task, running, dict(settings), out, device, say)
+    for note in task.notes:
+        say(note)
     run.resume(accept_changes)
     with Log(out, run.step) as log, _Stop() as stop:
         run.train(log, stop, watch)
@@ -181,6 +184,7 @@ class _Run:
         if self.accelerator.scaler is not None and "scaler" in snapshot.progress:
             self.accelerator.scaler.load_state_dict(snapshot.progress["scaler"])
         self.step = snapshot.step
+        self.task.restore(snapshot.progress.get("task", self.task.state()))
         self.progress = _Progress(snapshot.progress.get("best", {}), snapshot.progress.get("skipped", 0))
         self.say(f"goes on from step {self.step} of {self.running.steps}")
 
@@ -197,7 +201,7 @@ class _Run:
         )
         batches = load_batches(self.task.faces, loading, self.step, running.steps)
         self.model.train()
-        while self.step < running.steps:
+        while self.step < running.steps and not self.task.finished:
             values = self._one_step(batches, log)
             self.step += 1
             if self.average is not None:
@@ -205,9 +209,15 @@ class _Run:
             if accelerator.is_main_process:
                 log.numbers(self.step, values)
                 self._look(log)
+            self._agree()
             if watch is not None:
                 watch(self.step, running.steps, values)
-            if stop.asked or self.step % running.checkpoint_every == 0 or self.step == running.steps:
+            if (
+                stop.asked
+                or self.step % running.checkpoint_every == 0
+                or self.step == running.steps
+                or self.task.finished
+            ):
                 self._checkpoint()
             if stop.asked:
                 self.say(f"stopped after step {self.step}; the same command goes on from there")
@@ -223,15 +233,22 @@ class _Run:
                 "skipped": self.progress.skipped,
                 "best": self.progress.best,
             }
+            self._take_best()
             model_file.write(path, self.task.model(self.shown, provenance))
         self.accelerator.wait_for_everyone()
         return path
+
+    def _take_best(self) -> None:
+        if self.task.keep_best and "checkpoint" in self.progress.best:
+            place = self.folder / self.progress.best["checkpoint"]
+            tensors = checkpoints.load(place).tensors["model" if self.average is None else "average"]
+            self._restore(self.shown, tensors, str(place))
 
     def _one_step(self, batches: Iterator[Batch], log: Log) -> dict[str, float]:
         running, accelerator = self.running, self.accelerator
         # Dropout reads the global generator.
         torch.manual_seed(seed_of(running.seed, "network", self.step, accelerator.process_index))
-        rate = learning_rate(running.optimiser, self.step, running.steps)
+        rate = learning_rate(running.optimiser, self.step, running.steps) * self.task.rate
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         total: dict[str, float] = {}
@@ -260,7 +277,8 @@ class _Run:
 
     def _gradient_norm(self) -> float:
         clip = self.running.optimiser.clip or math.inf
-        norm = float(self.accelerator.clip_grad_norm_(self.task.parameters(), clip))
+        norms = [float(self.accelerator.clip_grad_norm_(part, clip)) for part in self.task.clipped()]
+        norm = math.hypot(*norms)
         # Half precision overflows now and then; its scaler skips such a step and tries a smaller scale.
         if not math.isfinite(norm) and self.running.precision != "fp16":
             raise self._stopped(f"the norm of the gradient is {norm:g}", ())
@@ -288,11 +306,19 @@ class _Run:
         if running.evaluate_every is not None and step % running.evaluate_every == 0:
             numbers = self.task.evaluate(self.shown.eval())
             log.numbers(step, numbers)
+            self.task.judge(numbers)
             self._note_best(numbers)
         self.task.network.train()
 
+    def _agree(self) -> None:
+        """Tell the other processes what the main one has concluded from an evaluation."""
+        due = self.running.evaluate_every is not None and self.step % self.running.evaluate_every == 0
+        if due and self.accelerator.num_processes > 1:
+            (state,) = broadcast_object_list([self.task.state()])
+            self.task.restore(state)
+
     def _note_best(self, numbers: Mapping[str, float]) -> None:
-        if self.task.score is None:
+        if self.task.score is None or self.task.score[0] not in numbers:
             return
         name, higher = self.task.score
         value, before = numbers[name], self.progress.best.get("value")
@@ -310,7 +336,11 @@ class _Run:
         }
         if self.average is not None:
             tensors["average"] = self.task.kept(self.average.network)
-        progress: dict[str, Any] = {"best": self.progress.best, "skipped": self.progress.skipped}
+        progress: dict[str, Any] = {
+            "best": self.progress.best,
+            "skipped": self.progress.skipped,
+            "task": self.task.state(),
+        }
         if self.accelerator.scaler is not None:
             progress["scaler"] = self.accelerator.scaler.state_dict()
         checkpoints.save(

@@ -109,6 +109,8 @@ class AdaFace(MarginHead):
         concentration: float = 0.333,
     ) -> None:
         super().__init__(embedding_size, identities, margin=margin, scale=scale)
+        # AdaFace begins with prototypes of unit length; their length sets how fast they turn.
+        self.kernel.data = functional.normalize(torch.rand_like(self.kernel) * 2 - 1, dim=0)
         self.norms = norms
         self.concentration = concentration
 

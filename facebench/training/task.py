@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.draws import Draws
 from facebench.training.model_file import ModelFile
+from facebench.training.settings import Running
 
 
 class Task(ABC):
@@ -23,6 +24,15 @@ class Task(ABC):
     faces: Faces
     score: tuple[str, bool] | None = None
     """Name of the entry of `evaluate` that picks the best checkpoint, and whether higher is better."""
+
+    notes: tuple[str, ...] = ()
+    """What people should know about the data before training starts."""
+    rate: float = 1.0
+    """Factor on the learning rate; `judge` may change it."""
+    finished: bool = False
+    """Whether training should end before its last step; `judge` may say so."""
+    keep_best: bool = False
+    """Whether the model is made of the best checkpoint and not of the last."""
 
     @abstractmethod
     def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
@@ -40,6 +50,20 @@ class Task(ABC):
         """A few quick numbers by name."""
         return {}
 
+    def judge(self, numbers: Mapping[str, float]) -> None:  # noqa: B027 - most tasks conclude nothing
+        """Draw conclusions from an evaluation: set `rate` and `finished`."""
+
+    def state(self) -> dict[str, Any]:
+        """What `judge` remembers, as plain values; it goes into checkpoints."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027
+        """Go on from a state."""
+
+    def running(self, running: Running) -> Running:
+        """The settings with what depends on the data filled in, such as the steps of an epoch."""
+        return running
+
     def kept(self, network: nn.Module) -> dict[str, Tensor]:
         """What of a network's state a checkpoint holds: what training changes."""
         return network.state_dict()
@@ -47,3 +71,7 @@ class Task(ABC):
     def parameters(self) -> list[nn.Parameter]:
         """What the optimiser moves."""
         return [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+
+    def clipped(self) -> list[list[nn.Parameter]]:
+        """Groups of parameters whose gradients are clipped, each to its own norm."""
+        return [self.parameters()]
