@@ -28,6 +28,7 @@ from facebench.inputs import LINKED, Reference, open_sets
 from facebench.leakage import add_closest
 from facebench.pair_networks import compare_pairs
 from facebench.per_image import per_image_table
+from facebench.per_image_terms import add_terms
 from facebench.protocols import DETECTOR, Plan, make_plan
 from facebench.results import BackboneRecord, InputRecord, RejectedFile, Run
 from facebench.roles import Roles, links
@@ -150,7 +151,8 @@ def evaluate(
     )
     curves = measured.curves | {"map": placed.describe() if placed else None}
     mark_unofficial(run)
-    table = add_closest(per_image_table(given, placed), plan.cards, roles)
+    table = add_terms(per_image_table(given, placed), plan.cards, roles)
+    table = add_closest(table, plan.cards, roles)
     return run.with_per_image(table).with_curves(curves)
 
 

@@ -16,7 +16,7 @@ from facebench import cards, metrics
 from facebench.inputs import LINKED
 from facebench.metrics.arrays import Floats
 from facebench.metrics.resampling import numbers
-from facebench.protocols import DETECTOR
+from facebench.protocols import DETECTOR, PAIR_NETWORKS
 from facebench.results import Run
 
 
@@ -41,12 +41,46 @@ class Quantity:
 
 def quantity(metric: str, run: Run) -> Quantity | None:
     """What a metric averages; None where the per-image table does not hold it."""
-    card = cards.cards().get(metric)
+    name, _, reference = metric.partition("@")
+    card = cards.cards().get(name)
     table = run.per_image
     if card is None or table is None or card.interval != "bootstrap_images":
         return None
+    found = _leaked(card, reference, run) if card.compute == "leakage" else _averaged(card, table)
+    if found is None or not found.rows.index.is_unique:
+        return None
+    recorded = run.metrics[metric].value
+    # A table that does not give the recorded value belongs to another run, and says nothing about this one.
+    same = recorded is not None and math.isclose(found.value(), recorded, rel_tol=1e-6, abs_tol=1e-9)
+    return found if same else None
+
+
+def terms(metric: str, run: Run) -> pd.Series[float] | None:
+    """The numbers of single images whose mean a metric is, by image name; None where it is no mean of such.
+
+    A concordance or a spread is not a mean over images; an error, a similarity, a share are.
+    """
+    found = quantity(metric, run)
+    if found is None:
+        return None
+    card = cards.card(metric.partition("@")[0])
+    first, *other = (found.rows[column] for column in found.rows)
+    numbers = first
+    if other:
+        numbers = first - other[0]
+        numbers = numbers.abs() if card.field == "mae" else numbers
+    recorded = run.metrics[metric].value
+    same = recorded is not None and math.isclose(numbers.mean(), recorded, rel_tol=1e-6, abs_tol=1e-9)
+    return numbers if same else None
+
+
+def _averaged(card: cards.Card, table: pd.DataFrame) -> Quantity | None:
+    """A metric that is a function of columns of the table."""
+    if card.id in table:
+        own = table[table["role"] == "generated"].set_index("image")
+        return Quantity(own[[card.id]], _mean)
     rows = _arguments(card, table)
-    if rows is None or not rows.index.is_unique:
+    if rows is None:
         return None
     bound = functools.partial(getattr(metrics, card.compute), **card.params)
     target_first = next(iter(inspect.signature(bound).parameters)) == "target"
@@ -56,11 +90,39 @@ def quantity(metric: str, run: Run) -> Quantity | None:
         found = numbers(bound(*(reversed(columns) if target_first else columns)))
         return found[card.field or ("value" if "value" in found else "mean")]
 
-    found = Quantity(rows, function)
-    recorded = run.metrics[metric].value
-    # A table that does not give the recorded value belongs to another run, and says nothing about this one.
-    same = recorded is not None and math.isclose(found.value(), recorded, rel_tol=1e-6, abs_tol=1e-9)
-    return found if same else None
+    return Quantity(rows, function)
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean())
+
+
+def _leaked(card: cards.Card, reference: str, run: Run) -> Quantity | None:
+    """The cosine to the closest training face, or whether it reaches the run's threshold."""
+    at = f"@{reference}" if reference else ""
+    column = f"closest_cosine:{card.reads.backbone}{at}"
+    table = run.per_image
+    if table is None or column not in table or card.field not in ("share", "similarity"):
+        return None
+    cosines = table[table["role"] == "generated"].set_index("image")[[column]]
+    if card.field == "similarity":
+        return Quantity(cosines, _mean)
+    threshold = threshold_of(card.reads.backbone, reference, run)
+    if threshold is None:
+        return None
+    return Quantity((cosines >= threshold).astype(float).where(cosines.notna()), _mean)
+
+
+def threshold_of(backbone: str, reference: str, run: Run) -> float | None:
+    """The cosine from which a face counted as somebody from the training set; None where it was not measured."""
+    for metric, result in run.metrics.items():
+        name, _, against = metric.partition("@")
+        card = cards.cards().get(name)
+        if card is None or (card.compute, card.field) != ("leakage", "threshold"):
+            continue
+        if (card.reads.backbone, against) == (backbone, reference):
+            return result.value
+    return None
 
 
 def _arguments(card: cards.Card, table: pd.DataFrame) -> pd.DataFrame | None:
@@ -68,7 +130,8 @@ def _arguments(card: cards.Card, table: pd.DataFrame) -> pd.DataFrame | None:
     if not isinstance(card.reads.array, str) or set(card.needs) - {"truth", *LINKED}:
         return None
     generated = table[table["role"] == "generated"].set_index("image")
-    linked = [need for need in card.needs if need in LINKED]
+    # A pair network has seen both images already: its answer is one number for each generated image.
+    linked = [n for n in card.needs if n in LINKED and card.reads.backbone not in PAIR_NETWORKS]
     sides = linked if len(linked) == 2 else ["generated", *linked]
     columns = [_column(card, table, generated, role) for role in sides]
     if "truth" in card.needs:

@@ -76,7 +76,9 @@ def test_what_a_comparison_with_the_source_averages_is_in_the_per_image_table(la
     change = quantity("face_quality_change_sface", lazy)
     assert change is not None
     assert change.rows.shape == (8, 2)
-    assert quantity("identity_leak_sface", lazy) is None
+    leak = quantity("identity_leak_sface", lazy)
+    assert leak is not None
+    assert leak.rows.shape == (8, 1)
 
 
 def test_without_targets_there_are_reasons(faces: Path) -> None:
