@@ -225,6 +225,36 @@ def check(
 
 
 @app.command()
+def validate(
+    suite: Annotated[Suite, typer.Option(help="Whose metrics to validate.")] = Suite.compact,
+    metrics: Annotated[str | None, typer.Option(help="Only these metrics, separated by commas.")] = None,
+    kinds: Annotated[str | None, typer.Option(help="Only these damages, separated by commas.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of validation.json and validation.svg.")] = Path(
+        "runs/validation"
+    ),
+    identities: Annotated[int, typer.Option(min=2, help="Number of people.")] = 24,
+    images: Annotated[int, typer.Option(min=1, help="Images of each.")] = 8,
+    size: Annotated[int, typer.Option(min=32, max=1024, help="Side in pixels.")] = 112,
+    seed: Annotated[int, typer.Option(help="Of faces, damages and resampling.")] = 0,
+    device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.auto,
+) -> None:
+    """Damage synthetic faces by known amounts; fail with exit code 1 when a metric breaks its card's claim."""
+    from facebench.commands.validating import validate_command
+
+    validate_command(
+        out,
+        suite=suite.value,
+        metrics=metrics.split(",") if metrics else None,
+        kinds=kinds.split(",") if kinds else None,
+        identities=identities,
+        images=images,
+        size=size,
+        seed=seed,
+        device=device.value,
+    )
+
+
+@app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; the others are compared with the first.")],
     html: Annotated[Path, typer.Option(help="Folder to write index.html into, or a file ending in .html.")],
@@ -312,6 +342,28 @@ def synth(
     options: dict[str, Any] = {"identities": identities, "images": images, "size": size, "seed": seed}
     synth_command(
         out, expressions=expressions.split(",") if expressions else None, buffers=buffers, **options
+    )
+
+
+@app.command()
+def buffers(
+    images: Annotated[Path, typer.Argument(help="Folder or manifest of faces.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; a stopped run goes on.")],
+    source: Annotated[
+        str, typer.Option(help="synthface, deca or emoca: who reads shape, expression, pose, light.")
+    ] = "synthface",
+    size: Annotated[int, typer.Option(min=16, max=1024, help="Side in pixels.")] = 64,
+    mean_shape: Annotated[
+        bool, typer.Option("--mean-shape", help="An album of one person: draw all with their mean shape.")
+    ] = False,
+    device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.auto,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads that draw.")] = None,
+) -> None:
+    """Write the physical buffers (rendering, normals, albedo) that a DiffusionRig reads."""
+    from facebench.commands.buffers import buffers_command
+
+    buffers_command(
+        images, out, source=source, size=size, album=mean_shape, device=device.value, workers=workers
     )
 
 

@@ -27,7 +27,7 @@ def test_every_backbone_has_weights_in_the_registry() -> None:
 def test_every_entry_serves_a_backbone_that_exists() -> None:
     for entry in registry.entries().values():
         assert set(entry.backbones) <= set(backbones.names()), entry.name
-        assert entry.backbones or entry.name == "yunet"
+        assert entry.backbones or entry.name in ("yunet", "flame", "flame-texture")
 
 
 def test_cache_files_do_not_collide() -> None:

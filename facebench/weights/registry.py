@@ -42,7 +42,8 @@ class Entry(BaseModel):
     """Backbones that cannot run without it."""
     file: FileName
     """Its name in the cache folder."""
-    format: Literal["torch", "torchscript", "onnx"]
+    format: Literal["torch", "torchscript", "onnx", "arrays"]
+    """"arrays" are plain numbers in a pickle or npz file, read by `facebench.buffers.flame_files`."""
     size: int | None = None
     """Bytes, where known."""
     sha256: Sha256 | None = None
