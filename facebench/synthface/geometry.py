@@ -96,11 +96,7 @@ class Mesh:
 def build(parameters: Parameters, row: int) -> Mesh:
     """The posed mesh of one face of a set."""
     head = heads.load()
-    still = _identity(
-        parameters.beta[row].tobytes(),
-        tuple(float(x) for x in (parameters.age[row], parameters.gender[row], parameters.weight[row])),
-        parameters.ancestry[row].tobytes(),
-    )
+    still = at_rest(parameters, row)
     psi = parameters.psi[row]
     active = np.flatnonzero(psi)
     moved = still + (psi[active] @ head.expression[active]).reshape(-1, 3) if len(active) else still
@@ -111,6 +107,15 @@ def build(parameters: Parameters, row: int) -> Mesh:
     xyz = np.concatenate([leant + (turned - leant) * head.follows, (shell - PIVOT) @ turn.T]) + PIVOT
     screen, depth = _project(xyz, turn @ (CENTRE - PIVOT) + PIVOT, parameters.camera[row])
     return Mesh(xyz, _normals(head, xyz), screen, depth, hairy)
+
+
+def at_rest(parameters: Parameters, row: int) -> Floats:
+    """Vertices (v, 3) of a person's head without expression or pose, metres around the point between the eyes."""
+    return _identity(
+        parameters.beta[row].tobytes(),
+        (float(parameters.age[row]), float(parameters.gender[row]), float(parameters.weight[row])),
+        parameters.ancestry[row].tobytes(),
+    )
 
 
 def rotation(pose: Floats) -> Floats:

@@ -32,6 +32,7 @@ from facebench.training.data.loading import Loading, load_batches
 from facebench.training.data.order import seed_of
 from facebench.training.draws import Draws
 from facebench.training.log import Log
+from facebench.training.memory import keep_freed_memory
 from facebench.training.models.layers import ResidualBlock
 from facebench.training.settings import Optimiser, Running, differences
 from facebench.training.task import Task
@@ -109,6 +110,7 @@ def fit(
         TrainingStopped: a loss or gradient is not finite; the last good checkpoint is kept.
         KeyboardInterrupt: after a checkpoint has been written.
     """
+    keep_freed_memory()
     run = _Run(task, running, dict(settings), out, device, say)
     for note in task.notes:
         say(note)

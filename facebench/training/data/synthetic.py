@@ -73,6 +73,13 @@ class SynthfaceFaces:
             1, self.seed, images=self.images, start=first + index, expressions=self.expressions
         )
 
+    def all_parameters(self) -> Parameters:
+        """What all faces are made of."""
+        first = self.start * self.images
+        return self._model.sample(
+            len(self), self.seed, images=self.images, start=first, expressions=self.expressions
+        )
+
     def read(self, index: int) -> Face:
         """Render face `index`, or recall it."""
         if not 0 <= index < len(self):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.data.sources import DataSettings, open_faces
-from facebench.training.diffusion import ddim_decode, ddim_encode, training_loss
+from facebench.training.diffusion import ddim_decode, ddim_encode, p2_weight, training_loss
 from facebench.training.draws import Draws
 from facebench.training.model_file import ModelFile, plain
 from facebench.training.models import DiffAE, DiffAEConfig
@@ -45,6 +45,8 @@ class DiffAESettings(Running):
 
     model: DiffAESizes
     data: DataSettings
+    weighting: Literal["simple", "p2"] = "simple"
+    """Weight of the timesteps: all alike, or P2, which favours noisy ones (Choi et al. 2022)."""
     flip: bool = False
     """Mirror every other face by chance."""
     shown: int = Field(8, gt=0)
@@ -66,12 +68,13 @@ class DiffAETask(Task):
         self._quick: QuickEvaluation | None = None
 
     def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
-        """L_simple at uniform timesteps."""
+        """Error of the predicted eps at uniform timesteps."""
         assert isinstance(network, DiffAE)
         x_0 = flipped(batch.x_0, draws) if self.settings.flip else batch.x_0
         t = draws.integers("t", 1000)
         noise = draws.normal("noise", tuple(x_0.shape[1:]))
-        return {"loss": training_loss(network, x_0, t, noise, network.encode(x_0)).mean()}
+        weight = p2_weight(t) if self.settings.weighting == "p2" else None
+        return {"loss": training_loss(network, x_0, t, noise, network.encode(x_0), weight=weight).mean()}
 
     def preview(self, network: nn.Module) -> dict[str, NDArray[np.uint8]]:
         """Faces above their reconstructions: from x_T and z_sem, and from z_sem alone."""

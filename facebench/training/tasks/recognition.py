@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from facebench.errors import InputError
-from facebench.training.benchmarks import Pairs, open_benchmark, synthetic_pairs
+from facebench.training.benchmarks import IMAGES, Pairs, open_benchmark, synthetic_pairs
 from facebench.training.data.faces import Batch
 from facebench.training.data.people import AlignedFaces, open_people
 from facebench.training.data.sources import FolderData, SynthfaceData
@@ -28,10 +28,13 @@ class SynthfacePairs(Settings):
     """Pairs of synthetic people who are not in the training set."""
 
     kind: Literal["synthface"]
-    pairs: int = Field(600, gt=0)
+    people: int = Field(300, gt=0)
+    """Each gives one genuine and one impostor pair."""
     seed: int = Field(1, ge=0)
     start: int = Field(..., ge=0)
     """Number of the first person."""
+    render: int | None = Field(None, gt=0)
+    remember: bool = True
 
 
 class BenchmarkPairs(Settings):
@@ -160,11 +163,22 @@ def _open_validation(settings: RecognitionSettings) -> Pairs:
     if isinstance(chosen, BenchmarkPairs):
         return open_benchmark(chosen.path)
     assert chosen is not None
+    end, trained = chosen.start + chosen.people, range(0)
     if isinstance(data, SynthfaceData) and data.seed == chosen.seed:
-        last = chosen.start + chosen.pairs // 2
-        if chosen.start < data.start + data.identities and data.start < last:
-            raise InputError(
-                f"The validation set would show people {chosen.start} to {last - 1}, who are also trained on. Set "
-                f"validation.start={data.start + data.identities}."
-            )
-    return synthetic_pairs(chosen.pairs, chosen.seed, chosen.start)
+        trained = range(data.start, data.start + data.identities)
+    if trained and chosen.start < trained.stop and trained.start < end:
+        raise InputError(
+            f"The validation set would show people {chosen.start} to {end - 1}, who are also trained on. Set "
+            f"validation.start={trained.stop}."
+        )
+    return synthetic_pairs(
+        SynthfaceData(
+            kind="synthface",
+            identities=chosen.people,
+            images=IMAGES,
+            seed=chosen.seed,
+            start=chosen.start,
+            render=chosen.render,
+            remember=chosen.remember,
+        )
+    )

@@ -1,0 +1,124 @@
+"""FaceReader: a small network of this project that reads expression, affect, 3D shape and pose off a face.
+
+It was trained on synthetic faces only (`facebench train face-reader`), whose truth is known. On photographs it is
+out of its domain: docs/face-reader.md says how far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facebench.backbones.base import Crop, Image, load_strictly
+from facebench.backbones.torch_network import TorchBackbone, unfilled
+from facebench.errors import InputError
+from facebench.weights import Given
+
+SIDE = 64
+CROP = 112
+EXPRESSIONS = ("neutral", "happy", "sad", "angry", "surprised", "afraid", "disgusted", "contempt")
+OUTPUTS: Mapping[str, int] = {
+    "expression": len(EXPRESSIONS),
+    "valence": 1,
+    "arousal": 1,
+    "exp": 52,
+    "shape": 30,
+    "pose": 3,
+}
+POSE_DEGREES = 15.0
+"""The network's unit of pose."""
+_WIDTHS = (32, 64, 128, 192)
+
+
+class _Block(nn.Module):
+    """Two convolutions and a shortcut (He et al. 2016)."""
+
+    def __init__(self, channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv_1 = nn.Conv2d(channels, out_channels, 3, stride, 1, bias=False)
+        self.norm_1 = nn.BatchNorm2d(out_channels)
+        self.conv_2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
+        self.norm_2 = nn.BatchNorm2d(out_channels)
+        self.skip = nn.Sequential(
+            nn.Conv2d(channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = functional.relu(self.norm_1(self.conv_1(x)))
+        out: Tensor = functional.relu(self.norm_2(self.conv_2(h)) + self.skip(x))
+        return out
+
+
+class FaceReader(nn.Module):
+    """Residual network: (n, 3, 64, 64) in [-1, 1] to named columns, see `OUTPUTS`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, _WIDTHS[0], 3, 2, 1, bias=False)
+        self.norm = nn.BatchNorm2d(_WIDTHS[0])
+        pairs = zip((_WIDTHS[0], *_WIDTHS), _WIDTHS, strict=False)
+        self.blocks = nn.Sequential(
+            *[_Block(before, after, 1 if i == 0 else 2) for i, (before, after) in enumerate(pairs)]
+        )
+        self.heads = nn.Linear(_WIDTHS[-1] * 4, sum(OUTPUTS.values()))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Named columns (n, size); pose in units of `POSE_DEGREES`."""
+        h = self.blocks(functional.relu(self.norm(self.stem(x))))
+        # A grid of 2 x 2 keeps where things are: brows above, mouth below.
+        columns = self.heads(functional.adaptive_avg_pool2d(h, 2).flatten(1))
+        return dict(zip(OUTPUTS, columns.split(list(OUTPUTS.values()), dim=1), strict=True))
+
+
+class FaceReaderBackbone(TorchBackbone):
+    """Arrays `valence`, `arousal` (n,), `expression` logits (n, 8), `exp` ψ (n, 52), `shape` β (n, 30), `pose` (n, 3).
+
+    Crop `face112`, RGB, shrunk to 64 with an antialiased bilinear filter. Shape is in standard deviations of the
+    principal components of synthetic heads, ψ in activations of ARKit's units, pose in degrees (yaw, pitch, roll
+    left after alignment).
+    """
+
+    crop: ClassVar[Crop] = "face112"
+    preprocessing = "face112-bilinear-antialias-64-half-v1"
+    arrays = tuple(OUTPUTS)
+    expressions = EXPRESSIONS
+
+    def preprocess(self, image: Image) -> Tensor:
+        """Turn an aligned crop, uint8 (112, 112, 3) RGB, into float32 (3, 64, 64) in [-1, 1].
+
+        Raises:
+            InputError: another size.
+        """
+        if image.shape != (CROP, CROP, 3):
+            raise InputError(f"{self.name} reads aligned crops of 112 x 112 RGB, not {image.shape}.")
+        return shrunk(torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1)[0]
+
+    def run(self, batch: Tensor) -> dict[str, Tensor]:
+        """See the class."""
+        read = self.network(batch)
+        flat = {name: read[name].squeeze(1) for name in ("valence", "arousal")}
+        return {**read, **flat, "pose": read["pose"] * POSE_DEGREES}
+
+
+def shrunk(crops: Tensor) -> Tensor:
+    """Shrink aligned crops (n, 3, 112, 112) to the network's input (n, 3, 64, 64); gradients flow."""
+    return functional.interpolate(crops, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
+
+
+def build(name: str, given: Given, device: str) -> FaceReaderBackbone:
+    """Build the network.
+
+    Raises:
+        WeightsError: the weights are missing or of another network.
+    """
+    network = unfilled(FaceReader)
+    state = {
+        key: value.float() if value.is_floating_point() else value
+        for key, value in given.state_dict().items()
+    }
+    load_strictly(network, state, name)
+    return FaceReaderBackbone(name, network, given.used(), device)

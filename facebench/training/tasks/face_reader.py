@@ -1,0 +1,148 @@
+"""Training of FaceReader, the compact suite's network for expression, affect, 3D shape and pose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facebench.backbones.facereader import OUTPUTS, POSE_DEGREES, FaceReader, shrunk
+from facebench.metrics import affect_agreement
+from facebench.synthface.shape import ShapeBasis
+from facebench.training.augment import disturbed
+from facebench.training.data.faces import Batch, Face
+from facebench.training.data.people import AlignedFaces, SynthfacePeople
+from facebench.training.data.sources import SynthfaceData
+from facebench.training.draws import Draws
+from facebench.training.model_file import ModelFile
+from facebench.training.settings import Running
+from facebench.training.task import Task
+
+WEIGHTS = {"expression": 0.3, "valence": 2.0, "arousal": 2.0, "exp": 10.0, "shape": 1.0, "pose": 1.0}
+"""Bring the errors of all outputs to about the same size at the start."""
+BASIS_PEOPLE = 1000
+
+
+class FaceReaderSettings(Running):
+    """Everything that decides a trained reader."""
+
+    data: SynthfaceData
+    held_out: SynthfaceData
+    """Other people, for the evaluation."""
+    augment: bool = True
+
+
+class ReaderFaces:
+    """Aligned crops of synthetic faces with everything that the reader should read."""
+
+    def __init__(self, data: SynthfaceData, basis: ShapeBasis) -> None:
+        self.people = SynthfacePeople(data)
+        self.crops = AlignedFaces(self.people)
+        self.truth = self._truth(basis)
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def read(self, index: int) -> Face:
+        """See `Faces`; raises ImageError where no face is found."""
+        face = self.crops.read(index)
+        return Face(face.name, face.image, {name: values[index] for name, values in self.truth.items()})
+
+    def _truth(self, basis: ShapeBasis) -> dict[str, NDArray[Any]]:
+        data = self.people.data
+        parameters = self.people.faces.all_parameters()
+        first = np.arange(data.identities) * data.images
+        shape = np.repeat(basis.code(parameters.take(first)), data.images, axis=0)
+        affect = parameters.affect
+        return {
+            "identity": parameters.identity,
+            "expression": parameters.expression,
+            "valence": affect[:, :1],
+            "arousal": affect[:, 1:],
+            "exp": parameters.psi,
+            "shape": shape,
+            "pose": parameters.pose / np.float32(POSE_DEGREES),
+        }
+
+
+class FaceReaderTask(Task):
+    """Learn to read what the renderer was told."""
+
+    score = ("valence_ccc", True)
+
+    def __init__(self, settings: FaceReaderSettings) -> None:
+        self.settings = settings
+        basis = ShapeBasis.of(BASIS_PEOPLE, OUTPUTS["shape"])
+        self.faces = ReaderFaces(settings.data, basis)
+        self.held_out = ReaderFaces(settings.held_out, basis)
+        torch.manual_seed(settings.seed)
+        self.network = FaceReader()
+
+    def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+        """Weighted sum of the errors of all outputs."""
+        crops = disturbed(batch.x_0, draws) if self.settings.augment else batch.x_0
+        read = network(shrunk(crops))
+        parts = {
+            name: functional.mse_loss(read[name], batch.fields[name].float())
+            for name in OUTPUTS
+            if name != "expression"
+        }
+        parts["expression"] = functional.cross_entropy(read["expression"], batch.fields["expression"])
+        total = torch.stack([WEIGHTS[name] * part for name, part in parts.items()]).sum()
+        return {"loss": total, **parts}
+
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        """Agreement with the truth on people never trained on."""
+        read, truth = self.answers(network)
+        numbers = {"expression_accuracy": float((read["expression"].argmax(1) == truth["expression"]).mean())}
+        for name in ("valence", "arousal"):
+            agreement = affect_agreement(truth[name][:, 0], read[name][:, 0])
+            numbers |= {f"{name}_ccc": agreement.ccc, f"{name}_mae": agreement.mae}
+        for name in ("exp", "shape"):
+            numbers[f"{name}_cosine"] = float(np.mean(_cosines(read[name], truth[name])))
+        error = np.abs(read["pose"] - truth["pose"]).mean(axis=0) * POSE_DEGREES
+        return numbers | dict(zip(("yaw_mae", "pitch_mae", "roll_mae"), error.tolist(), strict=True))
+
+    @torch.no_grad()
+    def answers(self, network: nn.Module) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """What the network reads off the held-out faces, and the truth."""
+        from facebench.decoding import ImageError
+
+        read: dict[str, list[NDArray[Any]]] = {name: [] for name in OUTPUTS}
+        rows: list[int] = []
+        for start in range(0, len(self.held_out), 64):
+            faces = []
+            for index in range(start, min(start + 64, len(self.held_out))):
+                try:
+                    faces.append(self.held_out.read(index).image)
+                except ImageError:
+                    continue
+                rows.append(index)
+            x = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2).float() / 127.5 - 1
+            device = next(network.parameters()).device
+            for name, values in network(shrunk(x.to(device))).items():
+                read[name].append(values.cpu().numpy())
+        whole = {name: np.concatenate(parts) for name, parts in read.items()}
+        return whole, {name: values[rows] for name, values in self.held_out.truth.items()}
+
+    def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:
+        """The reader."""
+        return ModelFile("face-reader", network.state_dict(), {}, dict(provenance))
+
+
+SETTINGS = FaceReaderSettings
+
+
+def make(settings: FaceReaderSettings) -> FaceReaderTask:
+    """Open the data and build the network."""
+    return FaceReaderTask(settings)
+
+
+def _cosines(read: NDArray[Any], truth: NDArray[Any]) -> NDArray[Any]:
+    lengths = np.linalg.norm(read, axis=1) * np.linalg.norm(truth, axis=1)
+    return np.asarray((read * truth).sum(axis=1)[lengths > 0] / lengths[lengths > 0])
