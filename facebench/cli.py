@@ -232,7 +232,7 @@ def validate(
     out: Annotated[Path, typer.Option(help="Folder of validation.json and validation.svg.")] = Path(
         "runs/validation"
     ),
-    identities: Annotated[int, typer.Option(min=2, help="Number of people.")] = 24,
+    identities: Annotated[int, typer.Option(min=2, help="Number of people.")] = 16,
     images: Annotated[int, typer.Option(min=1, help="Images of each.")] = 8,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Side in pixels.")] = 112,
     seed: Annotated[int, typer.Option(help="Of faces, damages and resampling.")] = 0,
@@ -322,6 +322,103 @@ def train(
     )
 
 
+ENCODE = Annotated[int, typer.Option(help="DDIM steps of encoding; 250 is official, 20 is quick.")]
+RENDER = Annotated[int, typer.Option(help="DDIM steps of rendering; 100 is official, 20 is quick.")]
+CHECKPOINT = Annotated[
+    Path,
+    typer.Option(help="A model file, a run's folder, an official checkpoint, or a shipped model."),
+]
+
+
+@app.command()
+def edit(
+    images: Annotated[Path, typer.Argument(help="Folder or manifest of faces.")],
+    out: Annotated[Path, typer.Argument(help="New folder for the edits and their manifest.")],
+    attribute: Annotated[str, typer.Option(help="What to change, such as happy or valence.")],
+    directions: Annotated[Path, typer.Option(help="What `facebench train classifier` wrote.")],
+    checkpoint: CHECKPOINT = Path("diffae-64-synthface"),
+    strength: Annotated[
+        list[float] | None,
+        typer.Option(help="How far; may be given several times. The official notebook uses 0.3."),
+    ] = None,
+    encode_steps: ENCODE = 250,
+    render_steps: RENDER = 100,
+    device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
+) -> None:
+    """Edit faces along a direction of a diffusion autoencoder."""
+    from facebench.commands.generating import edit_command
+
+    edit_command(
+        checkpoint, directions, images, out, attribute=attribute, strengths=strength or [0.3],
+        encode_steps=encode_steps, render_steps=render_steps, device=device.value,
+    )  # fmt: skip
+
+
+@app.command()
+def reconstruct(
+    images: Annotated[Path, typer.Argument(help="Folder or manifest of faces.")],
+    out: Annotated[Path, typer.Argument(help="New folder.")],
+    checkpoint: CHECKPOINT = Path("diffae-64-synthface"),
+    encode_steps: ENCODE = 250,
+    render_steps: RENDER = 100,
+    device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
+) -> None:
+    """Encode faces with a diffusion autoencoder and draw them again."""
+    from facebench.commands.generating import reconstruct_command
+
+    reconstruct_command(
+        checkpoint, images, out, encode_steps=encode_steps, render_steps=render_steps, device=device.value
+    )
+
+
+@app.command()
+def sample(
+    checkpoint: Annotated[Path, typer.Argument(help="A DDIM model, or an autoencoder with --latent.")],
+    out: Annotated[Path, typer.Argument(help="New folder.")],
+    latent: Annotated[Path | None, typer.Option(help="Latent model of the autoencoder.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many faces.")] = 64,
+    steps: Annotated[int, typer.Option(min=1, help="DDIM steps.")] = 100,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
+) -> None:
+    """Make faces that do not exist."""
+    from facebench.commands.generating import sample_command
+
+    sample_command(checkpoint, latent, out, count=count, steps=steps, seed=seed, device=device.value)
+
+
+@app.command()
+def interpolate(
+    first: Annotated[Path, typer.Argument(help="Image of a face.")],
+    second: Annotated[Path, typer.Argument(help="Image of another.")],
+    out: Annotated[Path, typer.Argument(help="New folder.")],
+    checkpoint: CHECKPOINT = Path("diffae-64-synthface"),
+    frames: Annotated[int, typer.Option(min=2, help="How many, both ends included.")] = 8,
+    encode_steps: ENCODE = 250,
+    render_steps: RENDER = 100,
+    device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
+) -> None:
+    """Draw the faces between two faces."""
+    from facebench.commands.generating import interpolate_command
+
+    interpolate_command(
+        checkpoint, first, second, out, frames=frames, encode_steps=encode_steps, render_steps=render_steps,
+        device=device.value,
+    )  # fmt: skip
+
+
+@app.command()
+def align(
+    images: Annotated[Path, typer.Argument(help="Folder or manifest of photographs.")],
+    out: Annotated[Path, typer.Argument(help="New folder.")],
+    size: Annotated[int, typer.Option(min=16, max=4096, help="Side in pixels.")] = 256,
+) -> None:
+    """Cut faces out of photographs as FFHQ does."""
+    from facebench.commands.generating import align_command
+
+    align_command(images, out, size=size)
+
+
 @app.command()
 def synth(
     out: Annotated[Path, typer.Argument(help="New folder to write.")],
@@ -335,14 +432,26 @@ def synth(
     buffers: Annotated[
         bool, typer.Option("--buffers", help="Also write normals, albedo and shading.")
     ] = False,
+    benchmark_bin: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Also write a verification benchmark of other people, in insightface's .bin format."
+        ),
+    ] = None,
+    benchmark_people: Annotated[
+        int, typer.Option(min=20, help="People of each benchmark; twice as many pairs.")
+    ] = 300,
 ) -> None:
     """Render synthetic faces whose identity, expression, pose and light are known."""
-    from facebench.commands.synth import synth_command
+    from facebench.commands.synth import benchmark_command, synth_command
 
     options: dict[str, Any] = {"identities": identities, "images": images, "size": size, "seed": seed}
     synth_command(
         out, expressions=expressions.split(",") if expressions else None, buffers=buffers, **options
     )
+    for number, path in enumerate(benchmark_bin or []):
+        start = identities + number * benchmark_people
+        benchmark_command(path, people=benchmark_people, start=start, size=size, seed=seed)
 
 
 @app.command()
@@ -368,6 +477,31 @@ def buffers(
 
 
 @app.command()
+def transfer(
+    checkpoint: Annotated[Path, typer.Option(help="A DiffusionRig: folder of a training run, or a file.")],
+    source: Annotated[Path, typer.Option(help="Images whose identity stays: folder or manifest.")],
+    target: Annotated[Path, typer.Option(help="Images whose expression is taken.")],
+    extractor_source: Annotated[str, typer.Option(help="Who reads the source: synthface, compact, deca, emoca.")],
+    extractor_target: Annotated[str, typer.Option(help="Who reads the target.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; a stopped run goes on.")],
+    pairs: Annotated[
+        Path | None, typer.Option(help="CSV with the columns source and target: names of images.")
+    ] = None,
+    take: Annotated[str, typer.Option(help="What is taken: expression, light or pose.")] = "expression",
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="Steps of DDIM.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the noise that painting begins with.")] = 0,
+    device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.auto,
+) -> None:
+    """Put the expression, light or pose of one face onto another with a DiffusionRig."""
+    from facebench.commands.transferring import transfer_command
+
+    transfer_command(
+        checkpoint, source, target, out, extractor_source=extractor_source, extractor_target=extractor_target,
+        pairs=pairs, what=take, steps=steps, seed=seed, device=device.value,
+    )  # fmt: skip
+
+
+@app.command()
 def degrade(
     source: Annotated[Path, typer.Argument(help="A set written by `facebench synth`.")],
     out: Annotated[Path, typer.Argument(help="New folder to write.")],
@@ -384,3 +518,63 @@ def degrade(
     from facebench.commands.synth import degrade_command
 
     degrade_command(source, out, kind=kind, strength=strength, seed=seed)
+
+
+@app.command("verify-benchmark")
+def verify_benchmark(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A run of `facebench train recognition`, or its model.safetensors.")
+    ],
+    data: Annotated[
+        Path, typer.Option(help="Folder of NAME.bin files, or of NAME folders with pairs.txt inside.")
+    ],
+    benchmarks: Annotated[
+        str, typer.Option(help="Names, separated by commas.")
+    ] = "lfw,agedb_30,calfw,cfp_fp,cplfw",
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+    out: Annotated[Path | None, typer.Option(help="Write JSON: every fold, rates with intervals.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print that JSON, and nothing else, on stdout.")
+    ] = False,
+) -> None:
+    """Ten-fold verification accuracy of a trained recogniser, with flip sum, and acceptance rates."""
+    from facebench.commands.recognising import verify_command
+
+    verify_command(checkpoint, benchmarks.split(","), data, device=device.value, out=out, as_json=as_json)
+
+
+@app.command()
+def utility(
+    generated: Annotated[Path, typer.Argument(help="Generated faces: identity folders, or a manifest.")],
+    changes: Annotated[list[str] | None, typer.Argument(help="Changes of the training's settings.")] = None,
+    data: Annotated[Path, typer.Option(help="Folder of the benchmarks.")] = Path("benchmarks"),
+    benchmarks: Annotated[
+        str, typer.Option(help="Names, separated by commas.")
+    ] = "lfw,agedb_30,calfw,cfp_fp,cplfw",
+    validation: Annotated[
+        str, typer.Option(help="The one that chooses the epoch and stays out of the average.")
+    ] = "lfw",
+    config: Annotated[str, typer.Option(help="Preset or YAML file of the training.")] = "resnet18-cosface",
+    seeds: Annotated[int, typer.Option(min=1, help="How many trainings.")] = 3,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; what it holds goes on.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model in tables.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="What the model is.")] = None,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
+) -> None:
+    """Train recognisers on generated faces and verify them on real ones: what the faces are good for."""
+    from facebench.commands.recognising import utility_command
+    from facebench.inputs import tags_of
+
+    utility_command(
+        generated,
+        changes or [],
+        data=data,
+        benchmarks=benchmarks.split(","),
+        validation=validation,
+        config=config,
+        seeds=seeds,
+        out=out,
+        name=name,
+        tags=tags_of(tag),
+        device=device.value,
+    )

@@ -14,6 +14,7 @@ from facebench.images import ImageSet, Item
 
 EXTRACTORS = {
     "synthface": "synthface",
+    "compact": "synthface",
     "deca": "flame",
     "emoca": "flame",
 }
@@ -72,6 +73,10 @@ def open_extractor(name: str, device: str = "cpu") -> Extractor:
         from facebench.buffers.synthetic import Exact
 
         return Exact()
+    if name == "compact":
+        from facebench.buffers.compact import Compact
+
+        return Compact(device)
     from facebench.buffers.flame_reading import FlameReader
 
     return FlameReader(name, device)

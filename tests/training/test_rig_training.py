@@ -1,0 +1,272 @@
+"""DiffusionRig trained, fine-tuned and used from the command line, on very small networks."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from facebench import load_run
+from facebench.backbones.facereader import FaceReader
+from facebench.backbones.facereader import build as build_reader
+from facebench.buffers import BufferSet
+from facebench.buffers.compact import Compact
+from facebench.buffers.extractors import Found
+from facebench.buffers.synthetic import Exact
+from facebench.errors import InputError, WeightsError
+from facebench.images import ImageSet
+from facebench.training import model_file
+from facebench.training.models import DiffusionRig, DiffusionRigConfig
+from facebench.training.models.rig import RIG64, RIG256
+from facebench.training.official import official_names
+from facebench.training.rig_files import official_name, open_rig, to_conditions
+from facebench.training.settings import check, read
+from facebench.training.tasks.rig import RigSettings
+from facebench.transfer import draw_pairs
+from facebench.transfer.pairs import read_pairs
+from facebench.weights import Given
+from tests.goldens.fill import fill
+from tests.paper_weights import facebench
+
+SMALL = {
+    "train": "rig", "stage": 1, "steps": 2, "batch": 2, "workers": 0, "average": None,
+    "optimiser": {"kind": "adam", "learning_rate": 1e-3, "clip": None},
+    "model": {"size": 16, "multipliers": [1, 2], "channels": 16, "time_channels": 16, "blocks": 1,
+              "attention": [], "dropout": 0.0},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread_for_all() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Faces, their buffers, the same as an album, and a model of stage 1."""
+    folder = tmp_path_factory.mktemp("rig")
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    run("synth", folder / "faces", "--identities", 2, "--images", 3, "--size", 64)
+    run("buffers", folder / "faces", "--out", folder / "buffers", "--size", 16)
+    run("buffers", folder / "faces", "--out", folder / "album", "--size", 16, "--mean-shape")
+    train(folder, "model")
+    return folder
+
+
+def run(*words: object) -> str:
+    done = facebench(*words)
+    assert done.code == 0, done.text
+    return done.text
+
+
+def train(folder: Path, out: str, *changes: str) -> str:
+    data = f"data={folder / 'buffers'}"
+    words = ("train", "rig", data, *changes, "--config", folder / "small.yaml", "--out", folder / out)
+    return run(*words, "--device", "cpu")
+
+
+def refused(*words: object) -> str:
+    done = facebench(*words)
+    assert done.code == 2, done.text
+    return done.text.replace("\n", " ")
+
+
+def carry(
+    folder: Path, out: str, *words: object, source: str = "synthface", target: str = "synthface"
+) -> tuple[object, ...]:
+    return (
+        "transfer", "--checkpoint", folder / "model", "--source", folder / "faces", "--target", folder / "faces",
+        "--extractor-source", source, "--extractor-target", target, "--out", folder / out, "--steps", 2,
+        "--device", "cpu", *words,
+    )  # fmt: skip
+
+
+def pairs_of(folder: Path, *pairs: tuple[str, str]) -> Path:
+    path = folder / "pairs.csv"
+    path.write_text("source,target\n" + "".join(f"images/{a}.png,images/{b}.png\n" for a, b in pairs))
+    return path
+
+
+@pytest.mark.parametrize("name", ["rig-256-stage1", "rig-256-stage2", "rig-64-synthface"])
+def test_presets_hold_the_released_settings(name: str) -> None:
+    settings = check(RigSettings, {k: v for k, v in read(name, ["data=x"]).items() if k != "train"}, name)
+    assert settings.average is None
+    assert settings.optimiser.clip is None
+    if name == "rig-256-stage1":
+        assert (settings.steps, settings.batch, settings.optimiser.learning_rate) == (50000, 256, 1e-4)
+        assert settings.model is not None
+        released = DiffusionRigConfig(256, (1, 1, 2, 2, 4, 4))
+        assert DiffusionRigConfig(**settings.model.model_dump()) == released
+    if name == "rig-256-stage2":
+        assert (settings.steps, settings.batch, settings.optimiser.learning_rate) == (5000, 4, 1e-5)
+        assert settings.stage == 2
+
+
+def test_a_model_knows_its_buffers(place: Path) -> None:
+    trained = open_rig(place / "model")
+    assert (trained.size, trained.source, trained.space) == (16, "synthface", "synthface")
+    about = model_file.read(place / "model").provenance["buffers"]
+    assert about["mean_shape"] is False
+
+
+def test_stored_buffers_become_the_numbers_of_the_renderer(place: Path) -> None:
+    made = BufferSet(place / "buffers")
+    space = Exact().space
+    exact = space.draw({name: array[3:4] for name, array in made.codes.items()}, 16).conditions
+    stored = torch.from_numpy(made.read(3).fields["conditions"])[None]
+    np.testing.assert_allclose(to_conditions(stored, 1.0)[0].numpy(), exact, atol=0.51 / 127)
+
+
+def test_stage_2_freezes_the_encoder_but_not_its_statistics(place: Path) -> None:
+    (place / "stage2.yaml").write_text(yaml.safe_dump({**SMALL, "stage": 2, "model": None}))
+    run(
+        "train", "rig", f"data={place / 'album'}", f"start={place / 'model'}", "--config", place / "stage2.yaml",
+        "--out", place / "personal", "--device", "cpu",
+    )  # fmt: skip
+    before, after = (model_file.read(place / name).tensors for name in ("model", "personal"))
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    encoder = {key for key in moved if key.startswith("encoder.")}
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    assert encoder
+    assert all(key.endswith(statistics) for key in encoder)
+    assert any(key.startswith("unet.") for key in moved)
+
+
+def test_stage_2_refuses_what_does_not_fit_the_checkpoint(place: Path) -> None:
+    run("buffers", place / "faces", "--out", place / "large", "--size", 32, "--mean-shape")
+    begin = (
+        "train",
+        "rig",
+        "stage=2",
+        f"start={place / 'model'}",
+        "--config",
+        place / "small.yaml",
+        "--out",
+        place / "no",
+    )
+    text = refused(*begin, f"data={place / 'large'}")
+    assert "buffers of 32 pixels from synthface" in text
+    assert "trained with buffers of 16 pixels from synthface" in text
+    assert "was not made as an album" in refused(*begin, f"data={place / 'buffers'}")
+    text = refused(*begin, f"data={place / 'album'}", "model.encoder=resnet50")
+    assert "has encoder resnet18, the settings say resnet50" in text
+    text = refused(
+        "train", "rig", f"data={place / 'large'}", "--config", place / "small.yaml", "--out", place / "no"
+    )
+    assert "the network has 16 pixels" in text
+
+
+def test_an_official_checkpoint_is_told_by_its_names(tmp_path: Path) -> None:
+    for config, name in ((RIG64, "diffusionrig-64"), (RIG256, "diffusionrig-256")):
+        with torch.device("meta"):
+            network = DiffusionRig(config)
+        assert official_name(official_names(network).values()) == name
+    torch.save({"denoisingUNet.out.0.weight": torch.zeros(3)}, tmp_path / "model.pt")
+    with pytest.raises(WeightsError, match="diffusionrig-64: the weights lack"):
+        open_rig(tmp_path / "model.pt")
+
+
+def test_a_transfer_ends_in_a_manifest_that_can_be_evaluated(place: Path) -> None:
+    chosen = [("id000/00", "id001/01"), ("id000/00", "id001/02"), ("id001/00", "id000/01"),
+              ("id001/00", "id000/02"), ("id000/01", "id001/02")]  # fmt: skip
+    text = run(*carry(place, "carried", "--pairs", pairs_of(place, *chosen)))
+    assert "5 transfers" in text
+    with (place / "carried" / "manifest.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["expression"] for row in rows] == ["happy", "sad", "happy", "sad", "sad"]
+    assert rows[0]["identity"] == "id000"
+    assert float(rows[0]["valence"]) > 0 > float(rows[1]["valence"])
+    assert {rows[0][name] for name in ("age", "gender", "skin")} <= {"low", "middle", "high"}
+    out = place / "evaluated"
+    words = (
+        "--protocol",
+        "expression-transfer",
+        "--metrics",
+        "face_found",
+        "--max-rejected",
+        1,
+        "--out",
+        out,
+    )
+    run("evaluate", place / "carried" / "manifest.csv", *words)
+    assert "face_found" in load_run(out).metrics
+
+
+def test_what_is_transferred_and_what_is_rebuilt(place: Path) -> None:
+    """The same source is rebuilt once; a transfer of another face differs from it, one run equals the other."""
+    pairs = pairs_of(place, ("id000/00", "id001/01"))
+    run(*carry(place, "once", "--pairs", pairs))
+    first = (place / "once" / "images" / "00000.png").read_bytes()
+    (place / "once" / "images" / "00000.png").unlink()
+    run(*carry(place, "once", "--pairs", pairs))
+    assert (place / "once" / "images" / "00000.png").read_bytes() == first
+    for take in ("light", "pose"):
+        run(*carry(place, take, "--pairs", pairs, "--take", take))
+    made = {
+        take: np.array(Image.open(place / take / "images" / "00000.png"))
+        for take in ("once", "light", "pose")
+    }
+    rebuilt = np.array(Image.open(place / "once" / "reconstructions" / "images__id000__00.png"))
+    assert made["once"].shape == (16, 16, 3)
+    for image in made.values():
+        assert not np.array_equal(image, rebuilt)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--take", "age"), "'age' cannot be transferred. Known: expression, light, pose."),
+        ((), "6 of 6 pairs have the same image as source and target"),
+        (
+            ("--extractor-target", "deca"),
+            "'deca' reads flame codes, but the checkpoint was trained with buffers of 16",
+        ),
+        (("--extractor-source", "exact"), "There is no extractor 'exact'"),
+        (("--pairs", "PAIRS"), "there is no image 'images/id007/00.png'"),
+    ],
+)
+def test_what_cannot_be_transferred_is_refused(place: Path, words: tuple[str, ...], message: str) -> None:
+    pairs = str(pairs_of(place, ("id007/00", "id001/01")))
+    given = [pairs if word == "PAIRS" else word for word in words]
+    assert message in refused(*carry(place, "refused", *given))
+
+
+def test_a_folder_with_other_transfers_is_left_alone(place: Path) -> None:
+    pairs = pairs_of(place, ("id000/00", "id001/01"))
+    run(*carry(place, "kept", "--pairs", pairs))
+    assert "holds other transfers" in refused(*carry(place, "kept", "--pairs", pairs, "--seed", 1))
+
+
+def test_drawn_pairs_are_of_other_people_and_expressions(place: Path) -> None:
+    images = ImageSet.open(place / "faces")
+    pairs = draw_pairs(images, images, 4, seed=1)
+    assert len(pairs) == 4
+    for pair in pairs:
+        assert pair.source.columns["identity"] != pair.target.columns["identity"]
+        assert pair.source.columns["expression"] != pair.target.columns["expression"]
+    (place / "empty.csv").write_text("source,target\n")
+    with pytest.raises(InputError, match="has no rows"):
+        read_pairs(place / "empty.csv", images, images)
+
+
+def test_the_compact_extractor_changes_the_expression_alone(place: Path) -> None:
+    shapes = {name: tuple(value.shape) for name, value in FaceReader().state_dict().items()}
+    reader = build_reader("facereader", Given.of("facereader", fill(shapes)), "cpu")
+    images = ImageSet.open(place / "faces")
+    (exact,) = Exact().read(images, images.items[:1], 16)
+    (compact,) = Compact(reader=reader).read(images, images.items[:1], 16)
+    assert isinstance(exact, Found)
+    assert isinstance(compact, Found)
+    changed = [name for name in exact.codes if not np.array_equal(exact.codes[name], compact.codes[name])]
+    assert changed == ["psi"]
+    assert compact.codes["psi"].min() >= 0
+    assert compact.codes["psi"].max() <= 1
