@@ -16,6 +16,10 @@ from facebench.errors import InputError
 Need = Literal["reference", "identities", "source", "target", "reconstruction", "reencoded", "truth"]
 Suite = Literal["paper", "compact"]
 IntervalMethod = Literal["jackknife", "bootstrap_images", "bootstrap_identities", "none"]
+Damage = Literal[
+    "blur", "jpeg", "noise", "occlusion", "identity_drift", "expression_strength", "mode_collapse", "copying"
+]
+Response = Literal["worse", "better", "rises", "falls", "stays"]
 
 
 class Reads(BaseModel):
@@ -71,6 +75,14 @@ class Card(BaseModel):
     about: str
     formula: str = ""
     pitfalls: tuple[str, ...] = ()
+    claims: dict[Damage, Response] = {}
+    """What the value does as the generated faces are damaged more and more; `facebench validate` tests it."""
+
+    @model_validator(mode="after")
+    def _worse_has_a_meaning(self) -> Card:
+        if self.better == "neither" and {"worse", "better"} & set(self.claims.values()):
+            raise ValueError("claims: a metric without a better direction rises, falls or stays")
+        return self
 
     @model_validator(mode="after")
     def _sizes_are_ordered(self) -> Card:

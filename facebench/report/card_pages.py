@@ -36,6 +36,7 @@ def facts(card: Card) -> dict[str, str]:
         "reliable n": f"{card.reliable_n} (below: marked †)",
         "depends on n": "compare only sets of equal size" if card.depends_on_n else "",
         "interval": card.interval.replace("_", " over "),
+        "claims": ", ".join(f"{kind}: {response}" for kind, response in card.claims.items()),
         "source": card.source,
     }
     return {heading: text for heading, text in said.items() if text}
