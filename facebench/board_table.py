@@ -10,6 +10,7 @@ from facebench.cards import TableLayout
 from facebench.published import MARK, PublishedRow
 from facebench.report.table import Cell, Column, Mark, Table
 from facebench.results import MetricResult
+from facebench.trainings import trainings
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def published_row(row: PublishedRow) -> Row:
 
 def layout_of(protocol: str) -> TableLayout:
     """How a protocol wants its table; the plain one for a protocol that is not known here."""
-    known = cards.protocols().get(protocol)
+    known = trainings().get(protocol) or cards.protocols().get(protocol)
     return TableLayout() if known is None else known.table
 
 

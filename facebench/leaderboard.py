@@ -11,6 +11,7 @@ from facebench.board_table import Row, laid_out, layout_of, published_row, sourc
 from facebench.published import MARK, PublishedRow, published_rows
 from facebench.report.table import Cell, Column, Table
 from facebench.results import MetricResult, Run, load_run
+from facebench.trainings import trainings
 
 # Sizes of two image sets count as equal up to this share: one unreadable file must not split a board.
 SAME_SIZE = 0.01
@@ -179,7 +180,7 @@ def _join_published(boards: Sequence[Board]) -> dict[str, list[PublishedRow]]:
     """Give boards the published rows that share a metric with them; returns what no board took, by protocol."""
     left = {}
     for protocol in dict.fromkeys(board.runs[0].protocol for board in boards):
-        rows = published_rows(protocol) if protocol in cards.protocols() else []
+        rows = published_rows(protocol) if protocol in {*cards.protocols(), *trainings()} else []
         for board in boards:
             if board.runs[0].protocol == protocol:
                 board.published = [row for row in rows if set(row.metrics) & set(board.metrics)]

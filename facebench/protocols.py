@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from facebench import cards, weights
 from facebench.cards import Card, Protocol
 from facebench.errors import InputError
+from facebench.trainings import refuse_training
 
 # The face detector gives arrays like any backbone does, but the extraction runs it for all face networks at once.
 DETECTOR = "yunet"
@@ -64,6 +65,7 @@ def make_plan(protocol: str, suite: str = "auto", metrics: Sequence[str] | None 
         >>> make_plan("quality", "compact").backbones("reference")
         ['lite0']
     """
+    refuse_training(protocol)
     chosen = cards.protocol(protocol)
     if suite not in SUITES:
         raise InputError(f"There is no suite '{suite}'. {cards.suggest(suite, SUITES)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from facebench.cards import Published, PublishedTable, suggest
 from facebench.errors import InputError
 from facebench.report.table import Cell, Column, Table
 from facebench.results import MetricResult
+from facebench.trainings import Measure, Training, trainings
 
 MARK = "published"
 
@@ -35,14 +37,17 @@ class PublishedRow:
 
 def published_rows(protocol: str) -> list[PublishedRow]:
     """The rows that were published for a protocol, in the order of the paper; empty when there are none."""
-    chosen = cards.protocol(protocol)
+    chosen = trainings().get(protocol) or cards.protocol(protocol)
     if chosen.published is None:
         return []
+    measures = chosen.measures if isinstance(chosen, Training) else {}
     rows: dict[tuple[str, ...], PublishedRow] = {}
     for table in chosen.published.tables:
         for line in _lines(table):
             row = _row(chosen.published, line)
-            rows.setdefault((row.name, *row.tags.values()), row).metrics.update(_results(table, line))
+            rows.setdefault((row.name, *row.tags.values()), row).metrics.update(
+                _results(table, line, measures)
+            )
     return list(rows.values())
 
 
@@ -78,17 +83,19 @@ def _row(published: Published, line: dict[str, str]) -> PublishedRow:
     return PublishedRow(name or "no fine-tuning", tags, published.source)
 
 
-def _results(table: PublishedTable, line: dict[str, str]) -> dict[str, MetricResult]:
+def _results(
+    table: PublishedTable, line: dict[str, str], measures: Mapping[str, Measure]
+) -> dict[str, MetricResult]:
     found = {}
     for column, metric in table.columns.items():
-        card = cards.card(metric.partition("@")[0])
+        card = measures[metric] if metric in measures else cards.card(metric.partition("@")[0])
         text = line[column]
         found[metric] = MetricResult(
             title=card.title,
             value=float(text),
             better=card.better,
             decimals=len(text.partition(".")[2]),
-            backbone=card.reads.backbone,
+            backbone=card.reads.backbone if isinstance(card, cards.Card) else "trained",
         )
     return found
 

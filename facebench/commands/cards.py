@@ -8,6 +8,7 @@ from rich.table import Table
 
 from facebench import cards
 from facebench.report.card_pages import facts
+from facebench.trainings import Training, trainings
 
 
 def print_cards() -> None:
@@ -42,11 +43,16 @@ def print_protocols() -> None:
         table.add_column(heading)
     for protocol in cards.protocols().values():
         table.add_row(protocol.id, escape(protocol.title), ", ".join(protocol.roles))
+    for training in trainings().values():
+        table.add_row(training.id, escape(training.title), f"generated; {training.command}")
     Console().print(table)
 
 
 def print_protocol(name: str) -> None:
     """A protocol's roles and the metrics of both suites."""
+    if name in trainings():
+        _print_training(trainings()[name])
+        return
     protocol = cards.protocol(name)
     console = Console()
     console.print(f"[bold]{protocol.id}[/bold]  {escape(protocol.title)}")
@@ -58,3 +64,12 @@ def print_protocol(name: str) -> None:
         for metric in metrics:
             card = cards.card(metric)
             console.print(f"  {metric} {card.arrow}  [dim]{escape(card.title)}[/dim]")
+
+
+def _print_training(training: Training) -> None:
+    console = Console()
+    console.print(f"[bold]{training.id}[/bold]  {escape(training.title)}")
+    console.print(escape(training.about.strip()))
+    console.print(f"  command: {training.command}\n")
+    for name, measure in training.measures.items():
+        console.print(f"  {name}  [dim]{escape(measure.title)}[/dim]")

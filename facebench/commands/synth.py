@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from facebench.commands.progress import Stages
+from facebench.errors import InputError
 
 
 def synth_command(out: Path, *, expressions: list[str] | None, buffers: bool, **options: Any) -> None:
@@ -36,3 +37,32 @@ def degrade_command(source: Path, out: Path, *, kind: str, strength: float, seed
             out, source, kind, strength, seed, progress=lambda done, total: stages.update(kind, done, total)
         )
     Console().print(f"wrote {out}: {source} with {kind} {strength:g}", markup=False, soft_wrap=True)
+
+
+def benchmark_command(path: Path, *, people: int, start: int, size: int, seed: int) -> None:
+    """Write pairs of people `start` and on as a verification benchmark."""
+    try:
+        from facebench.training.benchmarks import IMAGES, synthetic_pairs, write_pairs
+        from facebench.training.data.sources import SynthfaceData
+    except ImportError as error:
+        raise InputError(
+            f"This needs the package '{error.name}'. Install it: pip install 'facebench[train]'"
+        ) from None
+
+    data = SynthfaceData(
+        kind="synthface",
+        identities=people,
+        images=IMAGES,
+        seed=seed,
+        start=start,
+        render=size,
+        remember=False,
+    )
+    with Stages(Console(stderr=True)) as stages:
+        pairs = synthetic_pairs(data, lambda done, total: stages.update(path.name, done, total))
+    write_pairs(path, pairs)
+    Console().print(
+        f"wrote {path}: {len(pairs.same)} pairs of people {start} to {start + people - 1}",
+        markup=False,
+        soft_wrap=True,
+    )

@@ -16,9 +16,9 @@ from facebench.decoding import ImageError, decode
 from facebench.errors import InputError
 from facebench.faces import FaceFinder
 from facebench.listing import SUFFIXES
-from facebench.synthface import FaceModel
 from facebench.training.bin_format import read_bin, write_bin
-from facebench.training.data.people import CROP, aligned
+from facebench.training.data.people import CROP, aligned, open_people
+from facebench.training.data.sources import SynthfaceData
 from facebench.training.verification_protocol import FOLDS
 
 PAIRS = "pairs.txt"
@@ -86,27 +86,33 @@ def find_benchmark(folder: Path, name: str) -> Path:
     )
 
 
-def synthetic_pairs(
-    pairs: int, seed: int, start: int, size: int = 128, progress: Progress | None = None
-) -> Pairs:
+def synthetic_pairs(data: SynthfaceData, progress: Progress | None = None) -> Pairs:
     """Pairs of synthetic people; the ten folds share nobody, as in LFW.
 
+    Every person gives a genuine pair, and an impostor pair with the next one of the fold.
+
     Args:
-        pairs: how many, half of them genuine; a multiple of 20.
-        seed: of the people.
-        start: number of the first person; choose people that training does not see.
-        size: pixels per side of the renderings, before alignment.
+        data: the people, with four images each: as many as there are genuine pairs.
         progress: called with (images done, images in all).
 
     Raises:
-        InputError: a number of pairs that does not fill ten folds by halves.
+        InputError: too few people for ten folds, or images without a face.
     """
-    if pairs <= 0 or pairs % (2 * FOLDS):
+    people = data.identities
+    if people < 2 * FOLDS or data.images != IMAGES:
         raise InputError(
-            f"{pairs} pairs do not make {FOLDS} folds of two equal halves: use a multiple of 20."
+            f"{people} people with {data.images} images do not make {FOLDS} folds of pairs: at least {2 * FOLDS} "
+            f"people with {IMAGES} images each are needed."
         )
-    people = pairs // 2
-    crops = _rendered(people, seed, start, size, progress)
+    faces = open_people(data)
+    crops = np.empty((len(faces), CROP, CROP, 3), np.uint8)
+    for index in range(len(faces)):
+        try:
+            crops[index] = faces.read(index).image
+        except ImageError as error:
+            raise InputError(f"{error}. Render larger images.") from None
+        if progress is not None:
+            progress(index + 1, len(faces))
     chosen, same = [], []
     for fold in np.array_split(np.arange(people), FOLDS):
         for person in fold:
@@ -119,28 +125,16 @@ def synthetic_pairs(
     return _made("synthface", crops[rows], same, ())
 
 
-def write_synthetic_bin(
-    path: Path, pairs: int, seed: int, start: int, size: int = 128, progress: Progress | None = None
-) -> None:
-    """Write `synthetic_pairs` as a `.bin` file that insightface's readers open too; see there."""
-    made = synthetic_pairs(pairs, seed, start, size, progress)
-    write_bin(path, [_png(crop) for crop in made.crops], made.same.tolist())
+def write_pairs(path: Path, pairs: Pairs) -> None:
+    """Write a `.bin` file that insightface's readers open too; the file appears whole or not at all.
 
-
-def _rendered(people: int, seed: int, start: int, size: int, progress: Progress | None) -> Crops:
-    if size == CROP:
-        raise InputError(f"size={CROP}: images of {CROP} pixels count as aligned; render at 128.")
-    model, finder = FaceModel(), FaceFinder()
-    crops = np.empty((people * IMAGES, CROP, CROP, 3), np.uint8)
-    for index in range(len(crops)):
-        parameters = model.sample(1, seed, images=IMAGES, start=start * IMAGES + index)
-        crop = aligned(model.render(parameters, size)[0], finder)
-        if crop is None:
-            raise InputError(f"No face was found in a rendering of {size} pixels; use a larger size.")
-        crops[index] = crop
-        if progress is not None:
-            progress(index + 1, len(crops))
-    return crops
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        write_bin(path, [_png(crop) for crop in pairs.crops], pairs.same.tolist())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}).") from None
 
 
 def _decoded(name: str, images: Iterator[tuple[str, bytes | Path]], same: list[bool]) -> Pairs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -51,11 +51,13 @@ class Recogniser(nn.Module):
         super().__init__()
         self.backbone = build_backbone(network.model_dump())
         initialise(self.backbone)
+        # A fifth faster on processors, and what graphics cards want.
+        self.backbone.to(memory_format=torch.channels_last)
         self.head = _head(head, network.embedding, identities)
 
     def forward(self, x: Tensor) -> Tensor:
         """Raw embeddings of faces (n, 3, size, size) in [-1, 1]."""
-        raw: Tensor = self.backbone(x)
+        raw: Tensor = self.backbone(x.contiguous(memory_format=torch.channels_last))
         return raw
 
 
@@ -73,7 +75,15 @@ def initialise(network: IResNet) -> None:
     network.features.weight.requires_grad_(False)
 
 
-def load_recogniser(path: Path) -> IResNet:
+class Trained(NamedTuple):
+    """A recogniser to use."""
+
+    network: IResNet
+    size: int
+    """Pixels per side that it reads."""
+
+
+def load_recogniser(path: Path) -> Trained:
     """The trained network of a run folder or of its `model.safetensors`, in evaluation mode.
 
     Raises:
@@ -83,7 +93,7 @@ def load_recogniser(path: Path) -> IResNet:
     model = model_file.read(path, KIND)
     network = build_backbone(model.architecture)
     model_file.into(network, model, str(path))
-    return network
+    return Trained(network, int(model.architecture["size"]))
 
 
 @torch.no_grad()

@@ -67,6 +67,8 @@ def load_batches(faces: Faces, loading: Loading, start: int, steps: int) -> Iter
         batch_sampler=_Shares(len(faces), loading, start, steps),
         num_workers=loading.workers,
         collate_fn=collate,
+        # Without one of its own, a loader draws from the global generator, which dropout reads.
+        generator=torch.Generator(),
         pin_memory=torch.cuda.is_available(),
         # Workers are forked before any network has run, and must not fight over the processors.
         worker_init_fn=_one_thread if loading.workers else None,

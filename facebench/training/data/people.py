@@ -170,6 +170,10 @@ class AlignedFaces:
         known[index] = _KNOWN  # after the crop: a run killed in between makes it again
         return Face(name, crop, {"identity": label})
 
+    def found(self) -> list[bool]:
+        """Of each photograph, whether a face was cut out of it so far."""
+        return [bool(flag == _KNOWN) for flag in self._memory[1]]
+
     @cached_property
     def _finder(self) -> FaceFinder:
         return FaceFinder()
