@@ -114,7 +114,9 @@ def _map_of(card: Card, roles: Roles, seed: int) -> FeatureMap | None:
         for role, extraction in roles.extractions.items()
         if backbone in extraction.arrays
     }
-    fitted_on = "reference" if "reference" in held else "generated"
+    # With reference sets given by name, the first one spans the map.
+    references = [role for role in held if role.partition(":")[0] == "reference"]
+    fitted_on = references[0] if references else "generated"
     if fitted_on not in held or held[fitted_on][0].ndim != 2 or held[fitted_on][0].shape[1] < 3:
         return None
     rows, valid = held[fitted_on]

@@ -147,15 +147,28 @@ def _column(
     card: cards.Card, table: pd.DataFrame, generated: pd.DataFrame, role: str
 ) -> pd.Series[float] | None:
     """One number for every generated image: its own, or that of what it belongs to."""
-    column = f"{card.reads.array}:{card.reads.backbone}"
     if card.reads.backbone == DETECTOR:
         score = generated["face_score"]
         found = score.notna().astype(float) if card.reads.array == "found" else score
         return found if role == "generated" else None
+    return linked_column(table, f"{card.reads.array}:{card.reads.backbone}", role)
+
+
+def linked_column(table: pd.DataFrame, column: str, role: str) -> pd.Series[float] | None:
+    """A column for every generated image, by name: its own, or that of its source or target.
+
+    None where the table does not have the column, or names no images of that role.
+    """
+    generated = table[table["role"] == "generated"].set_index("image")
     if column not in generated or (role != "generated" and role not in generated):
         return None
     if role == "generated":
         return generated[column]
     others = table[table["role"] == role].drop_duplicates("image").set_index("image")[column]
-    names = generated[role].map(lambda text: posixpath.normpath(text) if isinstance(text, str) else None)
-    return others.reindex(names)
+    found = others.reindex(generated[role].map(linked_name))
+    return found.set_axis(generated.index)
+
+
+def linked_name(text: object) -> str | None:
+    """The name that a source or target has in its own rows, from what the manifest says."""
+    return posixpath.normpath(text) if isinstance(text, str) else None

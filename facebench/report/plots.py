@@ -32,8 +32,12 @@ class Plot:
     """Places of the runs that the page's legend names; empty when colours do not stand for runs."""
     sides: bool = False
     """Whether colours stand for genuine and impostor."""
-    reference: bool = False
-    """Whether the reference set is in the picture."""
+    references: tuple[str, ...] = ()
+    """Names of the reference sets in the picture; "" for one that was given without a name."""
+    marks: tuple[str, ...] = ()
+    """Roles that have a sign of their own: source, target."""
+    numbered: tuple[str, ...] = ()
+    """What the numbers in the picture stand for."""
 
 
 def identity_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> list[Plot]:
@@ -148,21 +152,31 @@ def _distribution(
     drawn = [(place, rows) for place, rows in drawn if len(rows) > 1]
     if not drawn:
         return None
-    reference = next((r for r in (values(run, column, "reference") for run in runs) if len(r) > 1), None)
-    pooled = np.concatenate([rows for _, rows in drawn] + ([] if reference is None else [reference]))
+    references = {
+        name: next((r for r in (values(run, column, role) for run in runs) if len(r) > 1), None)
+        for role, name in reference_sets(runs).items()
+    }
+    behind = {name: rows for name, rows in references.items() if rows is not None}
+    pooled = np.concatenate([rows for _, rows in drawn] + list(behind.values()))
     low, high = pooled.min(), pooled.max()
     edges = np.linspace(low, high if high > low else low + 1e-6, 31)
     title = text["quality_of"].format(column=column)
     with svg.drawing(f"{prefix}-{column}") as (figure, (ax,)):
-        if reference is not None:
-            ax.stairs(_shares(reference, edges), edges, fill=True, color=svg.REFERENCE, alpha=0.3)
+        for place, rows in enumerate(behind.values()):
+            ax.stairs(_shares(rows, edges), edges, fill=True, color=svg.reference_colour(place), alpha=0.3)
         for place, rows in drawn:
             ax.stairs(_shares(rows, edges), edges, color=svg.run_colour(place), linewidth=1.4)
         ax.set_xlabel(column)
         ax.set_ylabel(text["share_images"])
         ax.yaxis.set_major_formatter(_PERCENT)
     picture = svg.inline(figure, f"{prefix}-{column}", title)
-    return Plot(title, picture, note, _places(drawn), reference=reference is not None)
+    return Plot(title, picture, note, _places(drawn), references=tuple(behind))
+
+
+def reference_sets(runs: Sequence[Run]) -> dict[str, str]:
+    """Roles of all reference sets, and the names that they were given; "" for the one without a name."""
+    roles = dict.fromkeys(role for run in runs for role in run.inputs)
+    return {role: role.partition(":")[2] for role in roles if role.partition(":")[0] == "reference"}
 
 
 def values(run: Run, column: str, role: str = "generated") -> Floats:
@@ -178,33 +192,53 @@ def _shares(rows: Floats, edges: Floats) -> Floats:
     return np.asarray(np.histogram(rows, edges)[0] / len(rows))
 
 
-def map_plot(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> Plot | None:
-    """Generated and reference images on two principal components; one panel for all runs that share the axes."""
-    described = next(((run.curves or {}).get("map") for run in runs if (run.curves or {}).get("map")), None)
-    shared = [
-        (place, points)
-        for place, run in enumerate(runs)
-        if described is not None and (run.curves or {}).get("map") == described
-        for points in [_points(run, "generated")]
-        if len(points)
+def map_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> list[Plot]:
+    """Generated and reference images on two principal components; one picture for all runs that share the axes."""
+    drawn: list[tuple[dict[str, Any], list[tuple[int, Floats]]]] = []
+    for place, run in enumerate(runs):
+        described, points = (run.curves or {}).get("map"), _points(run, "generated")
+        if not described or not len(points):
+            continue
+        shared = next((held for other, held in drawn if other == described), None)
+        if shared is None:
+            drawn.append((described, [(place, points)]))
+        else:
+            shared.append((place, points))
+    return [
+        _map_plot(runs, described, held, text, f"{prefix}-map{number}")
+        for number, (described, held) in enumerate(drawn)
     ]
-    if described is None or not shared:
-        return None
-    reference = _points(runs[shared[0][0]], "reference")
-    with svg.drawing(f"{prefix}-map") as (figure, (ax,)):
-        ax.scatter(reference[:, 0], reference[:, 1], s=6, color=svg.REFERENCE, alpha=0.45, linewidths=0)
-        for place, points in shared:
+
+
+def _map_plot(
+    runs: Sequence[Run],
+    described: dict[str, Any],
+    held: list[tuple[int, Floats]],
+    text: dict[str, Any],
+    name: str,
+) -> Plot:
+    first = runs[held[0][0]]
+    behind = {label: _points(first, role) for role, label in reference_sets([first]).items()}
+    behind = {label: points for label, points in behind.items() if len(points)}
+    with svg.drawing(name) as (figure, (ax,)):
+        for place, points in enumerate(behind.values()):
+            ax.scatter(
+                points[:, 0], points[:, 1], s=6, color=svg.reference_colour(place), alpha=0.45, linewidths=0
+            )
+        for place, points in held:
             ax.scatter(points[:, 0], points[:, 1], s=6, color=svg.run_colour(place), alpha=0.65, linewidths=0)
         ax.set_xlabel(text["component"].format(number=1))
         ax.set_ylabel(text["component"].format(number=2))
         ax.set_aspect("equal", adjustable="datalim")
     x, y = (f"{share:.0%}" for share in described["explained"])
+    role, _, label = str(described["fitted_on"]).partition(":")
     note = text["map_note"].format(
-        backbone=described["backbone"], fitted_on=text[described["fitted_on"]], x=x, y=y
+        backbone=described["backbone"], fitted_on=f"{text[role]} {label}".strip(), x=x, y=y
     )
     note = f"{note} {text['map_sampled'].format(shown=MOST_DOTS)}"
-    picture = svg.inline(figure, f"{prefix}-map", text["map"])
-    return Plot(text["map"], picture, note, _places(shared), reference=len(reference) > 0)
+    return Plot(
+        text["map"], svg.inline(figure, name, text["map"]), note, _places(held), references=tuple(behind)
+    )
 
 
 def _points(run: Run, role: str) -> Floats:

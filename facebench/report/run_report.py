@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from facebench import __version__
-from facebench.board_table import interval_text
-from facebench.change import Change, change
+from facebench.board_table import Row, laid_out
+from facebench.cards import TableLayout
 from facebench.leaderboard import Board, Leaderboard
-from facebench.report import gallery, plots
+from facebench.report import gallery, heat, pair_gallery, plots
+from facebench.report.affect_plots import circumplex_plots
+from facebench.report.breakdown import breakdown_tables
+from facebench.report.comparison import Comparison, comparison
 from facebench.report.page import environment
 from facebench.report.svg import RUN_COLOURS
 from facebench.report.table import Cell, Column, Table
@@ -60,37 +63,14 @@ class Section:
     summary: Markup
     daggers: list[str]
     no_values: list[str]
-    groups: list[Markup]
+    groups: list[list[Markup]]
     comparisons: list[Comparison]
     identity: list[plots.Plot]
+    affect: list[plots.Plot]
+    heat: list[Heat]
     quality: list[plots.Plot]
     maps: list[plots.Plot]
     galleries: list[Gallery]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One run against the first."""
-
-    baseline: str
-    run: str
-    rows: list[ComparedRow]
-    methods: list[str]
-
-
-@dataclass(frozen=True)
-class ComparedRow:
-    """One metric of a comparison, with the geometry of its bar in percent of its width."""
-
-    metric: str
-    title: str
-    baseline: Cell
-    run: Cell
-    change: Cell
-    verdict: str
-    left: float
-    width: float
-    dot: float
 
 
 @dataclass(frozen=True)
@@ -100,14 +80,24 @@ class Gallery:
     run: str
     place: int
     ranked: gallery.Ranked | None
+    rankings: list[pair_gallery.Ranking]
+    copies: list[pair_gallery.Copies]
     rejected: list[gallery.RejectedRow]
     rejected_count: int
+
+
+@dataclass(frozen=True)
+class Heat:
+    """The heat maps of one run."""
+
+    run: str
+    place: int
+    maps: list[heat.HeatMap]
 
 
 def _section(board: Board, text: dict[str, Any], prefix: str) -> Section:
     runs = board.runs
     against_n = plots.against_n_plots(runs, text, prefix)
-    placed = plots.map_plot(runs, text, prefix)
     return Section(
         runs=runs,
         facts=_facts(runs, text),
@@ -116,11 +106,19 @@ def _section(board: Board, text: dict[str, Any], prefix: str) -> Section:
         summary=Markup(_summary(board, text).html()),
         daggers=_reasons(runs, text, with_value=True),
         no_values=_reasons(runs, text, with_value=False),
-        groups=[Markup(_groups(run, text).html()) for run in runs if run.groups],
-        comparisons=[_comparison(runs[0], run, text) for run in runs[1:]],
+        groups=[
+            [Markup(table.html()) for table in breakdown_tables(run, text)] for run in runs if run.groups
+        ],
+        comparisons=[comparison(runs[0], run, text) for run in runs[1:]],
         identity=plots.identity_plots(runs, text, prefix),
+        affect=circumplex_plots(runs, text, prefix),
+        heat=[
+            Heat(run.name, place % RUN_COLOURS, maps)
+            for place, run in enumerate(runs)
+            if (maps := heat.heat_maps(run, text))
+        ],
         quality=plots.quality_plots(runs, text, prefix),
-        maps=([placed] if placed else []) + against_n,
+        maps=plots.map_plots(runs, text, prefix) + against_n,
         galleries=[_gallery(run, place) for place, run in enumerate(runs)],
     )
 
@@ -143,7 +141,7 @@ def _facts(runs: Sequence[Run], text: dict[str, Any]) -> Table:
 
 
 def _fact_row(run: Run, text: dict[str, Any]) -> list[Cell]:
-    generated, reference = run.inputs["generated"], run.inputs.get("reference")
+    generated = run.inputs["generated"]
     commit = f" ({run.facebench.commit})" if run.facebench.commit else ""
     return [
         Cell(run.name),
@@ -151,12 +149,20 @@ def _fact_row(run: Run, text: dict[str, Any]) -> list[Cell]:
         Cell(text["not_looked_for"]) if generated.faces is None else _count(generated.faces),
         _count(generated.identities),
         _count(len(generated.rejected)),
-        _count(None if reference is None else reference.images),
+        _references(run),
         Cell(f"{run.created:%Y-%m-%d %H:%M}"),
         Cell(
             f"facebench {run.facebench.version}", small=f"{run.environment.get('device', '')}{commit}".strip()
         ),
     ]
+
+
+def _references(run: Run) -> Cell:
+    """Sizes of the reference sets, with their names where they have any."""
+    sets = plots.reference_sets([run])
+    if list(sets.values()) in ([], [""]):
+        return _count(run.inputs["reference"].images if sets else None)
+    return Cell(", ".join(f"{name} {run.inputs[role].images:,}" for role, name in sets.items()))
 
 
 def _count(number: int | None) -> Cell:
@@ -175,7 +181,8 @@ def _warnings(runs: Sequence[Run], text: dict[str, Any]) -> list[str]:
 
 def _summary(board: Board, text: dict[str, Any]) -> Table:
     """Metrics in rows, runs in columns: readable on a phone, however many metrics there are."""
-    table = board.table()
+    runs = [Row(run.name, run.tags, run.metrics) for run in board.runs]
+    table = laid_out(runs, board.metrics, TableLayout(), "", [])
     columns = [Column("metric", text["metric"], numeric=False)]
     if len(board.runs) == 1:
         columns += [Column("value", text["value"]), Column("n", text["rests_on"], numeric=False)]
@@ -210,62 +217,13 @@ def _reasons(runs: Sequence[Run], text: dict[str, Any], *, with_value: bool) -> 
     ]
 
 
-def _groups(run: Run, text: dict[str, Any]) -> Table:
-    metrics = list(dict.fromkeys(metric for results in run.groups.values() for metric in results))
-    columns = [
-        Column("group", text["groups"], numeric=False),
-        *(Column(metric, metric) for metric in metrics),
-    ]
-    rows = [
-        [Cell(group), *(_value(results.get(metric)) for metric in metrics)]
-        for group, results in run.groups.items()
-    ]
-    return Table(columns, rows, caption=run.name)
-
-
-def _value(result: MetricResult | None) -> Cell:
-    if result is None or result.value is None:
-        return Cell("–", title="" if result is None else result.reason)
-    dagger = "†" if result.note else ""
-    text = f"{result.value:.{result.decimals}f}{dagger}"
-    return Cell(text, result.value, small=interval_text(result), title=result.note)
-
-
-def _comparison(baseline: Run, run: Run, text: dict[str, Any]) -> Comparison:
-    moved = {metric: change(metric, run, baseline) for metric in baseline.metrics if metric in run.metrics}
-    rows = [
-        _compared(metric, run.metrics[metric], baseline.metrics[metric], difference)
-        for metric, difference in moved.items()
-        if difference is not None
-    ]
-    return Comparison(baseline.name, run.name, rows, _methods(moved, text))
-
-
-def _methods(moved: Mapping[str, Change | None], text: dict[str, Any]) -> list[str]:
-    found: dict[str, list[str]] = {}
-    for metric, difference in moved.items():
-        if difference is not None:
-            found.setdefault(difference.method, []).append(metric)
-    return [text["for_metrics"].format(reason=how, metrics=", ".join(ids)) for how, ids in found.items()]
-
-
-def _compared(metric: str, new: MetricResult, old: MetricResult, moved: Change) -> ComparedRow:
-    reach = 1.08 * max(abs(moved.low), abs(moved.high), abs(moved.value)) or 1.0
-    left, right, dot = (50 + 50 * end / reach for end in (moved.low, moved.high, moved.value))
-    ends = f"[{moved.low:+.{new.decimals}f}, {moved.high:+.{new.decimals}f}]"
-    return ComparedRow(
-        metric=f"{metric} {new.arrow}".strip(),
-        title=new.title,
-        baseline=_value(old),
-        run=_value(new),
-        change=Cell(f"{moved.value:+.{new.decimals}f}", moved.value, small=ends, title=moved.method),
-        verdict=moved.verdict(new.better),
-        left=round(left, 2),
-        width=round(right - left, 2),
-        dot=round(dot, 2),
-    )
-
-
 def _gallery(run: Run, place: int) -> Gallery:
-    count = sum(len(home.rejected) for home in run.inputs.values())
-    return Gallery(run.name, place % RUN_COLOURS, gallery.ranked(run), gallery.rejected(run), count)
+    return Gallery(
+        run=run.name,
+        place=place % RUN_COLOURS,
+        ranked=gallery.ranked(run),
+        rankings=pair_gallery.rankings(run),
+        copies=pair_gallery.copies(run),
+        rejected=gallery.rejected(run),
+        rejected_count=sum(len(home.rejected) for home in run.inputs.values()),
+    )

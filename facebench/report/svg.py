@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 RUN_COLOURS = 6
+REFERENCE_COLOURS = 3
 _PLACEHOLDERS = {
     "ink": "#010101",
     "line": "#020202",
@@ -27,11 +28,11 @@ _PLACEHOLDERS = {
     "paper": "#040404",
     "good": "#050505",
     "bad": "#060606",
-    "reference": "#070707",
+    **{f"reference{place}": f"#0707{place:02x}" for place in range(REFERENCE_COLOURS)},
     **{f"run{place}": f"#0808{place:02x}" for place in range(RUN_COLOURS)},
 }
 INK, LINE, FAINT, GOOD, BAD, REFERENCE = (
-    _PLACEHOLDERS[name] for name in ("ink", "line", "faint", "good", "bad", "reference")
+    _PLACEHOLDERS[name] for name in ("ink", "line", "faint", "good", "bad", "reference0")
 )
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -59,6 +60,11 @@ _STYLE: dict[Any, Any] = {
 def run_colour(place: int) -> str:
     """Colour of the run at a place; they come round again after six."""
     return _PLACEHOLDERS[f"run{place % RUN_COLOURS}"]
+
+
+def reference_colour(place: int) -> str:
+    """Colour of the reference set at a place; they come round again after three."""
+    return _PLACEHOLDERS[f"reference{place % REFERENCE_COLOURS}"]
 
 
 @contextmanager

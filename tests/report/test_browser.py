@@ -20,6 +20,7 @@ from facebench.report.run_report import report_page
 from facebench.results import load_run
 from tests.examples import make_run
 from tests.report.runs import HOSTILE, make_report_run
+from tests.report.transfer_runs import EXPRESSION, PERSON, make_transfer_run, with_closest, with_groups
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -50,6 +51,18 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     file = folder / "report.html"
     file.write_text(report_page(runs), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def transfers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("transfers")
+    runs = [
+        with_closest(with_groups(make_transfer_run(folder, "ours"))),
+        make_transfer_run(folder, "theirs", share=0.2, seed=1),
+    ]
+    file = folder / "report.html"
+    file.write_text(report_page(runs, "ja"), encoding="utf-8")
     return file
 
 
@@ -90,6 +103,37 @@ def test_the_report_opens_from_disk_without_a_complaint_and_fits(
     assert label.evaluate("element => getComputedStyle(element).fill") == style[0]
     assert opened.problems == []
     context.close()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 1280), ("light", 390)])
+def test_a_transfer_s_page_fits_and_its_heat_maps_can_be_read(
+    browser: Browser, transfers: Path, tmp_path: Path, scheme: str, width: int
+) -> None:
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    opened = Opened(context.new_page(), transfers)
+    page = opened.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.screenshot(path=tmp_path / "page.png", full_page=True)
+    assert page.locator("table.heat tbody th", has_text=PERSON).count() > 0
+    assert page.locator("table.heat thead th", has_text=EXPRESSION).count() > 0
+    assert page.locator(".numbered li", has_text=EXPRESSION).count() > 0
+    worst = page.locator("table.heat td.worse").first
+    ink, behind = worst.evaluate(
+        "(cell) => (({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(cell))"
+    )
+    assert ink != behind
+    linked = page.locator("figure.linked img")
+    assert linked.evaluate_all("images => images.length > 10 && images.every((i) => i.naturalWidth > 0)")
+    assert opened.problems == []
+    context.close()
+
+
+def test_a_heat_map_is_sorted_by_a_click(browser: Browser, transfers: Path) -> None:
+    page = Opened(browser.new_page(), transfers).page
+    table = page.locator("table.heat").first
+    table.locator("th", has_text="sad").click()
+    shown = [float(text) for text in table.locator("tbody td:nth-child(4)").all_inner_texts()]
+    assert shown == sorted(shown)
 
 
 def test_a_hostile_file_name_shows_as_text(browser: Browser, report: Path) -> None:
