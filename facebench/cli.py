@@ -502,6 +502,22 @@ def transfer(
 
 
 @app.command()
+def grid(
+    path: Annotated[Path, typer.Argument(metavar="GRID.yaml", help="Factors, data, training, transfer.")],
+    out: Annotated[Path | None, typer.Option(help="Folder (by default runs/NAME); a stopped grid goes on.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Jobs at a time.")] = 1,
+    gpus: Annotated[
+        str | None, typer.Option(help="Numbers of GPUs, such as 0,1,2,3: one job at a time on each.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="List the commands and do nothing.")] = False,
+) -> None:
+    """Train, use, evaluate and compare a model for every combination of choices."""
+    from facebench.commands.gridding import grid_command
+
+    grid_command(path, out, workers=workers, gpus=gpus, show=show)
+
+
+@app.command()
 def degrade(
     source: Annotated[Path, typer.Argument(help="A set written by `facebench synth`.")],
     out: Annotated[Path, typer.Argument(help="New folder to write.")],

@@ -7,10 +7,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
+from facebench.commands.progress import Stages
 from facebench.errors import InputError
 
 QUIET_SECONDS = 60
@@ -30,6 +33,9 @@ def train_command(
 
     messages = Console(stderr=True)
     chosen = config or _first_preset(kind)
+    if kind == "classifier":
+        _find_directions(settings.read(chosen, changes), chosen, out, device)
+        return
     prepared = kinds.prepare(kind, settings.read(chosen, changes), chosen)
     running = prepared.settings
     plain = running.model_dump(mode="json")
@@ -46,6 +52,29 @@ def train_command(
             say=lambda text: messages.print(text, markup=False, soft_wrap=True),
         )
     Console().print(f"wrote {model}", markup=False, soft_wrap=True)
+
+
+def _find_directions(content: dict[str, Any], where: str, out: Path, device: str) -> None:
+    from facebench.training.settings import check
+    from facebench.training.tasks import classifier
+
+    content.pop("train", None)
+    settings = check(classifier.ClassifierSettings, content, where)
+    with Stages(Console(stderr=True)) as stages:
+        path, scores = classifier.find(
+            settings, out, device=device, progress=lambda done, total: stages.update("encoding", done, total)
+        )
+    table = Table(
+        "attribute", "held-out score", title=f"directions by {settings.method}", title_justify="left"
+    )
+    for name, score in scores.items():
+        table.add_row(name, f"{score:.3f}")
+    Console().print(table)
+    Console().print(
+        "area under the ROC curve of a class, correlation of valence and arousal, on people not trained on",
+        style="dim",
+    )
+    Console().print(f"wrote {path}", markup=False, soft_wrap=True)
 
 
 class Meter:

@@ -9,16 +9,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facebench.decoding import decode
+from facebench.errors import InputError
 from facebench.images import ImageSet, read
 from facebench.training.data.faces import Face
 
 
 class FolderFaces:
-    """Images of a folder or manifest, cut to the middle square and resized; identities as numbers.
+    """Images of a folder or manifest, cut to the middle square and resized, with what the manifest says of them.
+
+    Fields: `identity` (-1 where unknown) and `expression` (as numbers of `people` and of `expressions`), `valence`
+    and `arousal`, each when the manifest has the column.
 
     Args:
         path: a folder, a folder of identity sub-folders, or a manifest.
         size: pixels per side.
+
+    Raises:
+        InputError: no images, or a number in the manifest that is none.
 
     Example:
         >>> faces = FolderFaces("tests/goldens/images", 64)
@@ -29,23 +36,45 @@ class FolderFaces:
     def __init__(self, path: str | Path, size: int) -> None:
         self.images = ImageSet.open(path)
         self.size = size
-        people = self.images.column("identity")
-        self.people = sorted({person for person in people if person is not None})
-        numbers = {person: number for number, person in enumerate(self.people)}
-        self._identity = [None if person is None else numbers[person] for person in people]
+        self.people, identity = _numbered(self.images.column("identity"))
+        self.expressions, expression = _numbered(self.images.column("expression"))
+        self._fields: dict[str, NDArray[np.generic]] = {}
+        if self.people:
+            self._fields["identity"] = identity
+        if self.expressions:
+            self._fields["expression"] = expression
+        for name in ("valence", "arousal"):
+            if any(self.images.column(name)):
+                texts = zip(self.images.column(name), self.images.items, strict=True)
+                numbers = [_number(text, name, item.name) for text, item in texts]
+                self._fields[name] = np.array(numbers, np.float32)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def read(self, index: int) -> Face:
-        """Decode and resize image `index`."""
+        """Decode and resize image `index`.
+
+        Raises:
+            ImageError: the file cannot be decoded.
+        """
         item = self.images.items[index]
         image = square(decode(read(item), item.name), self.size)
-        person = self._identity[index]
-        fields: dict[str, NDArray[np.generic]] = (
-            {} if not self.people else {"identity": np.asarray(-1 if person is None else person, np.int64)}
-        )
-        return Face(item.name, image, fields)
+        return Face(item.name, image, {name: values[index] for name, values in self._fields.items()})
+
+
+def _numbered(words: list[str | None]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """The different words, and for each entry its number among them; -1 where there is none."""
+    known = tuple(sorted({word for word in words if word}))
+    numbers = {word: number for number, word in enumerate(known)}
+    return known, np.array([numbers[word] if word else -1 for word in words], np.int64)
+
+
+def _number(text: str | None, column: str, name: str) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        raise InputError(f"{name}: the column '{column}' holds '{text}', which is no number.") from None
 
 
 def square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

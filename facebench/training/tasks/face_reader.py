@@ -102,7 +102,7 @@ class FaceReaderTask(Task):
         numbers = {"expression_accuracy": float((read["expression"].argmax(1) == truth["expression"]).mean())}
         for name in ("valence", "arousal"):
             agreement = affect_agreement(truth[name][:, 0], read[name][:, 0])
-            numbers |= {f"{name}_ccc": agreement.ccc, f"{name}_mae": agreement.mae}
+            numbers |= {f"{name}_ccc": float(agreement.ccc), f"{name}_mae": float(agreement.mae)}
         for name in ("exp", "shape"):
             numbers[f"{name}_cosine"] = float(np.mean(_cosines(read[name], truth[name])))
         error = np.abs(read["pose"] - truth["pose"]).mean(axis=0) * POSE_DEGREES

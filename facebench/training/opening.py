@@ -1,0 +1,118 @@
+"""Opens trained models: a file of facebench, the folder of a run, or an official checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from facebench.errors import InputError, WeightsError
+from facebench.training import model_file
+from facebench.training.models import DiffAE, DiffAEConfig, LatentDPM, LatentDPMConfig, UNet
+from facebench.training.official import load_official, official_state
+from facebench.weights.load import load_checkpoint
+
+OFFICIAL_SUFFIXES = (".ckpt", ".pt", ".pth")
+_OFFICIAL_DIFFAE = ("diffae-ffhq256", "diffae-ffhq128", "diffae-tiny")
+
+
+SHIPPED = Path(__file__).parent / "shipped"
+"""Models that come with facebench."""
+
+
+def located(path: Path) -> Path:
+    """The file itself, or the shipped model of this name.
+
+    Raises:
+        InputError: neither is there.
+    """
+    if path.exists():
+        return path
+    shipped = SHIPPED / f"{path}.safetensors"
+    if len(path.parts) == 1 and shipped.is_file():
+        return shipped
+    names = ", ".join(sorted(found.stem for found in SHIPPED.glob("*.safetensors"))) or "none"
+    raise InputError(f"There is no model {path}. Give a file, a run's folder, or a shipped model: {names}.")
+
+
+def open_diffae(path: Path, device: torch.device | str = "cpu") -> DiffAE:
+    """Open a diffusion autoencoder in evaluation mode.
+
+    Args:
+        path: `model.safetensors`, the folder of a finished run, or an official DiffAE checkpoint
+            (`last.ckpt`; which network it holds is read off its weights).
+        device: where it will run.
+
+    Raises:
+        InputError: there is no such file.
+        WeightsError: it holds another kind of model, code, or weights that fit none.
+    """
+    path = located(path)
+    if path.suffix in OFFICIAL_SUFFIXES:
+        network = _official(path)
+    else:
+        found = model_file.read(path, "diffae")
+        network = DiffAE(model_file.sizes(DiffAEConfig, found.architecture))
+        model_file.into(network, found, str(path))
+    return network.eval().requires_grad_(False).to(device)
+
+
+def open_ddim(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, int]:
+    """Open a plain diffusion model; returns it with the side of its images in pixels."""
+    found = model_file.read(path, "ddim")
+    sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.architecture.items()}
+    network = UNet(**sizes)
+    model_file.into(network, found, str(path))
+    return network.to(device), int(sizes["size"])
+
+
+def open_latent(path: Path, device: torch.device | str = "cpu") -> tuple[LatentDPM, Tensor, Tensor]:
+    """Open a latent model; returns it with the mean and standard deviation of the codes it was trained on."""
+    if path.suffix in OFFICIAL_SUFFIXES:
+        from facebench.training.official import latent_statistics
+
+        state = checkpoint(path)
+        network = load_official("latent-dpm", state)
+        assert isinstance(network, LatentDPM)
+        mean, std = latent_statistics(state)
+    else:
+        found = model_file.read(path, "latent-dpm")
+        tensors = dict(found.tensors)
+        try:
+            mean, std = tensors.pop("codes.mean"), tensors.pop("codes.std")
+        except KeyError as error:
+            raise WeightsError(f"{path}: lacks {error}; it was not written by `facebench train`.") from None
+        network = LatentDPM(model_file.sizes(LatentDPMConfig, found.architecture))
+        model_file.into(network, model_file.ModelFile(found.kind, tensors, {}), str(path))
+    network = network.eval().requires_grad_(False).to(device)
+    return network, mean.to(device), std.to(device)
+
+
+def checkpoint(path: Path) -> Mapping[str, Any]:
+    """The weights in an official checkpoint; code in it is refused, not run.
+
+    Raises:
+        InputError: there is no such file.
+        WeightsError: it is damaged or holds code.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no checkpoint {path}.")
+    content: Mapping[str, Any] = load_checkpoint(path)
+    return content
+
+
+def _official(path: Path) -> DiffAE:
+    state = checkpoint(path)
+    problems: list[str] = []
+    for name in _OFFICIAL_DIFFAE:
+        try:
+            network: nn.Module = load_official(name, official_state(name, state))
+        except WeightsError as error:
+            problems.append(f"{name}: {error}")
+        else:
+            assert isinstance(network, DiffAE)
+            return network
+    raise WeightsError(f"{path}: is none of the official diffusion autoencoders. {' '.join(problems)}")
