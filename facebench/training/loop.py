@@ -274,7 +274,7 @@ class _Run:
         draws = Draws(running.seed, self.step, running.batch, batch.rows, device)
         losses: dict[str, Tensor] = self.model(batch.to(device), draws)
         if not torch.isfinite(losses["loss"]):
-            raise self._stopped(f"the loss is {float(losses['loss']):g}", batch.names)
+            raise self._stopped(f"the loss is {float(losses['loss'].detach()):g}", batch.names)
         return losses
 
     def _gradient_norm(self) -> float:

@@ -76,6 +76,14 @@ def load_batches(faces: Faces, loading: Loading, start: int, steps: int) -> Iter
     yield from iter(loader)
 
 
+def try_read(faces: Faces, row: int, index: int) -> Read:
+    """Read face `index` for place `row` of a batch, or say why that is impossible."""
+    try:
+        return row, faces.read(index), None
+    except ImageError as error:
+        return row, None, str(error)
+
+
 def collate(read: list[Read]) -> Batch:
     """Stack what could be read.
 
@@ -103,11 +111,7 @@ class _ByNumber(Dataset[Read]):
         self.faces = faces
 
     def __getitem__(self, at: tuple[int, int]) -> Read:
-        row, index = at
-        try:
-            return row, self.faces.read(index), None
-        except ImageError as error:
-            return row, None, str(error)
+        return try_read(self.faces, *at)
 
 
 class _Shares(Sampler[list[tuple[int, int]]]):

@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from facebench.training.data.faces import Batch, Faces
+from facebench.training.data.loading import collate, try_read
 from facebench.training.data.sources import DataSettings, open_faces
 from facebench.training.diffusion import ddim_decode, ddim_encode, p2_weight, training_loss
 from facebench.training.draws import Draws
@@ -134,11 +135,9 @@ def flipped(x_0: Tensor, draws: Draws) -> Tensor:
 
 
 def fixed_faces(faces: Faces, count: int) -> Batch:
-    """The same few faces every time, spread over the data."""
-    from facebench.training.data.loading import collate
-
+    """The same few faces every time, spread over the data; those that cannot be read are left out."""
     indices = np.linspace(0, len(faces) - 1, min(count, len(faces))).astype(int).tolist()
-    return collate([(row, faces.read(index), None) for row, index in enumerate(indices)])
+    return collate([try_read(faces, row, index) for row, index in enumerate(indices)])
 
 
 def _device(network: nn.Module) -> torch.device:
