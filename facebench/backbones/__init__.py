@@ -47,6 +47,7 @@ _MODULES = {
     "headpose": "headpose",
     "headpose-id-booth": "headpose",
     "lpips": "lpips",
+    "facereader": "facereader",
 }
 
 

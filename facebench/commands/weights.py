@@ -211,7 +211,9 @@ def _source(entry: Entry) -> str:
 
     if locate.wheel_path(entry) is not None and entry.wheel is not None:
         return f"package {entry.wheel.distribution}"
-    return urlsplit(entry.urls[0] if entry.urls else entry.home).hostname or ""
+    if entry.shipped:
+        return "facebench"
+    return urlsplit(entry.urls[0] if entry.urls else entry.home or "").hostname or ""
 
 
 def _console() -> Console:

@@ -63,6 +63,7 @@ def write(path: Path, model: ModelFile, *, half: bool = False) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, metadata={HEADER: json.dumps(about)})
+        partial.chmod(0o644)  # the library writes files that only their owner may read
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: the model cannot be written ({error}). Free some space.") from None

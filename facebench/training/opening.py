@@ -14,13 +14,10 @@ from facebench.training import model_file
 from facebench.training.models import DiffAE, DiffAEConfig, LatentDPM, LatentDPMConfig, UNet
 from facebench.training.official import load_official, official_state
 from facebench.weights.load import load_checkpoint
+from facebench.weights.locate import SHIPPED
 
 OFFICIAL_SUFFIXES = (".ckpt", ".pt", ".pth")
 _OFFICIAL_DIFFAE = ("diffae-ffhq256", "diffae-ffhq128", "diffae-tiny")
-
-
-SHIPPED = Path(__file__).parent / "shipped"
-"""Models that come with facebench."""
 
 
 def located(path: Path) -> Path:

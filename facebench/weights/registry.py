@@ -53,7 +53,7 @@ class Entry(BaseModel):
     """Git's id of the file's content, where the official home is a git repository."""
     licence: str
     non_commercial: bool = False
-    home: Url
+    home: Url | None = None
     """Where its authors publish it."""
     urls: tuple[Url, ...] = ()
     """Direct addresses, official first, then mirrors."""
@@ -64,12 +64,14 @@ class Entry(BaseModel):
     placeholders: tuple[str, ...] = ()
     """Beginnings of class names in the checkpoint that are read as empty placeholders instead of refused."""
     wheel: Wheel | None = None
+    shipped: bool = False
+    """Whether facebench itself brings the file, in `facebench/shipped`."""
 
     @model_validator(mode="after")
     def _can_be_had(self) -> Entry:
-        if not (self.urls or self.manual):
+        if not (self.urls or self.manual or self.shipped):
             raise ValueError("needs urls, or manual instructions")
-        if self.wheel and not self.sha256:
+        if (self.wheel or self.shipped) and not self.sha256:
             raise ValueError("a file inside a wheel needs its sha256")
         if self.sha256 and not self.fingerprint:
             raise ValueError("a sha256 needs its source in 'fingerprint'")

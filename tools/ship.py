@@ -1,0 +1,28 @@
+"""Copies a trained model into `facebench/shipped`, in half precision, and prints what the registry must say of it.
+
+    python tools/ship.py runs/face-reader facereader
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from pathlib import Path
+
+from facebench.training import model_file
+from facebench.weights.locate import SHIPPED
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder of a finished run, or its model.safetensors")
+    parser.add_argument("name", help="of the shipped model")
+    given = parser.parse_args()
+    path = SHIPPED / f"{given.name}.safetensors"
+    model_file.write(path, model_file.read(given.run), half=True)
+    data = path.read_bytes()
+    print(f"  size: {len(data)}\n  sha256: {hashlib.sha256(data).hexdigest()}")
+
+
+if __name__ == "__main__":
+    main()
