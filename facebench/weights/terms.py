@@ -45,7 +45,7 @@ def provenance(names: Iterable[str]) -> list[dict[str, str | bool]]:
                 "fingerprint": file.fingerprint,
                 "licence": file.licence,
                 "non_commercial": entry.non_commercial,
-                "home": entry.home,
+                "home": entry.home or "",
             }
         )
     return found
