@@ -170,10 +170,12 @@ def test_going_half_of_the_way_halves_the_gap_and_keeps_some_concordance(
 
 
 def test_every_affect_network_judges_every_transfer() -> None:
-    paper = set(cards.protocol("expression-transfer").suites["paper"])
+    suites = cards.protocol("expression-transfer").suites
     networks = {
         card.id.rpartition("_")[2] for card in cards.cards().values() if card.id.startswith("valence_error")
     }
-    assert len(networks) == 6
-    for kind in ("gap", "error", "bias", "ccc", "rmse", "sagr", "noise", "null", "truth_error"):
-        assert {f"{name}_{kind}_{network}" for name in DIMENSIONS for network in networks} <= paper
+    assert len(networks) == 7
+    for network in networks:
+        suite = "compact" if network == "reader" else "paper"
+        for kind in ("gap", "error", "bias", "ccc", "rmse", "sagr", "noise", "null", "truth_error"):
+            assert {f"{name}_{kind}_{network}" for name in DIMENSIONS} <= set(suites[suite])
