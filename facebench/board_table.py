@@ -21,6 +21,15 @@ class Row:
     tags: Mapping[str, str]
     metrics: Mapping[str, MetricResult]
     published: bool = False
+    link: str = ""
+    """Where its name leads on a page."""
+    history: Sequence[tuple[str, Mapping[str, MetricResult]]] = ()
+    """When it was measured and what came out, oldest first; this row is the last."""
+
+    def past(self, metric: str) -> tuple[tuple[str, float], ...]:
+        """The values of a metric over time."""
+        found = ((when, results[metric].value) for when, results in self.history if metric in results)
+        return tuple((when, value) for when, value in found if value is not None)
 
     def block(self, layout: TableLayout) -> tuple[str, ...]:
         """What it has in common with the other rows of its block."""
@@ -69,10 +78,10 @@ def laid_out(
         }
         for place, row in enumerate(inside):
             cells = [Cell(text if place == 0 else "") for text in block]
-            cells.append(Cell(row.name))
+            cells.append(Cell(row.name, link=row.link))
             for name in names:
                 spread = row.metrics.get(_spread_of(name, metrics, layout))
-                cells.append(_cell(row.metrics.get(name), marks[name][place], spread))
+                cells.append(_cell(row.metrics.get(name), marks[name][place], spread, row.past(name)))
             table.rows.append(cells)
     table.breaks = breaks[1:]
     return table
@@ -108,11 +117,16 @@ def sources(rows: Sequence[PublishedRow]) -> list[str]:
     ]
 
 
-def _cell(result: MetricResult | None, mark: Mark, spread: MetricResult | None = None) -> Cell:
+def _cell(
+    result: MetricResult | None,
+    mark: Mark,
+    spread: MetricResult | None,
+    history: tuple[tuple[str, float], ...],
+) -> Cell:
     if result is None:
-        return Cell("–", title="not asked for in this run")
+        return Cell("–", title="not asked for in this run", history=history)
     if result.value is None:
-        return Cell("–", title=result.reason)
+        return Cell("–", title=result.reason, history=history)
     dagger = "†" if result.note else ""
     second = None if spread is None else spread.value
     behind = "" if second is None else f" ± {second:.{result.decimals}f}"
@@ -123,6 +137,7 @@ def _cell(result: MetricResult | None, mark: Mark, spread: MetricResult | None =
         mark=mark,
         title=result.note,
         second=second,
+        history=history,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,25 @@ from facebench.trainings import trainings
 SAME_SIZE = 0.01
 
 
+@dataclass(frozen=True)
+class Model:
+    """The runs of one model: those that share name and tags, oldest first."""
+
+    runs: list[Run]
+
+    @property
+    def newest(self) -> Run:
+        """The run that stands for the model."""
+        return self.runs[-1]
+
+    def row(self, link: str = "") -> Row:
+        """Its row in a table; the history only where there is any."""
+        told = [(f"{run.created:%Y-%m-%d %H:%M}", run.metrics) for run in self.runs]
+        history = told if len(told) > 1 else []
+        run = self.newest
+        return Row(run.name, run.tags, run.metrics, link=link, history=history)
+
+
 @dataclass
 class Board:
     """Runs that may be ranked together."""
@@ -29,9 +48,29 @@ class Board:
 
     @property
     def title(self) -> str:
-        """Protocol and suite, and the number of images."""
+        """Protocol, suite and data, and the number of images."""
         run = self.runs[0]
-        return f"{run.protocol} · {run.suite} · n = {run.inputs['generated'].images}"
+        data = [f"data {self.dataset}"] if self.dataset else []
+        parts = [run.protocol, run.suite, *data, f"n = {run.inputs['generated'].images}"]
+        return " · ".join(parts)
+
+    @property
+    def dataset(self) -> str:
+        """What the generated faces are compared with: names of the reference sets, else of the sources; or ""."""
+        inputs = self.runs[0].inputs
+        named = {role: r for role, r in inputs.items() if role.partition(":")[0] == "reference"}
+        named = named or {role: record for role, record in inputs.items() if role == "source"}
+        return " + ".join(
+            role.partition(":")[2] or _folder_name(record.path) for role, record in named.items()
+        )
+
+    @property
+    def models(self) -> list[Model]:
+        """The runs by model, in the order in which the models were given."""
+        found: dict[tuple[str, tuple[tuple[str, str], ...]], list[Run]] = {}
+        for run in self.runs:
+            found.setdefault((run.name, tuple(sorted(run.tags.items()))), []).append(run)
+        return [Model(sorted(runs, key=lambda run: run.created)) for runs in found.values()]
 
     @property
     def metrics(self) -> list[str]:
@@ -44,22 +83,36 @@ class Board:
         """Any run's result of a metric, for its title and direction."""
         return next(run.metrics[metric] for run in self.runs if metric in run.metrics)
 
-    def table(self) -> Table:
-        """One row per run, best of each column in bold and second underlined; blocks as the protocol lays them out."""
-        rows = [Row(run.name, run.tags, run.metrics) for run in self.runs]
+    def table(self, address: Callable[[Run], str] = lambda run: "") -> Table:
+        """One row per model, best of each column in bold and second underlined; blocks as the protocol lays them out.
+
+        Args:
+            address: where the name of a run leads on a page; "" for nowhere.
+        """
+        rows = [model.row(address(model.newest)) for model in self.models]
         rows += [published_row(row) for row in self.published]
         layout = layout_of(self.runs[0].protocol)
-        return laid_out(rows, self.metrics, layout, self.title, self._notes())
+        valued = {m for row in rows for m, result in row.metrics.items() if result.value is not None}
+        shown = [metric for metric in self.metrics if metric in valued]
+        return laid_out(rows, shown, layout, self.title, self._notes())
 
     def _notes(self) -> list[str]:
         notes = [f"Kept apart: {reason}." for reason in self.apart]
-        careful = ((r.note, m) for run in self.runs for m, r in run.metrics.items() if r.value is not None)
-        missing = ((r.reason, m) for run in self.runs for m, r in run.metrics.items() if r.value is None)
+        models = self.models
+        shown = [model.newest for model in models]
+        careful = ((r.note, m) for run in shown for m, r in run.metrics.items() if r.value is not None)
+        missing = ((r.reason, m) for run in shown for m, r in run.metrics.items() if r.value is None)
         notes += [f"† {reason}: {', '.join(ids)}." for reason, ids in _by_reason(careful).items()]
         notes += [f"No value, {reason}: {', '.join(ids)}." for reason, ids in _by_reason(missing).items()]
         if any(backbone.unofficial for run in self.runs for backbone in run.backbones.values()):
             notes.append("Some weights are not the official ones: not comparable with published numbers.")
         notes += sources(self.published)
+        notes += [
+            f"{model.newest.name}: newest of {len(model.runs)} runs of this name; CSV holds all of them. "
+            "Another model needs another --name."
+            for model in models
+            if len(model.runs) > 1
+        ]
         notes.append("Brackets: 95 % interval. Best in bold, second underlined.")
         return notes
 
@@ -209,6 +262,12 @@ def _published_csv_row(row: PublishedRow, metrics: Sequence[str]) -> list[Cell]:
         value = row.metrics[metric].value if metric in row.metrics else None
         cells += [Cell("", number=number) for number in (value, None, None)]
     return cells
+
+
+def _folder_name(path: str) -> str:
+    """The folder of a set; that of the manifest when the set is one."""
+    folder = Path(path)
+    return folder.parent.name if folder.suffix in (".csv", ".parquet") else folder.name
 
 
 def _by_reason(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,41 @@ def test_on_a_terminal_metrics_are_rows_and_models_columns() -> None:
     turned = table.transposed()
     assert [column.title for column in turned.columns] == ["", "a", "b"]
     assert [[cell.text for cell in row] for row in turned.rows] == [["fd_lite0 ↓", "1.00", "2.00"]]
+
+
+def dated(name: str, day: int, **values: float | None) -> Run:
+    created = datetime(2026, 1, day, tzinfo=timezone.utc)
+    return make_run(name, **values).model_copy(update={"created": created})
+
+
+def test_the_newest_run_of_a_model_is_ranked_and_the_others_are_its_history() -> None:
+    runs = [dated("a", 3, fd_lite0=3.0), dated("b", 1, fd_lite0=2.0), dated("a", 1, fd_lite0=1.0)]
+    board = Leaderboard.from_runs(runs)
+    table = board.boards[0].table()
+    assert [row[0].text for row in table.rows] == ["a", "b"]
+    assert [row[1].mark for row in table.rows] == ["second", "best"]
+    assert [value for _, value in table.rows[0][1].history] == [1.0, 3.0]
+    assert table.rows[1][1].history == ()
+    assert any(note.startswith("a: newest of 2 runs of this name") for note in table.notes)
+    assert [row["fd_lite0"] for row in rows(board.to_csv())] == ["3", "2", "1"]
+
+
+def test_runs_of_one_name_with_other_tags_are_other_models() -> None:
+    runs = [dated("a", day, fd_lite0=1.0).model_copy(update={"tags": {"data": str(day)}}) for day in (1, 2)]
+    assert len(Leaderboard.from_runs(runs).boards[0].table().rows) == 2
+
+
+def test_a_metric_that_only_an_older_run_has_is_no_column_but_in_the_csv() -> None:
+    board = Leaderboard.from_runs(
+        [dated("a", 1, fd_lite0=1.0, recall_lite0=0.5), dated("a", 2, fd_lite0=2.0)]
+    )
+    assert [column.key for column in board.boards[0].table().columns] == ["model", "fd_lite0"]
+    assert rows(board.to_csv())[0]["recall_lite0"] == "0.5"
+
+
+def test_a_board_says_with_which_data_it_was_measured() -> None:
+    assert Leaderboard.from_runs([make_run("a", fd_lite0=1.0)]).boards[0].dataset == "reference"
+    edits = make_run("b", fd_lite0=1.0)
+    edits.inputs.pop("reference")
+    edits.inputs["source"] = edits.inputs["generated"].model_copy(update={"path": "/data/set/manifest.csv"})
+    assert Leaderboard.from_runs([edits]).boards[0].dataset == "set"

@@ -3,67 +3,76 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 if TYPE_CHECKING:
-    from facebench.leaderboard import Leaderboard
+    from facebench.leaderboard import Board, Leaderboard, Model
     from facebench.results import Run
 
 
 REPORT = Path("report") / "index.html"
 """Where a run's report lies in its run folder, to be linked to: `facebench report RUN --html RUN/report`."""
 
+_NO_DATA = "none"
+
 
 def leaderboard_page(leaderboard: Leaderboard, folder: Path | None = None) -> str:
-    """One page with a sortable table per board, filtered by protocol, suite and reference set.
+    """One page with a sortable table per board, filtered by protocol, suite and dataset.
 
     Args:
         leaderboard: what to show.
         folder: where the page will lie; reports in the run folders are linked to from there.
     """
-    boards = [
-        {
-            "table": Markup(board.table().html()),
-            "tags": _tags(board.runs[0]),
-            "runs": board.runs,
-            "links": [] if folder is None else _links(board.runs, folder),
-        }
-        for board in leaderboard.boards
-    ]
+    boards = [_board(board, folder) for board in leaderboard.boards]
     boards += [
         {
             "table": Markup(table.html()),
-            "tags": {"protocol": protocol, "suite": "published", "reference": "none"},
-            "runs": [],
-            "links": [],
+            "tags": {"protocol": protocol, "suite": "published", "dataset": _NO_DATA},
+            "records": [],
+            "earlier": [],
         }
         for protocol, table in leaderboard.published_tables().items()
     ]
-    tags = [_tags(board.runs[0]) for board in leaderboard.boards]
+    tags = [_tags(board) for board in leaderboard.boards]
     filters = {what: sorted({tag[what] for tag in tags}) for what in (tags[0] if tags else ())}
     return environment().get_template("leaderboard.html").render(boards=boards, filters=filters)
 
 
-def _tags(run: Run) -> dict[str, str]:
-    named = [(role, record) for role, record in run.inputs.items() if role.partition(":")[0] == "reference"]
-    datasets = [role.partition(":")[2] or Path(record.path).name for role, record in named]
-    return {"protocol": run.protocol, "suite": run.suite, "reference": " + ".join(datasets) or "none"}
+def _board(board: Board, folder: Path | None) -> dict[str, Any]:
+    """What the template shows of one board: table, records, and reports of runs that are no longer the newest."""
+
+    def address(run: Run) -> str:
+        return "" if folder is None else _report_of(run, folder)
+
+    records = [(_label(model, run), run) for model in board.models for run in model.runs[::-1]]
+    past = [(_label(model, run), address(run)) for model in board.models for run in model.runs[-2::-1]]
+    return {
+        "table": Markup(board.table(address).html()),
+        "tags": _tags(board),
+        "records": records,
+        "earlier": [(label, link) for label, link in past if link],
+    }
 
 
-def _links(runs: Sequence[Run], folder: Path) -> list[tuple[str, str]]:
-    """Name and relative address of every report that lies in its run folder."""
-    found = [(run.name, run.folder / REPORT) for run in runs if run.folder is not None]
-    return [
-        (name, quote(Path(os.path.relpath(report, folder)).as_posix()))
-        for name, report in found
-        if report.is_file()
-    ]
+def _label(model: Model, run: Run) -> str:
+    return run.name if len(model.runs) == 1 else f"{run.name}, {run.created:%Y-%m-%d %H:%M}"
+
+
+def _tags(board: Board) -> dict[str, str]:
+    run = board.runs[0]
+    return {"protocol": run.protocol, "suite": run.suite, "dataset": board.dataset or _NO_DATA}
+
+
+def _report_of(run: Run, folder: Path) -> str:
+    """The relative address of the report that lies in its run folder; "" when there is none."""
+    if run.folder is None or not (run.folder / REPORT).is_file():
+        return ""
+    return quote(Path(os.path.relpath(run.folder / REPORT, folder)).as_posix())
 
 
 def environment() -> Environment:

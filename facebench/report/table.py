@@ -45,6 +45,10 @@ class Cell:
     """The reason behind a dagger or an empty cell; a tooltip in HTML."""
     second: float | None = None
     """A second number that the text shows, such as the spread of a mean ± std."""
+    link: str = ""
+    """Where a click leads; in HTML only."""
+    history: tuple[tuple[str, float], ...] = ()
+    """The same number at several times, oldest first; a sparkline in HTML."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +116,12 @@ class Table:
                 small = f"<small>{html.escape(cell.small)}</small>" if cell.small else ""
                 sort = f' data-sort="{cell.number!r}"' if cell.number is not None else ""
                 tip = f' title="{html.escape(cell.title)}"' if cell.title else ""
+                shown = html.escape(cell.text)
+                if cell.link:
+                    shown = f'<a href="{html.escape(cell.link)}">{shown}</a>'
+                line = sparkline(cell.history)
                 parts.append(
-                    f"<td{_class(column.numeric)}{sort}{tip}>{before}{html.escape(cell.text)}{after}{small}</td>"
+                    f"<td{_class(column.numeric)}{sort}{tip}>{before}{shown}{after}{small}{line}</td>"
                 )
             parts.append("</tr>")
         parts.append("</tbody></table>")
@@ -145,6 +153,29 @@ class Table:
             pairs = zip(row, self.columns, strict=True)
             writer.writerow(text for cell, column in pairs for text in _csv(cell, column))
         return out.getvalue()
+
+
+def sparkline(history: Sequence[tuple[str, float]]) -> str:
+    """A number over time as a small inline SVG, newest at the right; "" for fewer than two values.
+
+    Example:
+        >>> sparkline([("2026-01-01", 1.0)])
+        ''
+        >>> sparkline([("2026-01-01", 1.0), ("2026-01-02", 3.0)]).count("<polyline")
+        1
+    """
+    if len(history) < 2:
+        return ""
+    values = [value for _, value in history]
+    low, reach = min(values), (max(values) - min(values)) or 1.0
+    step = 60 / (len(values) - 1)
+    points = [(2 + step * place, 14 - 12 * (value - low) / reach) for place, value in enumerate(values)]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    said = html.escape(", ".join(f"{when}: {value:.4g}" for when, value in history))
+    return (
+        f'<svg class="spark" viewBox="0 0 64 16" role="img" aria-label="{said}"><title>{said}</title>'
+        f'<polyline points="{path}"/><circle cx="{points[-1][0]:.1f}" cy="{points[-1][1]:.1f}" r="1.8"/></svg>'
+    )
 
 
 def _csv(cell: Cell, column: Column) -> list[str]:

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -184,8 +185,41 @@ def test_the_leaderboard_filters_and_leads_to_the_reports(browser: Browser, tmp_
     page = opened.page
     assert page.locator("section:visible").count() == 2
     page.select_option("select[name=suite]", "paper")
-    assert page.locator("section:visible caption").all_inner_texts() == ["quality · paper · n = 2000"]
+    assert page.locator("section:visible caption").all_inner_texts() == [
+        "quality · paper · data reference · n = 2000"
+    ]
     page.select_option("select[name=suite]", "")
-    page.locator(".links a").click()
+    page.select_option("select[name=dataset]", "reference")
+    assert page.locator("section:visible").count() == 2
+    page.locator("table a").click()
     assert page.locator("h1").inner_text() == "a ours"
     assert opened.problems == []
+
+
+def test_a_model_with_several_runs_has_one_row_with_its_history(browser: Browser, tmp_path: Path) -> None:
+    runs = []
+    for day, value in enumerate((3.0, 2.0, 2.5), start=1):
+        created = datetime(2026, 1, day, tzinfo=timezone.utc)
+        run = make_run("ours <b>", fd_lite0=value).model_copy(update={"created": created})
+        folder = run.save(tmp_path / "runs" / str(day)).parent
+        (folder / "report").mkdir()
+        (folder / "report" / "index.html").write_text(f"<h1>day {day}</h1>", encoding="utf-8")
+        runs.append(folder)
+    Leaderboard.from_runs([*runs, make_run("theirs", fd_lite0=9.0)]).to_html(tmp_path / "site")
+    context = browser.new_context(color_scheme="dark", viewport={"width": 390, "height": 800})
+    opened = Opened(context.new_page(), tmp_path / "site" / "index.html")
+    page = opened.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert column(page, "table", 1) == ["ours <b>", "theirs"]
+    assert page.locator("svg.spark").count() == 1
+    told = page.locator("svg.spark").get_attribute("aria-label")
+    assert told == "2026-01-01 00:00: 3, 2026-01-02 00:00: 2, 2026-01-03 00:00: 2.5"
+    assert page.locator("svg.spark polyline").bounding_box()["width"] > 40
+    assert page.locator(".links a").all_inner_texts() == [
+        "ours <b>, 2026-01-02 00:00",
+        "ours <b>, 2026-01-01 00:00",
+    ]
+    page.locator("table a").click()
+    assert page.locator("h1").inner_text() == "day 3"
+    assert opened.problems == []
+    context.close()
