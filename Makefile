@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test gate format clean
+.PHONY: demo test gate docs format clean
 
 # Rebuilt only when the dependencies change.
 $(VENV)/installed: pyproject.toml
@@ -23,6 +23,10 @@ gate: $(VENV)/installed
 	$(BIN)/facebench evaluate tests/goldens/images/a --reference tests/goldens/images/b --suite compact \
 		--name goldens --out runs/gate
 	$(BIN)/facebench check runs/gate --baseline results/baselines/goldens.json --rules results/baselines/rules.yaml
+
+# The documentation site, strictly: site/index.html.
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .

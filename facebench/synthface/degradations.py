@@ -179,7 +179,7 @@ def degrade(
 
     Raises:
         InputError: unknown kind, a strength outside [0, 1], a folder that is no such set, or one that is not
-        empty.
+            empty.
     """
     _check(strength)
     if kind not in KINDS:
