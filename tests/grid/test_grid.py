@@ -1,0 +1,120 @@
+"""`facebench grid`: what a grid file stands for, and a small one from faces to the factorial report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from facebench import load_run
+from facebench.errors import InputError
+from facebench.grid import plan, read_grid
+from tests.paper_weights import facebench
+from tests.training.test_rig_training import SMALL
+
+STUDIES = Path(__file__).resolve().parents[2] / "studies"
+FACES = {"identities": 2, "images": 3, "size": 48}
+GRID: dict[str, Any] = {
+    "grid": "small",
+    "factors": {"data": ["a", "b"], "conditioner": ["synthface"], "resnet": [18], "target": ["synthface"],
+                "source": ["synthface"]},
+    "sets": {"a": {"synth": FACES}, "b": {"synth": {**FACES, "seed": 1}}},
+    "buffers": {"size": 16},
+    "train": {"config": "small.yaml", "changes": ["steps=1"]},
+    "transfer": {"source": "a", "target": "b", "pairs": 12, "steps": 1},
+    "evaluate": {"suite": "compact", "metrics": ["face_found"], "by": ["identity"], "max_rejected": 1.0},
+}  # fmt: skip
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    path = folder / "grid.yaml"
+    path.write_text(yaml.safe_dump(GRID | changes))
+    return path
+
+
+@pytest.mark.parametrize("name", ["expression-transfer-32", "expression-transfer-synthface"])
+def test_the_studies_are_8_models_and_32_transfers(name: str) -> None:
+    path = STUDIES / f"{name}.yaml"
+    grid = read_grid(path)
+    jobs = plan(grid, path.parent)
+    kinds = [job.name.split()[0] for job in jobs]
+    assert len(grid.cells) == 32
+    assert (kinds.count("buffers"), kinds.count("model"), kinds.count("transfer")) == (4, 8, 32)
+    assert kinds.count("evaluate") == 32 * len(grid.evaluate.by)
+    assert jobs[-1].name == "factorial"
+    names = [job.name for job in jobs]
+    for job in jobs:
+        assert all(names.index(need) < names.index(job.name) for need in job.needs), job.name
+
+
+def test_a_cell_says_who_reads_what(tmp_path: Path) -> None:
+    path = STUDIES / "expression-transfer-32.yaml"
+    jobs = {job.name: job for job in plan(read_grid(path), path.parent)}
+    words = " ".join(jobs["transfer AffectNet-emoca-50-to-deca-from-emoca"].words)
+    assert "--checkpoint {out}/models/AffectNet-emoca-50" in words
+    assert "--extractor-source emoca --extractor-target deca" in words
+    assert "model.encoder=resnet50" in jobs["model AffectNet-emoca-50"].words
+    tagged = " ".join(jobs["evaluate AffectNet-emoca-50-to-deca-from-emoca"].words)
+    assert (
+        "--tag data=AffectNet --tag conditioner=emoca --tag resnet=50 --tag target=deca --tag source=emoca"
+        in tagged
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"factors": GRID["factors"] | {"resnets": [18]}},
+            "there is no factor 'resnets'. Did you mean 'resnet'?",
+        ),
+        ({"factors": GRID["factors"] | {"resnet": [34]}}, "has no level 34. There are: 18, 50"),
+        ({"factors": GRID["factors"] | {"data": ["c"]}}, 'has no level "c". There are: a, b'),
+        ({"factors": GRID["factors"] | {"source": ["deca"]}}, "cannot be mixed"),
+        ({"factors": {}}, "the factor 'data' has no levels"),
+        ({"sets": {"a": {}, "b": {}}}, "needs either path or synth"),
+        ({"trian": 1}, "'trian': extra inputs are not permitted"),
+    ],
+)
+def test_a_broken_grid_is_refused_before_anything_runs(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        read_grid(write(tmp_path, **changes))
+    assert message in str(refused.value)
+
+
+def test_a_grid_runs_to_its_report_once_and_refuses_to_become_another(tmp_path: Path) -> None:
+    path, out = write(tmp_path), tmp_path / "out"
+    done = facebench("grid", path, "--out", out)
+    assert done.code == 0, done.text
+    assert "11/11" in done.text
+    for data in ("a", "b"):
+        run = load_run(out / "runs" / f"{data}-synthface-18-to-synthface-from-synthface")
+        assert run.tags == {
+            "data": data, "conditioner": "synthface", "resnet": "18", "target": "synthface", "source": "synthface",
+        }  # fmt: skip
+        assert "identity=id000" in run.groups
+    assert "face_found" in (out / "study" / "effects.csv").read_text()
+    marks = {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.is_file()}
+    again = facebench("grid", path, "--out", out)
+    assert again.code == 0, again.text
+    assert "done:" not in again.text
+    assert {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.is_file()} == marks
+    other = facebench("grid", write(tmp_path, buffers={"size": 32}), "--out", out)
+    assert other.code == 2
+    assert "'buffers a-synthface' was done by another command" in other.text.replace("\n", " ")
+    assert "then 16, now 32" in other.text
+
+
+def test_a_failed_job_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
+    missing = {"a": {"path": "nowhere"}, "b": {"path": "nowhere"}}
+    # Numbers of GPUs make processes of their own; this job fails before it would look for one.
+    done = facebench("grid", write(tmp_path, sets=missing), "--out", tmp_path / "out", "--gpus", "0")
+    assert done.code == 2
+    text = done.text.replace("\n", " ")
+    assert "2 of 9 jobs failed. The first, 'buffers a-synthface': error: There is no" in text
+    assert "buffers-a-synthface.log" in text
