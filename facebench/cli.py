@@ -481,7 +481,9 @@ def transfer(
     checkpoint: Annotated[Path, typer.Option(help="A DiffusionRig: folder of a training run, or a file.")],
     source: Annotated[Path, typer.Option(help="Images whose identity stays: folder or manifest.")],
     target: Annotated[Path, typer.Option(help="Images whose expression is taken.")],
-    extractor_source: Annotated[str, typer.Option(help="Who reads the source: synthface, compact, deca, emoca.")],
+    extractor_source: Annotated[
+        str, typer.Option(help="Who reads the source: synthface, compact, deca, emoca.")
+    ],
     extractor_target: Annotated[str, typer.Option(help="Who reads the target.")],
     out: Annotated[Path, typer.Option(help="Folder to write; a stopped run goes on.")],
     pairs: Annotated[
@@ -504,7 +506,9 @@ def transfer(
 @app.command()
 def grid(
     path: Annotated[Path, typer.Argument(metavar="GRID.yaml", help="Factors, data, training, transfer.")],
-    out: Annotated[Path | None, typer.Option(help="Folder (by default runs/NAME); a stopped grid goes on.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder (by default runs/NAME); a stopped grid goes on.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Jobs at a time.")] = 1,
     gpus: Annotated[
         str | None, typer.Option(help="Numbers of GPUs, such as 0,1,2,3: one job at a time on each.")
