@@ -18,10 +18,10 @@ class FolderFaces:
     """Images of a folder or manifest, cut to the middle square and resized, with what the manifest says of them.
 
     Fields: `identity` (-1 where unknown) and `expression` (as numbers of `people` and of `expressions`), `valence`
-    and `arousal`, each when the manifest has the column.
+    and `arousal`, each when the manifest has the column; `attributes`, all columns that hold only 1 and -1.
 
     Args:
-        path: a folder, a folder of identity sub-folders, or a manifest.
+        images: a folder, a folder of identity sub-folders, a manifest, or a set that is already listed.
         size: pixels per side.
 
     Raises:
@@ -33,8 +33,8 @@ class FolderFaces:
         (64, (64, 64, 3), 0)
     """
 
-    def __init__(self, path: str | Path, size: int) -> None:
-        self.images = ImageSet.open(path)
+    def __init__(self, images: str | Path | ImageSet, size: int) -> None:
+        self.images = images if isinstance(images, ImageSet) else ImageSet.open(images)
         self.size = size
         self.people, identity = _numbered(self.images.column("identity"))
         self.expressions, expression = _numbered(self.images.column("expression"))
@@ -43,6 +43,12 @@ class FolderFaces:
             self._fields["identity"] = identity
         if self.expressions:
             self._fields["expression"] = expression
+        self.attributes = tuple(
+            name for name in self.images.columns if set(self.images.column(name)) <= {"1", "-1"}
+        )
+        if self.attributes:
+            columns = [self.images.column(name) for name in self.attributes]
+            self._fields["attributes"] = np.array(columns).T == "1"
         for name in ("valence", "arousal"):
             if any(self.images.column(name)):
                 texts = zip(self.images.column(name), self.images.items, strict=True)

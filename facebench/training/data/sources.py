@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from facebench.training.data.datasets import DATASETS
 from facebench.training.data.faces import Faces
 from facebench.training.data.folders import FolderFaces
+from facebench.training.data.lmdb import LmdbFaces
 from facebench.training.data.synthetic import SynthfaceFaces, cache_folder
 from facebench.training.settings import Settings
 
@@ -36,10 +38,25 @@ class FolderData(Settings):
     path: Path
 
 
-DataSettings = Annotated[SynthfaceData | FolderData, Field(discriminator="kind")]
+class LmdbData(Settings):
+    """A database as DiffAE writes it."""
+
+    kind: Literal["lmdb"]
+    path: Path
 
 
-def open_faces(data: SynthfaceData | FolderData, size: int) -> Faces:
+class DatasetData(Settings):
+    """A well-known data set in its published layout."""
+
+    kind: Literal["ffhq", "celebahq", "affectnet", "tufts"]
+    path: Path
+
+
+AnyData = SynthfaceData | FolderData | LmdbData | DatasetData
+DataSettings = Annotated[AnyData, Field(discriminator="kind")]
+
+
+def open_faces(data: AnyData, size: int) -> Faces:
     """Open the faces that settings describe.
 
     Args:
@@ -51,6 +68,10 @@ def open_faces(data: SynthfaceData | FolderData, size: int) -> Faces:
     """
     if isinstance(data, FolderData):
         return FolderFaces(data.path, size)
+    if isinstance(data, LmdbData):
+        return LmdbFaces(data.path, size)
+    if isinstance(data, DatasetData):
+        return FolderFaces(DATASETS[data.kind](data.path), size)
     return SynthfaceFaces(
         size,
         data.identities,
