@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from facebench.training.checkpoints import load_strictly
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.data.loading import collate, try_read
 from facebench.training.data.sources import DataSettings, open_faces
@@ -18,6 +20,7 @@ from facebench.training.diffusion import ddim_decode, ddim_encode, p2_weight, tr
 from facebench.training.draws import Draws
 from facebench.training.model_file import ModelFile, plain
 from facebench.training.models import DiffAE, DiffAEConfig
+from facebench.training.opening import open_diffae
 from facebench.training.pictures import grid, to_images
 from facebench.training.quick import QuickEvaluation
 from facebench.training.settings import Running, Settings
@@ -46,6 +49,8 @@ class DiffAESettings(Running):
 
     model: DiffAESizes
     data: DataSettings
+    start: Path | None = None
+    """A trained autoencoder to go on from; its images may have another size, all else must be alike."""
     weighting: Literal["simple", "p2"] = "simple"
     """Weight of the timesteps: all alike, or P2, which favours noisy ones (Choi et al. 2022)."""
     flip: bool = False
@@ -66,6 +71,9 @@ class DiffAETask(Task):
         self.faces = faces
         torch.manual_seed(settings.seed)
         self.network: DiffAE = DiffAE(DiffAEConfig(**settings.model.model_dump()))
+        if settings.start is not None:
+            found = open_diffae(settings.start).state_dict()
+            load_strictly(self.network, found, str(settings.start))
         self._quick: QuickEvaluation | None = None
 
     def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
