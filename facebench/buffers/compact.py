@@ -1,4 +1,4 @@
-"""The expression of synthetic faces as FaceReader sees it, everything else as it is."""
+"""Expression and pose of synthetic faces as FaceReader sees them, everything else as it is."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ BATCH = 32
 
 
 class Compact(Exact):
-    """Takes ψ from FaceReader, which reads it off the image, and the rest from the known parameters.
+    """Takes ψ, yaw and pitch from FaceReader, which reads them off the image, and the rest from the known parameters.
 
-    It stands for a learnt extractor beside the exact one: its error is that of a network, and of ψ alone.
+    It stands for a learnt extractor beside the exact one: its errors are those of a network. Roll is known, since
+    the aligned crop that is read has none; FaceReader's shape is no set of sliders and is not used.
 
     Args:
         device: of the network.
@@ -39,7 +40,7 @@ class Compact(Exact):
         self.weights = {self._reader.weights.name: self._reader.weights.sha256}
 
     def read(self, images: ImageSet, items: Sequence[Item], size: int) -> list[Found | NotFound]:
-        """As `Exact.read`, with ψ from the images; those in which no face is found have no codes."""
+        """As `Exact.read`, with ψ and pose from the images; those in which no face is found have no codes."""
         found = super().read(images, items, size)
         crops: dict[int, torch.Tensor] = {}
         for place, one in enumerate(found):
@@ -53,10 +54,12 @@ class Compact(Exact):
         places = list(crops)
         for start in range(0, len(places), BATCH):
             chosen = places[start : start + BATCH]
-            psi = self._reader.embed(torch.stack([crops[place] for place in chosen]))["exp"]
+            read = self._reader.embed(torch.stack([crops[place] for place in chosen]))
             for row, place in enumerate(chosen):
                 one = found[place]
                 assert isinstance(one, Found)
-                read = np.clip(psi[row : row + 1], 0, 1)
-                found[place] = Found(one.codes | {"psi": read}, one.photo)
+                pose = one.codes["pose"].copy()
+                pose[0, :2] = read["pose"][row, :2]
+                psi = np.clip(read["exp"][row : row + 1], 0, 1)
+                found[place] = Found(one.codes | {"psi": psi, "pose": pose}, one.photo)
         return found

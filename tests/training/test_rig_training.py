@@ -258,7 +258,7 @@ def test_drawn_pairs_are_of_other_people_and_expressions(place: Path) -> None:
         read_pairs(place / "empty.csv", images, images)
 
 
-def test_the_compact_extractor_changes_the_expression_alone(place: Path) -> None:
+def test_the_compact_extractor_changes_expression_and_pose_alone(place: Path) -> None:
     shapes = {name: tuple(value.shape) for name, value in FaceReader().state_dict().items()}
     reader = build_reader("facereader", Given.of("facereader", fill(shapes)), "cpu")
     images = ImageSet.open(place / "faces")
@@ -267,6 +267,7 @@ def test_the_compact_extractor_changes_the_expression_alone(place: Path) -> None
     assert isinstance(exact, Found)
     assert isinstance(compact, Found)
     changed = [name for name in exact.codes if not np.array_equal(exact.codes[name], compact.codes[name])]
-    assert changed == ["psi"]
+    assert changed == ["psi", "pose"]
+    assert exact.codes["pose"][0, 2] == compact.codes["pose"][0, 2]
     assert compact.codes["psi"].min() >= 0
     assert compact.codes["psi"].max() <= 1
