@@ -32,8 +32,8 @@ def train_command(
         ) from None
 
     messages = Console(stderr=True)
-    chosen = config or _first_preset(kind)
-    if kind == "classifier":
+    chosen = config or _first_preset(kinds.known(kind))
+    if kind == kinds.CLASSIFIER:
         _find_directions(settings.read(chosen, changes), chosen, out, device)
         return
     prepared = kinds.prepare(kind, settings.read(chosen, changes), chosen)
