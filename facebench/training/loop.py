@@ -20,6 +20,7 @@ import torch
 import yaml
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
@@ -171,7 +172,7 @@ class _Run:
         snapshot = checkpoints.load(newest)
         changed = [
             line
-            for line in differences(snapshot.settings, self.settings)
+            for line in differences(self._as_now(snapshot.settings), self.settings)
             if line.partition(":")[0] not in FREE_TO_CHANGE
         ]
         if changed and not accept_changes:
@@ -189,6 +190,13 @@ class _Run:
         self.task.restore(snapshot.progress.get("task", self.task.state()))
         self.progress = _Progress(snapshot.progress.get("best", {}), snapshot.progress.get("skipped", 0))
         self.say(f"goes on from step {self.step} of {self.running.steps}")
+
+    def _as_now(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Settings of an older version of facebench with what has been added since, at its default."""
+        try:
+            return type(self.running).model_validate(settings).model_dump(mode="json")
+        except ValidationError:
+            return settings
 
     def train(self, log: Log, stop: _Stop, watch: Watch | None) -> None:
         """Do the remaining steps."""

@@ -58,6 +58,11 @@ class FolderFaces:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def identities(self) -> NDArray[np.int64]:
+        """(n,) numbers of the people, -1 where unknown."""
+        return _numbered(self.images.column("identity"))[1]
+
     def read(self, index: int) -> Face:
         """Decode and resize image `index`.
 

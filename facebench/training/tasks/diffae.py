@@ -12,11 +12,22 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from facebench.errors import InputError
+from facebench.training import losses
 from facebench.training.checkpoints import load_strictly
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.data.loading import collate, try_read
+from facebench.training.data.order import seed_of
+from facebench.training.data.pairs import FacesWithPartners
 from facebench.training.data.sources import DataSettings, open_faces
-from facebench.training.diffusion import ddim_decode, ddim_encode, p2_weight, training_loss
+from facebench.training.diffusion import (
+    ddim_decode,
+    ddim_encode,
+    p2_weight,
+    q_sample,
+    training_loss,
+    x_0_from_eps,
+)
 from facebench.training.draws import Draws
 from facebench.training.model_file import ModelFile, plain
 from facebench.training.models import DiffAE, DiffAEConfig
@@ -25,6 +36,7 @@ from facebench.training.pictures import grid, to_images
 from facebench.training.quick import QuickEvaluation
 from facebench.training.settings import Running, Settings
 from facebench.training.task import Task
+from facebench.training.terms import LossWeights, Seen, face_terms, open_readers
 
 STEPS_SHOWN = 20
 """DDIM steps of previews and quick evaluations, as in the official evaluation."""
@@ -51,6 +63,9 @@ class DiffAESettings(Running):
     data: DataSettings
     start: Path | None = None
     """A trained autoencoder to go on from; its images may have another size, all else must be alike."""
+    loss: LossWeights = LossWeights()
+    prior_images: int = Field(200, gt=0)
+    """Faces drawn from `start` for loss.prior."""
     weighting: Literal["simple", "p2"] = "simple"
     """Weight of the timesteps: all alike, or P2, which favours noisy ones (Choi et al. 2022)."""
     flip: bool = False
@@ -68,22 +83,47 @@ class DiffAETask(Task):
 
     def __init__(self, settings: DiffAESettings, faces: Faces) -> None:
         self.settings = settings
-        self.faces = faces
+        weights = settings.loss
+        if weights.prior and settings.start is None:
+            raise InputError("loss.prior needs `start`: the checkpoint that prior faces are drawn from.")
+        self.faces = FacesWithPartners(faces, weights.triplet > 0) if weights.looks_at_faces else faces
+        self.readers = open_readers(weights)
         torch.manual_seed(settings.seed)
         self.network: DiffAE = DiffAE(DiffAEConfig(**settings.model.model_dump()))
         if settings.start is not None:
             found = open_diffae(settings.start).state_dict()
             load_strictly(self.network, found, str(settings.start))
+        self.prior = prior_faces(self.network, faces, settings) if weights.prior else None
         self._quick: QuickEvaluation | None = None
 
     def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
-        """Error of the predicted eps at uniform timesteps."""
+        """Error of the predicted eps at uniform timesteps, and the terms that keep the person."""
         assert isinstance(network, DiffAE)
-        x_0 = flipped(batch.x_0, draws) if self.settings.flip else batch.x_0
+        weights = self.settings.loss
+        # Landmarks do not survive a mirror.
+        mirrored = self.settings.flip and not weights.looks_at_faces
+        x_0 = flipped(batch.x_0, draws) if mirrored else batch.x_0
         t = draws.integers("t", 1000)
         noise = draws.normal("noise", tuple(x_0.shape[1:]))
-        weight = p2_weight(t) if self.settings.weighting == "p2" else None
-        return {"loss": training_loss(network, x_0, t, noise, network.encode(x_0), weight=weight).mean()}
+        x_t = q_sample(x_0, t, noise)
+        eps = network(x_t, t, network.encode(x_0))
+        rows = losses.simple(eps, noise, "none")
+        if self.settings.weighting == "p2":
+            rows = p2_weight(t) * rows
+        parts = {"simple": weights.simple * rows.mean()}
+        if self.prior is not None:
+            parts["prior"] = weights.prior * self._prior_loss(network, draws)
+        if weights.looks_at_faces:
+            parts |= face_terms(weights, self.readers, _seen(batch, x_0, x_0_from_eps(x_t, t, eps), t))
+        counts = {name: parts.pop(name) for name in ("without_face",) if name in parts}
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts, **counts}
+
+    def _prior_loss(self, network: DiffAE, draws: Draws) -> Tensor:
+        assert self.prior is not None
+        chosen = self.prior[draws.integers("prior", len(self.prior)).cpu()].to(draws.device)
+        t = draws.integers("prior t", 1000)
+        noise = draws.normal("prior noise", tuple(chosen.shape[1:]))
+        return training_loss(network, chosen, t, noise, network.encode(chosen)).mean()
 
     def preview(self, network: nn.Module) -> dict[str, NDArray[np.uint8]]:
         """Faces above their reconstructions: from x_T and z_sem, and from z_sem alone."""
@@ -134,6 +174,43 @@ def reconstruct(
         noise = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0)).to(x_0.device)
         return ddim_decode(network, noise, z_sem, steps)
     return ddim_decode(network, ddim_encode(network, x_0, z_sem, steps), z_sem, steps)
+
+
+@torch.no_grad()
+def prior_faces(network: DiffAE, faces: Faces, settings: DiffAESettings) -> Tensor:
+    """Faces that the untouched network draws: z_sem of faces of the data, x_T from chance; (n, 3, s, s) on the CPU.
+
+    As DreamBooth does, they are drawn once, before training, and always the same for the same checkpoint and seed.
+    """
+    count, side = settings.prior_images, network.config.size
+    indices = np.random.default_rng(seed_of(settings.seed, "prior faces")).integers(len(faces), size=count)
+    x_T = torch.randn(
+        (count, 3, side, side), generator=torch.Generator().manual_seed(seed_of(settings.seed, "prior"))
+    )
+    was_training = network.training
+    network.eval()
+    made = []
+    for start in range(0, count, 16):
+        rows = indices[start : start + 16].tolist()
+        shown = collate([try_read(faces, row, index) for row, index in enumerate(rows)])
+        made.append(
+            ddim_decode(network, x_T[start : start + len(shown)], network.encode(shown.x_0), STEPS_SHOWN)
+        )
+    network.train(was_training)
+    return torch.cat(made)
+
+
+def _seen(batch: Batch, x_0: Tensor, x_0_hat: Tensor, t: Tensor) -> Seen:
+    positive = batch.fields.get("positive")
+    return Seen(
+        x_0,
+        x_0_hat,
+        t,
+        batch.fields["landmarks"],
+        None if positive is None else positive.permute(0, 3, 1, 2).float() / 127.5 - 1,
+        batch.fields.get("positive_landmarks"),
+        batch.fields.get("identity"),
+    )
 
 
 def flipped(x_0: Tensor, draws: Draws) -> Tensor:

@@ -1,0 +1,107 @@
+"""Faces with their landmarks and another image of the same person, for losses that look at who it is."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facebench.errors import InputError
+from facebench.faces import FaceFinder
+from facebench.training.data.faces import Face, Faces
+from facebench.training.data.folders import FolderFaces
+from facebench.training.data.synthetic import SynthfaceFaces
+
+SMALLEST = 128
+"""The face detector sees little in smaller images, so they are enlarged to this."""
+
+
+class FacesWithPartners:
+    """Adds `landmarks` (5, 2), and with `partners` also `positive` (s, s, 3) and `positive_landmarks`.
+
+    Landmarks are in pixels of the image, NaN where no face is found. The partner of an image is the next one of the
+    same person, so that it never depends on chance.
+
+    Args:
+        faces: the training set.
+        partners: also give the partner; needs identities with two images or more.
+
+    Raises:
+        InputError: partners without identities, or identities with a single image.
+    """
+
+    def __init__(self, faces: Faces, partners: bool) -> None:
+        self.faces = faces
+        self._next = _partners(faces) if partners else None
+        self._remembered: dict[int, NDArray[np.float32]] = {}
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def read(self, index: int) -> Face:
+        """See `Faces`."""
+        face = self.faces.read(index)
+        fields: dict[str, NDArray[Any]] = {**face.fields, "landmarks": self._landmarks(index, face.image)}
+        if self._next is not None:
+            partner = int(self._next[index])
+            other = self.faces.read(partner)
+            fields |= {"positive": other.image, "positive_landmarks": self._landmarks(partner, other.image)}
+        return Face(face.name, face.image, fields)
+
+    def _landmarks(self, index: int, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if index not in self._remembered:
+            self._remembered[index] = landmarks_of(image, self._finder)
+        return self._remembered[index]
+
+    @cached_property
+    def _finder(self) -> FaceFinder:
+        return FaceFinder()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_finder"}
+
+
+def landmarks_of(image: NDArray[np.uint8], finder: FaceFinder) -> NDArray[np.float32]:
+    """Five landmarks (5, 2) in pixels of the image, found in an enlarged copy where it is small; NaN without a face."""
+    height, width = image.shape[:2]
+    scale = max(1.0, SMALLEST / min(height, width))
+    if scale > 1:
+        size = (round(width * scale), round(height * scale))
+        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+    face = finder.find(image)
+    if face is None:
+        return np.full((5, 2), np.nan, np.float32)
+    # Pixel centres: position x of the small image is (x + 1/2) scale - 1/2 of the large one.
+    found: NDArray[np.float32] = ((face.landmarks + 0.5) / scale - 0.5).astype(np.float32)
+    return found
+
+
+def _partners(faces: Faces) -> NDArray[np.int64]:
+    identity = _identities(faces)
+    partner = np.empty(len(identity), np.int64)
+    for person in np.unique(identity):
+        rows = np.flatnonzero(identity == person)
+        if len(rows) < 2:
+            raise InputError(
+                f"Image {rows[0]} ({faces.read(int(rows[0])).name}) is the only one of its person, so the triplet "
+                "has no positive. Leave such people out, or set loss.triplet=0."
+            )
+        partner[rows] = np.roll(rows, -1)
+    if len(np.unique(identity)) < 2:
+        raise InputError("The triplet needs somebody else: the data holds one person only.")
+    return partner
+
+
+def _identities(faces: Faces) -> NDArray[np.int64]:
+    if isinstance(faces, SynthfaceFaces):
+        return np.arange(len(faces)) // faces.images
+    if isinstance(faces, FolderFaces) and faces.people:
+        identity = faces.identities
+        if (identity >= 0).all():
+            return identity
+    raise InputError(
+        "The triplet needs to know who is who: identity sub-folders, or a manifest whose column `identity` is filled."
+    )
