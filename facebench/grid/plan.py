@@ -10,7 +10,7 @@ import difflib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 
 from facebench.buffers.extractors import EXTRACTORS
 from facebench.errors import InputError
-from facebench.training.settings import Settings
+from facebench.training.settings import Settings, read
 
 FACTORS = ("data", "conditioner", "resnet", "target", "source")
 OF_MODEL = ("data", "conditioner", "resnet")
@@ -115,6 +115,7 @@ class Job:
         needs: jobs that come first.
         folder: what it writes, below the grid's folder.
         fresh: whether what an interrupted run left is removed first; other commands go on from it.
+        content: of files that the command reads and people edit: all settings of a training, the list of pairs.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Job:
     needs: tuple[str, ...] = ()
     folder: str = ""
     fresh: bool = False
+    content: str = ""
 
 
 OUT = "{out}"
@@ -214,7 +216,8 @@ def _train(grid: Grid, cell: Cell, where: Path) -> Job:
     config = str((where / config).resolve()) if config.endswith((".yaml", ".yml")) else config
     words = ["train", "rig", f"data={OUT}/buffers/{data}", f"model.encoder=resnet{cell['resnet']}"]
     words += [*grid.train.changes, "--config", config, "--out", f"{OUT}/models/{name}"]
-    return _job(f"model {name}", words, [f"buffers {data}"], f"models/{name}")
+    job = _job(f"model {name}", words, [f"buffers {data}"], f"models/{name}")
+    return replace(job, content=json.dumps(read(config, grid.train.changes), sort_keys=True))
 
 
 def _transfer(grid: Grid, cell: Cell, paths: Mapping[str, str], where: Path, jobs: Mapping[str, Job]) -> Job:
@@ -226,7 +229,8 @@ def _transfer(grid: Grid, cell: Cell, paths: Mapping[str, str], where: Path, job
     words += ["--take", asked.take, "--steps", asked.steps, "--seed", asked.seed]
     sets = [f"set {name}" for name in dict.fromkeys((asked.source, asked.target)) if f"set {name}" in jobs]
     needs = [f"model {_model(cell)}", *sets]
-    return _job(f"transfer {name}", [*words, "--out", f"{OUT}/transfers/{name}"], needs, f"transfers/{name}")
+    job = _job(f"transfer {name}", [*words, "--out", f"{OUT}/transfers/{name}"], needs, f"transfers/{name}")
+    return job if isinstance(asked.pairs, int) else replace(job, content=_text(Path(pairs)))
 
 
 def _evaluate(grid: Grid, cell: Cell, by: str | None, number: int) -> Job:
@@ -267,6 +271,13 @@ def _job(
     name: str, words: Sequence[Any], needs: Sequence[str] = (), folder: str = "", fresh: bool = False
 ) -> Job:
     return Job(name, tuple(str(word) for word in words), tuple(needs), folder, fresh)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}).") from None
 
 
 def _model(cell: Cell) -> str:

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -162,9 +162,7 @@ class _Runner:
             self.done.add(job.name)
             marker = _marker(self.folder, job)
             marker.parent.mkdir(parents=True, exist_ok=True)
-            marker.write_text(
-                json.dumps({"job": job.name, "command": list(job.words)}, indent=1), encoding="utf-8"
-            )
+            marker.write_text(json.dumps(_mark(job), indent=1), encoding="utf-8")
             self._say(job, "done")
         else:
             self.failed.add(job.name)
@@ -179,20 +177,28 @@ def _is_done(job: Job, folder: Path) -> bool:
     marker = _marker(folder, job)
     if not marker.is_file() or not (folder / job.folder).is_dir():
         return False
-    before = json.loads(marker.read_text(encoding="utf-8"))["command"]
-    # The comparison may get more runs; all other commands must stay what they were.
-    if tuple(before) == job.words:
+    before = json.loads(marker.read_text(encoding="utf-8"))
+    if before == _mark(job):
         return True
+    # The comparison may get more runs; all other commands must stay what they were.
     if job.name == "factorial":
         return False
     raise InputError(
-        f"'{job.name}' was done by another command in {folder} ({_difference(before, job.words)}). Use another "
+        f"'{job.name}' was done by another command in {folder} ({_difference(before, _mark(job))}). Use another "
         f"--out, or delete {folder / job.folder} and {marker}."
     )
 
 
-def _difference(before: Sequence[str], now: Sequence[str]) -> str:
-    gone, new = [w for w in before if w not in now], [w for w in now if w not in before]
+def _mark(job: Job) -> dict[str, Any]:
+    return {"job": job.name, "command": list(job.words), "content": job.content}
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    if before["command"] == now["command"]:
+        return "the settings or pairs that it read have changed since"
+    gone, new = (
+        [w for w in a["command"] if w not in b["command"]] for a, b in ((before, now), (now, before))
+    )
     return f"then {' '.join(gone) or 'nothing'}, now {' '.join(new) or 'nothing'}"
 
 

@@ -110,6 +110,15 @@ def test_a_grid_runs_to_its_report_once_and_refuses_to_become_another(tmp_path: 
     assert "then 16, now 32" in other.text
 
 
+def test_a_trained_model_is_not_taken_for_one_of_other_settings(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    before = {job.name: job for job in plan(read_grid(path), tmp_path)}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | {"batch": 3}))
+    after = {job.name: job for job in plan(read_grid(path), tmp_path)}
+    changed = [name for name in before if before[name] != after[name]]
+    assert changed == ["model a-synthface-18", "model b-synthface-18"]
+
+
 def test_a_failed_job_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
     missing = {"a": {"path": "nowhere"}, "b": {"path": "nowhere"}}
     # Numbers of GPUs make processes of their own; this job fails before it would look for one.
