@@ -8,6 +8,7 @@ from pathlib import Path
 
 from facebench import cards
 from facebench.board_table import Row, laid_out, layout_of, published_row, sources
+from facebench.errors import InputError
 from facebench.published import MARK, PublishedRow, published_rows
 from facebench.report.table import Cell, Column, Table
 from facebench.results import MetricResult, Run, load_run
@@ -283,6 +284,9 @@ def _by_reason(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 def _write(text: str, path: str | Path | None) -> str:
     if path is not None:
         file = Path(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{file} cannot be written: {error.strerror}. Choose another place.") from error
     return text

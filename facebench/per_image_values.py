@@ -148,6 +148,8 @@ def _column(
 ) -> pd.Series[float] | None:
     """One number for every generated image: its own, or that of what it belongs to."""
     if card.reads.backbone == DETECTOR:
+        if "face_score" not in generated:
+            return None
         score = generated["face_score"]
         found = score.notna().astype(float) if card.reads.array == "found" else score
         return found if role == "generated" else None

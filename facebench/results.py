@@ -250,6 +250,8 @@ def load_run(path: str | Path) -> Run:
         problem = error.errors()[0]
         key = ".".join(str(step) for step in problem["loc"])
         raise InputError(f"{file} is not a run record: {key}: {problem['msg']}") from error
+    if "generated" not in run.inputs:
+        raise InputError(f"{file} is not a run record: inputs: no generated images.")
     return _with_neighbours(run, file.parent) if file.name == RECORD else run
 
 
@@ -258,14 +260,40 @@ def _with_neighbours(run: Run, folder: Path) -> Run:
     run._folder = folder
     try:
         if (folder / PER_IMAGE).is_file():
-            run.with_per_image(pd.read_parquet(folder / PER_IMAGE))
+            run.with_per_image(_known_table(pd.read_parquet(folder / PER_IMAGE)))
         if (folder / CURVES).is_file():
-            run.with_curves(json.loads((folder / CURVES).read_text(encoding="utf-8")))
+            run.with_curves(_known_curves(json.loads((folder / CURVES).read_text(encoding="utf-8"))))
     except (ValueError, OSError) as error:
         raise InputError(
             f"{folder} is damaged: {error}. Evaluate again, or delete the file to go without."
         ) from error
     return run
+
+
+# What every entry of `curves.json` holds (`facebench.curves`).
+_CURVE_KEYS = {
+    "scores": {"backbone", "against", "edges", "genuine", "impostor", "fmr", "fnmr", "eer_threshold"},
+    "frechet": {"metric", "sizes", "distances"},
+}
+_MAP_KEYS = {"backbone", "fitted_on", "explained"}
+
+
+def _known_table(table: pd.DataFrame) -> pd.DataFrame:
+    missing = {"role", "image"} - set(table.columns)
+    if missing:
+        raise ValueError(f"{PER_IMAGE} has no column {', '.join(sorted(missing))}")
+    return table
+
+
+def _known_curves(curves: Any) -> dict[str, Any]:
+    if not isinstance(curves, dict):
+        raise ValueError(f"{CURVES} is not a JSON object")
+    held = [(keys, entry) for name, keys in _CURVE_KEYS.items() for entry in curves.get(name) or []]
+    held += [(_MAP_KEYS, curves["map"])] if curves.get("map") else []
+    for keys, entry in held:
+        if not isinstance(entry, dict) or keys - set(entry):
+            raise ValueError(f"{CURVES} lacks {', '.join(sorted(keys - set(entry)))}")
+    return curves
 
 
 def json_schema() -> dict[str, Any]:

@@ -16,7 +16,9 @@ SCHEMA_FILE = Path(__file__).parent.parent / "docs" / "run-record.schema.json"
 
 
 def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
-    run = make_run("ours", fd_lite0=1.25).with_per_image(pd.DataFrame({"image": ["a.png"], "quality": [0.5]}))
+    run = make_run("ours", fd_lite0=1.25).with_per_image(
+        pd.DataFrame({"role": "generated", "image": ["a.png"], "quality": [0.5]})
+    )
     run.save(tmp_path / "run")
     again = load_run(tmp_path / "run")
     assert again.to_json() == run.to_json()

@@ -65,6 +65,8 @@ def ranked(run: Run) -> Ranked | None:
     if table is None:
         return None
     column = next((str(c) for c in table.columns if str(c).startswith("quality:")), "face_score")
+    if not {column, "sha256"} <= set(table.columns):
+        return None
     rows = table[table["role"] == "generated"].dropna(subset=[column])
     rows = rows.sort_values([column, "image"], ascending=[False, True])
     if rows.empty:

@@ -51,7 +51,7 @@ class Copies:
 def rankings(run: Run) -> list[Ranking]:
     """Worst and best images beside their sources and targets; empty where a manifest names neither."""
     table = run.per_image
-    if table is None or not any(role in run.inputs for role in LINKED):
+    if table is None or "sha256" not in table or not any(role in run.inputs for role in LINKED):
         return []
     numbers = headline(run)
     rows = _Rows(run, table)
@@ -75,7 +75,7 @@ def rankings(run: Run) -> list[Ranking]:
 def copies(run: Run) -> list[Copies]:
     """Generated faces and their closest training faces, most alike first."""
     table = run.per_image
-    if table is None:
+    if table is None or "sha256" not in table:
         return []
     rows = _Rows(run, table)
     return [
