@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import shutil
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -220,7 +223,8 @@ def _last_line(log: Path) -> str:
 
 
 def _prepare(places: Any, threads: int) -> None:
-    """A worker's own GPU and share of the processor."""
+    """A worker's own GPU and share of the processor; it ends with the process that began it."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     place = places.get()
     if place:
         os.environ["CUDA_VISIBLE_DEVICES"] = place
@@ -228,6 +232,14 @@ def _prepare(places: Any, threads: int) -> None:
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    # As if stopped from outside: a training writes a checkpoint first.
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _command(words: Sequence[str], log: Path) -> int:
