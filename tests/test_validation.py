@@ -20,7 +20,7 @@ from facebench.errors import InputError
 from facebench.results import Run
 from facebench.synthface import degradations
 from facebench.validation import STRENGTHS, stage, validate
-from facebench.validation.judging import Curve, Judged, curve, judge
+from facebench.validation.judging import Curve, Judged, curve, difference, judge
 from tests.examples import make_result, make_run
 
 METRIC = "fd_lite0"
@@ -103,11 +103,25 @@ def test_an_answer_that_turns_back_is_broken_and_says_where() -> None:
 
 
 def test_a_slow_turn_is_seen_although_each_step_is_within_its_noise() -> None:
-    assert only(claiming("worse"), (1, 6.0, 5.6, 5.2, 4.8), 0.2).verdict == "broken"
+    assert only(claiming("worse"), (1, 6.0, 5.4, 4.8, 4.2), 0.2).verdict == "broken"
 
 
 def test_a_step_back_within_the_noise_is_no_answer() -> None:
     assert only(claiming("worse"), (1, 2, 3, 4.0, 3.9), 0.1).verdict == "holds"
+
+
+def test_a_step_back_of_less_than_a_tenth_of_the_response_is_none() -> None:
+    assert only(claiming("worse"), (0, 50, 70, 100, 93), 0.1).verdict == "holds"
+    assert only(claiming("worse"), (0, 50, 70, 100, 87), 0.1).verdict == "broken"
+
+
+def test_a_skewed_interval_stays_skewed_in_the_difference() -> None:
+    sure, unsure = make_run("old"), make_run("new")
+    sure.metrics["fdr_sface"] = make_result("fdr_sface", 10.0, low=7.0, high=30.0)
+    unsure.metrics["fdr_sface"] = make_result("fdr_sface", 1.0, low=0.0, high=5.0)
+    found = difference("fdr_sface", unsure, sure)
+    assert found is not None
+    assert (found.value, found.low, found.high) == (-9, pytest.approx(-9 - 401**0.5), -4)
 
 
 def test_no_answer_is_broken() -> None:

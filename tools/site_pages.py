@@ -42,7 +42,7 @@ def metric_page(card: Card) -> str:
     parts = [f"# {card.id} {card.arrow}".rstrip(), f"**{card.title}**", linked(card.about)]
     parts.append(table([("", "")], shown))
     if card.pitfalls:
-        parts.append("## Pitfalls\n\n" + "\n".join(f"- {pitfall}" for pitfall in card.pitfalls))
+        parts.append("## Pitfalls\n\n" + "\n".join(f"- {linked(pitfall)}" for pitfall in card.pitfalls))
     if card.claims:
         rows = [(kind.replace("_", " "), response) for kind, response in card.claims.items()]
         parts.append("## What it answers to\n\n" + table([("as this grows", "the value")], rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +17,7 @@ from facebench.results import MetricResult, Run
 LEVEL = 0.95
 """Chance that all changes of a validation lie in their widened intervals at once."""
 IGNORED = 0.1
-"""A metric ignores what moves it by less than this share of its largest claimed response."""
+"""Share of a metric's response below which a change counts as none."""
 
 Verdict = Literal["holds", "broken", "unclear", "no value"]
 
@@ -83,9 +84,34 @@ def curve(card: Card, kind: Damage, runs: Mapping[float, Run]) -> Curve:
     pairs = list(itertools.combinations(runs, 2))
     if card.claims[kind] == "stays":
         pairs = [(first, second) for first, second in pairs if first == 0]
-    found = {(a, b): change(card.id, runs[b], runs[a]) for a, b in pairs}
+    found = {(a, b): difference(card.id, runs[b], runs[a]) for a, b in pairs}
     results = {strength: run.metrics[card.id] for strength, run in runs.items()}
     return Curve(card, kind, results, {pair: made for pair, made in found.items() if made is not None})
+
+
+def difference(metric: str, run: Run, baseline: Run) -> Change | None:
+    """The change of a metric between two runs; intervals that are skewed stay skewed.
+
+    Paired where the metric averages over images; else each end of the change's interval takes the end of each
+    value's interval that it depends on, by the square root of the sum of squares.
+
+    Source:
+        Zou and Donner 2008, "Construction of confidence limits about effect measures" (MOVER).
+    """
+    made = change(metric, run, baseline)
+    if made is None or made.method != "independent intervals":
+        return made
+    new_down, new_up = _reach(run.metrics[metric])
+    old_down, old_up = _reach(baseline.metrics[metric])
+    low, high = made.value - math.hypot(new_down, old_up), made.value + math.hypot(new_up, old_down)
+    return Change(made.value, low, high, made.method)
+
+
+def _reach(result: MetricResult) -> tuple[float, float]:
+    """From the value down and up to the ends of its interval; zero without one."""
+    if result.value is None or result.low is None or result.high is None:
+        return 0.0, 0.0
+    return result.value - result.low, result.high - result.value
 
 
 def judge(curves: Sequence[Curve]) -> list[Judged]:
@@ -94,8 +120,8 @@ def judge(curves: Sequence[Curve]) -> list[Judged]:
     Every interval of a change is widened, from its 95 % to what Bonferroni's inequality asks for all changes of the
     validation together, as if it were that of a normal variable. With that
 
-    * a claim to move is broken when a step goes the other way beyond its interval, or when the change to the highest
-      strength cannot be told from zero;
+    * a claim to move is broken when a step certainly goes the other way, by more than a tenth of the response, or when
+      the change to the highest strength cannot be told from zero;
     * a claim to stay is broken when a change is certainly more than a tenth of the metric's largest claimed response,
       holds when every change is certainly less, and is unclear otherwise.
 
@@ -145,7 +171,9 @@ def _moves(
     found: Curve, wide: Mapping[tuple[float, float], Change], whole: tuple[float, float]
 ) -> tuple[Verdict, str]:
     sign = found.direction
-    back = [(pair, made) for pair, made in wide.items() if max(sign * made.low, sign * made.high) < 0]
+    # The draw of a damage itself is not in the intervals, so that a small step back is none.
+    allowed = -IGNORED * found.response
+    back = [(pair, made) for pair, made in wide.items() if max(sign * made.low, sign * made.high) < allowed]
     if back:
         pair, made = max(back, key=lambda step: abs(step[1].value))
         verb = "falls" if sign > 0 else "rises"

@@ -93,6 +93,7 @@ def draw(found: Validation) -> str:
             _panel(panel, claims)
         for panel in panels[len(metrics) :]:
             panel.set_visible(False)
+        figure.supxlabel("strength of the damage", fontsize=8)
         figure.legend(handles=_legend(found.judged), loc="outside upper center", ncols=6, frameon=False)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None})
