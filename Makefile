@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test gate docs format clean
+.PHONY: demo utility-demo test gate docs format clean
 
 # Rebuilt only when the dependencies change.
 $(VENV)/installed: pyproject.toml
@@ -35,5 +35,9 @@ format: $(VENV)/installed
 demo: $(VENV)/installed
 	$(BIN)/python tools/demo.py $(DEMO)
 
+# Trains a recogniser on synthetic people and verifies strangers with it: about half an hour, nothing is downloaded.
+utility-demo: $(VENV)/installed
+	$(BIN)/python tools/utility_demo.py utility-demo
+
 clean:
-	rm -rf $(DEMO) runs dist site .coverage
+	rm -rf $(DEMO) utility-demo runs dist site .coverage

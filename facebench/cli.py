@@ -301,7 +301,9 @@ def train(
     ],
     changes: Annotated[
         list[str] | None,
-        typer.Argument(help="Changes of the settings: steps=1000 optimiser.learning_rate=1e-4."),
+        typer.Argument(
+            help="Folder of faces, and changes of the settings: steps=1000 optimiser.learning_rate=1e-4."
+        ),
     ] = None,
     config: Annotated[
         str | None, typer.Option(help="A preset or a YAML file; by default the preset on synthetic faces.")

@@ -1,6 +1,6 @@
 """Copies a trained model into `facebench/shipped`, in half precision, and prints what the registry must say of it.
 
-    python tools/ship.py runs/face-reader facereader
+python tools/ship.py runs/face-reader facereader
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from facebench.weights.locate import SHIPPED
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path, help="folder of a finished run, or its model.safetensors")
     parser.add_argument("name", help="of the shipped model")
     given = parser.parse_args()

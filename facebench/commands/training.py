@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -31,12 +32,17 @@ def train_command(
             f"Training needs the package '{error.name}'. Install it: pip install 'facebench[train]'"
         ) from None
 
-    messages = Console(stderr=True)
+    # Of several processes under torchrun, the first one speaks.
+    messages = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
     chosen = config or _first_preset(kinds.known(kind))
+    folders = [word for word in changes if "=" not in word]
+    content = settings.read(chosen, [word for word in changes if "=" in word])
+    if folders:
+        content["data"] = {"kind": "folder", "path": _only_folder(folders)}
     if kind == kinds.CLASSIFIER:
-        _find_directions(settings.read(chosen, changes), chosen, out, device)
+        _find_directions(content, chosen, out, device)
         return
-    prepared = kinds.prepare(kind, settings.read(chosen, changes), chosen)
+    prepared = kinds.prepare(kind, content, chosen)
     running = prepared.settings
     plain = running.model_dump(mode="json")
     messages.print(f"training {kind} ({chosen}): {running.steps} steps of {running.batch} images into {out}")
@@ -51,7 +57,16 @@ def train_command(
             watch=meter.update,
             say=lambda text: messages.print(text, markup=False, soft_wrap=True),
         )
-    Console().print(f"wrote {model}", markup=False, soft_wrap=True)
+    if not messages.quiet:
+        Console().print(f"wrote {model}", markup=False, soft_wrap=True)
+
+
+def _only_folder(words: list[str]) -> str:
+    if len(words) > 1 or not Path(words[0]).exists():
+        raise InputError(
+            f"'{words[-1]}' is neither a change of the settings (key=value) nor a folder or manifest of faces."
+        )
+    return words[0]
 
 
 def _find_directions(content: dict[str, Any], where: str, out: Path, device: str) -> None:
@@ -113,7 +128,7 @@ class Meter:
         speed = (step - first) * self.batch / (now - since) if now > since else 0.0
         seen = f"{speed:.1f} images/s  loss {values['loss']:.4f}"
         self._bar.update(self._task, completed=step, total=steps, seen=seen)
-        if not self.console.is_terminal and now - self._told > QUIET_SECONDS:
+        if not (self.console.is_terminal or self.console.quiet) and now - self._told > QUIET_SECONDS:
             self._told = now
             left = (steps - step) * self.batch / speed / 60 if speed else float("inf")
             print(f"step {step} of {steps}  {seen}  {left:.0f} min left", file=sys.stderr, flush=True)

@@ -27,7 +27,9 @@ def labels_of(faces: Faces, encoded: EncodedFaces) -> Labels:
         numbers = fields["expression"]
         classes = {name: numbers == number for number, name in enumerate(names) if (numbers == number).any()}
     if "attributes" in fields and isinstance(faces, FolderFaces):
-        classes |= {name: fields["attributes"][:, column].astype(bool) for column, name in enumerate(faces.attributes)}
+        classes |= {
+            name: fields["attributes"][:, column].astype(bool) for column, name in enumerate(faces.attributes)
+        }
     affect: dict[str, NDArray[np.float64]] = {}
     for name in ("valence", "arousal"):
         values = np.asarray(fields.get(name, np.nan), np.float64)

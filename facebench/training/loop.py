@@ -170,10 +170,12 @@ class _Run:
                 (self.out / "settings.yaml").write_text(text, encoding="utf-8")
             return
         snapshot = checkpoints.load(newest)
+        # A cosine knows where it ends.
+        free = FREE_TO_CHANGE - ({"steps"} if self.running.optimiser.decay == "cosine" else set())
         changed = [
             line
             for line in differences(self._as_now(snapshot.settings), self.settings)
-            if line.partition(":")[0] not in FREE_TO_CHANGE
+            if line.partition(":")[0] not in free
         ]
         if changed and not accept_changes:
             raise InputError(
