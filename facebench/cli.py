@@ -422,6 +422,37 @@ def align(
 
 
 @app.command()
+def generate(
+    base: Annotated[
+        str, typer.Argument(help="Base model: a folder in diffusers' layout, or a name in the hub cache.")
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder; a person gets a sub-folder of it.")],
+    lora: Annotated[
+        Path | None, typer.Option(help="Run of `train dreambooth`; without, prior images.")
+    ] = None,
+    identity: Annotated[str | None, typer.Option(help="Name of the person's sub-folder.")] = None,
+    prompts: Annotated[
+        str, typer.Option(help="base, complex, or a text file with a prompt a line.")
+    ] = "base",
+    count: Annotated[int, typer.Option(min=1, help="How many images.")] = 21,
+    gender: Annotated[
+        str | None, typer.Option(help="A word before 'sks person', as the released script adds.")
+    ] = None,
+    size: Annotated[int, typer.Option(min=8, help="Side in pixels.")] = 512,
+    steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 30,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
+) -> None:
+    """Draw a person with Stable Diffusion and trained adapters."""
+    from facebench.commands.personal import generate_command
+
+    generate_command(
+        base, out, lora=lora, identity=identity, prompts=prompts, count=count, gender=gender, size=size, steps=steps,
+        seed=seed, device=device.value,
+    )  # fmt: skip
+
+
+@app.command()
 def synth(
     out: Annotated[Path, typer.Argument(help="New folder to write.")],
     identities: Annotated[int, typer.Option(min=1, help="Number of people.")] = 50,

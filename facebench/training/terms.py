@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from facebench.errors import InputError
 from facebench.training import losses
 from facebench.training.crops import aligned_crop
+from facebench.training.data.people import CROP
+from facebench.training.recogniser import load_recogniser, reduced
 from facebench.training.settings import Settings
 
 Read = Callable[[Tensor], Tensor]
@@ -69,7 +71,7 @@ def open_readers(weights: LossWeights) -> Readers:
                 "loss.identity and loss.triplet need loss.recogniser: a model of `facebench train recognition`. "
                 "Evaluate with another recogniser than that one."
             )
-        identity = _recogniser(weights.recogniser)
+        identity = open_recogniser(weights.recogniser)
     if weights.shape:
         shape = _shape_reader()
     return Readers(identity, shape)
@@ -155,13 +157,26 @@ def _triplets(read: Read, seen: Seen, found: Tensor) -> tuple[Tensor, Tensor, Te
     return embeddings[found], embeddings[somebody][found], usable[found].float()
 
 
-def _recogniser(path: Path) -> Read:
-    from facebench.training.recogniser import load_recogniser, reduced
+def open_recogniser(path: Path) -> Read:
+    """Open a frozen recogniser: a model of `facebench train recognition`, or weights of ArcFace iresnet100.
 
+    Raises:
+        InputError: there is no such file.
+        WeightsError: it holds neither.
+    """
+    if path.suffix in (".pth", ".pt"):
+        from facebench import backbones
+
+        network = backbones.build("arcface-iresnet100", path).network
+        assert isinstance(network, nn.Module)
+        return _through(network, CROP)
     trained = load_recogniser(path)
+    return _through(trained.network, trained.size)
 
+
+def _through(network: nn.Module, size: int) -> Read:
     def read(crops: Tensor) -> Tensor:
-        embedding: Tensor = trained.network(reduced(crops, trained.size))
+        embedding: Tensor = network(reduced(crops, size))
         return embedding
 
     return read

@@ -1,0 +1,174 @@
+"""Training of Stable Diffusion on one person: DreamBooth, PortraitBooth or ID-Booth, with LoRA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from facebench.errors import InputError
+from facebench.faces import FaceFinder
+from facebench.training.crops import aligned_crop, box_crop
+from facebench.training.data.faces import Batch, Faces
+from facebench.training.data.folders import FolderFaces
+from facebench.training.data.sources import DataSettings, open_faces
+from facebench.training.diffusion import q_sample
+from facebench.training.draws import Draws
+from facebench.training.idbooth import STABLE_DIFFUSION, IdentityTerm, step_loss
+from facebench.training.model_file import ModelFile
+from facebench.training.pictures import to_images
+from facebench.training.settings import Running, Settings
+from facebench.training.stable_diffusion import Prompt, add_lora, lora_tensors, open_base
+from facebench.training.task import Task
+from facebench.training.terms import Read, open_recogniser
+
+
+class LoraSettings(Settings):
+    """Size of the adapters."""
+
+    rank: int = Field(4, gt=0)
+    alpha: float = Field(4.0, gt=0)
+
+
+class DreamBoothSettings(Running):
+    """Everything that decides a personal model."""
+
+    base: str
+    """Folder of the base model in diffusers' layout, or its name in the local hub cache."""
+    data: DataSettings
+    """Images of the person."""
+    prior: Path
+    """Folder of prior images, made by the base model from the class prompt (`facebench generate --prior`)."""
+    resolution: int = Field(512, gt=0)
+    instance_prompt: str = "photo of sks person"
+    class_prompt: str = "photo of a person"
+    identity_loss: Literal["none", "identity", "triplet"] = "none"
+    recogniser: Path | None = None
+    """Recogniser of the identity loss: weights of ArcFace iresnet100, or a model of `facebench train recognition`."""
+    crop: Literal["aligned", "box"] = "box"
+    """What the recogniser sees of x̂₀: five-point alignment, or the detector's box as released."""
+    prior_weight: float = Field(1.0, ge=0)
+    weigh_timesteps: bool = True
+    lora: LoraSettings = LoraSettings()
+
+
+class DreamBoothTask(Task):
+    """Learn to draw one person; only the adapters move."""
+
+    def __init__(self, settings: DreamBoothSettings) -> None:
+        self.settings = settings
+        self.base = open_base(settings.base)
+        self.faces: Faces = open_faces(settings.data, settings.resolution)
+        self.prior = _prior_images(settings)
+        self.prompts = [
+            self.base.prompt(text, settings.resolution)
+            for text in (settings.instance_prompt, settings.class_prompt)
+        ]
+        self.network = add_lora(self.base.unet, settings.lora.rank, settings.lora.alpha, settings.seed)
+        self.read = _recogniser(settings)
+        self._finder = FaceFinder()
+
+    def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+        """Reconstruction of instance and prior images, and the identity term."""
+        settings, base, count = self.settings, self.base, len(batch)
+        chosen = self.prior[draws.integers("prior", len(self.prior)).cpu()]
+        images = torch.cat([batch.x_0, (chosen.float() / 127.5 - 1).to(draws.device)])
+        base.vae.to(draws.device)
+        side = settings.resolution // base.shrinks
+        shape = (base.latent_channels, side, side)
+        encoder, noise = (
+            torch.cat([draws.normal(f"{what} {n}", shape) for n in range(2)]) for what in ("vae", "noise")
+        )
+        latents = base.latents(images, encoder)
+        t = torch.cat([draws.integers(f"t {n}", len(STABLE_DIFFUSION)) for n in range(2)])
+        prompt = Prompt.joined(self.prompts, count, draws.device)
+        eps = base.eps(network, q_sample(latents, t, noise, STABLE_DIFFUSION), t, prompt)
+        term = IdentityTerm(
+            settings.identity_loss, base.decode, self._crop, self._recognise, settings.weigh_timesteps
+        )
+        embeddings = (
+            self._embeddings(images) if settings.identity_loss != "none" else images.new_zeros(2 * count, 1)
+        )
+        found = step_loss(latents, noise, eps, t, term, embeddings, prior_weight=settings.prior_weight)
+        parts = {"loss": found.total, "reconstruction": found.reconstruction}
+        if settings.identity_loss != "none":
+            identity = found.identity if found.identity is not None else torch.zeros(())
+            parts |= {"identity": identity, "without_face": torch.tensor(float(found.without_face))}
+        return parts
+
+    def kept(self, network: nn.Module) -> dict[str, Tensor]:
+        """The adapters."""
+        return {name: value for name, value in network.state_dict().items() if "lora" in name}
+
+    def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:
+        """The adapters in diffusers' own format."""
+        about = {"base": self.base.name, "kind": self.base.kind, **self.settings.lora.model_dump()}
+        return ModelFile("dreambooth", lora_tensors(network), about, dict(provenance))
+
+    def _crop(self, image: Tensor) -> Tensor | None:
+        face = self._finder.find(to_images(image[None])[0])
+        if face is None:
+            return None
+        if self.settings.crop == "aligned":
+            return aligned_crop(image[None], face.landmarks[None])
+        x, y, width, height = face.box
+        return box_crop(image, np.array([x, y, x + width, y + height]))
+
+    def _recognise(self, crops: Tensor) -> Tensor:
+        assert self.read is not None
+        return self.read(crops)
+
+    @torch.no_grad()
+    def _embeddings(self, images: Tensor) -> Tensor:
+        """Of the clean images; a clean image without a face is an error of the data."""
+        rows = []
+        for image in images:
+            crop = self._crop(image)
+            if crop is None:
+                raise InputError(
+                    "No face was found in an image of the person or of the prior set. Remove it: the identity loss has "
+                    "nothing to compare with."
+                )
+            rows.append(self._recognise(crop))
+        return torch.cat(rows)
+
+
+SETTINGS = DreamBoothSettings
+
+
+def make(settings: DreamBoothSettings) -> DreamBoothTask:
+    """Open the base model and the images."""
+    return DreamBoothTask(settings)
+
+
+def _prior_images(settings: DreamBoothSettings) -> Tensor:
+    """Prior images (n, 3, r, r) uint8.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not settings.prior.is_dir():
+        raise InputError(
+            f"There are no prior images in {settings.prior}. Make them with the base model: facebench generate "
+            f"--base {settings.base} --prior {settings.prior}"
+        )
+    faces = FolderFaces(settings.prior, settings.resolution)
+    images: list[NDArray[np.uint8]] = [faces.read(index).image for index in range(len(faces))]
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
+
+
+def _recogniser(settings: DreamBoothSettings) -> Read | None:
+    if settings.identity_loss == "none":
+        return None
+    if settings.recogniser is None:
+        raise InputError(
+            f"identity_loss={settings.identity_loss} needs `recogniser`: weights of ArcFace iresnet100 (as "
+            "released), or a model of `facebench train recognition`. Evaluate with another recogniser than that one."
+        )
+    return open_recogniser(settings.recogniser)
