@@ -17,7 +17,7 @@ from facebench.results import MetricResult
 from facebench.validation import Validation
 from facebench.validation.judging import Judged
 
-ACROSS = 5
+ACROSS = 4
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "facebench",
@@ -87,14 +87,14 @@ def draw(found: Validation) -> str:
         metrics.setdefault(claim.curve.card.id, []).append(claim)
     down = -(-len(metrics) // ACROSS)
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(2.15 * ACROSS, 1.75 * down + 0.5), layout="constrained")
+        figure = Figure(figsize=(1.95 * ACROSS, 1.6 * down + 0.5), layout="constrained")
         panels = figure.subplots(down, ACROSS, sharex=True, squeeze=False).ravel()
         for panel, claims in zip(panels, metrics.values(), strict=False):
             _panel(panel, claims)
         for panel in panels[len(metrics) :]:
             panel.set_visible(False)
         figure.supxlabel("strength of the damage", fontsize=8)
-        figure.legend(handles=_legend(found.judged), loc="outside upper center", ncols=6, frameon=False)
+        figure.legend(handles=_legend(found.judged), loc="outside upper center", ncols=5, frameon=False)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None})
     return stream.getvalue()
@@ -124,7 +124,7 @@ def _panel(panel: Axes, claims: Sequence[Judged]) -> None:
         )
     card = claims[0].curve.card
     broken = [claim.curve.kind for claim in claims if claim.verdict == "broken"]
-    panel.set_title(f"{card.id} {card.arrow}".strip(), fontsize=7.5, loc="left")
+    panel.set_title(f"{card.id} {card.arrow}".strip(), fontsize=6.5, loc="left")
     panel.set_xticks([0, 0.5, 1])
     if broken:
         panel.set_facecolor("#fdecea")
