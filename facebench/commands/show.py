@@ -22,7 +22,8 @@ def print_table(console: Console, table: Table) -> None:
         title=table.caption or None, title_justify="left", header_style="bold", show_lines=False
     )
     for column in table.columns:
-        shown.add_column(Text(column.title), justify="right" if column.numeric else "left")
+        # Folded and not cut: half an id names nothing.
+        shown.add_column(Text(column.title), justify="right" if column.numeric else "left", overflow="fold")
     for row in table.rows:
         shown.add_row(*(_cell(cell) for cell in row))
     console.print(shown)
