@@ -38,6 +38,8 @@ class Command:
 
     def _run(self, folders: tuple[Path, Path], cache: Path, file_limit: int | None) -> None:
         os.environ["FACEBENCH_CACHE"] = str(cache)
+        # Tests that run in the background of a shell inherit a Ctrl-C that is ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(log, 1)
         os.dup2(log, 2)

@@ -27,6 +27,8 @@ INTERRUPTED = 42
 
 def child(folder: Path, store: Path, out: Path, reports: int) -> None:
     """Extract, tell each finished image through the pipe, and keep the arrays."""
+    # Tests that run in the background of a shell inherit a Ctrl-C that is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         extraction = extract(
             ImageSet.open(folder, identities=False),

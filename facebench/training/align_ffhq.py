@@ -25,7 +25,7 @@ def oriented_square(landmarks: npt.ArrayLike) -> npt.NDArray[np.float64]:
     Example:
         >>> face = [[40, 40], [60, 40], [50, 52], [42, 64], [58, 64]]
         >>> oriented_square(face).round().tolist()
-        [[6.0, -1.0], [6.0, 86.0], [94.0, 86.0], [94.0, -1.0]]
+        [[7.0, -1.0], [7.0, 86.0], [93.0, 86.0], [93.0, -1.0]]
     """
     points = np.asarray(landmarks, np.float64)
     eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)

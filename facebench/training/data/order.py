@@ -28,7 +28,7 @@ def rows_of_step(faces: int, batch: int, seed: int, step: int) -> NDArray[np.int
     """Indices of the faces of step 0, 1, ...: passes follow each other without a gap.
 
     Example:
-        >>> seen = [i for step in range(3) for i in rows_of_step(6, 4, seed=0, step=step)]
+        >>> seen = [i for step in range(3) for i in rows_of_step(6, 4, seed=0, step=step).tolist()]
         >>> sorted(seen[:6]), sorted(seen[6:])
         ([0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])
     """
