@@ -343,6 +343,10 @@ def edit(
         list[float] | None,
         typer.Option(help="How far; may be given several times. The official notebook uses 0.3."),
     ] = None,
+    target: Annotated[
+        Path | None,
+        typer.Option(help="What the edits should look like: images of the same names as the sources."),
+    ] = None,
     encode_steps: ENCODE = 250,
     render_steps: RENDER = 100,
     device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
@@ -352,7 +356,7 @@ def edit(
 
     edit_command(
         checkpoint, directions, images, out, attribute=attribute, strengths=strength or [0.3],
-        encode_steps=encode_steps, render_steps=render_steps, device=device.value,
+        encode_steps=encode_steps, render_steps=render_steps, device=device.value, targets=target,
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ def edit_command(
     encode_steps: int,
     render_steps: int,
     device: str,
+    targets: Path | None = None,
 ) -> None:
     """Edit a folder of faces and say how to evaluate the edits."""
     from facebench.training import directions as files
@@ -36,10 +37,14 @@ def edit_command(
     found = files.read(directions).to(autoencoder.device)
     sources = editing_images.read_sources(images, autoencoder.size)
     _say_skipped(sources.skipped)
+    aims = None if targets is None else editing_images.read_sources(targets, autoencoder.size)
     with Stages(Console(stderr=True)) as stages:
-        manifest = editing_images.edit(sources, autoencoder, found, attribute, strengths, out, stages.update)
+        manifest = editing_images.edit(
+            sources, autoencoder, found, attribute, strengths, out, stages.update, aims
+        )
     _say(f"wrote {manifest}: {len(sources.items)} faces at {len(strengths)} strengths")
-    _say(f"evaluate them: facebench evaluate {manifest} --protocol edit --by strength")
+    protocol = "edit" if targets is None else "expression-transfer"
+    _say(f"evaluate them: facebench evaluate {manifest} --protocol {protocol} --by strength")
 
 
 def reconstruct_command(

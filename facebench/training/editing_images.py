@@ -21,7 +21,8 @@ from facebench.training.directions import Directions
 
 Images = NDArray[np.uint8]
 Progress = Callable[[str, int, int], None]
-CARRIED = ("identity", "expression", "valence", "arousal")
+DESCRIBING = ("expression", "valence", "arousal")
+CARRIED = ("identity", *DESCRIBING)
 """Columns of the input that say something about the source; they are written as `source_...`, identity as it is."""
 
 
@@ -63,6 +64,7 @@ def edit(
     strengths: Sequence[float],
     out: Path,
     progress: Progress | None = None,
+    targets: Sources | None = None,
 ) -> Path:
     """Edit every source at every strength.
 
@@ -75,18 +77,23 @@ def edit(
         out: new folder: sources/ (as the model sees them), reconstructions/ (the model's own rendering without an
             edit), images/ (the edits) and manifest.csv.
         progress: called with (stage, done, in all).
+        targets: what the edits should look like: images of the same names as the sources. They are written to
+            targets/, and their expression, valence and arousal into the manifest.
 
     Returns:
         The manifest's path.
 
     Raises:
-        InputError: no such attribute, no strength, or the folder is not empty.
+        InputError: no such attribute, no strength, a source without a target, or the folder is not empty.
     """
     if not strengths:
         raise InputError("Give at least one strength.")
+    aims = None if targets is None else _of_same_names(targets, sources)
     folder = new_folder(out)
     names = unique_names(sources.items)
     stage = _stages(progress)
+    if aims is not None:
+        write_images(folder / "targets", names, aims.images)
     codes = autoencoder.encode(sources.images, stage("encoding"))
     write_images(folder / "sources", names, sources.images)
     write_images(folder / "reconstructions", names, autoencoder.render(codes, stage("reconstructing")))
@@ -104,8 +111,9 @@ def edit(
                 "attribute": attribute,
                 "strength": f"{strength:g}",
                 **_carried(item),
+                **({} if aims is None else _aim(name, aims.items[row])),
             }
-            for new, name, item in zip(edited, names, sources.items, strict=True)
+            for row, (new, name, item) in enumerate(zip(edited, names, sources.items, strict=True))
         ]
     return write_manifest(folder / "manifest.csv", rows)
 
@@ -163,6 +171,28 @@ def write_manifest(path: Path, rows: Sequence[dict[str, str]]) -> Path:
 def _carried(item: Item) -> dict[str, str]:
     found = {name: item.columns[name] for name in CARRIED if item.columns.get(name)}
     return {name if name == "identity" else f"source_{name}": value for name, value in found.items()}
+
+
+def _aim(name: str, target: Item) -> dict[str, str]:
+    known = {column: target.columns[column] for column in DESCRIBING if target.columns.get(column)}
+    return {"target": f"targets/{name}", **known}
+
+
+def _of_same_names(targets: Sources, sources: Sources) -> Sources:
+    """The targets in the order of the sources.
+
+    Raises:
+        InputError: a source has none.
+    """
+    place = {item.name: row for row, item in enumerate(targets.items)}
+    missing = [item.name for item in sources.items if item.name not in place]
+    if missing:
+        raise InputError(
+            f"There is no target for {missing[0]} (nor for {len(missing) - 1} other sources). Targets are images of "
+            "the same names as the sources."
+        )
+    rows = [place[item.name] for item in sources.items]
+    return Sources(tuple(targets.items[row] for row in rows), targets.images[rows], ())
 
 
 def _stages(progress: Progress | None) -> Callable[[str], Callable[[int, int], None] | None]:

@@ -84,6 +84,30 @@ def test_edits_come_with_what_the_edit_protocol_needs(
     assert load_run(tmp_path / "run").metrics["face_found"].value is not None
 
 
+def test_edits_are_judged_by_what_they_should_look_like(
+    autoencoder: Path, directions: Path, tmp_path: Path
+) -> None:
+    people = ["--identities", 3, "--images", 1, "--size", 32, "--seed", 4]
+    run("synth", tmp_path / "neutral", *people, "--expressions", "neutral")
+    run("synth", tmp_path / "happy", *people, "--expressions", "happy")
+    words = ["--checkpoint", autoencoder, "--directions", directions, "--attribute", "happy"]
+    words += ["--encode-steps", 2, "--render-steps", 2]
+    run("edit", tmp_path / "neutral", tmp_path / "edits", *words, "--target", tmp_path / "happy")
+    with (tmp_path / "edits" / "manifest.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["expression"] for row in rows] == ["happy"] * 3
+    assert all(float(row["valence"]) > 0.3 and float(row["source_valence"]) == 0 for row in rows)
+    target = np.asarray(Image.open(tmp_path / "edits" / rows[1]["target"]), float)
+    source = np.asarray(Image.open(tmp_path / "edits" / rows[1]["source"]), float)
+    other = np.asarray(Image.open(tmp_path / "edits" / rows[2]["source"]), float)
+    # The same person, pose and light: only the face moves.
+    assert 0 < np.abs(target - source).mean() < np.abs(other - source).mean() / 4
+
+    (tmp_path / "happy" / "images" / "id001" / "00.png").unlink()
+    with pytest.raises(FacebenchError, match=r"no target for .*id001/00\.png"):
+        run("edit", tmp_path / "neutral", tmp_path / "more", *words, "--target", tmp_path / "happy")
+
+
 def test_faces_are_reconstructed_interpolated_and_aligned(
     autoencoder: Path, faces: Path, tmp_path: Path
 ) -> None:
