@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo utility-demo test gate docs format clean
+.PHONY: demo utility-demo study-directions study-identity-losses test gate docs format clean
 
 # Rebuilt only when the dependencies change.
 $(VENV)/installed: pyproject.toml
@@ -38,6 +38,13 @@ demo: $(VENV)/installed
 # Trains a recogniser on synthetic people and verifies strangers with it: about half an hour, nothing is downloaded.
 utility-demo: $(VENV)/installed
 	$(BIN)/python tools/utility_demo.py utility-demo
+
+# The studies of docs/studies, on the shipped autoencoder; a study that was stopped goes on.
+study-directions: $(VENV)/installed
+	$(BIN)/python tools/study_directions.py
+
+study-identity-losses: $(VENV)/installed
+	$(BIN)/python tools/study_identity_losses.py
 
 clean:
 	rm -rf $(DEMO) utility-demo runs dist site .coverage

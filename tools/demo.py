@@ -1,14 +1,23 @@
-"""The whole way on rendered faces: a reference set, a good and a degraded "model", tables, a CSV and pages."""
+"""The whole way on rendered faces: a reference set, a good and a degraded "model", edits, tables, a CSV and pages."""
 
 from __future__ import annotations
 
+import csv
 import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
+from facebench.training.pictures import grid
+
 SET = "--identities 40 --images 5 --size 128"
+EDITED = "--identities 24 --images 1 --size 64 --seed 3"
+EXPRESSIONS = ("happy", "angry")
+COLUMNS = 8
 
 
 def main() -> None:
@@ -32,9 +41,48 @@ def main() -> None:
         f"leaderboard {quality} {identity} --csv {results}/leaderboard.csv --html {results}/leaderboard.html"
     )
     facebench(f"report {quality} --html {results}/report")
+    edits = edit(folder)
+    draw_edits(edits, results / "edits.png")
     print(f"\nDone in {time.perf_counter() - started:.0f} s. Open in a browser:")
-    for page in (results / "leaderboard.html", results / "report" / "index.html"):
+    for page in (results / "leaderboard.html", results / "report" / "index.html", results / "edits.png"):
         print(f"  {page.resolve()}")
+
+
+def edit(folder: Path) -> list[Path]:
+    """Edit neutral faces with the shipped autoencoder, and compare the edits with the rendered truth."""
+    for expression in ("neutral", *EXPRESSIONS):
+        make(folder / expression, f"synth {folder}/{expression} {EDITED} --expressions {expression}")
+    edits = []
+    for expression in EXPRESSIONS:
+        out = folder / f"edited-{expression}"
+        make(
+            out,
+            f"edit {folder}/neutral {out} --attribute {expression} --target {folder}/{expression} "
+            "--strength 0.3 --encode-steps 20 --render-steps 20",
+        )
+        facebench(
+            f"evaluate {out} --protocol expression-transfer --suite compact --name {expression} "
+            f"--out {folder}/runs/edited-{expression}"
+        )
+        edits.append(out)
+    return edits
+
+
+def draw_edits(edits: list[Path], path: Path) -> None:
+    """Rows of faces: the source, its reconstruction, and for each expression the edit above the rendered truth."""
+    tables = [
+        list(csv.DictReader((out / "manifest.csv").open(newline="", encoding="utf-8"))) for out in edits
+    ]
+    rows = [[edits[0] / row[name] for row in tables[0]] for name in ("source", "reconstruction")]
+    rows += [
+        [out / row[name] for row in table]
+        for out, table in zip(edits, tables, strict=True)
+        for name in ("image", "target")
+    ]
+    pictures = [np.asarray(Image.open(file).convert("RGB")) for row in rows for file in row[:COLUMNS]]
+    sheet = Image.fromarray(grid(np.stack(pictures), COLUMNS))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.resize((2 * sheet.width, 2 * sheet.height), Image.Resampling.LANCZOS).save(path)
 
 
 def make(out: Path, command: str) -> None:
