@@ -1,0 +1,230 @@
+"""Training a diffusion autoencoder: how much of the bare network's speed is left, and what rendering costs.
+
+    python benchmarks/training.py                                  # the preset diffae-64-synthface
+    python benchmarks/training.py --size 128 --batch 32 --precision bf16 --compile --steps 40 --workers 8
+
+Larger sizes are the official networks on rendered faces. Three variants take turns, so that other work on the machine
+biases none: the bare step (forward, backward, optimiser) on a batch that lies in memory, `loop.fit` on faces in memory,
+and `loop.fit` on faces that worker processes render when they are asked for. Images/s are wall time; per processor
+second, only the training process itself is counted and not its workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from facebench.training import kinds, loop, settings
+from facebench.training.data.faces import Face, Faces
+from facebench.training.data.loading import Loading, load_batches
+from facebench.training.diffusion import ddim_decode, ddim_encode
+from facebench.training.draws import Draws
+from facebench.training.memory import keep_freed_memory
+from facebench.training.tasks.diffae import DiffAETask
+
+PRESETS = {64: "diffae-64-synthface", 128: "diffae-128-ffhq", 256: "diffae-256-ffhq"}
+WARM = 3
+"""Steps before the clock starts: a worker has two batches ready before the first step ends."""
+SAMPLED = 8
+"""Images of the DDIM measurement."""
+
+
+class InMemory:
+    """A few faces of a set, read once and shown again and again."""
+
+    def __init__(self, faces: Faces, count: int) -> None:
+        self.count = len(faces)
+        self.kept = [faces.read(index) for index in range(count)]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def read(self, index: int) -> Face:
+        """Give one of the faces that are kept."""
+        return self.kept[index % len(self.kept)]
+
+
+@dataclass
+class Spent:
+    """Seconds of one variant over all its turns."""
+
+    images: int = 0
+    wall: float = 0.0
+    processor: float = 0.0
+    marks: list[tuple[float, float]] = field(default_factory=list)
+
+    def mark(self) -> None:
+        """Look at the clocks: a step has ended."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.marks.append((time.perf_counter(), time.process_time()))
+
+    def add(self, first: int, last: int, batch: int) -> None:
+        """Count the steps between two marks, the second counted from the end, and forget the marks."""
+        (wall, processor), (wall_after, processor_after) = self.marks[first], self.marks[last]
+        self.images += batch * len(self.marks[first:last])
+        self.wall += wall_after - wall
+        self.processor += processor_after - processor
+        self.marks.clear()
+
+
+def main() -> None:
+    options = _options()
+    # `fit` does so as well; the bare step is to have every advantage.
+    keep_freed_memory()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    training = _prepared(options, workers=0)
+    rendering = _prepared(options, workers=options.workers)
+    bare = _prepared(options, workers=0)
+    rendered = rendering.task.faces
+    began = time.process_time()
+    memory = InMemory(rendered, 2 * options.batch)
+    alone = 2 * options.batch / (time.process_time() - began)
+    training.task.faces = bare.task.faces = memory
+    bare_step = _bare_step(bare, device)
+    spent = {name: Spent() for name in ("bare", "training", "rendering")}
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(options.rounds):
+            _repeat(bare_step, spent["bare"], options)
+            _fit(training, Path(folder) / f"training-{turn}", device, spent["training"])
+            _fit(rendering, Path(folder) / f"rendering-{turn}", device, spent["rendering"])
+    _show(options, device, spent, alone)
+    _show_sampling(training, device)
+
+
+def _prepared(options: argparse.Namespace, workers: int) -> kinds.Prepared:
+    preset = PRESETS[options.size]
+    steps = WARM + options.steps + 1
+    changes = [
+        "start=null", f"steps={steps}", f"batch={options.batch}", f"precision={options.precision}",
+        f"compile={options.compile}", f"workers={workers}", "shown=1", "evaluate_every=null",
+        f"sample_every={steps + 1}", f"checkpoint_every={steps + 1}",
+    ]  # fmt: skip
+    content = settings.read(preset, changes)
+    data = {"kind": "synthface", "seed": 1, "render": max(128, options.size), "remember": False}
+    return kinds.prepare("diffae", content | {"data": data}, preset)
+
+
+def _bare_step(prepared: kinds.Prepared, device: str) -> Callable[[], None]:
+    """The same network, loss and optimiser, without data, clipping, average, log or checkpoints."""
+    task, running = prepared.task, prepared.settings
+    network = task.network.to(device).train()
+    if running.compile:
+        for child in network.children():
+            child.compile()
+    optimiser = loop.make_optimiser(running.optimiser, task.parameters())
+    batch = next(load_batches(task.faces, Loading(running.batch), 0, 1)).to(device)
+    draws = Draws(0, 0, running.batch, batch.rows, device)
+    half = running.precision == "bf16"
+
+    def step() -> None:
+        with torch.autocast(device, torch.bfloat16, enabled=half):
+            loss = task.losses(network, batch, draws)["loss"]
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+
+    return step
+
+
+def _repeat(step: Callable[[], None], spent: Spent, options: argparse.Namespace) -> None:
+    for _ in range(WARM + options.steps):
+        step()
+        spent.mark()
+    spent.add(WARM - 1, -1, options.batch)
+
+
+def _fit(prepared: kinds.Prepared, out: Path, device: str, spent: Spent) -> None:
+    running = prepared.settings
+    plain = running.model_dump(mode="json")
+    loop.fit(
+        prepared.task, running, plain, out, device=device, watch=lambda *_: spent.mark(), say=lambda _: None
+    )
+    # The last step ends with a preview and a checkpoint.
+    spent.add(WARM - 1, -2, running.batch)
+
+
+def _show(options: argparse.Namespace, device: str, spent: dict[str, Spent], alone: float) -> None:
+    network = f"{PRESETS[options.size]}, batch {options.batch}, {options.precision}"
+    compiled = ", compiled" if options.compile else ""
+    table = Table(
+        "", "images/s", "of the bare step", "per processor second", "of the bare step",
+        title=f"{network}{compiled}, {device}, {torch.get_num_threads()} threads, {options.workers} workers",
+    )  # fmt: skip
+    names = {
+        "bare": "forward + backward + optimiser",
+        "training": "training, faces in memory",
+        "rendering": "training, faces rendered",
+    }
+    bare = spent["bare"]
+    for name, title in names.items():
+        own = spent[name]
+        wall, processor = own.images / own.wall, own.images / own.processor
+        table.add_row(
+            title, f"{wall:.2f}", f"{wall * bare.wall / bare.images:.0%}",
+            f"{processor:.2f}", f"{processor * bare.processor / bare.images:.0%}",
+        )  # fmt: skip
+    console = Console(width=140)
+    console.print(table)
+    console.print("target: training on faces in memory at 90 % of the bare step or more")
+    costs = spent["rendering"].wall / spent["training"].wall - 1
+    console.print(f"rendering makes a step {costs:.0%} longer than faces in memory; target: less than 15 %")
+    console.print(f"rendering alone: {alone:.1f} images per processor second")
+    if device == "cuda":
+        console.print(
+            f"peak memory of the graphics card: {torch.cuda.max_memory_allocated() / 2**20:,.0f} MiB"
+        )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    console.print(f"peak memory of the process, three networks in it: {peak:,.0f} MiB")
+
+
+def _show_sampling(prepared: kinds.Prepared, device: str, steps: int = 20) -> None:
+    task = prepared.task
+    assert isinstance(task, DiffAETask)
+    network = task.network.to(device).eval()
+    x_0 = next(load_batches(task.faces, Loading(SAMPLED), 0, 1)).to(device).x_0
+    encoding, decoding = Spent(), Spent()
+    with torch.no_grad():
+        z_sem = network.encode(x_0)
+        for _ in range(2):
+            encoding.mark()
+            x_T = ddim_encode(network, x_0, z_sem, steps)
+            encoding.mark()
+            decoding.mark()
+            ddim_decode(network, x_T, z_sem, steps)
+            decoding.mark()
+            encoding.add(0, -1, SAMPLED)
+            decoding.add(0, -1, SAMPLED)
+    table = Table(
+        "DDIM", "images/s", "per processor second", title=f"{steps} steps, {SAMPLED} images at once"
+    )
+    for name, own in (("encode", encoding), ("decode", decoding)):
+        table.add_row(name, f"{own.images / own.wall:.2f}", f"{own.images / own.processor:.2f}")
+    Console(width=140).print(table)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", type=int, choices=sorted(PRESETS), default=64)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=4, help="measured steps of each turn")
+    parser.add_argument("--rounds", type=int, default=2, help="turns of each variant")
+    parser.add_argument("--workers", type=int, default=1, help="processes that render")
+    parser.add_argument("--precision", choices=["float32", "bf16"], default="float32")
+    parser.add_argument("--compile", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
