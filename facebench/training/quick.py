@@ -9,9 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from facebench import backbones
+from facebench.backbones import Backbone
 from facebench.faces import FaceFinder, align
 from facebench.metrics import frechet_distance
 from facebench.training.pictures import to_images
+from facebench.weights import path_of, registry, resolve
 
 SMALLEST = 128
 """The face detector sees little in smaller images, so they are enlarged to this."""
@@ -22,13 +24,15 @@ class QuickEvaluation:
 
     Args:
         x_0: (n, 3, s, s) the faces, in [-1, 1].
+        lpips: compare with LPIPS as well, when its weights are on this machine.
     """
 
-    def __init__(self, x_0: Tensor) -> None:
+    def __init__(self, x_0: Tensor, *, lpips: bool = True) -> None:
         self.x_0 = x_0
         self._lite0 = backbones.build("lite0")
         self._sface = backbones.build("sface")
         self._finder = FaceFinder()
+        self._lpips = backbones.build("lpips") if lpips and not _missing() else None
         images = _enlarged(x_0)
         self._features = self._read(images)
         self._people = [self._person(image) for image in images]
@@ -42,7 +46,8 @@ class QuickEvaluation:
         Returns:
             `fd_lite0`: Fréchet distance in EfficientNet-Lite0's features, lower is better; `identity_sface`: mean
             cosine similarity of SFace embeddings where a face is found in both, higher is better; `faces_found`:
-            share of made images that show a face; `mse` of the pixels in [-1, 1], lower is better.
+            share of made images that show a face; `mse` of the pixels in [-1, 1], lower is better; `lpips`: mean
+            distance as people see it, lower is better, where its weights are at hand.
         """
         images = _enlarged(made)
         people = [self._person(image) for image in images]
@@ -53,7 +58,13 @@ class QuickEvaluation:
             "identity_sface": float(np.mean([a @ b for a, b in pairs])) if pairs else float("nan"),
             "faces_found": len(found) / len(people),
             "mse": float((made - self.x_0).square().mean()),
+            **({} if self._lpips is None else {"lpips": self._distance(self._lpips, made)}),
         }
+
+    def _distance(self, lpips: Backbone, made: Tensor) -> float:
+        sides = [torch.stack([lpips.preprocess(image) for image in to_images(x)]) for x in (made, self.x_0)]
+        pairs = torch.stack(sides, dim=1)
+        return float(np.mean([lpips.embed(part)["distance"].mean() for part in torch.split(pairs, 1)]))
 
     def _read(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         batch = torch.stack([self._lite0.preprocess(image) for image in images])
@@ -65,6 +76,27 @@ class QuickEvaluation:
             return None
         crop = self._sface.preprocess(align(image, face.landmarks))
         return np.asarray(self._sface.embed(crop[None])["embedding"][0], np.float32)
+
+
+def lpips_notes() -> tuple[str, ...]:
+    """What people should know about `lpips` before training starts.
+
+    Raises:
+        WeightsError: its weights are damaged.
+    """
+    if missing := _missing():
+        names = " ".join(missing)
+        return (
+            f"the quick evaluation leaves out lpips, its weights are missing: facebench weights fetch {names}",
+        )
+    files = [resolve(entry.name) for entry in registry.needed_by("lpips")]
+    if any(file.unofficial for file in files):
+        return ("NOT OFFICIAL: other weights than the published ones for lpips of the quick evaluation.",)
+    return ()
+
+
+def _missing() -> list[str]:
+    return [entry.name for entry in registry.needed_by("lpips") if not path_of(entry).is_file()]
 
 
 def _enlarged(x: Tensor) -> NDArray[np.uint8]:

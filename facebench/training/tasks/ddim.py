@@ -75,7 +75,7 @@ class DDIMTask(Task):
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """Fréchet distance of new faces to faces of the data; identity means nothing here."""
         if self._quick is None:
-            self._quick = QuickEvaluation(fixed_faces(self.faces, self.settings.evaluated).x_0)
+            self._quick = QuickEvaluation(fixed_faces(self.faces, self.settings.evaluated).x_0, lpips=False)
         numbers = self._quick.numbers(self._sampled(network, len(self._quick.x_0)))
         return {name: numbers[name] for name in ("fd_lite0", "faces_found")}
 

@@ -33,7 +33,7 @@ from facebench.training.model_file import ModelFile, plain
 from facebench.training.models import DiffAE, DiffAEConfig
 from facebench.training.opening import open_diffae
 from facebench.training.pictures import grid, to_images
-from facebench.training.quick import QuickEvaluation
+from facebench.training.quick import QuickEvaluation, lpips_notes
 from facebench.training.settings import Running, Settings
 from facebench.training.task import Task
 from facebench.training.terms import LossWeights, Seen, face_terms, open_readers
@@ -94,6 +94,7 @@ class DiffAETask(Task):
             found = open_diffae(settings.start).state_dict()
             load_strictly(self.network, found, str(settings.start))
         self.prior = prior_faces(self.network, faces, settings) if weights.prior else None
+        self.notes = lpips_notes() if settings.evaluate_every is not None else ()
         self._quick: QuickEvaluation | None = None
 
     def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
