@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,10 @@ from facebench.backbones.facereader import FaceReader
 from facebench.backbones.facereader import build as build_reader
 from facebench.buffers import BufferSet
 from facebench.buffers.compact import Compact
-from facebench.buffers.extractors import Found
+from facebench.buffers.extractors import Found, NotFound
 from facebench.buffers.synthetic import Exact
 from facebench.errors import InputError, WeightsError
-from facebench.images import ImageSet
+from facebench.images import ImageSet, Item
 from facebench.training import model_file
 from facebench.training.models import DiffusionRig, DiffusionRigConfig
 from facebench.training.models.rig import RIG64, RIG256
@@ -28,6 +30,7 @@ from facebench.training.official import official_names
 from facebench.training.rig_files import official_name, open_rig, to_conditions
 from facebench.training.settings import check, read
 from facebench.training.tasks.rig import RigSettings
+from facebench.transfer import carry as carry_module
 from facebench.transfer import draw_pairs
 from facebench.transfer.pairs import read_pairs
 from facebench.weights import Given
@@ -96,7 +99,7 @@ def pairs_of(folder: Path, *pairs: tuple[str, str]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["rig-256-stage1", "rig-256-stage2", "rig-64-synthface"])
+@pytest.mark.parametrize("name", ["rig-256-stage1", "rig-256-stage2", "rig-64-synthface", "rig-64-personal"])
 def test_presets_hold_the_released_settings(name: str) -> None:
     settings = check(RigSettings, {k: v for k, v in read(name, ["data=x"]).items() if k != "train"}, name)
     assert settings.average is None
@@ -109,6 +112,8 @@ def test_presets_hold_the_released_settings(name: str) -> None:
     if name == "rig-256-stage2":
         assert (settings.steps, settings.batch, settings.optimiser.learning_rate) == (5000, 4, 1e-5)
         assert settings.stage == 2
+    if name == "rig-64-personal":
+        assert (settings.stage, settings.batch, settings.model) == (2, 4, None)
 
 
 def test_a_model_knows_its_buffers(place: Path) -> None:
@@ -141,6 +146,31 @@ def test_stage_2_freezes_the_encoder_but_not_its_statistics(place: Path) -> None
     assert any(key.startswith("unet.") for key in moved)
 
 
+def test_one_persons_album_becomes_a_model_that_wears_other_peoples_expressions(place: Path) -> None:
+    """`synth`, `buffers --mean-shape`, `train rig` with the preset, `transfer`: what docs/diffusionrig.md says."""
+    person, album = place / "person", place / "person-album"
+    run("synth", person, "--identities", 1, "--images", 5, "--size", 64, "--seed", 7)
+    run("buffers", person, "--source", "synthface", "--mean-shape", "--size", 16, "--out", album)
+    run(
+        "train", "rig", f"data={album}", f"start={place / 'model'}", "--config", "rig-64-personal", "steps=2",
+        "--out", place / "one", "--device", "cpu",
+    )  # fmt: skip
+    assert open_rig(place / "one").network.config == open_rig(place / "model").network.config
+    assert model_file.read(place / "one").provenance["buffers"]["mean_shape"] is True
+    pairs = place / "person.csv"
+    pairs.write_text("source,target\nimages/id000/00.png,images/id001/01.png\n")
+    out = place / "worn"
+    run(
+        "transfer", "--checkpoint", place / "one", "--source", person, "--target", place / "faces", "--pairs", pairs,
+        "--extractor-source", "synthface", "--extractor-target", "synthface", "--out", out, "--steps", 2,
+        "--device", "cpu",
+    )  # fmt: skip
+    with (out / "manifest.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["identity"], row["expression"]) == ("id000", "happy")
+    assert (out / row["image"]).is_file()
+
+
 def test_stage_2_refuses_what_does_not_fit_the_checkpoint(place: Path) -> None:
     run("buffers", place / "faces", "--out", place / "large", "--size", 32, "--mean-shape")
     begin = (
@@ -155,6 +185,13 @@ def test_stage_2_refuses_what_does_not_fit_the_checkpoint(place: Path) -> None:
     )
     text = refused(*begin, f"data={place / 'large'}")
     assert "buffers of 32 pixels from synthface" in text
+    assert "trained with buffers of 16 pixels from synthface" in text
+    elsewhere = place / "elsewhere"
+    shutil.copytree(place / "album", elsewhere)
+    header = json.loads((elsewhere / "buffers.json").read_text())
+    (elsewhere / "buffers.json").write_text(json.dumps(header | {"source": "compact"}))
+    text = refused(*begin, f"data={elsewhere}")
+    assert "buffers of 16 pixels from compact" in text
     assert "trained with buffers of 16 pixels from synthface" in text
     assert "was not made as an album" in refused(*begin, f"data={place / 'buffers'}")
     text = refused(*begin, f"data={place / 'album'}", "model.encoder=resnet50")
@@ -238,6 +275,37 @@ def test_what_cannot_be_transferred_is_refused(place: Path, words: tuple[str, ..
     pairs = str(pairs_of(place, ("id007/00", "id001/01")))
     given = [pairs if word == "PAIRS" else word for word in words]
     assert message in refused(*carry(place, "refused", *given))
+
+
+class Blind(Exact):
+    """Reads synthetic faces, but finds no face in one image."""
+
+    def __init__(self, image: str) -> None:
+        super().__init__()
+        self.image = image
+
+    def read(self, images: ImageSet, items: Sequence[Item], size: int) -> list[Found | NotFound]:
+        """As `Exact`, except for the one image."""
+        read = super().read(images, items, size)
+        missing = NotFound("no_face", "the detector found none")
+        return [missing if item.name == self.image else one for item, one in zip(items, read, strict=True)]
+
+
+def test_a_pair_without_a_face_is_skipped_and_listed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carry_module, "open_extractor", lambda *_: Blind("images/id001/01.png"))
+    pairs = pairs_of(place, ("id000/00", "id001/01"), ("id000/00", "id001/02"))
+    text = run(*carry(place, "blind", "--pairs", pairs))
+    assert "1 transfers" in text
+    assert "skipped 1" in text
+    assert "images/id001/01.png: no_face" in text
+    with (place / "blind" / "skipped.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["target"], row["image"], row["reason"]) == (
+        "images/id001/01.png", "images/id001/01.png", "no_face",
+    )  # fmt: skip
+    pairs = pairs_of(place, ("id000/00", "id001/01"))
+    text = refused(*carry(place, "nobody", "--pairs", pairs))
+    assert "No face was found in one or both images of all 1 pairs" in text
 
 
 def test_a_folder_with_other_transfers_is_left_alone(place: Path) -> None:
