@@ -111,6 +111,28 @@ def test_a_killed_process_goes_on_from_its_last_checkpoint(faces: Path, tmp_path
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
+def test_ctrl_c_on_the_command_line_writes_a_checkpoint_and_exits_with_130(
+    faces: Path, tmp_path: Path
+) -> None:
+    config, out = tmp_path / "settings.yaml", tmp_path / "out"
+    config.write_text(yaml.safe_dump(settings(faces, steps=100_000, checkpoint_every=1000)))
+    command = [sys.executable, "-m", "facebench", "train", "diffae", "--config", str(config)]
+    running = subprocess.Popen(
+        [*command, "--out", str(out), "--device", "cpu"], stderr=subprocess.PIPE, text=True
+    )
+    log = out / "log.csv"
+    while not (log.is_file() and ",loss," in log.read_text()) and running.poll() is None:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate()
+    assert running.returncode == 130, told
+    newest = checkpoints.latest(out / "checkpoints")
+    assert newest is not None
+    step = checkpoints.load(newest).step
+    assert f"stopped after step {step}; the same command goes on from there" in told.replace("\n", " ")
+    assert "Traceback" not in told
+
+
 def test_accumulated_parts_and_one_batch_take_the_same_step(faces: Path, tmp_path: Path) -> None:
     plain = {**TINY["model"], "dropout": 0.0}
     one = load_file(train(settings(faces, steps=2, model=plain), tmp_path / "one"))
