@@ -123,7 +123,13 @@ def _map_of(card: Card, roles: Roles, seed: int) -> FeatureMap | None:
     if valid.sum() < 3:
         return None
     centre, axes, explained = _principal(np.flatnonzero(valid), rows, seed)
-    points = {role: (np.asarray(each, dtype=np.float64) - centre) @ axes for role, (each, _) in held.items()}
+    points = {
+        # Where no image of a role has a result, nobody knows how wide one would be.
+        role: (np.asarray(each, dtype=np.float64) - centre) @ axes
+        if has.any()
+        else np.full((len(each), 2), np.nan)
+        for role, (each, has) in held.items()
+    }
     return FeatureMap(backbone, fitted_on, explained, points)
 
 

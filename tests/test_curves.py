@@ -107,3 +107,17 @@ def test_images_without_a_result_have_no_place_and_too_few_no_map() -> None:
     assert np.isnan(placed.points["generated"]).all(axis=1).nonzero()[0].tolist() == [3]
     few = Roles({"generated": extraction(features(20, 0)[:2])}, {})
     assert feature_map([cards.card("fd_lite0")], few, 0) is None
+
+
+def test_a_role_without_any_result_has_no_places_on_the_map_of_the_others() -> None:
+    # What a set looks like in which the network found no face at all: the width of a row is unknown.
+    blank = extraction(np.full((4, 1), np.nan, np.float32))
+    blank.arrays = {
+        name: {key: rows[:, 0] for key, rows in held.items()} for name, held in blank.arrays.items()
+    }
+    roles = Roles({"generated": extraction(features(20, 1)), "reconstruction": blank}, {})
+    placed = feature_map([cards.card("fd_lite0")], roles, 0)
+    assert placed is not None
+    assert np.isfinite(placed.points["generated"]).all()
+    assert placed.points["reconstruction"].shape == (4, 2)
+    assert np.isnan(placed.points["reconstruction"]).all()
