@@ -193,13 +193,19 @@ def factorial(
     csv: Annotated[Path | None, typer.Option(help="Write the effects as CSV.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page.")] = None,
     plots: Annotated[Path | None, typer.Option(help="Folder for main-effects plots (SVG).")] = None,
+    breakdown: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder with runs of the same names, evaluated with another --by; may be repeated."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every resampling.")] = 0,
 ) -> None:
-    """Main effects and two-way interactions of training choices over a grid of runs."""
+    """Main effects and two-way interactions of training choices over a grid of runs, and where models fail."""
     from facebench.commands.studying import factorial_command
 
     chosen = metrics.split(",") if metrics else None
-    factorial_command(runs, metrics=chosen, csv=csv, html=html, plots=plots, seed=seed)
+    factorial_command(
+        runs, metrics=chosen, csv=csv, html=html, plots=plots, breakdowns=breakdown or [], seed=seed
+    )
 
 
 @app.command()

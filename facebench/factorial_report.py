@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -176,15 +177,15 @@ def svg(figure: Figure) -> str:
     return stream.getvalue()
 
 
-def study_page(study: Study) -> str:
-    """One self-contained HTML page."""
+def study_page(study: Study, further: Sequence[Table] = ()) -> str:
+    """One self-contained HTML page; `further` tables come last."""
     return (
         environment()
         .get_template("factorial.html")
         .render(
             sentences=sentences(study),
             plots=[(metric, Markup(_inline(study, metric))) for metric in study.metrics],
-            tables=[Markup(effects_table(study).html()), Markup(cells_table(study).html())],
+            tables=[Markup(table.html()) for table in (effects_table(study), cells_table(study), *further)],
         )
     )
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from facebench.commands.show import print_table
 from facebench.factorial import factorial
 from facebench.factorial_report import cells_table, effects_table, sentences, study_page, write_plots
+from facebench.failures import failure_tables, read_breakdowns
 
 SHOWN_CELLS = 32
 
@@ -21,18 +22,22 @@ def factorial_command(
     csv: Path | None,
     html: Path | None,
     plots: Path | None,
+    breakdowns: list[Path],
     seed: int,
 ) -> None:
-    """Print cells, effects and what they say, and write the files asked for."""
+    """Print cells, effects, what they say and where models fail, and write the files asked for."""
     study = factorial(runs, metrics, seed=seed)
+    failures = failure_tables(study, read_breakdowns(study, breakdowns))
     console = Console()
     if len(study.runs) <= SHOWN_CELLS:
         print_table(console, cells_table(study))
     print_table(console, effects_table(study))
     for sentence in sentences(study):
         console.print(Text(f"• {sentence}"))
+    for table in failures[:1]:
+        print_table(console, table)
     written = [] if plots is None else write_plots(study, plots)
-    for path, text in ((csv, effects_table(study).csv), (html, lambda: study_page(study))):
+    for path, text in ((csv, effects_table(study).csv), (html, lambda: study_page(study, failures))):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text(), encoding="utf-8")

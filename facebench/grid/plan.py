@@ -245,7 +245,9 @@ def _evaluate(grid: Grid, cell: Cell, by: str | None, number: int) -> Job:
         asked.suite,
     ]
     words += ["--name", name, "--max-rejected", str(asked.max_rejected), "--out", f"{OUT}/{folder}"]
-    words += ["--metrics", ",".join(asked.metrics)] if asked.metrics else []
+    # Further columns say where a model fails; for that the metrics that are compared are enough.
+    metrics = asked.metrics or (grid.compare if number else None)
+    words += ["--metrics", ",".join(metrics)] if metrics else []
     words += ["--by", by] if by else []
     for factor, level in cell.items():
         words += ["--tag", f"{factor}={level}"]
@@ -256,6 +258,8 @@ def _evaluate(grid: Grid, cell: Cell, by: str | None, number: int) -> Job:
 def _compare(grid: Grid, jobs: Mapping[str, Job]) -> Job:
     words = ["factorial", *(f"{OUT}/runs/{_name(cell)}" for cell in grid.cells)]
     words += ["--metrics", ",".join(grid.compare)] if grid.compare else []
+    for by in grid.evaluate.by[1:]:
+        words += ["--breakdown", f"{OUT}/by-{by}"]
     words += [
         "--csv",
         f"{OUT}/study/effects.csv",

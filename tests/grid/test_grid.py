@@ -24,7 +24,7 @@ GRID: dict[str, Any] = {
     "buffers": {"size": 16},
     "train": {"config": "small.yaml", "changes": ["steps=1"]},
     "transfer": {"source": "a", "target": "b", "pairs": 12, "steps": 1},
-    "evaluate": {"suite": "compact", "metrics": ["face_found"], "by": ["identity"], "max_rejected": 1.0},
+    "evaluate": {"suite": "compact", "metrics": ["face_found"], "by": ["identity", "gender"], "max_rejected": 1.0},
 }  # fmt: skip
 
 
@@ -64,6 +64,17 @@ def test_a_cell_says_who_reads_what(tmp_path: Path) -> None:
     )
 
 
+def test_further_columns_cost_only_the_metrics_that_are_compared(tmp_path: Path) -> None:
+    asked = {"suite": "compact", "by": ["expression", "skin"]}
+    path = write(tmp_path, evaluate=asked, compare=["face_found", "face_quality_sface"])
+    jobs = {job.name: " ".join(job.words) for job in plan(read_grid(path), tmp_path)}
+    cell = "evaluate a-synthface-18-to-synthface-from-synthface"
+    assert "--by expression" in jobs[cell]
+    assert "--metrics" not in jobs[cell]
+    assert "--metrics face_found,face_quality_sface --by skin" in jobs[f"{cell} by skin"]
+    assert "--breakdown {out}/by-skin" in jobs["factorial"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -91,7 +102,7 @@ def test_a_grid_runs_to_its_report_once_and_refuses_to_become_another(tmp_path: 
     path, out = write(tmp_path), tmp_path / "out"
     done = facebench("grid", path, "--out", out)
     assert done.code == 0, done.text
-    assert "11/11" in done.text
+    assert "13/13" in done.text
     for data in ("a", "b"):
         run = load_run(out / "runs" / f"{data}-synthface-18-to-synthface-from-synthface")
         assert run.tags == {
@@ -99,6 +110,9 @@ def test_a_grid_runs_to_its_report_once_and_refuses_to_become_another(tmp_path: 
         }  # fmt: skip
         assert "identity=id000" in run.groups
     assert "face_found" in (out / "study" / "effects.csv").read_text()
+    page = (out / "study" / "study.html").read_text()
+    for words in ("Where models fail", "identity=id001", "gender=", "worst identity", "worst gender"):
+        assert words in page
     marks = {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.is_file()}
     again = facebench("grid", path, "--out", out)
     assert again.code == 0, again.text
@@ -125,5 +139,5 @@ def test_a_failed_job_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
     done = facebench("grid", write(tmp_path, sets=missing), "--out", tmp_path / "out", "--gpus", "0")
     assert done.code == 2
     text = done.text.replace("\n", " ")
-    assert "2 of 9 jobs failed. The first, 'buffers a-synthface': error: There is no" in text
+    assert "2 of 11 jobs failed. The first, 'buffers a-synthface': error: There is no" in text
     assert "buffers-a-synthface.log" in text
