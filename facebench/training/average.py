@@ -13,7 +13,7 @@ class Average:
     """A copy of a network that follows it slowly: average = decay average + (1 - decay) network.
 
     Early in training the decay is smaller, min(decay, (1 + step) / (10 + step)), so that short runs are not
-    dominated by the first random weights; with `warm` off it is the official constant.
+    dominated by the first random weights; with `warm` off it is the official constant. Frozen weights are left alone.
 
     Args:
         network: what to follow; its current weights are the start.
@@ -22,10 +22,12 @@ class Average:
     """
 
     def __init__(self, network: nn.Module, decay: float, *, warm: bool = False) -> None:
+        # The mean of a weight with itself is off by its last bit, and frozen ones must stay what they are.
+        self._frozen = {name for name, value in network.named_parameters() if not value.requires_grad}
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay, self.warm = decay, warm
 
     def update(self, network: nn.Module, step: int) -> None:
         """Follow the network after step `step`."""
         decay = min(self.decay, (1 + step) / (10 + step)) if self.warm else self.decay
-        ema_update(self.network, network, decay)
+        ema_update(self.network, network, decay, self._frozen)

@@ -8,7 +8,7 @@ Sources: Ho et al. 2020 (DDPM), Song et al. 2021 (DDIM), Preechakul et al. 2022 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Literal
 
@@ -266,13 +266,16 @@ def ddpm_sample(
 
 
 @torch.no_grad()
-def ema_update(average: nn.Module, model: nn.Module, decay: float) -> None:
+def ema_update(average: nn.Module, model: nn.Module, decay: float, skip: Container[str] = ()) -> None:
     """Move the average towards the model: average = decay average + (1 - decay) model.
 
-    Over the whole state dict, buffers included; counters are copied. DiffAE uses 0.9999 from the first step.
+    Over the whole state dict, buffers included; counters are copied, names in `skip` are left alone. DiffAE uses 0.9999
+    from the first step.
     """
     source = model.state_dict()
     for key, value in average.state_dict().items():
+        if key in skip:
+            continue
         if value.is_floating_point():
             value.copy_(value * decay + source[key] * (1 - decay))
         else:

