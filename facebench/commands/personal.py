@@ -27,6 +27,7 @@ def generate_command(
     """Write `count` images into the person's sub-folder, or prior images straight into the folder."""
     import torch
 
+    from facebench.training import prior
     from facebench.training import prompts as texts
     from facebench.training.model_file import device_of
     from facebench.training.stable_diffusion import open_base, put_on
@@ -39,6 +40,8 @@ def generate_command(
         put_on(opened, lora)
     folder = out if identity is None else out / identity
     folder.mkdir(parents=True, exist_ok=True)
+    if lora is None:
+        prior.remember(folder, opened)
     pipeline = opened.pipeline.to(device_of(device))
     with Stages(Console(stderr=True)) as stages:
         for number, text in enumerate(wanted):

@@ -279,6 +279,8 @@ class _Run:
         total["gradient_norm"] = self._gradient_norm()
         total["learning_rate"] = rate
         self.stepper.step()
+        if self.accelerator.scaler is not None:
+            total["overflow"] = float(self.accelerator.optimizer_step_was_skipped)
         self.stepper.zero_grad(set_to_none=True)
         return total
 
@@ -292,7 +294,9 @@ class _Run:
 
     def _gradient_norm(self) -> float:
         clip = self.running.optimiser.clip or math.inf
-        norms = [float(self.accelerator.clip_grad_norm_(part, clip)) for part in self.task.clipped()]
+        # Once for all groups: Accelerate's own clipping takes the scale off each time, and the second is an error.
+        self.accelerator.unscale_gradients()
+        norms = [float(nn.utils.clip_grad_norm_(part, clip)) for part in self.task.clipped()]
         norm = math.hypot(*norms)
         # Half precision overflows now and then; its scaler skips such a step and tries a smaller scale.
         if not math.isfinite(norm) and self.running.precision != "fp16":

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from facebench.errors import InputError, WeightsError
+from facebench.training.fingerprint import fingerprint
 
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 """Attention projections of the U-Net, as in the released ID-Booth recipe."""
@@ -91,6 +92,13 @@ class Base:
         predicted: Tensor = unet(x_t, t, encoder_hidden_states=prompt.tokens, **added).sample
         return predicted
 
+    def recompute(self) -> None:
+        """Gradient checkpointing in the U-Net and in the decoder: save memory, compute twice."""
+        self.unet.enable_gradient_checkpointing()  # type: ignore[operator]
+        self.vae.enable_gradient_checkpointing()
+        # It recomputes only in training mode, in which a VAE computes the same.
+        self.vae.train()
+
     @property
     def latent_channels(self) -> int:
         """Channels of the latents."""
@@ -169,7 +177,7 @@ def put_on(base: Base, lora: Path) -> None:
 
     Raises:
         InputError: there is no such file.
-        WeightsError: it holds no adapters, or those of another kind of base model.
+        WeightsError: it holds no adapters, or those of another base model.
     """
     from facebench.training import model_file
 
@@ -178,6 +186,11 @@ def put_on(base: Base, lora: Path) -> None:
         raise WeightsError(
             f"{lora}: holds adapters for {found.architecture['base']} ({found.architecture['kind']}), not for "
             f"{base.name} ({base.kind})."
+        )
+    if found.architecture.get("unet") not in (None, fingerprint(base.unet)):
+        raise WeightsError(
+            f"{lora}: was trained on {found.architecture['base']}, and {base.name} has other weights. Give the base "
+            "model of the training."
         )
     try:
         base.pipeline.load_lora_weights(found.tensors)

@@ -234,3 +234,88 @@ def test_what_is_missing_is_said_before_training(
 def test_a_prompt_file_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither 'base' nor 'complex'"):
         prompts(str(tmp_path / "none.txt"), 1)
+
+
+def other_weights(base: Path, folder: Path) -> Path:
+    """The same base model after somebody has trained it."""
+    pipeline = open_base(base).pipeline
+    with torch.no_grad():
+        pipeline.unet.conv_in.weight.add_(0.1)
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def test_adapters_belong_to_the_weights_that_they_were_trained_on(
+    bases: dict[str, Path], place: Path, tmp_path: Path
+) -> None:
+    def train(base: Path, steps: int) -> Path:
+        prepared = kinds.prepare("dreambooth", content(base, place, steps=steps), "test")
+        plain = prepared.settings.model_dump(mode="json")
+        return fit(
+            prepared.task, prepared.settings, plain, tmp_path / "run", device="cpu", accept_changes=True
+        )
+
+    other = other_weights(bases["sd"], tmp_path / "other")
+    path = train(bases["sd"], 1)
+    words = ["--lora", str(path), "--identity", "eve", "--count", "1"]
+    done = CliRunner().invoke(app, ["generate", str(other), str(tmp_path / "out"), *words])
+    assert isinstance(done.exception, WeightsError)
+    assert "has other weights. Give the base model of the training" in str(done.exception)
+    with pytest.raises(InputError, match="the adapters belong to those"):
+        train(other, 2)
+
+
+def test_prior_images_remember_the_model_that_drew_them(
+    bases: dict[str, Path], place: Path, tmp_path: Path
+) -> None:
+    drawn, other = tmp_path / "prior", other_weights(bases["sd"], tmp_path / "other")
+    small = ["--count", "1", "--size", str(SIDE), "--steps", "2", "--device", "cpu"]
+    for _ in range(2):
+        done = CliRunner().invoke(app, ["generate", str(bases["sd"]), str(drawn), *small])
+        assert done.exit_code == 0
+    refused = CliRunner().invoke(app, ["generate", str(other), str(drawn), *small])
+    assert "Give another folder" in str(refused.exception)
+    assert kinds.prepare("dreambooth", content(bases["sd"], place, prior=str(drawn)), "test").task.notes == ()
+    with pytest.raises(InputError, match="whose weights are not those of base="):
+        kinds.prepare("dreambooth", content(other, place, prior=str(drawn)), "test")
+    (drawn / "prior.json").unlink()
+    (note,) = kinds.prepare("dreambooth", content(bases["sd"], place, prior=str(drawn)), "test").task.notes
+    assert "does not say which model drew the prior images" in note
+
+
+def test_gradient_checkpointing_recomputes_u_net_and_decoder_and_changes_nothing(
+    bases: dict[str, Path], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landmarks = np.array([[45, 55], [82, 55], [64, 75], [50, 95], [78, 95]], np.float32)
+    gradients: list[Any] = []
+    kept: dict[bool, list[int]] = {False: [], True: []}
+    for recomputed in (False, True):
+        given = content(bases["sd"], place, identity_loss="identity", gradient_checkpointing=recomputed)
+        task: Any = kinds.prepare("dreambooth", given, "test").task
+        monkeypatch.setattr(task._finder, "find", lambda image: type("Face", (), {"landmarks": landmarks})())
+        here = kept[recomputed]
+        with torch.autograd.graph.saved_tensors_hooks(lambda x, here=here: here.append(1) or x, lambda x: x):
+            parts = task.losses(
+                task.network.train(), fixed_faces(task.faces, 1), Draws(0, 0, 1, torch.arange(1))
+            )
+        parts["loss"].backward()
+        gradients.append([p.grad for name, p in task.network.named_parameters() if "lora_B" in name])
+    assert len(kept[True]) < len(kept[False]) / 2
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*gradients, strict=True))
+
+
+def test_the_recogniser_of_loss_and_metric_being_one_is_said(
+    bases: dict[str, Path], place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
+    (tmp_path / "weights").mkdir()
+    recogniser = (place / "recogniser.safetensors").read_bytes()
+    (tmp_path / "weights" / "arcface_iresnet100.pth").write_bytes(recogniser)
+
+    def notes(loss: str) -> str:
+        return " ".join(
+            kinds.prepare("dreambooth", content(bases["sd"], place, identity_loss=loss), "test").task.notes
+        )
+
+    assert "eer_arcface" in notes("triplet")
+    assert "eer_arcface" not in notes("none")

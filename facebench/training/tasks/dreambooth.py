@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 from facebench.errors import InputError
 from facebench.faces import FaceFinder
+from facebench.training import judges, prior
 from facebench.training.crops import aligned_crop, box_crop
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.data.folders import FolderFaces
 from facebench.training.data.sources import DataSettings, open_faces
 from facebench.training.diffusion import q_sample
 from facebench.training.draws import Draws
+from facebench.training.fingerprint import fingerprint
 from facebench.training.idbooth import STABLE_DIFFUSION, IdentityTerm, step_loss
 from facebench.training.lora import LoraSettings
 from facebench.training.model_file import ModelFile
@@ -38,7 +40,7 @@ class DreamBoothSettings(Running):
     data: DataSettings
     """Images of the person."""
     prior: Path
-    """Folder of prior images, made by the base model from the class prompt (`facebench generate --prior`)."""
+    """Folder of prior images, made by the base model from the class prompt (`facebench generate BASE FOLDER`)."""
     resolution: int = Field(512, gt=0)
     instance_prompt: str = "photo of sks person"
     class_prompt: str = "photo of a person"
@@ -58,6 +60,8 @@ class DreamBoothTask(Task):
     def __init__(self, settings: DreamBoothSettings) -> None:
         self.settings = settings
         self.base = open_base(settings.base)
+        self._unet = fingerprint(self.base.unet)
+        unknown = prior.check(settings.prior, self.base, self._unet)
         self.faces: Faces = open_faces(settings.data, settings.resolution)
         self.prior = _prior_images(settings)
         self.prompts = [
@@ -65,7 +69,11 @@ class DreamBoothTask(Task):
             for text in (settings.instance_prompt, settings.class_prompt)
         ]
         self.network = add_lora(self.base.unet, settings.lora.rank, settings.lora.alpha, settings.seed)
+        if settings.gradient_checkpointing:
+            self.base.recompute()
         self.read = _recogniser(settings)
+        looked = settings.recogniser if self.read is not None else None
+        self.notes = (*unknown, *judges.warnings(looked))
         self._finder = FaceFinder()
 
     def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
@@ -96,13 +104,34 @@ class DreamBoothTask(Task):
             parts |= {"identity": identity, "without_face": torch.tensor(float(found.without_face))}
         return parts
 
+    def state(self) -> dict[str, Any]:
+        """Which base model the adapters belong to."""
+        return {"unet": self._unet}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Make sure that it is still that one.
+
+        Raises:
+            InputError: it is another one.
+        """
+        if state.get("unet", self._unet) != self._unet:
+            raise InputError(
+                f"base={self.settings.base} holds other weights than when this run began, and the adapters belong to "
+                "those. Put the old model back, or begin anew with another --out."
+            )
+
     def kept(self, network: nn.Module) -> dict[str, Tensor]:
         """The adapters."""
         return {name: value for name, value in network.state_dict().items() if "lora" in name}
 
     def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:
         """The adapters in diffusers' own format."""
-        about = {"base": self.base.name, "kind": self.base.kind, **self.settings.lora.model_dump()}
+        about = {
+            "base": self.base.name,
+            "kind": self.base.kind,
+            "unet": self._unet,
+            **self.settings.lora.model_dump(),
+        }
         return ModelFile("dreambooth", lora_tensors(network), about, dict(provenance))
 
     def _crop(self, image: Tensor) -> Tensor | None:
@@ -142,16 +171,7 @@ def make(settings: DreamBoothSettings) -> DreamBoothTask:
 
 
 def _prior_images(settings: DreamBoothSettings) -> Tensor:
-    """Prior images (n, 3, r, r) uint8.
-
-    Raises:
-        InputError: there are none.
-    """
-    if not settings.prior.is_dir():
-        raise InputError(
-            f"There are no prior images in {settings.prior}. Make them with the base model: facebench generate "
-            f"--base {settings.base} --prior {settings.prior}"
-        )
+    """Prior images (n, 3, r, r) uint8."""
     faces = FolderFaces(settings.prior, settings.resolution)
     images: list[NDArray[np.uint8]] = [faces.read(index).image for index in range(len(faces))]
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
