@@ -23,7 +23,7 @@ class Average:
 
     def __init__(self, network: nn.Module, decay: float, *, warm: bool = False) -> None:
         # The mean of a weight with itself is off by its last bit, and frozen ones must stay what they are.
-        self._frozen = {name for name, value in network.named_parameters() if not value.requires_grad}
+        self._frozen = frozen(network)
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay, self.warm = decay, warm
 
@@ -31,3 +31,13 @@ class Average:
         """Follow the network after step `step`."""
         decay = min(self.decay, (1 + step) / (10 + step)) if self.warm else self.decay
         ema_update(self.network, network, decay, self._frozen)
+
+
+def frozen(network: nn.Module) -> set[str]:
+    """Names of all weights that are not trained, and of the buffers beside them."""
+    names = {name for name, value in network.named_parameters() if not value.requires_grad}
+    for place, module in network.named_modules():
+        own = list(module.parameters(recurse=False))
+        if own and not any(value.requires_grad for value in own):
+            names |= {f"{place}.{name}" if place else name for name, _ in module.named_buffers(recurse=False)}
+    return names

@@ -19,6 +19,7 @@ from facebench.errors import InputError
 from facebench.training import model_file
 from facebench.training.editing import LatentStatistics
 from facebench.training.model_file import ModelFile
+from facebench.training.opening import located
 
 LINEAR_METHODS = ("linear", "logistic", "lda", "svm", "ridge")
 METHODS = (*LINEAR_METHODS, "mlp")
@@ -143,12 +144,13 @@ def write(path: Path, directions: Directions, provenance: dict[str, Any]) -> Non
 
 
 def read(path: Path) -> Directions:
-    """Read directions.
+    """Read directions: a file, the folder it lies in, or shipped ones by their name.
 
     Raises:
         InputError: there is no such file.
         WeightsError: it holds no directions.
     """
+    path = located(path)
     path = path / "directions.safetensors" if path.is_dir() else path
     found = model_file.read(path, "directions")
     attributes = tuple(found.architecture["attributes"])

@@ -13,6 +13,7 @@ from facebench.training.settings import Running, check
 from facebench.training.task import Task
 
 KINDS = {
+    "encoder": "encoder",
     "diffae": "diffae",
     "ddim": "ddim",
     "latent-dpm": "latent",

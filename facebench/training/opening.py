@@ -11,28 +11,32 @@ from torch import Tensor, nn
 
 from facebench.errors import InputError, WeightsError
 from facebench.training import model_file
+from facebench.training.checkpoints import load_strictly
 from facebench.training.models import DiffAE, DiffAEConfig, LatentDPM, LatentDPMConfig, UNet
 from facebench.training.official import load_official, official_state
+from facebench.weights import resolve
 from facebench.weights.load import load_checkpoint
-from facebench.weights.locate import SHIPPED
+from facebench.weights.registry import entries
 
 OFFICIAL_SUFFIXES = (".ckpt", ".pt", ".pth")
 _OFFICIAL_DIFFAE = ("diffae-ffhq256", "diffae-ffhq128", "diffae-tiny")
 
 
 def located(path: Path) -> Path:
-    """The file itself, or the shipped model of this name.
+    """The file itself, or the shipped model of this name, whose sha256 is checked.
 
     Raises:
         InputError: neither is there.
+        WeightsError: the shipped file is damaged.
     """
     if path.exists():
         return path
-    shipped = SHIPPED / f"{path}.safetensors"
-    if len(path.parts) == 1 and shipped.is_file():
-        return shipped
-    names = ", ".join(sorted(found.stem for found in SHIPPED.glob("*.safetensors"))) or "none"
-    raise InputError(f"There is no model {path}. Give a file, a run's folder, or a shipped model: {names}.")
+    shipped = [name for name, entry in entries().items() if entry.shipped]
+    if str(path) in shipped:
+        return resolve(str(path)).path
+    raise InputError(
+        f"There is no model {path}. Give a file, a run's folder, or a shipped model: {', '.join(shipped)}."
+    )
 
 
 def open_diffae(path: Path, device: torch.device | str = "cpu") -> DiffAE:
@@ -55,6 +59,17 @@ def open_diffae(path: Path, device: torch.device | str = "cpu") -> DiffAE:
         network = DiffAE(model_file.sizes(DiffAEConfig, found.architecture))
         model_file.into(network, found, str(path))
     return network.eval().requires_grad_(False).to(device)
+
+
+def begin_with_encoder(network: DiffAE, path: Path) -> None:
+    """Give a diffusion autoencoder the semantic encoder that `facebench train encoder` wrote.
+
+    Raises:
+        InputError: there is no such file.
+        WeightsError: it holds another kind of model, or an encoder of other sizes.
+    """
+    found = model_file.read(located(path), "semantic-encoder")
+    load_strictly(network.encoder, found.tensors, str(path))
 
 
 def open_ddim(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, int]:

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facebench.errors import InputError
 
+KEYS_BY_KIND = ("data", "prior_data", "validation")
+"""Settings whose further keys depend on their key `kind`."""
+
 
 class Settings(BaseModel):
     """Base of all settings: unknown keys are errors, values are not converted, nothing changes later."""
@@ -92,9 +95,10 @@ def read(config: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]:
     base = content.pop("preset", None)
     if base is not None:
         content = _merged(_content(str(base)), content)
+    wanted: dict[str, Any] = {}
     for change in changes:
-        content = _merged(content, _change(change))
-    return content
+        wanted = _merged(wanted, _change(change))
+    return _merged(content, wanted)
 
 
 def check(kind: type[S], content: Mapping[str, Any], where: str) -> S:
@@ -175,9 +179,16 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merged(below, value) if both and isinstance(below, Mapping) else value
+        if isinstance(below, Mapping) and isinstance(value, Mapping) and not _another_kind(key, below, value):
+            merged[key] = _merged(below, value)
+        else:
+            merged[key] = value
     return merged
+
+
+def _another_kind(key: str, below: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    """Whether data of one kind is replaced by data of another, whose keys are others."""
+    return key in KEYS_BY_KIND and {"kind"} <= below.keys() & value.keys() and below["kind"] != value["kind"]
 
 
 def _leaves(content: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:

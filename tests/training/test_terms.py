@@ -13,11 +13,12 @@ from PIL import Image
 from facebench.errors import InputError
 from facebench.faces import FaceFinder
 from facebench.synthface import FaceModel
-from facebench.training import kinds, model_file
+from facebench.training import judges, kinds, model_file
 from facebench.training.data.pairs import FacesWithPartners, landmarks_of
 from facebench.training.data.synthetic import SynthfaceFaces
 from facebench.training.draws import Draws
 from facebench.training.loop import fit
+from facebench.training.models import DiffAE
 from facebench.training.recogniser import NetworkSettings, build_backbone
 from facebench.training.tasks.diffae import fixed_faces
 from facebench.training.terms import LossWeights, Seen, face_terms, open_readers
@@ -123,17 +124,95 @@ def test_landmarks_of_a_small_face_are_those_of_the_large_one() -> None:
 
 
 def test_people_with_one_image_are_refused_before_training(tmp_path: Path) -> None:
-    for person, count in (("eve", 2), ("bob", 1)):
+    for person, count in (("eve", 2), ("bob", 1), ("ann", 1)):
         for number in range(count):
             path = tmp_path / person / f"{number}.png"
             path.parent.mkdir(exist_ok=True)
             Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(path)
     from facebench.training.data.folders import FolderFaces
 
-    with pytest.raises(InputError, match=r"bob/0\.png\) is the only one of its person"):
+    with pytest.raises(InputError, match=r"2 of 3 people have a single image \(ann/0\.png, bob/0\.png\)"):
         FacesWithPartners(FolderFaces(tmp_path, 64), partners=True)
 
 
 def test_identity_terms_without_a_recogniser_are_refused() -> None:
     with pytest.raises(InputError, match=r"need loss\.recogniser"):
         task(triplet=0.1)
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images of one person in a sub-folder, and one image that shows nobody."""
+    folder, model = tmp_path_factory.mktemp("album"), FaceModel()
+    (folder / "eve").mkdir()
+    for number, image in enumerate(model.render(model.sample(4, seed=9, images=4), 128)):
+        Image.fromarray(image).save(folder / "eve" / f"{number}.png")
+    Image.fromarray(np.zeros((128, 128, 3), np.uint8)).save(folder / "eve" / "nobody.png")
+    return folder
+
+
+def run(content: dict[str, Any], out: Path, said: list[str] | None = None) -> Path:
+    prepared = kinds.prepare("diffae", content, "test")
+    plain = prepared.settings.model_dump(mode="json")
+    say = (lambda text: None) if said is None else said.append
+    return fit(prepared.task, prepared.settings, plain, out, device="cpu", say=say)
+
+
+def test_one_person_is_learnt_with_all_terms_that_need_nobody_else(
+    album: Path, recogniser: Path, tmp_path: Path
+) -> None:
+    start = run(settings(steps=1), tmp_path / "start")
+    loss = {"simple": 1.0, "prior": 1.0, "identity": 0.1, "shape": 0.05, "recogniser": str(recogniser)}
+    others = {**DATA, "identities": 2, "images": 1}
+    for number, person in enumerate((album, album / "eve")):
+        content = settings(
+            start=str(start), data={"kind": "folder", "path": str(person)}, loss=loss, prior_images=2, steps=2, batch=5,
+            prior_data=others, lora={"rank": 2, "alpha": 2.0},
+        )  # fmt: skip
+        said: list[str] = []
+        out = tmp_path / str(number)
+        run(content, out, said)
+        assert sum("FaceReader" in text and "shape_distance_reader" in text for text in said) == 1
+        lines = [line.split(",") for line in (out / "log.csv").read_text().splitlines()]
+        names = {name for _, name, _ in lines}
+        assert {"prior", "identity", "shape"} <= names
+        assert [value for _, name, value in lines if name == "without_face"] == ["1", "1"]
+
+
+def test_the_triplet_of_one_person_is_refused_with_what_to_do(album: Path, recogniser: Path) -> None:
+    loss = {"triplet": 0.1, "recogniser": str(recogniser)}
+    for person, reason in ((album, "holds one person only"), (album / "eve", "who is who")):
+        with pytest.raises(InputError, match=rf"{reason}.* give loss\.identity a weight"):
+            kinds.prepare("diffae", settings(data={"kind": "folder", "path": str(person)}, loss=loss), "test")
+
+
+def test_prior_faces_of_one_person_may_be_other_people(
+    album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = run(settings(steps=1), tmp_path / "start")
+    data = {"kind": "folder", "path": str(album)}
+    content = settings(start=str(start), data=data, loss={"prior": 1.0}, prior_images=2)
+    seen: list[torch.Tensor] = []
+    encode = DiffAE.encode
+    monkeypatch.setattr(DiffAE, "encode", lambda self, x: encode(self, seen.append(x) or x))
+    kinds.prepare("diffae", content, "test")
+    kinds.prepare("diffae", {**content, "prior_data": DATA}, "test")
+    known = [SynthfaceFaces(64, 4, 3, seed=3, render=64).read(index).image for index in range(12)]
+    people = [torch.from_numpy(image).permute(2, 0, 1).float() / 127.5 - 1 for image in known]
+    is_other = [all(any(torch.equal(x, person) for person in people) for x in batch) for batch in seen]
+    assert is_other == [False, True]
+
+
+def test_a_recogniser_that_metrics_look_through_too_is_said(
+    recogniser: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
+    assert judges.warnings(recogniser) == ()
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "arcface_iresnet100.pth").write_bytes(recogniser.read_bytes())
+    for given in (recogniser, recogniser.parent):
+        (said,) = judges.warnings(given)
+        assert "eer_arcface" in said
+        assert "another network" in said
+    assert "eer_arcface" in task(identity=1.0, recogniser=str(recogniser)).notes[0]
+    assert task(recogniser=str(recogniser)).notes == ()

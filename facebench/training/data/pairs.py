@@ -17,6 +17,8 @@ from facebench.training.data.synthetic import SynthfaceFaces
 
 SMALLEST = 128
 """The face detector sees little in smaller images, so they are enlarged to this."""
+NAMED = 3
+"""So many people with a single image are named."""
 
 
 class FacesWithPartners:
@@ -81,17 +83,22 @@ def landmarks_of(image: NDArray[np.uint8], finder: FaceFinder) -> NDArray[np.flo
 
 def _partners(faces: Faces) -> NDArray[np.int64]:
     identity = _identities(faces)
+    people, counts = np.unique(identity, return_counts=True)
+    if len(people) < 2:
+        raise InputError(
+            "The triplet needs somebody else, and the data holds one person only. Set loss.triplet=0 and give "
+            "loss.identity a weight, which needs nobody else."
+        )
+    if alone := np.flatnonzero(np.isin(identity, people[counts < 2])).tolist():
+        names = ", ".join(faces.read(index).name for index in alone[:NAMED])
+        raise InputError(
+            f"{len(alone)} of {len(people)} people have a single image ({names}{', ...' if alone[NAMED:] else ''}), so "
+            "the triplet has no positive for them. Leave them out, or set loss.triplet=0."
+        )
     partner = np.empty(len(identity), np.int64)
-    for person in np.unique(identity):
+    for person in people:
         rows = np.flatnonzero(identity == person)
-        if len(rows) < 2:
-            raise InputError(
-                f"Image {rows[0]} ({faces.read(int(rows[0])).name}) is the only one of its person, so the triplet "
-                "has no positive. Leave such people out, or set loss.triplet=0."
-            )
         partner[rows] = np.roll(rows, -1)
-    if len(np.unique(identity)) < 2:
-        raise InputError("The triplet needs somebody else: the data holds one person only.")
     return partner
 
 
@@ -103,5 +110,6 @@ def _identities(faces: Faces) -> NDArray[np.int64]:
         if (identity >= 0).all():
             return identity
     raise InputError(
-        "The triplet needs to know who is who: identity sub-folders, or a manifest whose column `identity` is filled."
+        "The triplet needs to know who is who: identity sub-folders, or a manifest whose column `identity` is filled. "
+        "With images of one person only, set loss.triplet=0 and give loss.identity a weight."
     )

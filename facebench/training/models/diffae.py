@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from facebench.training.models.layers import Norm
 from facebench.training.models.unet import SemanticEncoder, UNet
 
 
@@ -22,6 +23,8 @@ class DiffAEConfig:
     blocks: int = 2
     attention: tuple[int, ...] = (16,)
     dropout: float = 0.1
+    groups: int = 32
+    encoder_norm: Norm = "group"
 
 
 FFHQ128 = DiffAEConfig(128, (1, 1, 2, 3, 4), (1, 1, 2, 3, 4, 4))
@@ -58,6 +61,7 @@ class DiffAE(nn.Module):
             blocks=config.blocks,
             attention=config.attention,
             dropout=config.dropout,
+            groups=config.groups,
         )
         self.encoder = SemanticEncoder(
             config.size,
@@ -66,7 +70,16 @@ class DiffAE(nn.Module):
             config.code_channels,
             blocks=config.blocks,
             attention=config.attention,
+            groups=config.groups,
+            norm=config.encoder_norm,
         )
+
+    def train(self, mode: bool = True) -> DiffAE:
+        """Set the mode of everything but a frozen encoder, whose statistics are no longer taken."""
+        super().train(mode)
+        if not any(value.requires_grad for value in self.encoder.parameters()):
+            self.encoder.eval()
+        return self
 
     def encode(self, x: Tensor) -> Tensor:
         """Map clean images (n, 3, size, size) in [-1, 1] to z_sem (n, code_channels)."""

@@ -26,6 +26,7 @@ class DiffusionRigConfig:
     blocks: int = 2
     attention: tuple[int, ...] = (16,)
     dropout: float = 0.1
+    groups: int = 32
 
 
 RIG256 = DiffusionRigConfig(256, (1, 1, 2, 2, 4, 4))
@@ -59,6 +60,7 @@ class DiffusionRig(nn.Module):
             blocks=config.blocks,
             attention=config.attention,
             dropout=config.dropout,
+            groups=config.groups,
         )
         resnet = {"resnet18": torchvision.models.resnet18, "resnet50": torchvision.models.resnet50}
         self.encoder = resnet[config.encoder](weights=None, num_classes=config.code_channels)

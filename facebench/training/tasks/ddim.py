@@ -34,6 +34,8 @@ class UNetSizes(Settings):
     blocks: int = Field(2, gt=0)
     attention: tuple[int, ...] = (16,)
     dropout: float = Field(0.1, ge=0, lt=1)
+    groups: int = Field(32, gt=0)
+    """Of the group normalisation; narrow networks want fewer than the official 32, or they lose the mean colour."""
 
 
 class DDIMSettings(Running):

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from facebench.errors import InputError
-from facebench.training import losses
+from facebench.training import judges, losses
 from facebench.training.checkpoints import load_strictly
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.data.loading import collate, try_read
@@ -33,7 +34,8 @@ from facebench.training.fingerprint import fingerprint
 from facebench.training.lora import LoraSettings, adapters, add_adapters, merged
 from facebench.training.model_file import ModelFile, plain
 from facebench.training.models import DiffAE, DiffAEConfig
-from facebench.training.opening import open_diffae
+from facebench.training.models.layers import Norm
+from facebench.training.opening import begin_with_encoder, open_diffae
 from facebench.training.pictures import grid, to_images
 from facebench.training.quick import QuickEvaluation, lpips_notes
 from facebench.training.settings import Running, Settings
@@ -56,6 +58,10 @@ class DiffAESizes(Settings):
     blocks: int = Field(2, gt=0)
     attention: tuple[int, ...] = (16,)
     dropout: float = Field(0.1, ge=0, lt=1)
+    groups: int = Field(32, gt=0)
+    """Of the group normalisation; narrow networks want fewer than the official 32, or they lose the mean colour."""
+    encoder_norm: Norm = "group"
+    """Normalisation in the semantic encoder; `batch` is for small ones that are taught labels."""
 
 
 class DiffAESettings(Running):
@@ -65,11 +71,19 @@ class DiffAESettings(Running):
     data: DataSettings
     start: Path | None = None
     """A trained autoencoder to go on from; its images may have another size, all else must be alike."""
+    encoder: Path | None = None
+    """A semantic encoder of `facebench train encoder` to begin with, in place of the random or started one."""
+    freeze_encoder: bool = False
+    """Train the U-Net alone."""
     lora: LoraSettings | None = None
     """Train adapters on the convolutions and the attention of the U-Net and nothing else; null trains all weights."""
     loss: LossWeights = LossWeights()
     prior_images: int = Field(200, gt=0)
     """Faces drawn from `start` for loss.prior."""
+    prior_data: DataSettings | None = None
+    """Whose z_sem these faces get; null takes the training data, which for one person should be others."""
+    half_size_steps: int = Field(0, ge=0)
+    """So many first steps train the U-Net on faces of half the size, four times as fast."""
     weighting: Literal["simple", "p2"] = "simple"
     """Weight of the timesteps: all alike, or P2, which favours noisy ones (Choi et al. 2022)."""
     flip: bool = False
@@ -90,6 +104,10 @@ class DiffAETask(Task):
         weights = settings.loss
         if weights.prior and settings.start is None:
             raise InputError("loss.prior needs `start`: the checkpoint that prior faces are drawn from.")
+        if weights.looks_at_faces and settings.half_size_steps:
+            raise InputError(
+                "half_size_steps is for loss.simple: the other terms look at faces in full size."
+            )
         if settings.lora is not None and settings.start is None:
             raise InputError("lora needs `start`: the trained autoencoder that the adapters are put on.")
         self.faces = FacesWithPartners(faces, weights.triplet > 0) if weights.looks_at_faces else faces
@@ -99,12 +117,17 @@ class DiffAETask(Task):
         if settings.start is not None:
             found = open_diffae(settings.start).state_dict()
             load_strictly(self.network, found, str(settings.start))
+        if settings.encoder is not None:
+            begin_with_encoder(self.network, settings.encoder)
+        self.network.encoder.requires_grad_(not settings.freeze_encoder)
         begun = settings.lora is not None or weights.prior > 0
         self._start = {"start": fingerprint(self.network)} if begun else {}
         self.prior = prior_faces(self.network, faces, settings) if weights.prior else None
         if settings.lora is not None:
             add_adapters(self.network, "unet", settings.lora, settings.seed)
-        self.notes = lpips_notes() if settings.evaluate_every is not None else ()
+        quick = lpips_notes() if settings.evaluate_every is not None else ()
+        looked = weights.recogniser if self.readers.identity is not None else None
+        self.notes = (*quick, *judges.warnings(looked, shape=weights.shape > 0))
         self._quick: QuickEvaluation | None = None
 
     def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
@@ -114,10 +137,13 @@ class DiffAETask(Task):
         # Landmarks do not survive a mirror.
         mirrored = self.settings.flip and not weights.looks_at_faces
         x_0 = flipped(batch.x_0, draws) if mirrored else batch.x_0
+        z_sem = network.encode(x_0)
+        if draws.step < self.settings.half_size_steps:
+            x_0 = functional.avg_pool2d(x_0, 2)
         t = draws.integers("t", 1000)
         noise = draws.normal("noise", tuple(x_0.shape[1:]))
         x_t = q_sample(x_0, t, noise)
-        eps = network(x_t, t, network.encode(x_0))
+        eps = network(x_t, t, z_sem)
         rows = losses.simple(eps, noise, "none")
         if self.settings.weighting == "p2":
             rows = p2_weight(t) * rows
@@ -210,10 +236,13 @@ def reconstruct(
 
 @torch.no_grad()
 def prior_faces(network: DiffAE, faces: Faces, settings: DiffAESettings) -> Tensor:
-    """Faces that the untouched network draws: z_sem of faces of the data, x_T from chance; (n, 3, s, s) on the CPU.
+    """Faces that the untouched network draws, (n, 3, s, s) on the CPU: x_T from chance, z_sem of `faces`.
 
+    `prior_data` in the settings gives other people's z_sem.
     As DreamBooth does, they are drawn once, before training, and always the same for the same checkpoint and seed.
     """
+    if settings.prior_data is not None:
+        faces = open_faces(settings.prior_data, settings.model.size)
     count, side = settings.prior_images, network.config.size
     indices = np.random.default_rng(seed_of(settings.seed, "prior faces")).integers(len(faces), size=count)
     x_T = torch.randn(

@@ -1,0 +1,184 @@
+"""Supervised start for the semantic encoder of a diffusion autoencoder: it reads what the renderer was told.
+
+Left to itself, z_sem comes to hold an expression only after far more images than a small computer can show. An encoder
+that has read the parameters of synthetic faces gives the denoiser a code worth listening to from its first step;
+the autoencoder's own training then goes on from there. The official method does without labels, and so do
+the presets for photographs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facebench.synthface.parameters import Parameters
+from facebench.synthface.shape import ShapeBasis
+from facebench.training.data.faces import Batch, Face
+from facebench.training.data.loading import collate
+from facebench.training.data.sources import SynthfaceData, open_faces
+from facebench.training.data.synthetic import SynthfaceFaces
+from facebench.training.draws import Draws
+from facebench.training.model_file import ModelFile, plain
+from facebench.training.models import DiffAE, DiffAEConfig
+from facebench.training.models.unet import SemanticEncoder
+from facebench.training.settings import Running
+from facebench.training.task import Task
+from facebench.training.tasks.diffae import DiffAESizes
+
+KIND = "semantic-encoder"
+GROUPS: dict[str, tuple[str, ...]] = {
+    "expression": ("psi", "affect"),
+    "shape": ("shape", "age", "gender", "weight", "ancestry"),
+    "look": ("albedo", "brow", "hair", "beard", "blush", "freckles"),
+    "view": ("pose", "camera"),
+    "scene": ("light", "lamps", "garment", "background"),
+}
+"""What is read, in groups that count alike however many numbers they have."""
+BASIS_PEOPLE, SHAPES = 1000, 30
+STILL = 0.02
+STILL_UNITS = 0.15
+"""Smallest deviation that numbers, and units of ψ, are divided by: gaze is not blown up to a smile."""
+WEIGHTS = {"expression": 3.0, "shape": 1.0, "look": 1.0, "view": 1.0, "scene": 1.0}
+"""Expression is the smallest thing to see and the first to be asked for."""
+
+
+class EncoderSettings(Running):
+    """Everything that decides a supervised encoder."""
+
+    model: DiffAESizes
+    """Of the whole autoencoder, whose encoder this becomes."""
+    data: SynthfaceData
+    held_out: SynthfaceData
+    """Other people, for the evaluation."""
+
+
+class ReadingEncoder(nn.Module):
+    """A semantic encoder and a linear layer that reads the parameters off its code."""
+
+    def __init__(self, encoder: SemanticEncoder, code_channels: int, widths: Mapping[str, int]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.read = nn.ModuleDict({name: nn.Linear(code_channels, width) for name, width in widths.items()})
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Map images (n, 3, s, s) in [-1, 1] to standardised parameters by group."""
+        z_sem = self.encoder(x)
+        return {name: layer(z_sem) for name, layer in self.read.items()}
+
+
+class ParameterFaces:
+    """Synthetic faces with their standardised parameters.
+
+    Args:
+        data: which faces.
+        size: pixels per side.
+        basis: of head shapes.
+        scale: mean and deviation of each group; those of these faces when None.
+    """
+
+    def __init__(
+        self,
+        data: SynthfaceData,
+        size: int,
+        basis: ShapeBasis,
+        scale: Mapping[str, tuple[NDArray[Any], NDArray[Any]]] | None = None,
+    ) -> None:
+        faces = open_faces(data, size)
+        assert isinstance(faces, SynthfaceFaces)
+        self.faces = faces
+        raw = _groups(faces.all_parameters(), basis, data.images)
+        self.scale = scale or {
+            name: (
+                values.mean(axis=0),
+                np.maximum(values.std(axis=0), STILL_UNITS if name == "expression" else STILL),
+            )
+            for name, values in raw.items()
+        }
+        self.truth = {
+            name: ((values - self.scale[name][0]) / self.scale[name][1]).astype(np.float32)
+            for name, values in raw.items()
+        }
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def read(self, index: int) -> Face:
+        """See `Faces`."""
+        face = self.faces.read(index)
+        return Face(face.name, face.image, {name: values[index] for name, values in self.truth.items()})
+
+
+class EncoderTask(Task):
+    """Learn to read the parameters."""
+
+    score = ("expression_r2", True)
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        self.settings = settings
+        self.config = DiffAEConfig(**settings.model.model_dump())
+        basis = ShapeBasis.of(BASIS_PEOPLE, SHAPES)
+        self.faces: ParameterFaces = ParameterFaces(settings.data, self.config.size, basis)
+        self.held_out = ParameterFaces(settings.held_out, self.config.size, basis, self.faces.scale)
+        widths = {name: values.shape[1] for name, values in self.faces.truth.items()}
+        torch.manual_seed(settings.seed)
+        self.network = ReadingEncoder(DiffAE(self.config).encoder, self.config.code_channels, widths)
+
+    def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+        """Squared error of each group."""
+        read = network(batch.x_0)
+        parts = {name: functional.mse_loss(read[name], batch.fields[name]) for name in GROUPS}
+        total = torch.stack([WEIGHTS[name] * part for name, part in parts.items()]).sum()
+        return {"loss": total, **parts}
+
+    @torch.no_grad()
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        """Share of the variance that is read right on people never trained on, by group; 1 is perfect."""
+        errors: dict[str, list[Tensor]] = {name: [] for name in GROUPS}
+        for start in range(0, len(self.held_out), 64):
+            rows = range(start, min(start + 64, len(self.held_out)))
+            batch = collate([(row, self.held_out.read(row), None) for row in rows])
+            read = network(batch.x_0.to(next(network.parameters()).device))
+            for name in GROUPS:
+                errors[name].append((read[name].cpu() - batch.fields[name]).square())
+        return {
+            f"{name}_r2": float(
+                1 - torch.cat(found).mean() / np.var(self.held_out.truth[name], axis=0).mean()
+            )
+            for name, found in errors.items()
+        }
+
+    def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:
+        """The encoder, without the layers that read its code."""
+        assert isinstance(network, ReadingEncoder)
+        return ModelFile(KIND, network.encoder.state_dict(), plain(self.config), dict(provenance))
+
+
+SETTINGS = EncoderSettings
+
+
+def make(settings: EncoderSettings) -> EncoderTask:
+    """Open the data and build the network."""
+    return EncoderTask(settings)
+
+
+def _groups(parameters: Parameters, basis: ShapeBasis, images: int) -> dict[str, NDArray[np.float64]]:
+    """All numbers of each group, (n, width)."""
+    people = parameters.take(np.arange(0, len(parameters), images))
+    known = {
+        **parameters.arrays(),
+        "affect": parameters.affect,
+        "shape": np.repeat(basis.code(people), images, axis=0),
+    }
+    count = len(parameters)
+    return {
+        name: np.concatenate(
+            [np.asarray(known[part], np.float64).reshape(count, -1) for part in parts], axis=1
+        )
+        for name, parts in GROUPS.items()
+    }

@@ -1,0 +1,49 @@
+"""Every preset holds settings of its kind, and changes do to it what people mean."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+
+from facebench.training import kinds
+from facebench.training.settings import check, preset_names, read
+
+FILES = {**kinds.KINDS, kinds.CLASSIFIER: "classifier"}
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_parses(name: str) -> None:
+    content = read(name)
+    kind = content.pop("train")
+    module = importlib.import_module(f"facebench.training.tasks.{FILES[kind]}")
+    settings = module.SETTINGS if kind in kinds.KINDS else module.ClassifierSettings
+    with_what_people_give(content, settings)
+    check(settings, content, name)
+
+
+def with_what_people_give(content: dict[str, Any], settings: Any) -> None:
+    for key in ("data", "checkpoint"):
+        if key in settings.model_fields and settings.model_fields[key].is_required():
+            content.setdefault(key, "given")
+    for value in content.values():
+        if isinstance(value, dict) and value.get("kind") in ("folder", "benchmark"):
+            value.setdefault("path", "given")
+
+
+def test_data_of_another_kind_leaves_no_keys_of_the_one_before() -> None:
+    wanted = {"kind": "folder", "path": "faces"}
+    assert read("diffae-64-synthface", ["data.kind=folder", "data.path=faces"])["data"] == wanted
+    assert read("diffae-64-synthface", ["data.path=faces", "data.kind=folder"])["data"] == wanted
+    assert read("diffae-64-synthface", ["data.identities=3"])["data"]["images"] == 12
+    kept = read("diffae-64-synthface", ["optimiser.kind=adamw"])["optimiser"]
+    assert kept["learning_rate"] == read("diffae-64-synthface")["optimiser"]["learning_rate"]
+
+
+def test_the_personal_preset_is_the_small_autoencoder_with_adapters() -> None:
+    personal, base = read("diffae-64-personal"), read("diffae-64-synthface")
+    assert personal["model"] == base["model"]
+    assert personal["start"] == "diffae-64-synthface"
+    assert personal["data"] == {"kind": "folder", "path": "person"}
+    assert personal["lora"]["rank"] == 8
