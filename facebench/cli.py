@@ -195,7 +195,9 @@ def factorial(
     plots: Annotated[Path | None, typer.Option(help="Folder for main-effects plots (SVG).")] = None,
     breakdown: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder with runs of the same names, evaluated with another --by; may be repeated."),
+        typer.Option(
+            help="Folder with runs of the same names, evaluated with another --by; may be repeated."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every resampling.")] = 0,
 ) -> None:
@@ -343,7 +345,9 @@ def edit(
     images: Annotated[Path, typer.Argument(help="Folder or manifest of faces.")],
     out: Annotated[Path, typer.Argument(help="New folder for the edits and their manifest.")],
     attribute: Annotated[str, typer.Option(help="What to change, such as happy or valence.")],
-    directions: Annotated[Path, typer.Option(help="What `facebench train classifier` wrote.")],
+    directions: Annotated[
+        Path, typer.Option(help="What `facebench train classifier` wrote, or shipped directions.")
+    ] = Path("directions-64-synthface"),
     checkpoint: CHECKPOINT = Path("diffae-64-synthface"),
     strength: Annotated[
         list[float] | None,

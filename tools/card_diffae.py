@@ -1,0 +1,192 @@
+"""How good is the shipped autoencoder? Likeness of its reconstructions, and what edits gain and cost by strength.
+
+All on people that it was never trained on. Prints Markdown for docs/diffae-64-synthface.md and draws its figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import stats
+from study import Aim, Once, write_truth
+
+from facebench import backbones
+from facebench.faces import FaceFinder, align
+from facebench.training import directions as files
+from facebench.training.autoencoder import Codes, Images, Steps
+from facebench.training.directions import Directions
+from facebench.training.editing_images import read_sources
+from facebench.training.opening import open_diffae
+from facebench.training.pictures import grid
+
+AIMS = (Aim("happy", "happy"), Aim("angry", "angry"))
+SIGNS = {"happy": {"valence": 1, "arousal": 1}, "angry": {"valence": -1, "arousal": 1}}
+"""Which way affect should move; the stated places are (0.8, 0.4) and (-0.6, 0.65)."""
+STRANGERS = 2
+FALSE_MATCHES = 1e-3
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What networks say of n images; NaN where no face was found.
+
+    Attributes:
+        embedding: (n, 128) by SFace, unit length.
+        valence: (n,) by FaceReader.
+        arousal: (n,).
+    """
+
+    embedding: Floats
+    valence: Floats
+    arousal: Floats
+
+
+def main() -> None:
+    options = _options()
+    out: Path = options.out
+    write_truth(
+        out / "faces", [aim.expression for aim in AIMS], options.people, seed=STRANGERS, image=0, size=128
+    )
+    network = open_diffae(options.checkpoint)
+    faces = read_sources(out / "faces" / "neutral", network.config.size)
+    autoencoder = Once(network, Steps(options.steps, options.steps), faces)
+    found = files.read(options.directions)
+    source, rebuilt = read(faces.images), read(autoencoder.unedited)
+    threshold = print_likeness(autoencoder, source, rebuilt)
+    points: dict[str, list[tuple[float, float, float]]] = {}
+    sheets = [faces.images, autoencoder.unedited]
+    head = ("towards", "strength", "right way: valence", "arousal", "change: valence", "arousal", "identity")
+    print(f"\n| {' | '.join(head)} | above threshold |\n{'|---' * 8}|")
+    for aim in AIMS:
+        for strength in options.strengths:
+            made = edited(autoencoder, found, aim, strength)
+            seen = read(made)
+            points.setdefault(aim.expression, []).append(
+                print_edit(aim, strength, source, rebuilt, seen, threshold)
+            )
+            if strength == options.shown:
+                sheets.append(made)
+        sheets.append(read_sources(out / "faces" / aim.expression, network.config.size).images)
+    draw(points, threshold, out / "trade-off.png")
+    sheet = Image.fromarray(grid(np.concatenate([images[:10] for images in sheets]), 10))
+    sheet.resize((2 * sheet.width, 2 * sheet.height), Image.Resampling.LANCZOS).save(out / "edits.png")
+
+
+def edited(autoencoder: Once, found: Directions, aim: Aim, strength: float) -> Images:
+    """Edits of all faces."""
+    moved = found.edit(autoencoder.codes.z_sem, aim.attribute, aim.sign * strength)
+    return autoencoder.render(Codes(moved, autoencoder.codes.x_T))
+
+
+def read(images: Images) -> Read:
+    """Ask SFace and FaceReader."""
+    finder, sface, reader = FaceFinder(), backbones.build("sface"), backbones.build("facereader")
+    embeddings, valence, arousal = np.full((len(images), 128), np.nan), *np.full((2, len(images)), np.nan)
+    for row, image in enumerate(images):
+        face = finder.find(image)
+        if face is None:
+            continue
+        crop = align(image, face.landmarks)
+        embedding = sface.embed(sface.preprocess(crop)[None])["embedding"][0]
+        embeddings[row] = embedding / np.linalg.norm(embedding)
+        said = reader.embed(reader.preprocess(crop)[None])
+        valence[row], arousal[row] = float(said["valence"][0]), float(said["arousal"][0])
+    return Read(embeddings, valence, arousal)
+
+
+def print_likeness(autoencoder: Once, source: Read, rebuilt: Read) -> float:
+    """Print scores of reconstructions beside those of strangers; returns the threshold of verification."""
+    scores = source.embedding @ source.embedding.T
+    impostor = scores[np.triu_indices(len(scores), 1)]
+    impostor = impostor[np.isfinite(impostor)]
+    threshold = float(np.quantile(impostor, 1 - FALSE_MATCHES))
+    noise = torch.randn(autoencoder.codes.x_T.shape, generator=torch.Generator().manual_seed(0))
+    meant = read(autoencoder.render(Codes(autoencoder.codes.z_sem, noise)))
+    print(f"{len(impostor)} pairs of strangers: mean {impostor.mean():.3f}, highest {impostor.max():.3f}; ")
+    print(f"threshold at a false match rate of {FALSE_MATCHES:g}: {threshold:.3f}\n")
+    print("| rebuilt from | cosine to the source | above the threshold | faces found |\n|---|---|---|---|")
+    for name, seen in (("z_sem and x_T", rebuilt), ("z_sem alone", meant)):
+        own = (source.embedding * seen.embedding).sum(axis=1)
+        print(f"| {name} | {_mean(own)} | {_share(own >= threshold)} | {_share(np.isfinite(own))} |")
+    return threshold
+
+
+def print_edit(
+    aim: Aim, strength: float, source: Read, rebuilt: Read, seen: Read, threshold: float
+) -> tuple[float, float, float]:
+    """Print a row; returns how far affect moved the right way and identity, with the half width of its interval."""
+    own = (source.embedding * seen.embedding).sum(axis=1)
+    right, moved = [], []
+    for name, sign in SIGNS[aim.expression].items():
+        change = getattr(seen, name) - getattr(rebuilt, name)
+        right.append(_share(sign * change > 0))
+        moved.append(_mean(change))
+    cells = (aim.expression, f"{strength:g}", *right, *moved, _mean(own), _share(own >= threshold))
+    print(f"| {' | '.join(cells)} |")
+    valence = SIGNS[aim.expression]["valence"] * np.nanmean(seen.valence - rebuilt.valence)
+    return float(valence), float(np.nanmean(own)), strength
+
+
+def draw(points: dict[str, list[tuple[float, float, float]]], threshold: float, path: Path) -> None:
+    """Identity kept against affect gained."""
+    figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
+    for name, found in points.items():
+        axis.plot(
+            [gain for gain, _, _ in found], [kept for _, kept, _ in found], "o-", label=f"towards {name}"
+        )
+        for gain, kept, strength in found:
+            axis.annotate(
+                f"{strength:g}", (gain, kept), textcoords="offset points", xytext=(4, 4), fontsize=8
+            )
+    axis.axhline(threshold, color="0.5", linestyle=":", label="threshold, FMR 0.1 %")
+    axis.set(
+        xlabel="valence moved the right way (FaceReader)",
+        ylabel="identity kept: cosine to the source (SFace)",
+    )
+    axis.legend()
+    figure.savefig(path, dpi=110)
+
+
+def _mean(values: Floats) -> str:
+    known = values[np.isfinite(values)].tolist()
+    mean = statistics.fmean(known)
+    half = stats.t.ppf(0.975, len(known) - 1) * statistics.stdev(known) / math.sqrt(len(known))
+    return f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}]"
+
+
+def _share(has: NDArray[np.bool_] | Sequence[bool]) -> str:
+    count = int(np.sum(has))
+    interval = stats.binomtest(count, len(has)).proportion_ci(method="wilson")
+    return f"{count / len(has):.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/card-diffae"))
+    parser.add_argument("--checkpoint", type=Path, default=Path("diffae-64-synthface"))
+    parser.add_argument("--directions", type=Path, default=Path("directions-64-synthface"))
+    parser.add_argument("--people", type=int, default=100)
+    parser.add_argument("--strengths", type=float, nargs="+", default=[0.1, 0.2, 0.3, 0.4, 0.5])
+    parser.add_argument("--shown", type=float, default=0.3, help="strength of the picture")
+    parser.add_argument("--steps", type=int, default=20, help="DDIM steps of encoding and of rendering")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""What the studies of editing share: faces whose edits have a known truth, editing once, judging, tables.
+
+Every cell of a study is a run record in a folder of its own, so a study that was stopped does only what is left.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import facebench
+from facebench.results import Run, load_run
+from facebench.synthface import FaceModel, Parameters, expressions
+from facebench.synthface.dataset import render_to
+from facebench.training.autoencoder import Autoencoder, Codes, Images, Progress, Steps
+from facebench.training.directions import Directions
+from facebench.training.editing_images import Sources, edit, read_sources, write_manifest
+from facebench.training.models import DiffAE
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What an edit is for.
+
+    Attributes:
+        expression: what the faces should show.
+        attribute: the direction that leads there.
+        sign: of the strength.
+    """
+
+    expression: str
+    attribute: str
+    sign: int = 1
+
+
+def write_truth(
+    folder: Path, wanted: Sequence[str], people: int, *, seed: int, image: int, size: int
+) -> None:
+    """Render the same faces neutral and with each of the expressions at full intensity, in a folder each.
+
+    Args:
+        folder: of the sets, by expression; those that are there are left alone.
+        wanted: names of expressions.
+        people: one face of each.
+        seed: which people.
+        image: which image of each; those of training sets have lower numbers.
+        size: pixels per side.
+    """
+    images = image + 1
+    drawn = FaceModel().sample(people * images, seed, images=images, expressions=("neutral",))
+    neutral = drawn.take(slice(image, None, images))
+    for name in ("neutral", *wanted):
+        if not (folder / name / "manifest.csv").exists():
+            shutil.rmtree(folder / name, ignore_errors=True)
+            _write_set(folder / name, neutral if name == "neutral" else _showing(neutral, name), size)
+
+
+class Once(Autoencoder):
+    """An autoencoder for one set of faces, which it encodes and renders unedited only once."""
+
+    def __init__(self, network: DiffAE, steps: Steps, faces: Sources) -> None:
+        super().__init__(network, steps)
+        self.codes = super().encode(faces.images)
+        self.unedited = super().render(self.codes)
+
+    def encode(self, images: Images, progress: Progress | None = None) -> Codes:
+        """The codes of the faces."""
+        return self.codes
+
+    def render(self, codes: Codes, progress: Progress | None = None) -> Images:
+        """Render, unless it has been done."""
+        return self.unedited if codes is self.codes else super().render(codes, progress)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every cell of a study is judged on.
+
+    Attributes:
+        faces: folder that `write_truth` filled.
+        metrics: ids.
+        reference: photographs of the same people, for metrics that need them.
+    """
+
+    faces: Path
+    metrics: Sequence[str]
+    reference: Path | None = None
+
+    def judge(
+        self,
+        cell: Path,
+        autoencoder: Autoencoder,
+        directions: Directions,
+        aim: Aim,
+        strength: float,
+        tags: dict[str, str],
+    ) -> Run:
+        """Edit the neutral faces and compare them with the truth; a finished cell is only read."""
+        if (cell / "record.json").is_file():
+            return load_run(cell)
+        shutil.rmtree(cell, ignore_errors=True)
+        sources = read_sources(self.faces / "neutral", autoencoder.size)
+        targets = read_sources(self.faces / aim.expression, autoencoder.size)
+        edits = cell / "edits"
+        edit(sources, autoencoder, directions, aim.attribute, [aim.sign * strength], edits, targets=targets)
+        run = facebench.evaluate(
+            edits,
+            self.reference,
+            protocol="expression-transfer",
+            suite="compact",
+            metrics=self.metrics,
+            name=cell.name,
+            tags=tags,
+            max_rejected=1.0,
+        )
+        run.save(cell)
+        return run
+
+
+def write_rows(path: Path, runs: Iterable[Run]) -> None:
+    """Write every number of every run with its interval, as one long table."""
+    rows = [
+        {
+            **run.tags,
+            "metric": name,
+            "value": _number(found.value),
+            "low": _number(found.low),
+            "high": _number(found.high),
+        }
+        for run in runs
+        for name, found in run.metrics.items()
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def shown(run: Run, metric: str) -> str:
+    """A number with its interval, as a cell of a Markdown table."""
+    found = run.metrics[metric]
+    if found.value is None:
+        return "–"
+    text = f"{found.value:.3f}"
+    return text if found.low is None else f"{text} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def _showing(faces: Parameters, name: str) -> Parameters:
+    count = len(faces)
+    return faces.but(
+        psi=np.clip(faces.psi + expressions.psi(name), 0, 1),
+        expression=np.full(count, expressions.names().index(name), np.int64),
+        intensity=np.ones(count, np.float32),
+    )
+
+
+def _write_set(folder: Path, faces: Parameters, size: int) -> None:
+    names = [f"images/id{number:03d}.png" for number in range(len(faces))]
+    folder.mkdir(parents=True)
+    render_to(folder, faces, names, size)
+    rows = [
+        {
+            "image": name,
+            "identity": Path(name).stem,
+            "expression": expressions.names()[faces.expression[number]],
+            "valence": f"{faces.affect[number, 0]:.4f}",
+            "arousal": f"{faces.affect[number, 1]:.4f}",
+        }
+        for number, name in enumerate(names)
+    ]
+    write_manifest(folder / "manifest.csv", rows)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

@@ -1,0 +1,146 @@
+"""Which way of finding a direction in z_sem changes the expression most and the person least?
+
+Every method's directions edit the same strangers, neutral faces whose happy and angry counterparts are rendered, so
+the truth is known. `make study-directions`; a study that was stopped does only what is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from study import Aim, Bench, Once, shown, write_rows, write_truth
+
+from facebench.results import Run
+from facebench.training import directions as files
+from facebench.training.autoencoder import Steps
+from facebench.training.codes import encode_faces
+from facebench.training.data.sources import SynthfaceData, open_faces
+from facebench.training.directions import METHODS, Directions
+from facebench.training.editing_images import read_sources
+from facebench.training.fit_directions import Labels, fit
+from facebench.training.labels import labels_of
+from facebench.training.opening import open_diffae
+
+CHANGE = {"happy": "valence_change_reader", "angry": "arousal_change_reader"}
+"""What grows when the edit works: a smile is pleasant, anger excited."""
+METRICS = (
+    "valence_change_reader", "arousal_change_reader", "valence_error_reader", "arousal_error_reader",
+    "expression_agreement_reader", "identity_similarity_sface", "shape_distance_reader", "face_quality_change_sface",
+)  # fmt: skip
+SHOWN = ("expression_agreement_reader", "valence_error_reader", "arousal_error_reader", "identity_similarity_sface",
+         "shape_distance_reader")  # fmt: skip
+STRANGERS = 2
+
+
+def main() -> None:
+    options = _options()
+    out: Path = options.out
+    write_truth(out / "faces", list(CHANGE), options.people, seed=STRANGERS, image=0, size=128)
+    network = open_diffae(options.checkpoint)
+    found = find_directions(out / "directions", network, options)
+    sources = read_sources(out / "faces" / "neutral", network.config.size)
+    autoencoder = Once(network, Steps(options.steps, options.steps), sources)
+    bench = Bench(out / "faces", METRICS)
+    runs = []
+    for name, directions in found.items():
+        for aim in aims(directions):
+            for strength in options.strengths:
+                cell = out / "cells" / f"{name}-{aim.expression}-{strength:g}"
+                tags = {"directions": name, "aim": aim.expression, "strength": f"{strength:g}"}
+                print(cell.name, flush=True)
+                runs.append(bench.judge(cell, autoencoder, directions, aim, strength, tags))
+    write_rows(out / "results.csv", runs)
+    draw(runs, out / "trade-off.png")
+    print(table(runs))
+
+
+def find_directions(folder: Path, network, options: argparse.Namespace) -> dict[str, Directions]:  # type: ignore[no-untyped-def]
+    """Directions by every method, with and without avoiding what says who it is; kept as files."""
+    wanted = {
+        f"{method}-avoid-{n}" if n else method: (method, n) for method in METHODS for n in (0, options.avoid)
+    }
+    missing = [name for name in wanted if not (folder / name / "directions.safetensors").exists()]
+    if missing:
+        data = SynthfaceData(
+            kind="synthface", identities=options.training_people, images=12, seed=1, render=128
+        )
+        faces = open_faces(data, network.config.size)
+        encoded = encode_faces(network, faces)
+        labels = labels_of(faces, encoded)
+        # Only what is edited here: every class of the official classifier is a logit of its own.
+        labels = Labels(
+            {name: labels.classes[name] for name in CHANGE}, labels.affect, labels.identity, labels.nuisance
+        )
+        for name in missing:
+            method, avoid = wanted[name]
+            print(f"directions: {name}", flush=True)
+            path = folder / name / "directions.safetensors"
+            files.write(
+                path, fit(method, encoded.z_sem, labels, avoid=avoid), {"method": method, "avoid": avoid}
+            )
+    return {name: files.read(folder / name) for name in wanted}
+
+
+def aims(directions: Directions) -> list[Aim]:
+    """What a set of directions is asked for: the expression itself, or the affect that it stands for."""
+    if "happy" in directions.attributes:
+        return [Aim(name, name) for name in CHANGE]
+    return [Aim("happy", "valence"), Aim("angry", "valence", -1)]
+
+
+def table(runs: list[Run]) -> str:
+    """All cells as Markdown."""
+    head = ["directions", "towards", "strength", "change", *(name.rsplit("_", 1)[0] for name in SHOWN)]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for run in runs:
+        tags = run.tags
+        cells = [tags["directions"], tags["aim"], tags["strength"], shown(run, CHANGE[tags["aim"]])]
+        lines.append("| " + " | ".join([*cells, *(shown(run, name) for name in SHOWN)]) + " |")
+    return "\n".join(lines)
+
+
+def draw(runs: list[Run], path: Path) -> None:
+    """Identity against the change of affect: further right at equal height is better."""
+    figure, axes = plt.subplots(1, len(CHANGE), figsize=(11, 4.5), layout="constrained", sharey=True)
+    for axis, (aim, change) in zip(axes, CHANGE.items(), strict=True):
+        names = list(dict.fromkeys(run.tags["directions"] for run in runs))
+        for name in names:
+            own = [run for run in runs if run.tags["directions"] == name and run.tags["aim"] == aim]
+            method = name.split("-")[0]
+            axis.plot(
+                [run.metrics[change].value for run in own],
+                [run.metrics["identity_similarity_sface"].value for run in own],
+                "o--" if "avoid" in name else "o-",
+                color=f"C{METHODS.index(method)}",
+                markersize=4,
+                label=name,
+            )
+        axis.set(title=f"towards {aim}", xlabel=change.replace("_reader", "").replace("_", " of "))
+    axes[0].set_ylabel("identity kept: cosine to the source (SFace)")
+    axes[0].legend(fontsize=7)
+    figure.savefig(path, dpi=110)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/study-directions"))
+    parser.add_argument("--checkpoint", type=Path, default=Path("diffae-64-synthface"))
+    parser.add_argument("--people", type=int, default=64, help="whose faces are edited")
+    parser.add_argument(
+        "--training-people", type=int, default=400, help="whose 12 faces directions are found from"
+    )
+    parser.add_argument("--avoid", type=int, default=16)
+    parser.add_argument("--strengths", type=float, nargs="+", default=[0.15, 0.3, 0.45])
+    parser.add_argument("--steps", type=int, default=20, help="DDIM steps of encoding and of rendering")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""What does each loss that keeps the person buy? Fine-tuning of the shipped autoencoder with and without them.
+
+Each variant learns the same people for the same number of steps, several times; then it edits a photograph of each
+that it has not seen, and the rendered truth judges the edits. `make study-identity-losses`; a study that was
+stopped does only what is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from scipy import stats
+from study import Aim, Bench, Once, write_rows, write_truth
+
+from facebench.results import Run
+from facebench.synthface import dataset
+from facebench.training import directions as files
+from facebench.training import kinds, loop, settings
+from facebench.training.autoencoder import Steps
+from facebench.training.codes import encode_faces
+from facebench.training.data.sources import SynthfaceData, open_faces
+from facebench.training.editing_images import read_sources
+from facebench.training.fit_directions import fit
+from facebench.training.labels import labels_of
+from facebench.training.models import DiffAE
+from facebench.training.opening import open_diffae
+
+PRESET = "diffae-64-synthface"
+START = "start"
+VARIANTS: dict[str, dict[str, float]] = {
+    "simple": {},
+    "prior": {"prior": 1.0},
+    "prior + identity": {"prior": 1.0, "identity": 0.1},
+    "prior + triplet": {"prior": 1.0, "triplet": 0.1},
+    "prior + triplet + shape": {"prior": 1.0, "triplet": 0.1, "shape": 0.05},
+}
+"""Each row of literature adds to the prior: DreamBooth, PortraitBooth, ID-Booth; shape is this project's addition."""
+AIMS = ("happy", "angry")
+METRICS = (
+    "identity_similarity_sface", "eer_sface_real", "shape_distance_reader", "valence_error_reader",
+    "arousal_error_reader", "expression_agreement_reader", "fd_lite0", "face_quality_change_sface",
+)  # fmt: skip
+SEEN = 12
+"""Images of each person that are learnt; the one that is edited comes after them."""
+PEOPLE_SEED = 5
+
+
+def main() -> None:
+    options = _options()
+    out: Path = options.out
+    write_truth(out / "faces", AIMS, options.people, seed=PEOPLE_SEED, image=SEEN, size=128)
+    if not (out / "album" / "manifest.csv").exists():
+        shutil.rmtree(out / "album", ignore_errors=True)
+        dataset.write(out / "album", options.people, SEEN, 128, PEOPLE_SEED)
+    recogniser = options.recogniser or train_recogniser(out / "recogniser")
+    runs = []
+    for seed in range(options.seeds):
+        for variant in (START, *VARIANTS):
+            if variant == START and seed > 0:
+                continue
+            runs += judge(variant, seed, recogniser, options)
+            write_rows(out / "results.csv", runs)
+    draw(runs, out / "identity-losses.png")
+    print(table(runs, options.seeds))
+
+
+def train_recogniser(out: Path) -> Path:
+    """The recogniser of the losses: trained on other synthetic people, and no judge of the result."""
+    model = out / "model.safetensors"
+    if not model.exists():
+        print("training the recogniser of the losses", flush=True)
+        train("recognition", settings.read("recognition-synthface"), out)
+    return model
+
+
+def judge(variant: str, seed: int, recogniser: Path, options: argparse.Namespace) -> list[Run]:
+    """Fine-tune one variant, find its directions, and judge its edits."""
+    place = options.out / "variants" / f"{variant.replace(' + ', '-')}-{seed}"
+    print(place.name, flush=True)
+    finished = all((place / aim / "record.json").exists() for aim in AIMS)
+    if not finished and variant != START:
+        train("diffae", content(variant, seed, recogniser, options), place / "model")
+    network = open_diffae(options.checkpoint if variant == START else place / "model")
+    faces = options.out / "faces"
+    steps = Steps(options.render_steps, options.render_steps)
+    if not finished:
+        path = place / "directions.safetensors"
+        if not path.exists():
+            find_directions(network, path, options)
+        autoencoder = Once(network, steps, read_sources(faces / "neutral", network.config.size))
+    bench = Bench(faces, METRICS, options.out / "album")
+    runs = []
+    for aim in AIMS:
+        tags = {"variant": variant, "seed": str(seed), "aim": aim}
+        found = None if finished else files.read(path)
+        made = None if finished else autoencoder
+        runs.append(bench.judge(place / aim, made, found, Aim(aim, aim), options.strength, tags))
+    return runs
+
+
+def content(variant: str, seed: int, recogniser: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Settings of one fine-tuning."""
+    chosen = settings.read(PRESET)
+    data = {"kind": "folder", "path": str(options.out / "album")}
+    loss: dict[str, Any] = {"simple": 1.0, **VARIANTS[variant]}
+    if "identity" in loss or "triplet" in loss:
+        loss["recogniser"] = str(recogniser)
+    optimiser = {"kind": "adam", "learning_rate": options.learning_rate, "warmup": 10}
+    return {
+        **chosen, "data": data, "loss": loss, "start": str(options.checkpoint), "seed": seed, "optimiser": optimiser,
+        "steps": options.steps, "batch": options.batch, "average": None, "average_warm": False, "workers": 0,
+        "prior_images": options.prior_images, "checkpoint_every": options.steps, "sample_every": options.steps,
+        "evaluate_every": None, "weighting": "simple", "shown": 4,
+    }  # fmt: skip
+
+
+def train(kind: str, chosen: dict[str, Any], out: Path) -> None:
+    """Train, or go on."""
+    if not (out / "model.safetensors").exists():
+        prepared = kinds.prepare(kind, chosen, kind)
+        loop.fit(
+            prepared.task, prepared.settings, prepared.settings.model_dump(mode="json"), out, device="cpu"
+        )
+
+
+def find_directions(network: DiffAE, path: Path, options: argparse.Namespace) -> None:
+    """Fine-tuning moves the encoder, so every model has its own directions, found from the same strangers."""
+    data = SynthfaceData(kind="synthface", identities=options.training_people, images=12, seed=1, render=128)
+    faces = open_faces(data, network.config.size)
+    encoded = encode_faces(network, faces)
+    files.write(path, fit("lda", encoded.z_sem, labels_of(faces, encoded)), {"method": "lda"})
+
+
+def table(runs: Sequence[Run], seeds: int) -> str:
+    """Mean of each metric over seeds and aims, with its interval over seeds, and the change against `simple`."""
+    lines = ["| losses | " + " | ".join(name.rsplit("_", 1)[0] for name in METRICS) + " |"]
+    lines.append("|" + "---|" * (len(METRICS) + 1))
+    for variant in (START, *VARIANTS):
+        cells = [_with_interval(_by_seed(runs, variant, name)) for name in METRICS]
+        lines.append(f"| {variant} | " + " | ".join(cells) + " |")
+    if seeds > 1:
+        for variant in list(VARIANTS)[1:]:
+            cells = []
+            for name in METRICS:
+                both = zip(_by_seed(runs, variant, name), _by_seed(runs, "simple", name), strict=True)
+                cells.append(_with_interval([a - b for a, b in both], sign="+"))
+            lines.append(f"| {variant} − simple | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def draw(runs: Sequence[Run], path: Path) -> None:
+    """One panel a metric: every seed a dot, the mean a line."""
+    figure, axes = plt.subplots(2, 4, figsize=(13, 5.5), layout="constrained")
+    for axis, name in zip(axes.flat, METRICS, strict=True):
+        for row, variant in enumerate((START, *VARIANTS)):
+            values = _by_seed(runs, variant, name)
+            axis.plot(values, [row] * len(values), "o", color=f"C{row}", markersize=4)
+            axis.plot([statistics.fmean(values)] * 2, [row - 0.3, row + 0.3], color=f"C{row}")
+        axis.set_yticks(range(len(VARIANTS) + 1), (START, *VARIANTS) if axis in axes[:, 0] else [])
+        axis.invert_yaxis()
+        arrow = {"higher": "↑", "lower": "↓", "neither": ""}[runs[0].metrics[name].better]
+        axis.set_title(f"{name} {arrow}", fontsize=9)
+    figure.savefig(path, dpi=110)
+
+
+def _by_seed(runs: Sequence[Run], variant: str, metric: str) -> list[float]:
+    """Mean over the aims, one for each seed."""
+    own = [run for run in runs if run.tags["variant"] == variant]
+    means = []
+    for seed in sorted({run.tags["seed"] for run in own}):
+        values = [run.metrics[metric].value for run in own if run.tags["seed"] == seed]
+        means.append(statistics.fmean(value for value in values if value is not None))
+    return means
+
+
+def _with_interval(values: Sequence[float], sign: str = "") -> str:
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return f"{mean:{sign}.3f}"
+    half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{mean:{sign}.3f} [{mean - half:{sign}.3f}, {mean + half:{sign}.3f}]"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/study-identity-losses"))
+    parser.add_argument("--checkpoint", type=Path, default=Path("diffae-64-synthface"))
+    parser.add_argument("--recogniser", type=Path, help="of the losses; trained first when it is not given")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--people", type=int, default=32)
+    parser.add_argument("--training-people", type=int, default=150, help="for directions")
+    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--prior-images", type=int, default=64)
+    parser.add_argument("--strength", type=float, default=0.3)
+    parser.add_argument("--render-steps", type=int, default=20, help="DDIM steps, each way")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
