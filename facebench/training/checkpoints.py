@@ -115,6 +115,11 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
         number, _, name = key.partition(".")
         state.setdefault(int(number), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    for parameter, own in optimiser.state.items():
+        for name, value in own.items():
+            if value.shape == parameter.shape:
+                # Fused Adam reads both in the order of memory, which need not be the order of the file.
+                own[name] = torch.empty_like(parameter).copy_(value)
 
 
 def load_strictly(

@@ -143,6 +143,9 @@ class _Run:
         self.step = 0
         self.progress = _Progress()
         task.network.to(place)
+        if place.type == "cpu":
+            # oneDNN convolves in this order; in the other it copies there and back: 1.3 times the time of a step.
+            task.network.to(memory_format=torch.channels_last)
         if running.gradient_checkpointing:
             recompute_blocks(task.network)
         if running.compile:
@@ -298,8 +301,10 @@ class _Run:
         self.accelerator.unscale_gradients()
         norms = [float(nn.utils.clip_grad_norm_(part, clip)) for part in self.task.clipped()]
         norm = math.hypot(*norms)
-        # Half precision overflows now and then; its scaler skips such a step and tries a smaller scale.
-        if not math.isfinite(norm) and self.running.precision != "fp16":
+        # Half precision overflows now and then; its scaler skips such a step and tries a smaller scale. Below 1 it is
+        # not the scale that is too large.
+        scaler = self.accelerator.scaler
+        if not math.isfinite(norm) and (scaler is None or scaler.get_scale() < 1):
             raise self._stopped(f"the norm of the gradient is {norm:g}", ())
         return norm
 

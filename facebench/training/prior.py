@@ -17,10 +17,14 @@ def remember(folder: Path, base: Base) -> None:
     """Write down that this model draws the images of the folder.
 
     Raises:
-        InputError: another model has drawn there.
+        InputError: another model has drawn there, or nobody knows which.
     """
     drawn = _read(folder)
     unet = fingerprint(base.unet)
+    if drawn is None and any(folder.glob("*.png")):
+        raise InputError(
+            f"{folder} holds images already and does not say who drew them ({NAME} is missing). Give another folder."
+        )
     if drawn is not None and drawn.get("unet") != unet:
         raise InputError(
             f"{folder} holds prior images that {drawn.get('base')} drew, not {base.name}. Give another folder."

@@ -110,6 +110,10 @@ class DiffAETask(Task):
             )
         if settings.lora is not None and settings.start is None:
             raise InputError("lora needs `start`: the trained autoencoder that the adapters are put on.")
+        if settings.freeze_encoder and settings.start is None and settings.encoder is None:
+            raise InputError(
+                "freeze_encoder needs a trained encoder: give `encoder` (facebench train encoder) or `start`."
+            )
         self.faces = FacesWithPartners(faces, weights.triplet > 0) if weights.looks_at_faces else faces
         self.readers = open_readers(weights)
         torch.manual_seed(settings.seed)

@@ -18,6 +18,7 @@ from facebench.training import judges, prior
 from facebench.training.crops import aligned_crop, box_crop
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.data.folders import FolderFaces
+from facebench.training.data.loading import try_read
 from facebench.training.data.sources import DataSettings, open_faces
 from facebench.training.diffusion import q_sample
 from facebench.training.draws import Draws
@@ -30,6 +31,9 @@ from facebench.training.settings import Running
 from facebench.training.stable_diffusion import Prompt, add_lora, lora_tensors, open_base
 from facebench.training.task import Task
 from facebench.training.terms import Read, open_recogniser
+
+NAMED = 3
+"""So many images that show nobody are named, the rest is counted."""
 
 
 class DreamBoothSettings(Running):
@@ -63,7 +67,8 @@ class DreamBoothTask(Task):
         self._unet = fingerprint(self.base.unet)
         unknown = prior.check(settings.prior, self.base, self._unet)
         self.faces: Faces = open_faces(settings.data, settings.resolution)
-        self.prior = _prior_images(settings)
+        prior_images = FolderFaces(settings.prior, settings.resolution)
+        self.prior = _stacked(prior_images)
         self.prompts = [
             self.base.prompt(text, settings.resolution)
             for text in (settings.instance_prompt, settings.class_prompt)
@@ -75,6 +80,9 @@ class DreamBoothTask(Task):
         looked = settings.recogniser if self.read is not None else None
         self.notes = (*unknown, *judges.warnings(looked))
         self._finder = FaceFinder()
+        if self.read is not None:
+            for what, images in (("data", self.faces), ("prior", prior_images)):
+                _refuse_images_of_nobody(what, images, self._finder)
 
     def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         """Reconstruction of instance and prior images, and the identity term."""
@@ -149,17 +157,10 @@ class DreamBoothTask(Task):
 
     @torch.no_grad()
     def _embeddings(self, images: Tensor) -> Tensor:
-        """Of the clean images; a clean image without a face is an error of the data."""
-        rows = []
-        for image in images:
-            crop = self._crop(image)
-            if crop is None:
-                raise InputError(
-                    "No face was found in an image of the person or of the prior set. Remove it: the identity loss has "
-                    "nothing to compare with."
-                )
-            rows.append(self._recognise(crop))
-        return torch.cat(rows)
+        """Of the clean images, each of which is known to show a face."""
+        crops = [crop for crop in map(self._crop, images) if crop is not None]
+        assert len(crops) == len(images)
+        return torch.cat([self._recognise(crop) for crop in crops])
 
 
 SETTINGS = DreamBoothSettings
@@ -170,9 +171,24 @@ def make(settings: DreamBoothSettings) -> DreamBoothTask:
     return DreamBoothTask(settings)
 
 
-def _prior_images(settings: DreamBoothSettings) -> Tensor:
-    """Prior images (n, 3, r, r) uint8."""
-    faces = FolderFaces(settings.prior, settings.resolution)
+def _refuse_images_of_nobody(what: str, faces: Faces, finder: FaceFinder) -> None:
+    """Make sure that the identity loss has something to compare with.
+
+    Raises:
+        InputError: no face is found in some images. Those that cannot be read are left out of training anyway.
+    """
+    read = (try_read(faces, 0, index)[1] for index in range(len(faces)))
+    nobody = [face.name for face in read if face is not None and finder.find(face.image) is None]
+    if nobody:
+        named = ", ".join(nobody[:NAMED]) + (", ..." if nobody[NAMED:] else "")
+        raise InputError(
+            f"No face was found in {len(nobody)} of {len(faces)} images of {what} ({named}). Remove them: the identity "
+            "loss has nothing to compare with."
+        )
+
+
+def _stacked(faces: Faces) -> Tensor:
+    """All images (n, 3, r, r) uint8."""
     images: list[NDArray[np.uint8]] = [faces.read(index).image for index in range(len(faces))]
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
