@@ -25,6 +25,7 @@ class DiffAEConfig:
     dropout: float = 0.1
     groups: int = 32
     encoder_norm: Norm = "group"
+    patch: int = 1
 
 
 FFHQ128 = DiffAEConfig(128, (1, 1, 2, 3, 4), (1, 1, 2, 3, 4, 4))
@@ -62,6 +63,7 @@ class DiffAE(nn.Module):
             attention=config.attention,
             dropout=config.dropout,
             groups=config.groups,
+            patch=config.patch,
         )
         self.encoder = SemanticEncoder(
             config.size,

@@ -34,7 +34,7 @@ class UNet(nn.Module):
     code scales and shifts, and the image comes with nine channels of physical buffers).
 
     Args:
-        size: height and width of the images; decides at which level `attention` sits.
+        size: height and width of the images; with `patch` decides at which level `attention` sits.
         channels: width of the first level.
         multipliers: width of each level over `channels`; every further level halves the size.
         in_channels: of the image and whatever is stacked under it.
@@ -45,8 +45,11 @@ class UNet(nn.Module):
         attention: sizes at which every block is followed by self-attention; the middle always has it.
         dropout: probability inside the blocks.
         groups: of the group normalisation; narrow networks want fewer than the official 32.
+        patch: side of the squares of pixels that the network takes for one position with more channels; a small
+            computer then spends its time on larger widths in place of larger maps.
 
-    Source: Dhariwal & Nichol 2021, table 4; Preechakul et al. 2022, appendix A; Ding et al. 2023, section 3.
+    Source: Dhariwal & Nichol 2021, table 4; Preechakul et al. 2022, appendix A; Ding et al. 2023, section 3; patches:
+    Hoogeboom et al. 2023, "Simple diffusion", section 3.2.
     """
 
     def __init__(
@@ -63,9 +66,11 @@ class UNet(nn.Module):
         attention: Sequence[int] = (16,),
         dropout: float = 0.1,
         groups: int = 32,
+        patch: int = 1,
     ) -> None:
         super().__init__()
         self.channels = channels
+        self.patch = patch
         self.code_channels = code_channels
         self.time = time_embedding(channels, time_channels)
 
@@ -80,7 +85,10 @@ class UNet(nn.Module):
                 dropout=dropout,
             )
 
-        self.down, widths = contracting(size, channels, multipliers, in_channels, blocks, attention, block)
+        side = size // patch
+        self.down, widths = contracting(
+            side, channels, multipliers, in_channels * patch**2, blocks, attention, block
+        )
         width = widths[-1]
         self.middle = Stage([block(width, width), Attention(width), block(width, width)])
         self.up = nn.ModuleList()
@@ -88,14 +96,14 @@ class UNet(nn.Module):
             wanted = channels * multipliers[level]
             for index in range(blocks + 1):
                 layers: list[nn.Module] = [block(width + widths.pop(), wanted)]
-                if size >> level in attention:
+                if side >> level in attention:
                     layers.append(Attention(wanted))
                 if level > 0 and index == blocks:
                     layers.append(block(wanted, wanted, "up"))
                 self.up.append(Stage(layers))
                 width = wanted
         self.out_norm = group_norm(width)
-        self.out_conv = zeroed(nn.Conv2d(width, 3, 3, padding=1))
+        self.out_conv = zeroed(nn.Conv2d(width, 3 * patch**2, 3, padding=1))
         regroup(self, groups)
 
     def forward(self, x_t: Tensor, t: Tensor, code: Tensor | None = None) -> Tensor:
@@ -116,7 +124,7 @@ class UNet(nn.Module):
             wanted = "no code" if self.code_channels is None else f"a code of {self.code_channels} numbers"
             raise InputError(f"This denoiser takes {wanted}; call it accordingly.")
         time = self.time(sinusoid(t, self.channels))
-        h = x_t
+        h = functional.pixel_unshuffle(x_t, self.patch)
         skips = []
         for stage in self.down:
             h = stage(h, time, code)
@@ -124,8 +132,8 @@ class UNet(nn.Module):
         h = self.middle(h, time, code)
         for stage in self.up:
             h = stage(torch.cat([h, skips.pop()], dim=1), time, code)
-        eps: Tensor = self.out_conv(functional.silu(self.out_norm(h)))
-        return eps
+        eps = self.out_conv(functional.silu(self.out_norm(h)))
+        return functional.pixel_shuffle(eps, self.patch)
 
 
 class SemanticEncoder(nn.Module):

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from facebench.errors import InputError
 from facebench.training import judges, losses
@@ -62,6 +61,8 @@ class DiffAESizes(Settings):
     """Of the group normalisation; narrow networks want fewer than the official 32, or they lose the mean colour."""
     encoder_norm: Norm = "group"
     """Normalisation in the semantic encoder; `batch` is for small ones that are taught labels."""
+    patch: int = Field(1, gt=0)
+    """Side of the squares of pixels that the U-Net takes for one position: larger is faster and coarser."""
 
 
 class DiffAESettings(Running):
@@ -82,8 +83,6 @@ class DiffAESettings(Running):
     """Faces drawn from `start` for loss.prior."""
     prior_data: DataSettings | None = None
     """Whose z_sem these faces get; null takes the training data, which for one person should be others."""
-    half_size_steps: int = Field(0, ge=0)
-    """So many first steps train the U-Net on faces of half the size, four times as fast."""
     weighting: Literal["simple", "p2"] = "simple"
     """Weight of the timesteps: all alike, or P2, which favours noisy ones (Choi et al. 2022)."""
     flip: bool = False
@@ -104,10 +103,6 @@ class DiffAETask(Task):
         weights = settings.loss
         if weights.prior and settings.start is None:
             raise InputError("loss.prior needs `start`: the checkpoint that prior faces are drawn from.")
-        if weights.looks_at_faces and settings.half_size_steps:
-            raise InputError(
-                "half_size_steps is for loss.simple: the other terms look at faces in full size."
-            )
         if settings.lora is not None and settings.start is None:
             raise InputError("lora needs `start`: the trained autoencoder that the adapters are put on.")
         if settings.freeze_encoder and settings.start is None and settings.encoder is None:
@@ -142,8 +137,6 @@ class DiffAETask(Task):
         mirrored = self.settings.flip and not weights.looks_at_faces
         x_0 = flipped(batch.x_0, draws) if mirrored else batch.x_0
         z_sem = network.encode(x_0)
-        if draws.step < self.settings.half_size_steps:
-            x_0 = functional.avg_pool2d(x_0, 2)
         t = draws.integers("t", 1000)
         noise = draws.normal("noise", tuple(x_0.shape[1:]))
         x_t = q_sample(x_0, t, noise)
