@@ -59,7 +59,8 @@ def fit(method: str, z_sem: Tensor, labels: Labels, *, avoid: int = 0, seed: int
         seed: of weights and batches.
 
     Returns:
-        Directions; classes for all methods but ridge, valence and arousal for ridge and mlp.
+        Directions: of classes by the method, except with ridge; of valence and arousal, where they are known, by ridge
+        or the MLP. The official classifier knows classes only.
 
     Raises:
         InputError: no such method, a class that all or none of the faces have, no labels for the method.
@@ -76,7 +77,11 @@ def fit(method: str, z_sem: Tensor, labels: Labels, *, avoid: int = 0, seed: int
     if method == "linear":
         weight = _official(z, targets, seed)
     else:
-        rows = [_SOLVERS[method](z.double().numpy(), target, seed) for target in targets.values()]
+        codes = z.double().numpy()
+        rows = [
+            _SOLVERS[method if name in labels.classes else "ridge"](codes, target, seed)
+            for name, target in targets.items()
+        ]
         weight = torch.as_tensor(np.stack(rows), dtype=torch.float32)
     return Directions(method, tuple(targets), statistics, weight=weight, avoid=subspace)
 
@@ -127,7 +132,7 @@ def _targets(method: str, labels: Labels) -> dict[str, NDArray[Any]]:
                     f"A direction for '{name}' needs faces with and without it; {share} of {len(has)} have it."
                 )
             wanted[name] = has
-    if method in ("ridge", "mlp"):
+    if method != "linear":
         wanted |= dict(labels.affect)
     if not wanted:
         what = "the columns valence and arousal" if method == "ridge" else "the column expression"
