@@ -281,9 +281,12 @@ class _Run:
                 total[name] = total.get(name, 0.0) + float(value.detach()) / running.accumulate
         total["gradient_norm"] = self._gradient_norm()
         total["learning_rate"] = rate
+        scaler = accelerator.scaler
+        scale = scaler.get_scale() if scaler is not None else 1.0
         self.stepper.step()
-        if self.accelerator.scaler is not None:
-            total["overflow"] = float(self.accelerator.optimizer_step_was_skipped)
+        if scaler is not None:
+            # Fused Adam leaves such a step out by itself, so Accelerate believes that it was taken.
+            total["overflow"] = float(scaler.get_scale() < scale)
         self.stepper.zero_grad(set_to_none=True)
         return total
 

@@ -20,7 +20,9 @@ TINY = [
     "data.identities=10", "data.images=4", "data.render=16", "data.remember=false",
     "steps=2", "batch=8", "workers=0", "checkpoint_every=10", "sample_every=2", "evaluate_every=null", "shown=2",
 ]  # fmt: skip
-CODED = ["model.encoder_multipliers=[1,2]", "model.code_channels=8", "start=null"]
+CODED = [
+    "model.encoder_multipliers=[1,2]", "model.code_channels=8", "encoder=null", "freeze_encoder=false",
+]  # fmt: skip
 
 
 def run(*words: object) -> Result:
@@ -108,6 +110,46 @@ def test_edits_are_judged_by_what_they_should_look_like(
         run("edit", tmp_path / "neutral", tmp_path / "more", *words, "--target", tmp_path / "happy")
 
 
+def test_one_person_is_learnt_from_an_album_and_new_images_of_that_person_are_edited(
+    autoencoder: Path, directions: Path, tmp_path: Path
+) -> None:
+    """The walk-through of docs/howto/one-person.md, small."""
+    person = ["--identities", 1, "--images", 6, "--size", 32, "--seed", 7]
+    run("synth", tmp_path / "album", *person)
+    learnt = rows_of(tmp_path / "album", slice(4))
+    new = {}
+    for name in ("neutral", "happy"):
+        run("synth", tmp_path / name, *person, "--expressions", name)
+        new[name] = rows_of(tmp_path / name, slice(4, None))
+    prior = ["prior_data.identities=4", "prior_data.render=16", "prior_data.remember=false", "prior_images=2"]
+    small = [word for word in TINY if not word.startswith("data.")] + ["batch=4", *CODED[:2], *prior]
+    run("train", "diffae", learnt, "--config", "diffae-64-personal", *small, f"start={autoencoder}", "--out",
+        tmp_path / "eve", "--device", "cpu")  # fmt: skip
+    words = ["--checkpoint", tmp_path / "eve", "--directions", directions, "--attribute", "happy"]
+    words += ["--encode-steps", 2, "--render-steps", 2]
+    edits = tmp_path / "edits"
+    run("edit", new["neutral"], edits, *words, "--target", new["happy"])
+    run("evaluate", edits, "--protocol", "expression-transfer", "--suite", "compact", "--out", tmp_path / "expression",
+        "--metrics", "identity_similarity_sface,valence_error_reader")  # fmt: skip
+    run("evaluate", edits, "--reference", learnt, "--protocol", "leakage", "--out", tmp_path / "leakage",
+        "--metrics", "authenticity_lite0")  # fmt: skip
+    with (edits / "manifest.csv").open() as file:
+        assert [row["identity"] for row in csv.DictReader(file)] == ["id000"] * 2
+    assert set(load_run(tmp_path / "expression").metrics) == {
+        "identity_similarity_sface",
+        "valence_error_reader",
+    }
+    assert set(load_run(tmp_path / "leakage").metrics) == {"authenticity_lite0"}
+
+
+def rows_of(folder: Path, part: slice) -> Path:
+    """A manifest of some images of a synthetic set."""
+    head, *rows = (folder / "manifest.csv").read_text().splitlines()
+    path = folder / "part.csv"
+    path.write_text("\n".join([head, *rows[part]]) + "\n")
+    return path
+
+
 def test_faces_are_reconstructed_interpolated_and_aligned(
     autoencoder: Path, faces: Path, tmp_path: Path
 ) -> None:
@@ -144,7 +186,7 @@ def test_new_faces_come_from_the_latent_model_and_from_the_plain_one(
             lambda at: ["train", "diffae", "--config", "diffae-64-sinthface"],
             "Did you mean 'diffae-64-synthface'?",
         ),
-        (lambda at: ["train", "ddim", "--config", "diffae-32-synthface"], "Say: facebench train diffae"),
+        (lambda at: ["train", "ddim", "--config", "diffae-64-synthface"], "Say: facebench train diffae"),
         (lambda at: ["reconstruct", at, at / "o", "--checkpoint", at / "none"], "There is no model"),
         (lambda at: ["sample", at / "model.txt", at / "o"], "not a readable safetensors"),
     ],

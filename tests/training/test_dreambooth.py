@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,28 @@ def test_prior_images_remember_the_model_that_drew_them(
     (drawn / "prior.json").unlink()
     (note,) = kinds.prepare("dreambooth", content(bases["sd"], place, prior=str(drawn)), "test").task.notes
     assert "does not say which model drew the prior images" in note
+
+
+def test_images_that_nobody_signed_are_not_signed_afterwards(bases: dict[str, Path], place: Path) -> None:
+    words = [str(bases["sd"]), str(place / "prior"), "--count", "1", "--size", str(SIDE), "--steps", "2"]
+    refused = CliRunner().invoke(app, ["generate", *words])
+    assert "does not say who drew them" in str(refused.exception)
+    assert not (place / "prior" / "prior.json").exists()
+
+
+@pytest.mark.parametrize("what", ["data", "prior"])
+def test_clean_images_that_show_nobody_are_named_before_training(
+    what: str, bases: dict[str, Path], place: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / what
+    shutil.copytree(place / ("person" if what == "data" else "prior"), folder)
+    Image.fromarray(np.zeros((SIDE, SIDE, 3), np.uint8)).save(folder / "wall.png")
+    changes: dict[str, Any] = {"prior": str(folder)}
+    if what == "data":
+        changes = {"data": {"kind": "folder", "path": str(folder)}}
+    kinds.prepare("dreambooth", content(bases["sd"], place, **changes), "test")
+    with pytest.raises(InputError, match=rf"No face was found in 1 of \d images of {what} \(wall\.png\)"):
+        kinds.prepare("dreambooth", content(bases["sd"], place, identity_loss="identity", **changes), "test")
 
 
 def test_gradient_checkpointing_recomputes_u_net_and_decoder_and_changes_nothing(

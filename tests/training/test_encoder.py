@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from facebench.errors import WeightsError
+from facebench.errors import InputError, WeightsError
 from facebench.training import kinds, loop, model_file
 from facebench.training.opening import open_diffae
+from facebench.training.tasks.diffae import fixed_faces
 
 SIZES = {
     "size": 16, "channels": 8, "multipliers": [1, 2], "encoder_multipliers": [1, 2], "time_channels": 16,
     "code_channels": 16, "attention": [8], "blocks": 1, "dropout": 0.0,
 }  # fmt: skip
+BATCHED = {**SIZES, "encoder_norm": "batch"}
 DATA = {"kind": "synthface", "identities": 12, "images": 4, "render": 32, "remember": False}
 RUNNING = {"batch": 8, "workers": 0, "checkpoint_every": 1000, "sample_every": 1000, "evaluate_every": None}
 
 
-def train(kind: str, out: Path, **changes: object) -> Path:
+def prepared_for(kind: str, **changes: object) -> kinds.Prepared:
     content = {**RUNNING, "data": DATA, "model": SIZES, **changes}
-    content = {
-        name: value for name, value in content.items() if value is not None or name == "evaluate_every"
-    }
-    prepared = kinds.prepare(kind, content, "test")
+    return kinds.prepare(kind, content, "test")
+
+
+def train(kind: str, out: Path, **changes: object) -> Path:
+    prepared = prepared_for(kind, **changes)
     return loop.fit(prepared.task, prepared.settings, {}, out, device="cpu", say=lambda text: None)
 
 
@@ -68,7 +72,8 @@ def test_a_frozen_encoder_stays_to_the_bit_while_the_denoiser_learns(encoder: Pa
 
 
 def test_without_freezing_the_encoder_goes_on_from_what_it_was_taught(encoder: Path, tmp_path: Path) -> None:
-    model = train("diffae", tmp_path, encoder=str(encoder), steps=1, average=None, shown=2, evaluated=2)
+    # Two layers begin at zero, and gradients reach the encoder when both have moved.
+    model = train("diffae", tmp_path, encoder=str(encoder), steps=4, average=None, shown=2, evaluated=2)
     taught = model_file.read(encoder).tensors
     moved = [
         float((value - taught[name]).abs().max())
@@ -80,3 +85,66 @@ def test_without_freezing_the_encoder_goes_on_from_what_it_was_taught(encoder: P
 def test_an_encoder_of_other_sizes_is_refused(encoder: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="to_code"):
         train("diffae", tmp_path, model={**SIZES, "code_channels": 8}, encoder=str(encoder), steps=1)
+
+
+@pytest.fixture(scope="module")
+def batched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder in batch normalisation, whose statistics are no longer those of its first moment."""
+    out = tmp_path_factory.mktemp("batched")
+    train("encoder", out, model=BATCHED, steps=4, held_out={**DATA, "start": 500}, average=None)
+    return out
+
+
+def frozen(batched: Path, **changes: object) -> dict[str, object]:
+    return {"model": BATCHED, "encoder": str(batched), "freeze_encoder": True, "shown": 2, **changes}
+
+
+def test_a_frozen_encoder_in_batch_normalisation_gives_the_same_codes_before_and_after_training(
+    batched: Path, tmp_path: Path
+) -> None:
+    prepared = prepared_for("diffae", **frozen(batched, steps=3, average=0.9))
+    network: Any = prepared.task.network
+    x_0 = fixed_faces(prepared.task.faces, 5).x_0
+
+    def codes(of: Any) -> torch.Tensor:
+        with torch.no_grad():
+            return of.encode(x_0)
+
+    before = codes(network.eval())
+    assert torch.equal(codes(network.train()), before)
+    # The model file is made of the average, whose rounding must not move them either.
+    model = loop.fit(prepared.task, prepared.settings, {}, tmp_path, device="cpu", say=lambda text: None)
+    # Another order in memory adds up in another order.
+    assert torch.equal(codes(network.to(memory_format=torch.contiguous_format)), before)
+    assert torch.equal(codes(open_diffae(model)), before)
+    # It would show: the statistics of these five faces are not those that were learnt.
+    network.encoder.train()
+    assert not torch.allclose(codes(network), before, atol=1e-3)
+
+
+def test_a_run_with_a_frozen_encoder_in_batch_normalisation_goes_on_exactly(
+    batched: Path, tmp_path: Path
+) -> None:
+    def run(steps: int, out: str) -> dict[str, torch.Tensor]:
+        model = train("diffae", tmp_path / out, **frozen(batched, steps=steps, average=0.9))
+        return model_file.read(model).tensors
+
+    run(2, "stopped")
+    resumed, whole = run(4, "stopped"), run(4, "whole")
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_a_run_whose_batch_normalisation_learns_goes_on_exactly(tmp_path: Path) -> None:
+    def run(steps: int, out: str) -> dict[str, torch.Tensor]:
+        model = train("diffae", tmp_path / out, model=BATCHED, steps=steps, average=0.9, shown=2)
+        return model_file.read(model).tensors
+
+    run(2, "stopped")
+    resumed, whole = run(4, "stopped"), run(4, "whole")
+    assert any("running_mean" in name for name in whole)
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_freezing_an_encoder_that_knows_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="freeze_encoder needs a trained encoder"):
+        prepared_for("diffae", freeze_encoder=True, steps=1)

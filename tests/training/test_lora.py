@@ -141,16 +141,17 @@ def test_a_checkpoint_holds_only_adapters_and_a_stopped_run_ends_with_the_weight
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_adapters_are_not_put_on_another_start_when_a_run_goes_on(
-    faces: Path, start: Path, tmp_path: Path
+@pytest.mark.parametrize("changes", [{}, {"lora": None, "loss": {"prior": 1.0}, "prior_images": 2}])
+def test_adapters_and_prior_faces_are_not_those_of_another_start_when_a_run_goes_on(
+    changes: dict[str, Any], faces: Path, start: Path, tmp_path: Path
 ) -> None:
     moving = tmp_path / "moving.safetensors"
     moving.write_bytes(start.read_bytes())
-    train(personal(faces, moving, steps=1), tmp_path / "run")
+    train({**personal(faces, moving, steps=1), **changes}, tmp_path / "run")
     other = train(settings(faces, steps=2), tmp_path / "other")[1]
     moving.write_bytes(other.read_bytes())
     with pytest.raises(InputError, match="holds other weights than when this run began"):
-        train(personal(faces, moving), tmp_path / "run")
+        train({**personal(faces, moving), **changes}, tmp_path / "run")
 
 
 def test_adapters_without_a_start_are_refused(faces: Path) -> None:

@@ -20,9 +20,11 @@ from tests.training.test_loop import TINY
 class Scaled(Accelerator):
     """A processor that takes its gradients for half precision: float32 with fp16's scaler, far too large at first."""
 
+    first = 2.0**127
+
     def __init__(self, **_: Any) -> None:
         super().__init__(cpu=True)
-        self.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+        self.scaler = torch.amp.GradScaler("cpu", init_scale=self.first)
         self.native_amp = True
 
     @property
@@ -44,7 +46,9 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train(faces: Path, out: Path, *, steps: int = 12, groups: int = 1) -> dict[str, torch.Tensor]:
+def train(
+    faces: Path, out: Path, *, steps: int = 12, groups: int = 1, broken: bool = False
+) -> dict[str, torch.Tensor]:
     content = {
         **TINY, "data": {"kind": "folder", "path": str(faces)}, "steps": steps, "precision": "fp16",
         "loss": {"simple": 100.0}, "average": None,
@@ -52,6 +56,8 @@ def train(faces: Path, out: Path, *, steps: int = 12, groups: int = 1) -> dict[s
     prepared = kinds.prepare("diffae", content, "test")
     parameters = prepared.task.parameters()
     prepared.task.clipped = lambda: [parameters[number::groups] for number in range(groups)]  # type: ignore[method-assign]
+    if broken:
+        parameters[0].register_hook(lambda gradient: gradient * torch.nan)
     plain = prepared.settings.model_dump(mode="json")
     return load_file(loop.fit(prepared.task, prepared.settings, plain, out, device="cpu"))
 
@@ -83,3 +89,11 @@ def test_the_scale_goes_on_after_a_stop(faces: Path, tmp_path: Path) -> None:
     resumed, whole = train(faces, tmp_path / "stopped"), train(faces, tmp_path / "whole")
     assert overflows(tmp_path / "stopped") == overflows(tmp_path / "whole")
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_a_gradient_that_no_scale_makes_a_number_stops_the_run(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Scaled, "first", 4.0)
+    with pytest.raises(loop.TrainingStopped, match="Step 3: the norm of the gradient is nan"):
+        train(faces, tmp_path, broken=True)
