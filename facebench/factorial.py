@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -62,12 +62,21 @@ class Effect:
 
 @dataclass(frozen=True)
 class Study:
-    """Runs, their factors, and the effects on every metric."""
+    """Runs, their factors, and the effects on every metric.
+
+    Attributes:
+        runs: in the order given.
+        levels: of every factor that varies.
+        metrics: ids, in the order asked for.
+        effects: by metric.
+        left_out: metrics that were asked for but have no value in some run, and which run that is.
+    """
 
     runs: list[Run]
     levels: Levels
     metrics: list[str]
     effects: dict[str, list[Effect]]
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def result(self, metric: str) -> MetricResult:
         """Any run's result of a metric, for its title and direction."""
@@ -92,12 +101,12 @@ def factorial(
 
     Args:
         runs: records, run folders or record files; every one with the same factors as tags.
-        metrics: ids; by default every metric that all runs have a value for.
+        metrics: ids; by default every metric that all runs have a value for. One that some runs lack is left out.
         seed: of the resampling.
 
     Raises:
-        InputError: fewer than two runs, missing tags, no factor that varies, runs that may not be compared, or a
-            metric that a run lacks.
+        InputError: fewer than two runs, missing tags, no factor that varies, runs that may not be compared, or no
+            metric that every run has.
 
     Example:
         >>> import facebench.factorial
@@ -105,14 +114,14 @@ def factorial(
     """
     loaded = [run if isinstance(run, Run) else load_run(run) for run in runs]
     levels = _levels(loaded)
-    chosen = _metrics(loaded, metrics)
+    chosen, left_out = _metrics(loaded, metrics)
     cells = [tuple(run.tags[factor] for factor in levels) for run in loaded]
     effects = {}
     for metric in chosen:
         values = np.array([run.metrics[metric].value for run in loaded], dtype=np.float64)
         draws, method = _draws(metric, loaded, seed)
         effects[metric] = _effects(metric, levels, cells, values, draws, method)
-    return Study(loaded, levels, chosen, effects)
+    return Study(loaded, levels, chosen, effects, left_out)
 
 
 def _levels(runs: Sequence[Run]) -> Levels:
@@ -135,14 +144,31 @@ def _levels(runs: Sequence[Run]) -> Levels:
     return varying
 
 
-def _metrics(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[str]:
+def _metrics(runs: Sequence[Run], wanted: Sequence[str] | None) -> tuple[list[str], dict[str, str]]:
+    """The metrics that every run has, and why others of those wanted are left out."""
     if wanted is None:
-        return [m for m in runs[0].metrics if all(_has(run, m) for run in runs)]
+        return [m for m in runs[0].metrics if all(_has(run, m) for run in runs)], {}
+    left_out: dict[str, str] = {}
     for metric in wanted:
-        lacking = next((run.name for run in runs if not _has(run, metric)), None)
-        if lacking is not None:
-            raise InputError(f"{lacking} has no value of the metric '{metric}'.")
-    return list(wanted)
+        lacking = [run for run in runs if not _has(run, metric)]
+        if len(lacking) == len(runs):
+            # Most likely a misspelt name.
+            raise InputError(f"No run has a value of the metric '{metric}'.{_why(lacking[0], metric)}")
+        if lacking:
+            others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            lack = "lack" if others else "lacks"
+            left_out[metric] = f"{lacking[0].name}{others} {lack} a value.{_why(lacking[0], metric)}"
+    kept = [metric for metric in wanted if metric not in left_out]
+    if not kept:
+        raise InputError(
+            f"No metric has a value in every run. {next(iter(left_out))}: {next(iter(left_out.values()))}"
+        )
+    return kept, left_out
+
+
+def _why(run: Run, metric: str) -> str:
+    reason = run.metrics[metric].reason if metric in run.metrics else "It was not measured."
+    return f" {reason}" if reason else ""
 
 
 def _has(run: Run, metric: str) -> bool:

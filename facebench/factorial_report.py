@@ -82,6 +82,7 @@ def effects_table(study: Study) -> Table:
         "Change in the metric's unit, mean over all other factors; 95 % interval. Bold: p < 0.05, corrected over the "
         "effects on the metric (Holm).",
         f"Intervals: {'; '.join(method for method in methods if method)}.",
+        *(f"Left out: {metric}: {why}" for metric, why in study.left_out.items()),
     ]
     return Table(columns, rows, caption="Main effects and two-way interactions", notes=notes)
 

@@ -205,6 +205,35 @@ def test_runs_that_make_no_study_are_refused(runs: Callable[[], list[Run]], mess
         factorial(runs())
 
 
-def test_a_metric_that_a_run_lacks_is_named() -> None:
-    with pytest.raises(InputError, match="has no value of the metric 'fd_lite0'"):
+def lacking(runs: list[Run], place: int, reason: str) -> list[Run]:
+    """The same runs; one has no value, and says why."""
+    empty = (
+        runs[place]
+        .metrics[METRIC]
+        .model_copy(update={"value": None, "low": None, "high": None, "reason": reason})
+    )
+    metrics = runs[place].metrics | {METRIC: empty}
+    return [run.model_copy(update={"metrics": metrics}) if i == place else run for i, run in enumerate(runs)]
+
+
+def test_a_metric_that_one_run_lacks_is_left_out_and_said() -> None:
+    other = "face_found"
+    runs = [
+        run.model_copy(update={"metrics": run.metrics | make_run("x", **{other: 0.9}).metrics})
+        for run in grid()[:4]
+    ]
+    study = factorial(lacking(runs, 2, "no face was found in any image"), [METRIC, other])
+    assert study.metrics == [other]
+    assert study.left_out == {METRIC: f"{runs[2].name} lacks a value. no face was found in any image"}
+    assert f"Left out: {METRIC}: {runs[2].name} lacks a value." in effects_table(study).html()
+
+
+def test_a_study_without_any_common_metric_is_refused_with_the_run() -> None:
+    runs = grid()[:4]
+    with pytest.raises(InputError, match=f"{METRIC}: {runs[1].name} lacks a value. no face"):
+        factorial(lacking(runs, 1, "no face"), [METRIC])
+
+
+def test_a_metric_that_no_run_has_is_refused() -> None:
+    with pytest.raises(InputError, match="No run has a value of the metric 'fd_lite0'"):
         factorial(grid()[:4], ["fd_lite0"])

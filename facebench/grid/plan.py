@@ -6,6 +6,7 @@ trained for every combination of the first three; each is used with every combin
 
 from __future__ import annotations
 
+import csv
 import difflib
 import itertools
 import json
@@ -18,8 +19,12 @@ import yaml
 from pydantic import Field, ValidationError
 
 from facebench.buffers.extractors import EXTRACTORS
+from facebench.cards import suggest
 from facebench.errors import InputError
+from facebench.images import ImageSet
+from facebench.synthface.dataset import COLUMNS
 from facebench.training.settings import Settings, read
+from facebench.transfer.pairs import OF_SHOWN, OF_SOURCE
 
 FACTORS = ("data", "conditioner", "resnet", "target", "source")
 OF_MODEL = ("data", "conditioner", "resnet")
@@ -133,7 +138,8 @@ def read_grid(path: Path) -> Grid:
     """Read and check a grid file; paths in it are relative to it.
 
     Raises:
-        InputError: no YAML mapping, an unknown key, factor or level, or a set that is not there.
+        InputError: no YAML mapping, an unknown key, factor or level, a set that is not there, or a column to break
+            down by that the transfers will not have.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -149,6 +155,7 @@ def read_grid(path: Path) -> Grid:
         raise InputError(f"{path}: '{key}': {first['msg'].lower()}.") from None
     _check_factors(grid, path)
     _check_sets(grid, path)
+    _check_columns(grid, path)
     return grid
 
 
@@ -334,3 +341,29 @@ def _check_sets(grid: Grid, path: Path) -> None:
             raise InputError(
                 f"{path}: transfer.{role} names the set '{name}'; there are: {', '.join(grid.sets)}."
             )
+
+
+def _check_columns(grid: Grid, path: Path) -> None:
+    """Training takes hours: a column that evaluation would not find is refused before."""
+    where, asked = path.absolute().parent, grid.transfer
+    shown = asked.target if asked.take == "expression" else asked.source
+    taking, showing = (_columns_of(grid.sets[name], where) for name in (asked.source, shown))
+    if taking is None or showing is None:
+        return
+    known = [name for name in OF_SOURCE if name in taking] + [name for name in OF_SHOWN if name in showing]
+    if not isinstance(asked.pairs, int):
+        header = _text(where / asked.pairs).lstrip("\ufeff").splitlines()[:1]
+        known += [name for name in next(csv.reader(header), []) if name not in ("source", "target")]
+    for column in grid.evaluate.by:
+        if column not in known:
+            raise InputError(
+                f"{path}: evaluate.by names the column '{column}', which the transfers will not have. "
+                f"{suggest(column, known) if known else 'They will have no columns at all.'}"
+            )
+
+
+def _columns_of(source: ImageSource, where: Path) -> Sequence[str] | None:
+    """Columns of a set; None for one that is not there yet, which the job that needs it will say."""
+    if source.path is None:
+        return COLUMNS
+    return ImageSet.open(where / source.path).columns if (where / source.path).exists() else None

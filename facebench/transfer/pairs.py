@@ -16,6 +16,10 @@ from facebench.images import ImageSet, Item
 LEVELS = ("low", "middle", "high")
 SLIDERS = ("age", "gender", "skin")
 """Columns between 0 and 1 that are told in thirds, so that they can be grouped by."""
+OF_SOURCE = ("identity", *SLIDERS)
+"""What the manifest of a transfer says of the face that takes."""
+OF_SHOWN = ("expression", "valence", "arousal")
+"""What it says of the face whose expression is seen."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +128,10 @@ def described(pair: Pair, what: str) -> dict[str, str]:
     Identity, age, gender and skin are the source's; expression, valence and arousal are those of the face that gives
     the expression. Columns of the pairs manifest overrule.
     """
-    columns = {name: value for name, value in pair.source.columns.items() if name == "identity"}
-    columns |= {name: level(pair.source.columns[name]) for name in SLIDERS if name in pair.source.columns}
-    showing = pair.target if what == "expression" else pair.source
-    asked = ("expression", "valence", "arousal")
-    columns |= {name: showing.columns[name] for name in asked if name in showing.columns}
+    taking, showing = pair.source.columns, (pair.target if what == "expression" else pair.source).columns
+    columns = {name: taking[name] for name in OF_SOURCE if name in taking}
+    columns = {name: level(value) if name in SLIDERS else value for name, value in columns.items()}
+    columns |= {name: showing[name] for name in OF_SHOWN if name in showing}
     return columns | dict(pair.columns)
 
 

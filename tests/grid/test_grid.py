@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from facebench import load_run
 from facebench.errors import InputError
@@ -88,6 +89,10 @@ def test_further_columns_cost_only_the_metrics_that_are_compared(tmp_path: Path)
         ({"factors": {}}, "the factor 'data' has no levels"),
         ({"sets": {"a": {}, "b": {}}}, "needs either path or synth"),
         ({"trian": 1}, "'trian': extra inputs are not permitted"),
+        (
+            {"evaluate": GRID["evaluate"] | {"by": ["identity", "gendre"]}},
+            "evaluate.by names the column 'gendre', which the transfers will not have. Did you mean gender?",
+        ),
     ],
 )
 def test_a_broken_grid_is_refused_before_anything_runs(
@@ -96,6 +101,25 @@ def test_a_broken_grid_is_refused_before_anything_runs(
     with pytest.raises(InputError) as refused:
         read_grid(write(tmp_path, **changes))
     assert message in str(refused.value)
+
+
+def test_columns_to_break_down_by_are_those_of_the_sets_and_the_pairs(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (16, 16)).save(tmp_path / name / "face.png")
+    (tmp_path / "a" / "manifest.csv").write_text("image,identity,skin\nface.png,id0,0.4\n")
+    (tmp_path / "b" / "manifest.csv").write_text("image,identity,expression\nface.png,id1,happy\n")
+    (tmp_path / "pairs.csv").write_text("source,target,occasion\nface.png,face.png,wedding\n")
+    asked = {
+        "sets": {name: {"path": f"{name}/manifest.csv"} for name in ("a", "b")},
+        "transfer": GRID["transfer"] | {"pairs": "pairs.csv"},
+    }
+    by = ["identity", "skin", "expression", "occasion"]
+    assert read_grid(write(tmp_path, evaluate=GRID["evaluate"] | {"by": by}, **asked)).evaluate.by == tuple(
+        by
+    )
+    with pytest.raises(InputError, match="the column 'valence', which the transfers will not have"):
+        read_grid(write(tmp_path, evaluate=GRID["evaluate"] | {"by": ["valence"]}, **asked))
 
 
 def test_a_grid_runs_to_its_report_once_and_refuses_to_become_another(tmp_path: Path) -> None:
