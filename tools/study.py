@@ -9,6 +9,7 @@ import csv
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -61,12 +62,21 @@ def write_truth(
 
 
 class Once(Autoencoder):
-    """An autoencoder for one set of faces, which it encodes and renders unedited only once."""
+    """An autoencoder for one set of faces, which it encodes and renders unedited at most once."""
 
     def __init__(self, network: DiffAE, steps: Steps, faces: Sources) -> None:
         super().__init__(network, steps)
-        self.codes = super().encode(faces.images)
-        self.unedited = super().render(self.codes)
+        self.faces = faces
+
+    @cached_property
+    def codes(self) -> Codes:
+        """Of the faces."""
+        return super().encode(self.faces.images)
+
+    @cached_property
+    def unedited(self) -> Images:
+        """The faces, rendered again."""
+        return super().render(self.codes)
 
     def encode(self, images: Images, progress: Progress | None = None) -> Codes:
         """The codes of the faces."""

@@ -1,8 +1,9 @@
 """What does each loss that keeps the person buy? Fine-tuning of the shipped autoencoder with and without them.
 
 Each variant learns the same people for the same number of steps, several times; then it edits a photograph of each
-that it has not seen, and the rendered truth judges the edits. `make study-identity-losses`; a study that was
-stopped does only what is left.
+that it has not seen, and the rendered truth judges the edits. Only the denoiser learns: all variants read the same
+z_sem and share one set of directions, so nothing but the losses differs. `make study-identity-losses`; a study that
+was stopped does only what is left.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ import matplotlib.pyplot as plt
 from scipy import stats
 from study import Aim, Bench, Once, write_rows, write_truth
 
-from facebench.results import Run
+from facebench.results import Run, load_run
 from facebench.synthface import dataset
 from facebench.training import directions as files
 from facebench.training import kinds, loop, settings
 from facebench.training.autoencoder import Steps
 from facebench.training.codes import encode_faces
 from facebench.training.data.sources import SynthfaceData, open_faces
+from facebench.training.directions import Directions
 from facebench.training.editing_images import read_sources
 from facebench.training.fit_directions import fit
 from facebench.training.labels import labels_of
-from facebench.training.models import DiffAE
+from facebench.training.model_file import plain
 from facebench.training.opening import open_diffae
 
-PRESET = "diffae-64-synthface"
 START = "start"
 VARIANTS: dict[str, dict[str, float]] = {
     "simple": {},
@@ -63,12 +64,13 @@ def main() -> None:
         shutil.rmtree(out / "album", ignore_errors=True)
         dataset.write(out / "album", options.people, SEEN, 128, PEOPLE_SEED)
     recogniser = options.recogniser or train_recogniser(out / "recogniser")
+    directions = find_directions(out / "directions", options)
     runs = []
     for seed in range(options.seeds):
         for variant in (START, *VARIANTS):
             if variant == START and seed > 0:
                 continue
-            runs += judge(variant, seed, recogniser, options)
+            runs += judge(variant, seed, recogniser, directions, options)
             write_rows(out / "results.csv", runs)
     draw(runs, out / "identity-losses.png")
     print(table(runs, options.seeds))
@@ -83,44 +85,45 @@ def train_recogniser(out: Path) -> Path:
     return model
 
 
-def judge(variant: str, seed: int, recogniser: Path, options: argparse.Namespace) -> list[Run]:
-    """Fine-tune one variant, find its directions, and judge its edits."""
+def judge(
+    variant: str, seed: int, recogniser: Path, directions: Directions, options: argparse.Namespace
+) -> list[Run]:
+    """Fine-tune one variant and judge its edits; what is finished is only read."""
     place = options.out / "variants" / f"{variant.replace(' + ', '-')}-{seed}"
+    if all((place / aim / "record.json").exists() for aim in AIMS):
+        return [load_run(place / aim) for aim in AIMS]
     print(place.name, flush=True)
-    finished = all((place / aim / "record.json").exists() for aim in AIMS)
-    if not finished and variant != START:
+    if variant != START:
         train("diffae", content(variant, seed, recogniser, options), place / "model")
     network = open_diffae(options.checkpoint if variant == START else place / "model")
     faces = options.out / "faces"
-    steps = Steps(options.render_steps, options.render_steps)
-    if not finished:
-        path = place / "directions.safetensors"
-        if not path.exists():
-            find_directions(network, path, options)
-        autoencoder = Once(network, steps, read_sources(faces / "neutral", network.config.size))
+    sources = read_sources(faces / "neutral", network.config.size)
+    autoencoder = Once(network, Steps(options.render_steps, options.render_steps), sources)
     bench = Bench(faces, METRICS, options.out / "album")
-    runs = []
-    for aim in AIMS:
-        tags = {"variant": variant, "seed": str(seed), "aim": aim}
-        found = None if finished else files.read(path)
-        made = None if finished else autoencoder
-        runs.append(bench.judge(place / aim, made, found, Aim(aim, aim), options.strength, tags))
-    return runs
+    return [
+        bench.judge(
+            place / aim,
+            autoencoder,
+            directions,
+            Aim(aim, aim),
+            options.strength,
+            {"variant": variant, "seed": str(seed), "aim": aim},
+        )
+        for aim in AIMS
+    ]
 
 
 def content(variant: str, seed: int, recogniser: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Settings of one fine-tuning."""
-    chosen = settings.read(PRESET)
-    data = {"kind": "folder", "path": str(options.out / "album")}
+    """Settings of one fine-tuning: all that a preset says of another training stays out of it."""
     loss: dict[str, Any] = {"simple": 1.0, **VARIANTS[variant]}
     if "identity" in loss or "triplet" in loss:
         loss["recogniser"] = str(recogniser)
-    optimiser = {"kind": "adam", "learning_rate": options.learning_rate, "warmup": 10}
     return {
-        **chosen, "data": data, "loss": loss, "start": str(options.checkpoint), "seed": seed, "optimiser": optimiser,
-        "steps": options.steps, "batch": options.batch, "average": None, "average_warm": False, "workers": 0,
-        "prior_images": options.prior_images, "checkpoint_every": options.steps, "sample_every": options.steps,
-        "evaluate_every": None, "weighting": "simple", "shown": 4,
+        "model": plain(open_diffae(options.checkpoint).config), "start": str(options.checkpoint), "loss": loss,
+        "freeze_encoder": True, "data": {"kind": "folder", "path": str(options.out / "album")}, "seed": seed,
+        "steps": options.steps, "batch": options.batch, "prior_images": options.prior_images, "average": None,
+        "optimiser": {"kind": "adam", "learning_rate": options.learning_rate, "warmup": 10}, "workers": 0,
+        "checkpoint_every": options.steps, "sample_every": options.steps, "shown": 4,
     }  # fmt: skip
 
 
@@ -133,12 +136,18 @@ def train(kind: str, chosen: dict[str, Any], out: Path) -> None:
         )
 
 
-def find_directions(network: DiffAE, path: Path, options: argparse.Namespace) -> None:
-    """Fine-tuning moves the encoder, so every model has its own directions, found from the same strangers."""
-    data = SynthfaceData(kind="synthface", identities=options.training_people, images=12, seed=1, render=128)
-    faces = open_faces(data, network.config.size)
-    encoded = encode_faces(network, faces)
-    files.write(path, fit("lda", encoded.z_sem, labels_of(faces, encoded)), {"method": "lda"})
+def find_directions(folder: Path, options: argparse.Namespace) -> Directions:
+    """Directions of the encoder that all variants share, found from strangers; kept as a file."""
+    if not (folder / "directions.safetensors").exists():
+        network = open_diffae(options.checkpoint)
+        data = SynthfaceData(
+            kind="synthface", identities=options.training_people, images=12, seed=1, render=128
+        )
+        faces = open_faces(data, network.config.size)
+        encoded = encode_faces(network, faces)
+        found = fit("lda", encoded.z_sem, labels_of(faces, encoded))
+        files.write(folder / "directions.safetensors", found, {"method": "lda"})
+    return files.read(folder)
 
 
 def table(runs: Sequence[Run], seeds: int) -> str:
@@ -179,12 +188,15 @@ def _by_seed(runs: Sequence[Run], variant: str, metric: str) -> list[float]:
     means = []
     for seed in sorted({run.tags["seed"] for run in own}):
         values = [run.metrics[metric].value for run in own if run.tags["seed"] == seed]
-        means.append(statistics.fmean(value for value in values if value is not None))
+        known = [value for value in values if value is not None]
+        means.append(statistics.fmean(known) if known else math.nan)
     return means
 
 
 def _with_interval(values: Sequence[float], sign: str = "") -> str:
     mean = statistics.fmean(values)
+    if math.isnan(mean):
+        return "–"
     if len(values) < 2:
         return f"{mean:{sign}.3f}"
     half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
