@@ -3,7 +3,7 @@
 Coefficients are formed in float64 and applied in the dtype of the images.
 
 Sources: Ho et al. 2020 (DDPM), Song et al. 2021 (DDIM), Preechakul et al. 2022 (DiffAE), Choi et al. 2022
-(P2).
+(P2), Salimans & Ho 2022 (v).
 """
 
 from __future__ import annotations
@@ -58,6 +58,29 @@ def x_0_from_eps(x_t: Tensor, t: Tensor, eps: Tensor, schedule: Schedule = LINEA
     """
     abar = schedule.alphas_cumprod
     return _at(np.sqrt(1 / abar), t, x_t) * x_t - _at(np.sqrt(1 / abar - 1), t, x_t) * eps
+
+
+def eps_from_v(x_t: Tensor, t: Tensor, v: Tensor, schedule: Schedule = LINEAR) -> Tensor:
+    """The eps that v = sqrt(abar) eps - sqrt(1 - abar) x_0 implies: sqrt(1 - abar) x_t + sqrt(abar) v.
+
+    A network that predicts v need not copy the noise through all its layers.
+
+    Source: Salimans & Ho 2022, "Progressive distillation for fast sampling of diffusion models", appendix D.
+
+    Example:
+        >>> x_0, noise, t = torch.rand(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.tensor([10, 700])
+        >>> abar = torch.tensor(LINEAR.alphas_cumprod[t], dtype=torch.float32).view(-1, 1, 1, 1)
+        >>> v = abar.sqrt() * noise - (1 - abar).sqrt() * x_0
+        >>> torch.allclose(eps_from_v(q_sample(x_0, t, noise), t, v), noise, atol=1e-5)
+        True
+    """
+    abar = schedule.alphas_cumprod
+    return _at(np.sqrt(1 - abar), t, x_t) * x_t + _at(np.sqrt(abar), t, x_t) * v
+
+
+def v_weight(t: Tensor, schedule: Schedule = LINEAR) -> Tensor:
+    """Weights 1 / abar, one per timestep, that make the squared error of eps that of v."""
+    return torch.as_tensor(1 / schedule.alphas_cumprod, dtype=torch.float32, device=t.device)[t]
 
 
 def p2_weight(t: Tensor, schedule: Schedule = LINEAR, *, gamma: float = 1.0, k: float = 1.0) -> Tensor:

@@ -1,10 +1,12 @@
-"""A U-Net on patches: fewer positions, and still an eps for every pixel."""
+"""What makes a small denoiser learn sooner: patches, and v in place of eps; both still give an eps for every pixel."""
 
 from __future__ import annotations
 
 import torch
 
+from facebench.training.diffusion import eps_from_v, q_sample, v_weight
 from facebench.training.models import DiffAE, DiffAEConfig
+from facebench.training.schedule import LINEAR
 
 SIZES = {
     "channels": 8,
@@ -38,3 +40,24 @@ def test_what_changes_in_one_corner_changes_eps_there_most() -> None:
     z_sem, t = torch.zeros(1, 16), torch.tensor([500])
     change = (model(corner, t, z_sem) - model(x, t, z_sem)).abs().mean(dim=1)[0]
     assert change[:4, :4].mean() > 2 * change[16:, 16:].mean()
+
+
+def test_a_network_that_predicts_v_returns_eps_and_begins_by_taking_all_of_x_t_for_noise() -> None:
+    model = DiffAE(DiffAEConfig(32, (1, 2), (1, 2), predicts="v", **SIZES)).eval()
+    noise = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    x_0, t = torch.zeros_like(noise), torch.tensor([20, 999])
+    eps = model(q_sample(x_0, t, noise), t, torch.zeros(2, 16))
+    assert torch.allclose(eps[1], noise[1], atol=1e-3)
+    # v = 0 leaves (1 - abar) of the noise in eps where the image is clean.
+    assert eps[0].std() < 0.1
+
+
+def test_the_error_of_eps_under_weight_v_is_the_error_of_v() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x_0, noise, v = (torch.randn(3, 3, 8, 8, generator=generator) for _ in range(3))
+    t = torch.tensor([5, 400, 990])
+    eps = eps_from_v(q_sample(x_0, t, noise), t, v)
+    abar = torch.tensor(LINEAR.alphas_cumprod, dtype=torch.float32)[t].view(-1, 1, 1, 1)
+    truth = abar.sqrt() * noise - (1 - abar).sqrt() * x_0
+    of_eps = v_weight(t) * (eps - noise).square().flatten(1).mean(dim=1)
+    assert torch.allclose(of_eps, (v - truth).square().flatten(1).mean(dim=1), rtol=1e-3)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
+from facebench.training.diffusion import eps_from_v
 from facebench.training.models.layers import Norm
 from facebench.training.models.unet import SemanticEncoder, UNet
 
@@ -26,6 +28,7 @@ class DiffAEConfig:
     groups: int = 32
     encoder_norm: Norm = "group"
     patch: int = 1
+    predicts: Literal["eps", "v"] = "eps"
 
 
 FFHQ128 = DiffAEConfig(128, (1, 1, 2, 3, 4), (1, 1, 2, 3, 4, 4))
@@ -90,5 +93,5 @@ class DiffAE(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor, z_sem: Tensor) -> Tensor:
         """Predict eps of x_t (n, 3, size, size) at timesteps t (n,) of faces z_sem (n, code_channels)."""
-        eps: Tensor = self.unet(x_t, t, z_sem)
-        return eps
+        predicted: Tensor = self.unet(x_t, t, z_sem)
+        return predicted if self.config.predicts == "eps" else eps_from_v(x_t, t, predicted)

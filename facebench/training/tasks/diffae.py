@@ -26,6 +26,7 @@ from facebench.training.diffusion import (
     p2_weight,
     q_sample,
     training_loss,
+    v_weight,
     x_0_from_eps,
 )
 from facebench.training.draws import Draws
@@ -63,6 +64,8 @@ class DiffAESizes(Settings):
     """Normalisation in the semantic encoder; `batch` is for small ones that are taught labels."""
     patch: int = Field(1, gt=0)
     """Side of the squares of pixels that the U-Net takes for one position: larger is faster and coarser."""
+    predicts: Literal["eps", "v"] = "eps"
+    """What the U-Net's numbers are; eps as in the official networks, or v, which a small one learns sooner."""
 
 
 class DiffAESettings(Running):
@@ -83,8 +86,9 @@ class DiffAESettings(Running):
     """Faces drawn from `start` for loss.prior."""
     prior_data: DataSettings | None = None
     """Whose z_sem these faces get; null takes the training data, which for one person should be others."""
-    weighting: Literal["simple", "p2"] = "simple"
-    """Weight of the timesteps: all alike, or P2, which favours noisy ones (Choi et al. 2022)."""
+    weighting: Literal["simple", "p2", "v"] = "simple"
+    """Weight of the error of eps at each timestep: all alike; P2, which favours noisy ones (Choi et al. 2022); or
+    that of the error of v, which favours them more."""
     flip: bool = False
     """Mirror every other face by chance."""
     shown: int = Field(8, gt=0)
@@ -114,8 +118,7 @@ class DiffAETask(Task):
         torch.manual_seed(settings.seed)
         self.network: DiffAE = DiffAE(DiffAEConfig(**settings.model.model_dump()))
         if settings.start is not None:
-            found = open_diffae(settings.start).state_dict()
-            load_strictly(self.network, found, str(settings.start))
+            self._begin(open_diffae(settings.start), settings.start)
         if settings.encoder is not None:
             begin_with_encoder(self.network, settings.encoder)
         self.network.encoder.requires_grad_(not settings.freeze_encoder)
@@ -128,6 +131,14 @@ class DiffAETask(Task):
         looked = weights.recogniser if self.readers.identity is not None else None
         self.notes = (*quick, *judges.warnings(looked, shape=weights.shape > 0))
         self._quick: QuickEvaluation | None = None
+
+    def _begin(self, start: DiffAE, name: Path) -> None:
+        was, now = (network.config.predicts for network in (start, self.network))
+        if was != now:
+            raise InputError(
+                f"{name} predicts {was}, and model.predicts={now} is wanted. Set model.predicts={was}."
+            )
+        load_strictly(self.network, start.state_dict(), str(name))
 
     def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         """Error of the predicted eps at uniform timesteps, and the terms that keep the person."""
@@ -142,9 +153,7 @@ class DiffAETask(Task):
         x_t = q_sample(x_0, t, noise)
         eps = network(x_t, t, z_sem)
         rows = losses.simple(eps, noise, "none")
-        if self.settings.weighting == "p2":
-            rows = p2_weight(t) * rows
-        parts = {"simple": weights.simple * rows.mean()}
+        parts = {"simple": weights.simple * (self._weight(t) * rows).mean()}
         if self.prior is not None:
             parts["prior"] = weights.prior * self._prior_loss(network, draws)
         if weights.looks_at_faces:
@@ -157,7 +166,16 @@ class DiffAETask(Task):
         chosen = self.prior[draws.integers("prior", len(self.prior)).cpu()].to(draws.device)
         t = draws.integers("prior t", 1000)
         noise = draws.normal("prior noise", tuple(chosen.shape[1:]))
-        return training_loss(network, chosen, t, noise, network.encode(chosen)).mean()
+        z_sem = network.encode(chosen)
+        return training_loss(network, chosen, t, noise, z_sem, weight=self._weight(t)).mean()
+
+    def _weight(self, t: Tensor) -> Tensor:
+        match self.settings.weighting:
+            case "p2":
+                return p2_weight(t)
+            case "v":
+                return v_weight(t)
+        return torch.ones_like(t)
 
     def preview(self, network: nn.Module) -> dict[str, NDArray[np.uint8]]:
         """Faces above their reconstructions: from x_T and z_sem, and from z_sem alone."""
