@@ -118,8 +118,10 @@ def content(variant: str, seed: int, recogniser: Path, options: argparse.Namespa
     loss: dict[str, Any] = {"simple": 1.0, **VARIANTS[variant]}
     if "identity" in loss or "triplet" in loss:
         loss["recogniser"] = str(recogniser)
+    config = open_diffae(options.checkpoint).config
     return {
-        "model": plain(open_diffae(options.checkpoint).config), "start": str(options.checkpoint), "loss": loss,
+        "model": plain(config), "weighting": "v" if config.predicts == "v" else "simple",
+        "start": str(options.checkpoint), "loss": loss,
         "freeze_encoder": True, "data": {"kind": "folder", "path": str(options.out / "album")}, "seed": seed,
         "steps": options.steps, "batch": options.batch, "prior_images": options.prior_images, "average": None,
         "optimiser": {"kind": "adam", "learning_rate": options.learning_rate, "warmup": 10}, "workers": 0,
