@@ -91,10 +91,15 @@ def class_agreement(target: Array, generated: Array) -> MeanStd:
         >>> class_agreement([[0.9, 0.1], [0.2, 0.8]], [[3.0, 1.0], [2.0, 1.0]]).mean
         0.5
     """
+    return mean_std(same_class(target, generated))
+
+
+def same_class(target: Array, generated: Array) -> Floats:
+    """1 for every pair whose largest logit is of the same class, else 0; see `class_agreement`."""
     wanted, shown = matrix(target, "target"), matrix(generated, "generated")
     if wanted.shape != shown.shape:
         raise InputError(f"target {wanted.shape} and generated {shown.shape} must be equal, (n, classes).")
-    return mean_std((wanted.argmax(axis=1) == shown.argmax(axis=1)).astype(np.float64))
+    return np.asarray(wanted.argmax(axis=1) == shown.argmax(axis=1), dtype=np.float64)
 
 
 def _correlations(x: Floats, y: Floats) -> dict[str, Floats]:

@@ -17,13 +17,15 @@ bias that a metric has at that count. Do not trust one from fewer than about 30 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from facebench.errors import InputError
-from facebench.metrics.arrays import Array, Ints, two_matrices
+from facebench.metrics.affect import affect_agreement, class_agreement, same_class
+from facebench.metrics.arrays import Array, Floats, Ints, two_matrices, vector
 from facebench.metrics.diversity import vendi_leave_out, vendi_score
 from facebench.metrics.frechet import frechet_distance, frechet_leave_out
 from facebench.metrics.identity_intervals import bootstrap_identities, jackknife_identities
@@ -31,11 +33,14 @@ from facebench.metrics.kernel import cubic, gaussian, kernel_distance, kernel_le
 from facebench.metrics.neighbours import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
 from facebench.metrics.neighbours_jackknife import density_leave_out, precision_leave_out
 from facebench.metrics.resampling import FEW_IMAGES, Interval, few, jackknifed, numbers, percentile
+from facebench.metrics.summary import cosine_similarity, mean_std, paired_similarity
 
 __all__ = ["Interval", "bootstrap_identities", "bootstrap_images", "jackknife", "jackknife_identities"]
 
 Metric = Callable[..., Any]
 """A function of facebench.metrics, or a functools.partial of one that holds its parameters."""
+DRAWN_AT_ONCE = 100_000
+"""Numbers that resamples hold in memory together."""
 
 
 def jackknife(
@@ -199,10 +204,52 @@ def bootstrap_images(
     if n == 0 or any(len(array) != n for array in rows):
         raise InputError(f"bootstrap_images needs arrays of one length, got {[len(a) for a in rows]}.")
     rng = np.random.default_rng(seed)
+    value = numbers(function(*rows))
     chosen = (rng.integers(n, size=n) for _ in range(resamples))
-    draws = [numbers(function(*(array[at] for array in rows))) for at in chosen]
+    draws = _resampled(function, rows, chosen, max(1, DRAWN_AT_ONCE // n))
     note = few(n, FEW_IMAGES, "images")
     return {
         name: percentile([draw[name] for draw in draws if name in draw], level, "bootstrap_images", note)
-        for name in numbers(function(*rows))
+        for name in value
     }
+
+
+def _resampled(
+    function: Metric, rows: list[Array], chosen: Iterator[Ints], at_once: int
+) -> list[dict[str, float]]:
+    """The metric's numbers in every resample; many resamples in one step where the metric allows it."""
+    metric, parameters = _unwrap(function)
+    if metric in _PER_ROW and not parameters:
+        values = _PER_ROW[metric](*rows)
+        parts = (values[at] for at in _stacked(chosen, at_once))
+        return _split({"mean": drawn.mean(axis=1), "std": drawn.std(axis=1)} for drawn in parts)
+    if metric is affect_agreement and not parameters and all(array.ndim == 1 for array in rows):
+        # A resample is a column.
+        answers = (affect_agreement(rows[0][at].T, rows[1][at].T) for at in _stacked(chosen, at_once))
+        return _split(
+            {name: values for name, values in vars(answer).items() if isinstance(values, np.ndarray)}
+            for answer in answers
+        )
+    return [numbers(function(*(array[at] for array in rows))) for at in chosen]
+
+
+def _stacked(chosen: Iterator[Ints], at_once: int) -> Iterator[Ints]:
+    while part := list(itertools.islice(chosen, at_once)):
+        yield np.stack(part)
+
+
+def _split(parts: Iterator[dict[str, Floats]]) -> list[dict[str, float]]:
+    """One mapping for each resample, from one array for each number."""
+    return [
+        dict(zip(part, map(float, draw), strict=True))
+        for part in parts
+        for draw in zip(*part.values(), strict=True)
+    ]
+
+
+_PER_ROW: Mapping[Metric, Callable[..., Floats]] = {
+    mean_std: lambda values: np.asarray(vector(values, "values"), dtype=np.float64),
+    paired_similarity: cosine_similarity,
+    class_agreement: same_class,
+}
+"""Metrics that are the mean and deviation of one number per row, which no resample changes."""

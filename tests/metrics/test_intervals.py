@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from facebench.errors import InputError
 from facebench.metrics import (
     affect_agreement,
+    class_agreement,
     density_coverage,
     frechet_distance,
     identity_intervals,
@@ -15,6 +17,7 @@ from facebench.metrics import (
     mean_std,
     mmd_rbf,
     pair_scores,
+    paired_similarity,
     precision_recall,
     vendi_score,
     verification,
@@ -107,6 +110,21 @@ def test_pairs_are_resampled_together() -> None:
     intervals = bootstrap_images(affect_agreement, target, target + 0.1, resamples=100)
     assert intervals["mean_delta"].high - intervals["mean_delta"].low < 1e-9
     assert set(intervals) == {"mae", "rmse", "pearson", "ccc", "sagr", "mean_delta"}
+
+
+@pytest.mark.parametrize("n", [1, 7, 700])
+@pytest.mark.parametrize("function", [mean_std, affect_agreement, class_agreement, paired_similarity])
+def test_many_resamples_in_one_step_give_the_intervals_of_one_by_one(
+    function: Callable[..., object], n: int
+) -> None:
+    rng = np.random.default_rng(n)
+    shape = (n,) if function in (mean_std, affect_agreement) else (n, 6)
+    # Rounded: some resamples are constant, and their correlations undefined.
+    arrays = [np.round(rng.random(shape), 1) + 0.1 for _ in range(1 if function is mean_std else 2)]
+    one_by_one = bootstrap_images(lambda *drawn: function(*drawn), *arrays, resamples=300)
+    at_once = bootstrap_images(functools.partial(function), *arrays, resamples=300)
+    # As text: of one image the correlation is NaN, which equals nothing.
+    assert repr(at_once) == repr(one_by_one)
 
 
 def people(seed: int, count: int, images: int) -> tuple[np.ndarray, np.ndarray]:
