@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from facebench.training.diffusion import eps_from_v, q_sample, v_weight
 from facebench.training.models import DiffAE, DiffAEConfig
 from facebench.training.schedule import LINEAR
+from facebench.training.tasks.diffae import focus_map
 
 SIZES = {
     "channels": 8,
@@ -61,3 +63,20 @@ def test_the_error_of_eps_under_weight_v_is_the_error_of_v() -> None:
     truth = abar.sqrt() * noise - (1 - abar).sqrt() * x_0
     of_eps = v_weight(t) * (eps - noise).square().flatten(1).mean(dim=1)
     assert torch.allclose(of_eps, (v - truth).square().flatten(1).mean(dim=1), rtol=1e-3)
+
+
+def test_focus_weighs_the_middle_and_leaves_the_mean_of_all_weights_at_one() -> None:
+    weights = focus_map(64, 8.0)
+    assert weights.mean() == pytest.approx(1)
+    assert 7 < weights[32, 32] / weights[0, 0] < 8.1
+    assert torch.equal(focus_map(64, 1.0), torch.ones(64, 64))
+
+
+def test_a_shift_by_the_code_reaches_features_that_a_scale_cannot() -> None:
+    shapes = {}
+    for shift in (False, True):
+        model = DiffAE(DiffAEConfig(32, (1, 2), (1, 2), code_shift=shift, **SIZES))
+        shapes[shift] = (
+            model.unet.middle[0].from_code.weight.shape[0] / model.unet.middle[0].norm_2.num_channels
+        )
+    assert shapes == {False: 1, True: 2}

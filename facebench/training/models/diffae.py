@@ -27,6 +27,7 @@ class DiffAEConfig:
     dropout: float = 0.1
     groups: int = 32
     encoder_norm: Norm = "group"
+    code_shift: bool = False
     patch: int = 1
     predicts: Literal["eps", "v"] = "eps"
 
@@ -62,6 +63,7 @@ class DiffAE(nn.Module):
             config.multipliers,
             time_channels=config.time_channels,
             code_channels=config.code_channels,
+            code_shift=config.code_shift,
             blocks=config.blocks,
             attention=config.attention,
             dropout=config.dropout,

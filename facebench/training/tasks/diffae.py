@@ -42,6 +42,8 @@ from facebench.training.settings import Running, Settings
 from facebench.training.task import Task
 from facebench.training.terms import LossWeights, Seen, face_terms, open_readers
 
+MIDDLE = 0.2
+"""Standard deviation of the bell of `focus`, in sides of the image."""
 STEPS_SHOWN = 20
 """DDIM steps of previews and quick evaluations, as in the official evaluation."""
 
@@ -62,6 +64,8 @@ class DiffAESizes(Settings):
     """Of the group normalisation; narrow networks want fewer than the official 32, or they lose the mean colour."""
     encoder_norm: Norm = "group"
     """Normalisation in the semantic encoder; `batch` is for small ones that are taught labels."""
+    code_shift: bool = False
+    """z_sem shifts the U-Net's features as well as scaling them, which is all that it does in the official networks."""
     patch: int = Field(1, gt=0)
     """Side of the squares of pixels that the U-Net takes for one position: larger is faster and coarser."""
     predicts: Literal["eps", "v"] = "eps"
@@ -89,6 +93,9 @@ class DiffAESettings(Running):
     weighting: Literal["simple", "p2", "v"] = "simple"
     """Weight of the error of eps at each timestep: all alike; P2, which favours noisy ones (Choi et al. 2022); or
     that of the error of v, which favours them more."""
+    focus: float = Field(1.0, ge=1)
+    """So many times the error at the border counts the error in the middle, where faces are; the best network is the
+    same, but a small one looks at faces first."""
     flip: bool = False
     """Mirror every other face by chance."""
     shown: int = Field(8, gt=0)
@@ -152,7 +159,8 @@ class DiffAETask(Task):
         noise = draws.normal("noise", tuple(x_0.shape[1:]))
         x_t = q_sample(x_0, t, noise)
         eps = network(x_t, t, z_sem)
-        rows = losses.simple(eps, noise, "none")
+        middle = focus_map(x_0.shape[-1], self.settings.focus, x_0.device).sqrt()
+        rows = losses.simple(middle * eps, middle * noise, "none")
         parts = {"simple": weights.simple * (self._weight(t) * rows).mean()}
         if self.prior is not None:
             parts["prior"] = weights.prior * self._prior_loss(network, draws)
@@ -287,6 +295,14 @@ def _seen(batch: Batch, x_0: Tensor, x_0_hat: Tensor, t: Tensor) -> Seen:
         batch.fields.get("positive_landmarks"),
         batch.fields.get("identity"),
     )
+
+
+def focus_map(size: int, focus: float, device: torch.device | str = "cpu") -> Tensor:
+    """Weights (size, size) of the pixels, mean 1: a bell whose middle is about `focus` times the border."""
+    place = (torch.arange(size, device=device) + 0.5) / size - 0.5
+    bell = torch.exp(-(place**2) / (2 * MIDDLE**2))
+    weights = 1 + (focus - 1) * bell[:, None] * bell
+    return weights / weights.mean()
 
 
 def flipped(x_0: Tensor, draws: Draws) -> Tensor:
