@@ -58,11 +58,11 @@ class Read:
 def main() -> None:
     options = _options()
     out: Path = options.out
-    write_truth(
-        out / "faces", [aim.expression for aim in AIMS], options.people, seed=STRANGERS, image=0, size=128
-    )
     network = open_diffae(options.checkpoint)
-    faces = read_sources(out / "faces" / "neutral", network.config.size)
+    size = network.config.size
+    wanted = [aim.expression for aim in AIMS]
+    write_truth(out / "faces", wanted, options.people, seed=STRANGERS, image=0, size=size)
+    faces = read_sources(out / "faces" / "neutral", size)
     autoencoder = Once(network, Steps(options.steps, options.steps), faces)
     found = files.read(options.directions)
     source, rebuilt = read(faces.images), read(autoencoder.unedited)

@@ -15,13 +15,18 @@ from pathlib import Path
 import numpy as np
 
 import facebench
+from facebench.errors import InputError
 from facebench.results import Run, load_run
 from facebench.synthface import FaceModel, Parameters, expressions
 from facebench.synthface.dataset import render_to
+from facebench.training.align_images import align_images
 from facebench.training.autoencoder import Autoencoder, Codes, Images, Progress, Steps
 from facebench.training.directions import Directions
 from facebench.training.editing_images import Sources, edit, read_sources, write_manifest
 from facebench.training.models import DiffAE
+
+RENDERED = 128
+"""Pixels per side of faces before they are aligned."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Aim:
 def write_truth(
     folder: Path, wanted: Sequence[str], people: int, *, seed: int, image: int, size: int
 ) -> None:
-    """Render the same faces neutral and with each of the expressions at full intensity, in a folder each.
+    """Render the same faces neutral and with each of the expressions at full intensity, aligned, in a folder each.
 
     Args:
         folder: of the sets, by expression; those that are there are left alone.
@@ -50,15 +55,25 @@ def write_truth(
         people: one face of each.
         seed: which people.
         image: which image of each; those of training sets have lower numbers.
-        size: pixels per side.
+        size: pixels per side, after alignment.
     """
     images = image + 1
     drawn = FaceModel().sample(people * images, seed, images=images, expressions=("neutral",))
     neutral = drawn.take(slice(image, None, images))
     for name in ("neutral", *wanted):
         if not (folder / name / "manifest.csv").exists():
-            shutil.rmtree(folder / name, ignore_errors=True)
-            _write_set(folder / name, neutral if name == "neutral" else _showing(neutral, name), size)
+            rendered = folder / "rendered" / name
+            shutil.rmtree(rendered, ignore_errors=True)
+            _write_set(rendered, neutral if name == "neutral" else _showing(neutral, name), RENDERED)
+            write_aligned(rendered, folder / name, size)
+
+
+def write_aligned(images: Path, out: Path, size: int) -> None:
+    """Cut out faces, as the shipped autoencoder wants them; all of them are found, or there is no study."""
+    shutil.rmtree(out, ignore_errors=True)
+    _, skipped = align_images(images, out, size)
+    if skipped:
+        raise InputError(f"{len(skipped)} faces of {images} were not found; the first: {skipped[0]}.")
 
 
 class Once(Autoencoder):

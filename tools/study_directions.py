@@ -13,7 +13,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-from study import Aim, Bench, Once, shown, write_rows, write_truth
+from study import RENDERED, Aim, Bench, Once, shown, write_rows, write_truth
 
 from facebench.results import Run
 from facebench.training import directions as files
@@ -40,8 +40,10 @@ STRANGERS = 2
 def main() -> None:
     options = _options()
     out: Path = options.out
-    write_truth(out / "faces", list(CHANGE), options.people, seed=STRANGERS, image=0, size=128)
     network = open_diffae(options.checkpoint)
+    write_truth(
+        out / "faces", list(CHANGE), options.people, seed=STRANGERS, image=0, size=network.config.size
+    )
     found = find_directions(out / "directions", network, options)
     sources = read_sources(out / "faces" / "neutral", network.config.size)
     autoencoder = Once(network, Steps(options.steps, options.steps), sources)
@@ -67,7 +69,12 @@ def find_directions(folder: Path, network, options: argparse.Namespace) -> dict[
     missing = [name for name in wanted if not (folder / name / "directions.safetensors").exists()]
     if missing:
         data = SynthfaceData(
-            kind="synthface", identities=options.training_people, images=12, seed=1, render=128
+            kind="synthface",
+            identities=options.training_people,
+            images=12,
+            seed=1,
+            render=RENDERED,
+            align=True,
         )
         faces = open_faces(data, network.config.size)
         encoded = encode_faces(network, faces)

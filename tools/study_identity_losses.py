@@ -21,7 +21,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from scipy import stats
-from study import Aim, Bench, Once, write_rows, write_truth
+from study import RENDERED, Aim, Bench, Once, write_aligned, write_rows, write_truth
 
 from facebench.results import Run, load_run
 from facebench.synthface import dataset
@@ -59,10 +59,12 @@ PEOPLE_SEED = 5
 def main() -> None:
     options = _options()
     out: Path = options.out
-    write_truth(out / "faces", AIMS, options.people, seed=PEOPLE_SEED, image=SEEN, size=128)
+    size = open_diffae(options.checkpoint).config.size
+    write_truth(out / "faces", AIMS, options.people, seed=PEOPLE_SEED, image=SEEN, size=size)
     if not (out / "album" / "manifest.csv").exists():
-        shutil.rmtree(out / "album", ignore_errors=True)
-        dataset.write(out / "album", options.people, SEEN, 128, PEOPLE_SEED)
+        shutil.rmtree(out / "rendered-album", ignore_errors=True)
+        dataset.write(out / "rendered-album", options.people, SEEN, RENDERED, PEOPLE_SEED)
+        write_aligned(out / "rendered-album", out / "album", size)
     recogniser = options.recogniser or train_recogniser(out / "recogniser")
     directions = find_directions(out / "directions", options)
     runs = []
@@ -143,7 +145,12 @@ def find_directions(folder: Path, options: argparse.Namespace) -> Directions:
     if not (folder / "directions.safetensors").exists():
         network = open_diffae(options.checkpoint)
         data = SynthfaceData(
-            kind="synthface", identities=options.training_people, images=12, seed=1, render=128
+            kind="synthface",
+            identities=options.training_people,
+            images=12,
+            seed=1,
+            render=RENDERED,
+            align=True,
         )
         faces = open_faces(data, network.config.size)
         encoded = encode_faces(network, faces)

@@ -110,35 +110,14 @@ def interpolate_command(
 
 def align_command(images: Path, out: Path, *, size: int) -> None:
     """Align photographs as FFHQ does."""
-    from facebench.decoding import ImageError, decode
-    from facebench.faces import FaceFinder
-    from facebench.images import ImageSet, read
-    from facebench.synthface.dataset import new_folder
-    from facebench.training.align_ffhq import align_ffhq
-    from facebench.training.editing_images import unique_names, write_images
+    from facebench.training.align_images import align_images
 
-    listed = ImageSet.open(images)
-    folder, finder = new_folder(out), FaceFinder()
-    skipped = [f"{entry.name}: {entry.reason}" for entry in listed.rejected]
-    written = 0
     with Stages(Console(stderr=True)) as stages:
-        for number, (item, name) in enumerate(
-            zip(listed.items, unique_names(listed.items), strict=True), start=1
-        ):
-            try:
-                picture = decode(read(item), item.name)
-            except ImageError as error:
-                skipped.append(str(error))
-                continue
-            face = finder.find(picture)
-            if face is None:
-                skipped.append(f"{item.name}: no face was found")
-                continue
-            write_images(folder, [name], align_ffhq(picture, face.landmarks, size)[None])
-            written += 1
-            stages.update("aligning", number, len(listed))
+        written, skipped = align_images(
+            images, out, size, lambda done, total: stages.update("aligning", done, total)
+        )
     _say_skipped(tuple(skipped))
-    _say(f"wrote {written} aligned faces to {folder}")
+    _say(f"wrote {written} aligned faces to {out}")
 
 
 def _autoencoder(checkpoint: Path, encode_steps: int, render_steps: int, device: str) -> Autoencoder:

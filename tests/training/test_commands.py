@@ -13,11 +13,12 @@ from typer.testing import CliRunner, Result
 
 from facebench.cli import app
 from facebench.errors import FacebenchError
+from facebench.images import ImageSet
 from facebench.results import load_run
 
 TINY = [
     "model.size=16", "model.channels=8", "model.multipliers=[1,2]", "model.time_channels=16", "model.attention=[8]",
-    "data.identities=10", "data.images=4", "data.render=16", "data.remember=false",
+    "data.identities=10", "data.images=4", "data.render=16", "data.align=false", "data.remember=false",
     "steps=2", "batch=8", "workers=0", "checkpoint_every=10", "sample_every=2", "evaluate_every=null", "shown=2",
 ]  # fmt: skip
 CODED = [
@@ -50,7 +51,13 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def directions(autoencoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "directions"
-    data = ["data.identities=20", "data.images=8", "data.render=16", "data.remember=false"]
+    data = [
+        "data.identities=20",
+        "data.images=8",
+        "data.render=16",
+        "data.align=false",
+        "data.remember=false",
+    ]
     result = run("train", "classifier", f"checkpoint={autoencoder}", "method=lda", *data, "--out", out)
     assert "happy" in result.output
     return out
@@ -121,7 +128,13 @@ def test_one_person_is_learnt_from_an_album_and_new_images_of_that_person_are_ed
     for name in ("neutral", "happy"):
         run("synth", tmp_path / name, *person, "--expressions", name)
         new[name] = rows_of(tmp_path / name, slice(4, None))
-    prior = ["prior_data.identities=4", "prior_data.render=16", "prior_data.remember=false", "prior_images=2"]
+    prior = [
+        "prior_data.identities=4",
+        "prior_data.render=16",
+        "prior_data.align=false",
+        "prior_data.remember=false",
+        "prior_images=2",
+    ]
     small = [word for word in TINY if not word.startswith("data.")] + ["batch=4", *CODED[:2], *prior]
     run("train", "diffae", learnt, "--config", "diffae-64-personal", *small, f"start={autoencoder}", "--out",
         tmp_path / "eve", "--device", "cpu")  # fmt: skip
@@ -163,11 +176,28 @@ def test_faces_are_reconstructed_interpolated_and_aligned(
     assert {Image.open(path).size for path in (tmp_path / "aligned").rglob("*.png")} == {(64, 64)}
 
 
+def test_what_is_known_of_faces_is_known_of_them_aligned(tmp_path: Path) -> None:
+    run("synth", tmp_path / "faces", "--identities", 2, "--images", 2, "--size", 128)
+    run("align", tmp_path / "faces", tmp_path / "aligned", "--size", 64)
+    before, after = (ImageSet.open(tmp_path / name) for name in ("faces", "aligned"))
+    assert [item.name for item in after.items] == [item.name for item in before.items]
+    for column in ("identity", "expression", "valence"):
+        assert after.column(column) == before.column(column)
+        assert None not in after.column(column)
+
+
 def test_new_faces_come_from_the_latent_model_and_from_the_plain_one(
     autoencoder: Path, tmp_path: Path
 ) -> None:
     small = ["model.hidden=16", "model.layers=3", "model.time_channels=16", "batch=8", "steps=2", "workers=0"]
-    data = ["data.identities=5", "data.images=4", "data.render=16", "data.remember=false", "sample_every=100"]
+    data = [
+        "data.identities=5",
+        "data.images=4",
+        "data.render=16",
+        "data.align=false",
+        "data.remember=false",
+        "sample_every=100",
+    ]
     latent = tmp_path / "latent"
     run("train", "latent-dpm", f"checkpoint={autoencoder}", *small, *data, "--out", latent, "--device", "cpu")
     run("sample", autoencoder, tmp_path / "a", "--latent", latent, "--count", 3, "--steps", 2)

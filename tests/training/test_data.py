@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facebench.decoding import ImageError
 from facebench.errors import InputError
+from facebench.faces import FaceFinder
 from facebench.synthface import FaceModel
 from facebench.training.data import FolderFaces, SynthfaceFaces, rows_of_step
 from facebench.training.data.datasets import affectnet, celebahq, ffhq, tufts
@@ -53,6 +55,32 @@ def test_a_larger_rendering_is_averaged_to_the_size(tmp_path: Path) -> None:
     assert np.abs(small - mean).max() <= 0.5
     with pytest.raises(InputError, match="no multiple"):
         SynthfaceFaces(48, 1, 1, render=64)
+
+
+def test_aligned_synthetic_faces_fill_the_picture_remembered_or_not(tmp_path: Path) -> None:
+    given = {"identities": 2, "images": 2, "seed": 5, "render": 128, "align": True}
+    fresh, kept = SynthfaceFaces(48, **given), SynthfaceFaces(48, **given, remember=tmp_path)
+    finder = FaceFinder()
+    for index in range(4):
+        face = fresh.read(index)
+        for _ in range(2):
+            assert np.array_equal(kept.read(index).image, face.image)
+        large = np.asarray(Image.fromarray(face.image).resize((192, 192)))
+        eyes = finder.find(large).landmarks[:2].mean(axis=0) / 192
+        assert np.abs(eyes - [0.5, 0.47]).max() < 0.08
+    assert not np.array_equal(
+        fresh.read(0).image, SynthfaceFaces(64, **{**given, "align": False}).read(0).image
+    )
+
+
+def test_a_rendering_in_which_nobody_is_found_is_refused_each_time_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FaceFinder, "find", lambda self, image: None)
+    faces = SynthfaceFaces(48, 1, 1, seed=5, render=128, align=True, remember=tmp_path)
+    for _ in range(2):
+        with pytest.raises(ImageError, match="person 0 image 0: no_face"):
+            faces.read(0)
 
 
 def test_a_manifest_gives_identity_expression_and_affect(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ class SynthfaceData(Settings):
     render: int | None = Field(None, gt=0)
     remember: bool = True
     """Keep renderings in the cache folder of facebench."""
+    align: bool = False
+    """Cut faces out as `facebench align` does."""
 
 
 class FolderData(Settings):
@@ -81,4 +83,5 @@ def open_faces(data: AnyData, size: int) -> Faces:
         data.expressions,
         render=data.render,
         remember=cache_folder() if data.remember else None,
+        align=data.align,
     )

@@ -12,12 +12,17 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from facebench.decoding import ImageError
 from facebench.errors import InputError
+from facebench.faces import FaceFinder
 from facebench.synthface import FaceModel, Parameters
+from facebench.training.align_ffhq import align_ffhq
 from facebench.training.data.faces import Face
 
 RENDERING = 1
 """Counts up when the renderer's pictures change, so that remembered ones are not used again."""
+UNKNOWN, KNOWN, FACELESS = range(3)
+"""What is remembered of a face."""
 FIELDS = ("identity", "expression", "intensity", "beta", "psi", "pose", "age", "gender")
 
 
@@ -37,6 +42,7 @@ class SynthfaceFaces:
         render: pixels per side of the rendering, a multiple of `size` to which it is averaged; `size` by default.
             Sets that differ in `size` only share what is remembered.
         remember: folder of the cache; None renders every time.
+        align: cut the face out of the rendering as `facebench align` does, so that it fills the picture.
 
     Example:
         >>> faces = SynthfaceFaces(32, identities=2, images=3, remember=None)
@@ -54,13 +60,14 @@ class SynthfaceFaces:
         expressions: tuple[str, ...] | None = None,
         render: int | None = None,
         remember: Path | None = None,
+        align: bool = False,
     ) -> None:
         self.render = size if render is None else render
-        if self.render % size:
+        if self.render % size and not align:
             raise InputError(f"render={self.render} is no multiple of size={size}.")
         self.size, self.identities, self.images, self.seed, self.start = size, identities, images, seed, start
         self.expressions = expressions
-        self.remember = remember
+        self.remember, self.align = remember, align
         self._model = FaceModel()
         self._drawn: dict[int, Parameters] = {}
 
@@ -84,22 +91,51 @@ class SynthfaceFaces:
         )
 
     def read(self, index: int) -> Face:
-        """Render face `index`, or recall it."""
+        """Render face `index`, or recall it.
+
+        Raises:
+            ImageError: it is to be aligned, and no face was found in the rendering.
+        """
         if not 0 <= index < len(self):
             raise IndexError(index)
         parameters = self.parameters(index)
         person, image = divmod(index, self.images)
         name = f"synthface {self.seed} person {self.start + person} image {image}"
-        return Face(name, self._image(index, parameters), _fields(parameters))
+        if not self.align:
+            return Face(name, self._reduced(self._rendering(index, parameters)), _fields(parameters))
+        aligned = self._aligned(index, parameters)
+        if aligned is None:
+            raise ImageError("no_face", "none was found in the rendering", name)
+        return Face(name, aligned, _fields(parameters))
 
-    def _image(self, index: int, parameters: Parameters) -> NDArray[np.uint8]:
+    def _rendering(self, index: int, parameters: Parameters) -> NDArray[np.uint8]:
         if self._memory is None:
-            return self._reduced(self._model.render(parameters, self.render)[0])
+            rendered: NDArray[np.uint8] = self._model.render(parameters, self.render)[0]
+            return rendered
         pictures, known = self._memory
-        if not known[index]:
+        if known[index] == UNKNOWN:
             pictures[index] = self._model.render(parameters, self.render)[0]
-            known[index] = 1  # after the picture: a run killed in between renders it again
-        return self._reduced(np.array(pictures[index]))
+            known[index] = KNOWN  # after the picture: a run killed in between renders it again
+        return np.array(pictures[index])
+
+    def _aligned(self, index: int, parameters: Parameters) -> NDArray[np.uint8] | None:
+        if self._aligned_memory is None:
+            return self._cut_out(self._rendering(index, parameters))
+        pictures, known = self._aligned_memory
+        if known[index] == UNKNOWN:
+            image = self._cut_out(self._rendering(index, parameters))
+            if image is not None:
+                pictures[index] = image
+            known[index] = FACELESS if image is None else KNOWN
+        return None if known[index] == FACELESS else np.array(pictures[index])
+
+    def _cut_out(self, rendering: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+        face = self._finder.find(rendering)
+        return None if face is None else align_ffhq(rendering, face.landmarks, self.size)
+
+    @cached_property
+    def _finder(self) -> FaceFinder:
+        return FaceFinder()
 
     def _reduced(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         size, by = self.size, self.render // self.size
@@ -113,17 +149,31 @@ class SynthfaceFaces:
 
     @cached_property
     def _memory(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+        if (folder := self._folder) is None:
+            return None
+        pictures = _shared(folder / "images.u8", (len(self), self.render, self.render, 3))
+        return pictures, _shared(folder / "known.u8", (len(self),))
+
+    @cached_property
+    def _aligned_memory(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+        if (folder := self._folder) is None:
+            return None
+        pictures = _shared(folder / f"aligned-{self.size}.u8", (len(self), self.size, self.size, 3))
+        return pictures, _shared(folder / f"known-aligned-{self.size}.u8", (len(self),))
+
+    @property
+    def _folder(self) -> Path | None:
         if self.remember is None:
             return None
         what = [RENDERING, self.render, self.identities, self.images, self.seed, self.start, self.expressions]
         key = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
         folder = self.remember / key
         folder.mkdir(parents=True, exist_ok=True)
-        pictures = _shared(folder / "images.u8", (len(self), self.render, self.render, 3))
-        return pictures, _shared(folder / "known.u8", (len(self),))
+        return folder
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name != "_memory"}
+        left = ("_memory", "_aligned_memory", "_finder")
+        return {name: value for name, value in self.__dict__.items() if name not in left}
 
 
 def cache_folder() -> Path:

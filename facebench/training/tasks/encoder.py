@@ -20,7 +20,7 @@ from torch.nn import functional
 from facebench.synthface.parameters import Parameters
 from facebench.synthface.shape import ShapeBasis
 from facebench.training.data.faces import Batch, Face
-from facebench.training.data.loading import collate
+from facebench.training.data.loading import collate, try_read
 from facebench.training.data.sources import SynthfaceData, open_faces
 from facebench.training.data.synthetic import SynthfaceFaces
 from facebench.training.draws import Draws
@@ -142,7 +142,7 @@ class EncoderTask(Task):
         errors: dict[str, list[Tensor]] = {name: [] for name in GROUPS}
         for start in range(0, len(self.held_out), 64):
             rows = range(start, min(start + 64, len(self.held_out)))
-            batch = collate([(row, self.held_out.read(row), None) for row in rows])
+            batch = collate([try_read(self.held_out, row, row) for row in rows])
             read = network(batch.x_0.to(next(network.parameters()).device))
             for name in GROUPS:
                 errors[name].append((read[name].cpu() - batch.fields[name]).square())
