@@ -15,7 +15,7 @@ from PIL import Image
 from facebench.training.pictures import grid
 
 SET = "--identities 40 --images 5 --size 128"
-EDITED = "--identities 24 --images 1 --size 64 --seed 3"
+EDITED = "--identities 24 --images 1 --size 128 --seed 3"
 EXPRESSIONS = ("happy", "angry")
 COLUMNS = 8
 
@@ -51,7 +51,9 @@ def main() -> None:
 def edit(folder: Path) -> list[Path]:
     """Edit neutral faces with the shipped autoencoder, and compare the edits with the rendered truth."""
     for expression in ("neutral", *EXPRESSIONS):
-        make(folder / expression, f"synth {folder}/{expression} {EDITED} --expressions {expression}")
+        rendered = folder / f"rendered-{expression}"
+        make(rendered, f"synth {rendered} {EDITED} --expressions {expression}")
+        make(folder / expression, f"align {rendered} {folder}/{expression} --size 64")
     edits = []
     for expression in EXPRESSIONS:
         out = folder / f"edited-{expression}"

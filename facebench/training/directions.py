@@ -21,7 +21,7 @@ from facebench.training.editing import LatentStatistics
 from facebench.training.model_file import ModelFile
 from facebench.training.opening import located
 
-LINEAR_METHODS = ("linear", "logistic", "lda", "svm", "ridge")
+LINEAR_METHODS = ("linear", "logistic", "lda", "svm", "ridge", "mean")
 METHODS = (*LINEAR_METHODS, "mlp")
 GRADIENT_STEPS = 10
 

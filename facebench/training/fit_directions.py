@@ -51,7 +51,8 @@ def fit(method: str, z_sem: Tensor, labels: Labels, *, avoid: int = 0, seed: int
         method: "linear" (the official classifier: unweighted binary cross-entropy, Adam, 300,000 samples),
             "logistic" (regularisation chosen by cross-validation), "lda" (shrinkage after Ledoit and Wolf), "svm"
             (linear, penalty by cross-validation), "ridge" (valence and arousal, penalty by generalised
-            cross-validation), "mlp" (classes and affect; edits follow its gradient).
+            cross-validation), "mean" (from the mean code of those without the attribute to that of those with it; for
+            valence and arousal, the covariance with the codes), "mlp" (classes and affect; edits follow its gradient).
         z_sem: (n, d) codes of the faces.
         labels: what is known of them.
         avoid: how many directions that say who the person is, how the head is turned and shaped, edits leave alone;
@@ -59,8 +60,8 @@ def fit(method: str, z_sem: Tensor, labels: Labels, *, avoid: int = 0, seed: int
         seed: of weights and batches.
 
     Returns:
-        Directions: of classes by the method, except with ridge; of valence and arousal, where they are known, by ridge
-        or the MLP. The official classifier knows classes only.
+        Directions: of classes by the method, except with ridge; of valence and arousal, where they are known, by "mean"
+        and "mlp" themselves, else by ridge. The official classifier knows classes only.
 
     Raises:
         InputError: no such method, a class that all or none of the faces have, no labels for the method.
@@ -79,7 +80,7 @@ def fit(method: str, z_sem: Tensor, labels: Labels, *, avoid: int = 0, seed: int
     else:
         codes = z.double().numpy()
         rows = [
-            _SOLVERS[method if name in labels.classes else "ridge"](codes, target, seed)
+            _SOLVERS[method if method == "mean" or name in labels.classes else "ridge"](codes, target, seed)
             for name, target in targets.items()
         ]
         weight = torch.as_tensor(np.stack(rows), dtype=torch.float32)
@@ -186,7 +187,17 @@ def _ridge(z: Floats, value: NDArray[Any], seed: int) -> Floats:
     return np.asarray(RidgeCV(alphas=np.logspace(-2, 5, 15)).fit(z, value).coef_, np.float64)
 
 
-_SOLVERS = {"logistic": _logistic, "lda": _lda, "svm": _svm, "ridge": _ridge}
+def _mean(z: Floats, value: NDArray[Any], seed: int) -> Floats:
+    """Where codes go when the attribute comes: the pattern, of which a classifier's weights are the filter.
+
+    Source: Haufe et al. 2014, "On the interpretation of weight vectors of linear models in multivariate neuroimaging".
+    """
+    centred = np.asarray(value, np.float64) - np.mean(value)
+    covariance: Floats = centred @ z / len(z)
+    return covariance
+
+
+_SOLVERS = {"mean": _mean, "logistic": _logistic, "lda": _lda, "svm": _svm, "ridge": _ridge}
 
 
 def _mlp(z: Tensor, targets: Mapping[str, NDArray[Any]], labels: Labels, seed: int) -> AttributeMLP:

@@ -10,6 +10,7 @@ import torch
 
 from facebench.errors import InputError
 from facebench.training import directions as files
+from facebench.training.directions import METHODS
 from facebench.training.fit_directions import Labels, fit, nuisance_subspace
 
 PEOPLE, IMAGES, WIDTH = 60, 10, 16
@@ -32,7 +33,7 @@ def world(seed: int = 0, *, confounded: bool = False) -> tuple[torch.Tensor, Lab
     return torch.tensor(codes, dtype=torch.float32), Labels({"happy": smiling}, affect, person), smile, plane
 
 
-@pytest.mark.parametrize("method", ["linear", "logistic", "lda", "svm", "ridge", "mlp"])
+@pytest.mark.parametrize("method", METHODS)
 def test_an_edit_adds_the_attribute_whatever_the_method(method: str) -> None:
     z_sem, labels, smile, _ = world()
     found = fit(method, z_sem, labels, seed=0)
@@ -99,3 +100,19 @@ def test_an_unknown_attribute_is_told_which_there_are() -> None:
     z_sem, labels, _, _ = world()
     with pytest.raises(InputError, match="no direction for 'joy', but for: happy"):
         fit("lda", z_sem, labels).edit(z_sem, "joy", 0.3)
+
+
+def test_the_mean_goes_where_codes_go_and_a_filter_only_tells_them_apart() -> None:
+    rng = np.random.default_rng(0)
+    smiling = np.repeat([False, True], 400)
+    # The second number says nothing of the smile and shares the noise of the first: a filter subtracts it.
+    noise = rng.normal(size=800)
+    codes = np.stack([smiling + noise, noise + 0.1 * rng.normal(size=800)], 1)
+    ways = {
+        method: fit(method, torch.tensor(codes, dtype=torch.float32), Labels({"happy": smiling}, {})).weight[
+            0
+        ]
+        for method in ("mean", "lda")
+    }
+    sideways = {method: float((way / way.norm())[1].abs()) for method, way in ways.items()}
+    assert sideways["mean"] < 0.2 < 0.5 < sideways["lda"]

@@ -30,7 +30,7 @@ class ClassifierSettings(Settings):
     checkpoint: Path
     """The diffusion autoencoder."""
     data: DataSettings
-    method: Literal["linear", "logistic", "lda", "svm", "ridge", "mlp"] = "linear"
+    method: Literal["linear", "logistic", "lda", "svm", "ridge", "mean", "mlp"] = "linear"
     avoid: int = Field(0, ge=0)
     """Directions of identity, shape and pose that edits leave alone."""
     seed: int = Field(0, ge=0)
