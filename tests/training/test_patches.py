@@ -80,3 +80,14 @@ def test_a_shift_by_the_code_reaches_features_that_a_scale_cannot() -> None:
             model.unet.middle[0].from_code.weight.shape[0] / model.unet.middle[0].norm_2.num_channels
         )
     assert shapes == {False: 1, True: 2}
+
+
+def test_positions_tell_places_apart_that_look_alike() -> None:
+    torch.manual_seed(0)
+    for positions, same in ((False, True), (True, False)):
+        sizes = {**SIZES, "attention": ()}
+        model = DiffAE(DiffAEConfig(64, (1,), (1, 2), positions=positions, **sizes)).eval()
+        torch.nn.init.normal_(model.unet.out_conv.weight)
+        eps = model(torch.zeros(1, 3, 64, 64), torch.tensor([500]), torch.zeros(1, 16))
+        inner = eps[0, :, 24:40, 24:40]  # out of the border's sight
+        assert bool(inner.std(dim=(1, 2)).max() < 1e-4) == same

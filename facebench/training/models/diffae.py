@@ -29,6 +29,7 @@ class DiffAEConfig:
     encoder_norm: Norm = "group"
     code_shift: bool = False
     patch: int = 1
+    positions: bool = False
     predicts: Literal["eps", "v"] = "eps"
 
 
@@ -69,6 +70,7 @@ class DiffAE(nn.Module):
             dropout=config.dropout,
             groups=config.groups,
             patch=config.patch,
+            positions=config.positions,
         )
         self.encoder = SemanticEncoder(
             config.size,

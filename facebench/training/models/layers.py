@@ -40,6 +40,19 @@ def sinusoid(t: Tensor, channels: int) -> Tensor:
     return torch.cat([phase.cos(), phase.sin()], dim=1)
 
 
+def position_features(channels: int, side: int) -> Tensor:
+    """Sinusoids of the column in the first half of the channels, of the row in the second, (1, channels, side, side).
+
+    Example:
+        >>> position_features(8, 4)[0, :, 0, 3].shape
+        torch.Size([8])
+    """
+    waves = sinusoid(torch.arange(side), channels // 2).T
+    columns = waves[:, None, :].expand(-1, side, -1)
+    rows = waves[:, :, None].expand(-1, -1, side)
+    return torch.cat([columns, rows])[None].clone()
+
+
 def time_embedding(channels: int, out_channels: int) -> nn.Sequential:
     """Two linear layers that every block's time modulation reads."""
     return nn.Sequential(nn.Linear(channels, out_channels), nn.SiLU(), nn.Linear(out_channels, out_channels))

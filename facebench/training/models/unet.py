@@ -20,6 +20,7 @@ from facebench.training.models.layers import (
     Stage,
     group_norm,
     normalise_by_batch,
+    position_features,
     regroup,
     sinusoid,
     time_embedding,
@@ -47,6 +48,8 @@ class UNet(nn.Module):
         groups: of the group normalisation; narrow networks want fewer than the official 32.
         patch: side of the squares of pixels that the network takes for one position with more channels; a small
             computer then spends its time on larger widths in place of larger maps.
+        positions: features that tell each position where it is, learnt from sinusoids on. In pure noise a
+            convolution knows no place but the border, and needs long to learn where the eyes are.
 
     Source: Dhariwal & Nichol 2021, table 4; Preechakul et al. 2022, appendix A; Ding et al. 2023, section 3; patches:
     Hoogeboom et al. 2023, "Simple diffusion", section 3.2.
@@ -67,6 +70,7 @@ class UNet(nn.Module):
         dropout: float = 0.1,
         groups: int = 32,
         patch: int = 1,
+        positions: bool = False,
     ) -> None:
         super().__init__()
         self.channels = channels
@@ -89,6 +93,7 @@ class UNet(nn.Module):
         self.down, widths = contracting(
             side, channels, multipliers, in_channels * patch**2, blocks, attention, block
         )
+        self.positions = nn.Parameter(position_features(widths[0], side)) if positions else None
         width = widths[-1]
         self.middle = Stage([block(width, width), Attention(width), block(width, width)])
         self.up = nn.ModuleList()
@@ -126,8 +131,10 @@ class UNet(nn.Module):
         time = self.time(sinusoid(t, self.channels))
         h = functional.pixel_unshuffle(x_t, self.patch)
         skips = []
-        for stage in self.down:
+        for number, stage in enumerate(self.down):
             h = stage(h, time, code)
+            if number == 0 and self.positions is not None:
+                h = h + self.positions
             skips.append(h)
         h = self.middle(h, time, code)
         for stage in self.up:

@@ -68,6 +68,8 @@ class DiffAESizes(Settings):
     """z_sem shifts the U-Net's features as well as scaling them, which is all that it does in the official networks."""
     patch: int = Field(1, gt=0)
     """Side of the squares of pixels that the U-Net takes for one position: larger is faster and coarser."""
+    positions: bool = False
+    """Tell the U-Net where each position is; a small one learns much sooner where the eyes are."""
     predicts: Literal["eps", "v"] = "eps"
     """What the U-Net's numbers are; eps as in the official networks, or v, which a small one learns sooner."""
 
