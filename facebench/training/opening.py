@@ -61,15 +61,26 @@ def open_diffae(path: Path, device: torch.device | str = "cpu") -> DiffAE:
     return network.eval().requires_grad_(False).to(device)
 
 
-def begin_with_encoder(network: DiffAE, path: Path) -> None:
-    """Give a diffusion autoencoder the semantic encoder that `facebench train encoder` wrote.
+def begin_with_encoder(network: DiffAE, path: Path, *, decoder: bool = True) -> None:
+    """Give a diffusion autoencoder the semantic encoder, and the decoder, that `facebench train encoder` wrote.
+
+    Args:
+        network: the autoencoder.
+        path: the file, or the folder of the run.
+        decoder: whether the decoder is wanted, where the autoencoder has one.
 
     Raises:
         InputError: there is no such file.
         WeightsError: it holds another kind of model, or an encoder of other sizes.
     """
     found = model_file.read(located(path), "semantic-encoder")
-    load_strictly(network.encoder, found.tensors, str(path))
+    parts = nn.ModuleDict({"encoder": network.encoder})
+    tensors = dict(found.tensors)
+    if network.decoder is not None and decoder:
+        parts["decoder"] = network.decoder
+    else:
+        tensors = {name: value for name, value in tensors.items() if name.startswith("encoder.")}
+    load_strictly(parts, tensors, str(path))
 
 
 def open_ddim(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, int]:

@@ -67,7 +67,7 @@ def test_a_frozen_encoder_stays_to_the_bit_while_the_denoiser_learns(encoder: Pa
     taught = model_file.read(encoder).tensors
     trained = open_diffae(model)
     for name, value in trained.encoder.state_dict().items():
-        assert torch.equal(value, taught[name]), name
+        assert torch.equal(value, taught[f"encoder.{name}"]), name
     assert float(trained.unet.out_conv.weight.abs().max()) > 0  # it began at zero
 
 
@@ -76,7 +76,7 @@ def test_without_freezing_the_encoder_goes_on_from_what_it_was_taught(encoder: P
     model = train("diffae", tmp_path, encoder=str(encoder), steps=4, average=None, shown=2, evaluated=2)
     taught = model_file.read(encoder).tensors
     moved = [
-        float((value - taught[name]).abs().max())
+        float((value - taught[f"encoder.{name}"]).abs().max())
         for name, value in open_diffae(model).encoder.state_dict().items()
     ]
     assert 0 < max(moved) < 1e-3
@@ -148,3 +148,35 @@ def test_a_run_whose_batch_normalisation_learns_goes_on_exactly(tmp_path: Path) 
 def test_freezing_an_encoder_that_knows_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="freeze_encoder needs a trained encoder"):
         prepared_for("diffae", freeze_encoder=True, steps=1)
+
+
+DRAFTED = {**BATCHED, "draft": True}
+
+
+def test_a_decoder_learns_to_draft_faces_beside_a_frozen_encoder_and_the_autoencoder_takes_both(
+    batched: Path, tmp_path: Path
+) -> None:
+    optimiser = {"kind": "adamw", "learning_rate": 3e-3}
+    held_out = {**DATA, "start": 500}
+    given = {"model": DRAFTED, "held_out": held_out, "average": None, "optimiser": optimiser, "steps": 40}
+    drafting = train("encoder", tmp_path / "decoder", encoder=str(batched), freeze_encoder=True, **given)
+    taught, before = model_file.read(drafting).tensors, model_file.read(batched).tensors
+    assert all(torch.equal(value, taught[name]) for name, value in before.items())
+    drafts = [
+        float(line.split(",")[2])
+        for line in (tmp_path / "decoder" / "log.csv").read_text().splitlines()
+        if line.split(",")[1] == "draft"
+    ]
+    assert drafts[-1] < 0.5 * drafts[0]
+    model = train("diffae", tmp_path / "diffae", **{**frozen(drafting), "model": DRAFTED}, steps=2)
+    kept = open_diffae(model)
+    assert all(
+        torch.equal(value, taught[f"decoder.{name}"]) for name, value in kept.decoder.state_dict().items()
+    )
+
+
+def test_an_encoder_that_brings_no_decoder_is_refused_where_one_is_wanted(
+    batched: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(WeightsError, match=r"lacks 'decoder\."):
+        train("diffae", tmp_path, **{**frozen(batched), "model": DRAFTED}, steps=1)

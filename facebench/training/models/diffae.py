@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from facebench.training.diffusion import eps_from_v
 from facebench.training.models.layers import Norm
-from facebench.training.models.unet import SemanticEncoder, UNet
+from facebench.training.models.unet import SemanticDecoder, SemanticEncoder, UNet
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class DiffAEConfig:
     patch: int = 1
     positions: bool = False
     predicts: Literal["eps", "v"] = "eps"
+    draft: bool = False
 
 
 FFHQ128 = DiffAEConfig(128, (1, 1, 2, 3, 4), (1, 1, 2, 3, 4, 4))
@@ -62,6 +64,7 @@ class DiffAE(nn.Module):
             config.size,
             config.channels,
             config.multipliers,
+            in_channels=6 if config.draft else 3,
             time_channels=config.time_channels,
             code_channels=config.code_channels,
             code_shift=config.code_shift,
@@ -82,12 +85,14 @@ class DiffAE(nn.Module):
             groups=config.groups,
             norm=config.encoder_norm,
         )
+        self.decoder = SemanticDecoder(config.size, config.code_channels) if config.draft else None
 
     def train(self, mode: bool = True) -> DiffAE:
-        """Set the mode of everything but a frozen encoder, whose statistics are no longer taken."""
+        """Set the mode of everything but a frozen encoder and decoder, whose statistics are no longer taken."""
         super().train(mode)
-        if not any(value.requires_grad for value in self.encoder.parameters()):
-            self.encoder.eval()
+        for part in (self.encoder, self.decoder):
+            if part is not None and not any(value.requires_grad for value in part.parameters()):
+                part.eval()
         return self
 
     def encode(self, x: Tensor) -> Tensor:
@@ -97,5 +102,6 @@ class DiffAE(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor, z_sem: Tensor) -> Tensor:
         """Predict eps of x_t (n, 3, size, size) at timesteps t (n,) of faces z_sem (n, code_channels)."""
-        predicted: Tensor = self.unet(x_t, t, z_sem)
+        seen = x_t if self.decoder is None else torch.cat([x_t, self.decoder(z_sem)], dim=1)
+        predicted: Tensor = self.unet(seen, t, z_sem)
         return predicted if self.config.predicts == "eps" else eps_from_v(x_t, t, predicted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -26,6 +27,9 @@ from facebench.training.models.layers import (
     time_embedding,
     zeroed,
 )
+
+SMALLEST = 4
+"""Side of the map that a code is spread over."""
 
 
 class UNet(nn.Module):
@@ -180,6 +184,34 @@ class SemanticEncoder(nn.Module):
         pooled = functional.silu(self.out_norm(self.middle(x))).mean(dim=(2, 3), keepdim=True)
         z_sem: Tensor = self.to_code(pooled).flatten(1)
         return z_sem
+
+
+class SemanticDecoder(nn.Module):
+    """Draft the face that a code means: what of it the code alone decides, blurred where it leaves something open.
+
+    Args:
+        size: of the faces, four times a power of two.
+        code_channels: width of the code.
+    """
+
+    def __init__(self, size: int, code_channels: int) -> None:
+        super().__init__()
+        side = size // 2
+        steps = (side // SMALLEST).bit_length() - 1
+        widths = [max(128 >> step, 32) for step in range(steps + 1)]
+        self.width = widths[0]
+        self.spread = nn.Linear(code_channels, widths[0] * SMALLEST**2)
+        layers: list[nn.Module] = []
+        for width, wanted in pairwise(widths):
+            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(width, wanted, 3, padding=1)]
+            layers += [nn.BatchNorm2d(wanted), nn.SiLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 12, 3, padding=1), nn.PixelShuffle(2))
+
+    def forward(self, z_sem: Tensor) -> Tensor:
+        """Map codes (n, code_channels) to faces (n, 3, size, size), about -1 to 1."""
+        spread = functional.silu(self.spread(z_sem)).view(-1, self.width, SMALLEST, SMALLEST)
+        face: Tensor = self.layers(spread)
+        return face
 
 
 def contracting(

@@ -72,6 +72,8 @@ class DiffAESizes(Settings):
     """Tell the U-Net where each position is; a small one learns much sooner where the eyes are."""
     predicts: Literal["eps", "v"] = "eps"
     """What the U-Net's numbers are; eps as in the official networks, or v, which a small one learns sooner."""
+    draft: bool = False
+    """A decoder drafts the face from z_sem, and the U-Net sees the draft beside x_t."""
 
 
 class DiffAESettings(Running):
@@ -82,7 +84,8 @@ class DiffAESettings(Running):
     start: Path | None = None
     """A trained autoencoder to go on from; its images may have another size, all else must be alike."""
     encoder: Path | None = None
-    """A semantic encoder of `facebench train encoder` to begin with, in place of the random or started one."""
+    """A semantic encoder of `facebench train encoder` to begin with, in place of the random or started one; with
+    model.draft its decoder, too."""
     freeze_encoder: bool = False
     """Train the U-Net alone."""
     lora: LoraSettings | None = None
@@ -130,7 +133,9 @@ class DiffAETask(Task):
             self._begin(open_diffae(settings.start), settings.start)
         if settings.encoder is not None:
             begin_with_encoder(self.network, settings.encoder)
-        self.network.encoder.requires_grad_(not settings.freeze_encoder)
+        for part in (self.network.encoder, self.network.decoder):
+            if part is not None:
+                part.requires_grad_(not settings.freeze_encoder)
         begun = settings.lora is not None or weights.prior > 0
         self._start = {"start": fingerprint(self.network)} if begun else {}
         self.prior = prior_faces(self.network, faces, settings) if weights.prior else None

@@ -9,6 +9,7 @@ the presets for photographs.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from facebench.training.data.synthetic import SynthfaceFaces
 from facebench.training.draws import Draws
 from facebench.training.model_file import ModelFile, plain
 from facebench.training.models import DiffAE, DiffAEConfig
-from facebench.training.models.unet import SemanticEncoder
+from facebench.training.opening import begin_with_encoder
 from facebench.training.settings import Running
 from facebench.training.task import Task
 from facebench.training.tasks.diffae import DiffAESizes
@@ -44,7 +45,8 @@ BASIS_PEOPLE, SHAPES = 1000, 30
 STILL = 0.02
 STILL_UNITS = 0.15
 """Smallest deviation that numbers, and units of ψ, are divided by: gaze is not blown up to a smile."""
-WEIGHTS = {"expression": 3.0, "shape": 1.0, "look": 1.0, "view": 1.0, "scene": 1.0}
+DRAFT = "draft"
+WEIGHTS = {"expression": 3.0, "shape": 1.0, "look": 1.0, "view": 1.0, "scene": 1.0, "draft": 10.0}
 """Expression is the smallest thing to see and the first to be asked for."""
 
 
@@ -56,20 +58,33 @@ class EncoderSettings(Running):
     data: SynthfaceData
     held_out: SynthfaceData
     """Other people, for the evaluation."""
+    encoder: Path | None = None
+    """An encoder to go on from."""
+    freeze_encoder: bool = False
+    """With model.draft: train the decoder alone."""
 
 
 class ReadingEncoder(nn.Module):
-    """A semantic encoder and a linear layer that reads the parameters off its code."""
+    """A semantic encoder, linear layers that read the parameters off its code, and what drafts the face from it."""
 
-    def __init__(self, encoder: SemanticEncoder, code_channels: int, widths: Mapping[str, int]) -> None:
+    def __init__(self, autoencoder: DiffAE, widths: Mapping[str, int]) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.read = nn.ModuleDict({name: nn.Linear(code_channels, width) for name, width in widths.items()})
+        self.encoder, self.decoder = autoencoder.encoder, autoencoder.decoder
+        codes = autoencoder.config.code_channels
+        self.read = nn.ModuleDict({name: nn.Linear(codes, width) for name, width in widths.items()})
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Map images (n, 3, s, s) in [-1, 1] to standardised parameters by group."""
+        """Map images (n, 3, s, s) in [-1, 1] to standardised parameters by group, and to the draft, if there is one."""
         z_sem = self.encoder(x)
-        return {name: layer(z_sem) for name, layer in self.read.items()}
+        read = {name: layer(z_sem) for name, layer in self.read.items()}
+        return read if self.decoder is None else {**read, DRAFT: self.decoder(z_sem)}
+
+    def train(self, mode: bool = True) -> ReadingEncoder:
+        """Set the mode of everything but a frozen encoder, whose statistics are no longer taken."""
+        super().train(mode)
+        if not any(value.requires_grad for value in self.encoder.parameters()):
+            self.encoder.eval()
+        return self
 
 
 class ParameterFaces:
@@ -127,12 +142,18 @@ class EncoderTask(Task):
         self.held_out = ParameterFaces(settings.held_out, self.config.size, basis, self.faces.scale)
         widths = {name: values.shape[1] for name, values in self.faces.truth.items()}
         torch.manual_seed(settings.seed)
-        self.network = ReadingEncoder(DiffAE(self.config).encoder, self.config.code_channels, widths)
+        autoencoder = DiffAE(self.config)
+        if settings.encoder is not None:
+            begin_with_encoder(autoencoder, settings.encoder, decoder=False)
+        autoencoder.encoder.requires_grad_(not settings.freeze_encoder)
+        self.network = ReadingEncoder(autoencoder, widths)
 
     def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
         """Squared error of each group."""
         read = network(batch.x_0)
         parts = {name: functional.mse_loss(read[name], batch.fields[name]) for name in GROUPS}
+        if DRAFT in read:
+            parts[DRAFT] = functional.mse_loss(read[DRAFT], batch.x_0)
         total = torch.stack([WEIGHTS[name] * part for name, part in parts.items()]).sum()
         return {"loss": total, **parts}
 
@@ -154,9 +175,10 @@ class EncoderTask(Task):
         }
 
     def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:
-        """The encoder, without the layers that read its code."""
+        """The encoder and the decoder, without the layers that read the code."""
         assert isinstance(network, ReadingEncoder)
-        return ModelFile(KIND, network.encoder.state_dict(), plain(self.config), dict(provenance))
+        kept = {name: value for name, value in network.state_dict().items() if not name.startswith("read.")}
+        return ModelFile(KIND, kept, plain(self.config), dict(provenance))
 
 
 SETTINGS = EncoderSettings
