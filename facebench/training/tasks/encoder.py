@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,7 +31,7 @@ from facebench.training.models import DiffAE, DiffAEConfig
 from facebench.training.opening import begin_with_encoder
 from facebench.training.settings import Running
 from facebench.training.task import Task
-from facebench.training.tasks.diffae import DiffAESizes
+from facebench.training.tasks.diffae import DiffAESizes, focus_map
 
 KIND = "semantic-encoder"
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -62,6 +63,8 @@ class EncoderSettings(Running):
     """An encoder to go on from."""
     freeze_encoder: bool = False
     """With model.draft: train the decoder alone."""
+    focus: float = Field(1.0, ge=1)
+    """So many times the error of the draft at the border counts that in the middle."""
 
 
 class ReadingEncoder(nn.Module):
@@ -153,7 +156,8 @@ class EncoderTask(Task):
         read = network(batch.x_0)
         parts = {name: functional.mse_loss(read[name], batch.fields[name]) for name in GROUPS}
         if DRAFT in read:
-            parts[DRAFT] = functional.mse_loss(read[DRAFT], batch.x_0)
+            middle = focus_map(self.config.size, self.settings.focus, batch.x_0.device).sqrt()
+            parts[DRAFT] = functional.mse_loss(middle * read[DRAFT], middle * batch.x_0)
         total = torch.stack([WEIGHTS[name] * part for name, part in parts.items()]).sum()
         return {"loss": total, **parts}
 
