@@ -6,6 +6,7 @@ All on people that it was never trained on. Prints Markdown for docs/diffae-64-s
 from __future__ import annotations
 
 import argparse
+import csv
 import math
 import statistics
 from collections.abc import Sequence
@@ -37,6 +38,8 @@ SIGNS = {"happy": {"valence": 1, "arousal": 1}, "angry": {"valence": -1, "arousa
 """Which way affect should move; the stated places are (0.8, 0.4) and (-0.6, 0.65)."""
 STRANGERS = 2
 FALSE_MATCHES = 1e-3
+AVERAGED = 20
+"""Steps to a point of the training curve."""
 Floats = NDArray[np.float64]
 
 
@@ -84,6 +87,8 @@ def main() -> None:
     draw(points, threshold, out / "trade-off.png")
     sheet = Image.fromarray(grid(np.concatenate([images[:10] for images in sheets]), 10))
     sheet.resize((2 * sheet.width, 2 * sheet.height), Image.Resampling.LANCZOS).save(out / "edits.png")
+    if options.runs:
+        draw_training(options.runs, out)
 
 
 def edited(autoencoder: Once, found: Directions, aim: Aim, strength: float) -> Images:
@@ -161,6 +166,30 @@ def draw(points: dict[str, list[tuple[float, float, float]]], threshold: float, 
     figure.savefig(path, dpi=110)
 
 
+def draw_training(runs: Sequence[Path], out: Path) -> None:
+    """The loss of every run, averaged over 20 steps, as a figure and as one short table."""
+    figure, axes = plt.subplots(1, len(runs), figsize=(4 * len(runs), 3), layout="constrained", squeeze=False)
+    rows = []
+    for axis, run in zip(axes.flat, runs, strict=True):
+        with (run / "log.csv").open(newline="", encoding="utf-8") as file:
+            found = [
+                (int(row["step"]), float(row["value"]))
+                for row in csv.DictReader(file)
+                if row["name"] == "loss"
+            ]
+        parts = [found[start : start + AVERAGED] for start in range(0, len(found), AVERAGED)]
+        line = [(part[-1][0], statistics.fmean(value for _, value in part)) for part in parts]
+        rows += [{"run": run.name, "step": step, "loss": f"{value:.5f}"} for step, value in line]
+        axis.plot(*zip(*line, strict=True))
+        axis.set(title=run.name, xlabel="step", yscale="log")
+    axes[0, 0].set_ylabel("loss")
+    figure.savefig(out / "training.png", dpi=110)
+    with (out / "training.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
 def _mean(values: Floats) -> str:
     known = values[np.isfinite(values)].tolist()
     mean = statistics.fmean(known)
@@ -181,9 +210,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs/card-diffae"))
     parser.add_argument("--checkpoint", type=Path, default=Path("diffae-64-synthface"))
     parser.add_argument("--directions", type=Path, default=Path("directions-64-synthface"))
+    parser.add_argument("--runs", type=Path, nargs="*", default=[], help="whose training is drawn")
     parser.add_argument("--people", type=int, default=100)
-    parser.add_argument("--strengths", type=float, nargs="+", default=[0.1, 0.2, 0.3, 0.4, 0.5])
-    parser.add_argument("--shown", type=float, default=0.3, help="strength of the picture")
+    parser.add_argument("--strengths", type=float, nargs="+", default=[0.4, 0.8, 1.2, 1.6])
+    parser.add_argument("--shown", type=float, default=1.2, help="strength of the picture")
     parser.add_argument("--steps", type=int, default=20, help="DDIM steps of encoding and of rendering")
     return parser.parse_args()
 

@@ -144,7 +144,7 @@ def _options() -> argparse.Namespace:
         "--training-people", type=int, default=400, help="whose 12 faces directions are found from"
     )
     parser.add_argument("--avoid", type=int, default=16)
-    parser.add_argument("--strengths", type=float, nargs="+", default=[0.15, 0.3, 0.45])
+    parser.add_argument("--strengths", type=float, nargs="+", default=[0.4, 0.8, 1.2])
     parser.add_argument("--steps", type=int, default=20, help="DDIM steps of encoding and of rendering")
     return parser.parse_args()
 

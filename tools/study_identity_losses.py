@@ -226,7 +226,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--prior-images", type=int, default=64)
-    parser.add_argument("--strength", type=float, default=0.3)
+    parser.add_argument("--strength", type=float, default=1.2)
     parser.add_argument("--render-steps", type=int, default=20, help="DDIM steps, each way")
     return parser.parse_args()
 
