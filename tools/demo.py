@@ -15,7 +15,7 @@ from PIL import Image
 from facebench.training.pictures import grid
 
 SET = "--identities 40 --images 5 --size 128"
-EDITED = "--identities 24 --images 1 --size 128 --seed 3"
+EDITED = "--identities 30 --images 1 --size 128 --seed 3"
 EXPRESSIONS = ("happy", "angry")
 COLUMNS = 8
 
