@@ -70,7 +70,7 @@ def again(name: str, monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
         "study.edit",
         "study.render_to",
         "facebench.evaluate",
-        f"{name}.encode_faces",
+        "study.encode_faces",
         f"{name}.fit",
     ):
         monkeypatch.setattr(place, forbidden)

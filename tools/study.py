@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 import facebench
 from facebench.errors import InputError
@@ -21,8 +22,12 @@ from facebench.synthface import FaceModel, Parameters, expressions
 from facebench.synthface.dataset import render_to
 from facebench.training.align_images import align_images
 from facebench.training.autoencoder import Autoencoder, Codes, Images, Progress, Steps
+from facebench.training.codes import encode_faces
+from facebench.training.data.sources import SynthfaceData, open_faces
 from facebench.training.directions import Directions
 from facebench.training.editing_images import Sources, edit, read_sources, write_manifest
+from facebench.training.fit_directions import Labels
+from facebench.training.labels import labels_of
 from facebench.training.models import DiffAE
 
 RENDERED = 128
@@ -66,6 +71,14 @@ def write_truth(
             shutil.rmtree(rendered, ignore_errors=True)
             _write_set(rendered, neutral if name == "neutral" else _showing(neutral, name), RENDERED)
             write_aligned(rendered, folder / name, size)
+
+
+def codes_of_strangers(network: DiffAE, people: int) -> tuple[Tensor, Labels]:
+    """z_sem of twelve faces of each of some people, and what is known of them: what directions are found from."""
+    data = SynthfaceData(kind="synthface", identities=people, images=12, seed=1, render=RENDERED, align=True)
+    faces = open_faces(data, network.config.size)
+    encoded = encode_faces(network, faces)
+    return encoded.z_sem, labels_of(faces, encoded)
 
 
 def write_aligned(images: Path, out: Path, size: int) -> None:

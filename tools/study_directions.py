@@ -13,17 +13,15 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-from study import RENDERED, Aim, Bench, Once, shown, write_rows, write_truth
+from study import Aim, Bench, Once, codes_of_strangers, shown, write_rows, write_truth
 
 from facebench.results import Run
 from facebench.training import directions as files
 from facebench.training.autoencoder import Steps
-from facebench.training.codes import encode_faces
-from facebench.training.data.sources import SynthfaceData, open_faces
 from facebench.training.directions import METHODS, Directions
 from facebench.training.editing_images import read_sources
 from facebench.training.fit_directions import Labels, fit
-from facebench.training.labels import labels_of
+from facebench.training.models import DiffAE
 from facebench.training.opening import open_diffae
 
 CHANGE = {"happy": "valence_change_reader", "angry": "arousal_change_reader"}
@@ -61,24 +59,14 @@ def main() -> None:
     print(table(runs))
 
 
-def find_directions(folder: Path, network, options: argparse.Namespace) -> dict[str, Directions]:  # type: ignore[no-untyped-def]
+def find_directions(folder: Path, network: DiffAE, options: argparse.Namespace) -> dict[str, Directions]:
     """Directions by every method, with and without avoiding what says who it is; kept as files."""
     wanted = {
         f"{method}-avoid-{n}" if n else method: (method, n) for method in METHODS for n in (0, options.avoid)
     }
     missing = [name for name in wanted if not (folder / name / "directions.safetensors").exists()]
     if missing:
-        data = SynthfaceData(
-            kind="synthface",
-            identities=options.training_people,
-            images=12,
-            seed=1,
-            render=RENDERED,
-            align=True,
-        )
-        faces = open_faces(data, network.config.size)
-        encoded = encode_faces(network, faces)
-        labels = labels_of(faces, encoded)
+        z_sem, labels = codes_of_strangers(network, options.training_people)
         # Only what is edited here: every class of the official classifier is a logit of its own.
         labels = Labels(
             {name: labels.classes[name] for name in CHANGE}, labels.affect, labels.identity, labels.nuisance
@@ -87,9 +75,7 @@ def find_directions(folder: Path, network, options: argparse.Namespace) -> dict[
             method, avoid = wanted[name]
             print(f"directions: {name}", flush=True)
             path = folder / name / "directions.safetensors"
-            files.write(
-                path, fit(method, encoded.z_sem, labels, avoid=avoid), {"method": method, "avoid": avoid}
-            )
+            files.write(path, fit(method, z_sem, labels, avoid=avoid), {"method": method, "avoid": avoid})
     return {name: files.read(folder / name) for name in wanted}
 
 

@@ -21,19 +21,16 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from scipy import stats
-from study import RENDERED, Aim, Bench, Once, write_aligned, write_rows, write_truth
+from study import RENDERED, Aim, Bench, Once, codes_of_strangers, write_aligned, write_rows, write_truth
 
 from facebench.results import Run, load_run
 from facebench.synthface import dataset
 from facebench.training import directions as files
 from facebench.training import kinds, loop, settings
 from facebench.training.autoencoder import Steps
-from facebench.training.codes import encode_faces
-from facebench.training.data.sources import SynthfaceData, open_faces
 from facebench.training.directions import Directions
 from facebench.training.editing_images import read_sources
 from facebench.training.fit_directions import fit
-from facebench.training.labels import labels_of
 from facebench.training.model_file import plain
 from facebench.training.opening import open_diffae
 
@@ -143,19 +140,8 @@ def train(kind: str, chosen: dict[str, Any], out: Path) -> None:
 def find_directions(folder: Path, options: argparse.Namespace) -> Directions:
     """Directions of the encoder that all variants share, found from strangers; kept as a file."""
     if not (folder / "directions.safetensors").exists():
-        network = open_diffae(options.checkpoint)
-        data = SynthfaceData(
-            kind="synthface",
-            identities=options.training_people,
-            images=12,
-            seed=1,
-            render=RENDERED,
-            align=True,
-        )
-        faces = open_faces(data, network.config.size)
-        encoded = encode_faces(network, faces)
-        found = fit("lda", encoded.z_sem, labels_of(faces, encoded))
-        files.write(folder / "directions.safetensors", found, {"method": "lda"})
+        z_sem, labels = codes_of_strangers(open_diffae(options.checkpoint), options.training_people)
+        files.write(folder / "directions.safetensors", fit("mean", z_sem, labels), {"method": "mean"})
     return files.read(folder)
 
 
