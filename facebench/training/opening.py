@@ -61,13 +61,13 @@ def open_diffae(path: Path, device: torch.device | str = "cpu") -> DiffAE:
     return network.eval().requires_grad_(False).to(device)
 
 
-def begin_with_encoder(network: DiffAE, path: Path, *, decoder: bool = True) -> None:
+def begin_with_encoder(network: DiffAE, path: Path, *, needs_decoder: bool = True) -> None:
     """Give a diffusion autoencoder the semantic encoder, and the decoder, that `facebench train encoder` wrote.
 
     Args:
         network: the autoencoder.
         path: the file, or the folder of the run.
-        decoder: whether the decoder is wanted, where the autoencoder has one.
+        needs_decoder: whether a file without a decoder is refused, where the autoencoder has one.
 
     Raises:
         InputError: there is no such file.
@@ -76,7 +76,8 @@ def begin_with_encoder(network: DiffAE, path: Path, *, decoder: bool = True) -> 
     found = model_file.read(located(path), "semantic-encoder")
     parts = nn.ModuleDict({"encoder": network.encoder})
     tensors = dict(found.tensors)
-    if network.decoder is not None and decoder:
+    brings_decoder = any(name.startswith("decoder.") for name in tensors)
+    if network.decoder is not None and (needs_decoder or brings_decoder):
         parts["decoder"] = network.decoder
     else:
         tensors = {name: value for name, value in tensors.items() if name.startswith("encoder.")}

@@ -73,6 +73,32 @@ def test_aligned_synthetic_faces_fill_the_picture_remembered_or_not(tmp_path: Pa
     )
 
 
+def test_the_faces_of_a_pair_differ_in_expression_alone(tmp_path: Path) -> None:
+    given = {"identities": 2, "images": 4, "seed": 5, "render": 128, "align": True}
+    alone, pairs = SynthfaceFaces(48, **given), SynthfaceFaces(48, **given, pairs=True)
+    kept = SynthfaceFaces(48, **given, pairs=True, remember=tmp_path)
+    everything = pairs.all_parameters()
+    for index in range(8):
+        own, drawn = pairs.parameters(index), alone.parameters(index)
+        changed = {
+            name for name, array in own.arrays().items() if not np.array_equal(array, drawn.arrays()[name])
+        }
+        assert all(
+            np.array_equal(array[index], own.arrays()[name][0]) for name, array in everything.arrays().items()
+        )
+        assert not changed & {"psi", "expression", "intensity"}
+        assert bool(changed) == bool(index % 2)
+        assert np.array_equal(kept.read(index).image, pairs.read(index).image)
+    for index in range(0, 8, 2):
+        first, other = pairs.read(index).image.astype(float), pairs.read(index + 1).image.astype(float)
+        change = np.abs(other - first).mean(axis=2)
+        assert change.max() > 10
+        assert change[:6].mean() < 0.5  # forehead, hair and what is behind them stay
+    assert np.array_equal(pairs.read(2).image, alone.read(2).image)
+    with pytest.raises(InputError, match="cannot be paired"):
+        SynthfaceFaces(48, 2, 3, pairs=True)
+
+
 def test_a_rendering_in_which_nobody_is_found_is_refused_each_time_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

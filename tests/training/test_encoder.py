@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -30,6 +31,12 @@ def prepared_for(kind: str, **changes: object) -> kinds.Prepared:
 def train(kind: str, out: Path, **changes: object) -> Path:
     prepared = prepared_for(kind, **changes)
     return loop.fit(prepared.task, prepared.settings, {}, out, device="cpu", say=lambda text: None)
+
+
+def logged(run: Path, name: str) -> list[float]:
+    """The values of one name in log.csv, by step."""
+    lines = [line.split(",") for line in (run / "log.csv").read_text().splitlines()]
+    return [float(value) for _, found, value in lines if found == name]
 
 
 @pytest.fixture(scope="module")
@@ -162,11 +169,7 @@ def test_a_decoder_learns_to_draft_faces_beside_a_frozen_encoder_and_the_autoenc
     drafting = train("encoder", tmp_path / "decoder", encoder=str(batched), freeze_encoder=True, **given)
     taught, before = model_file.read(drafting).tensors, model_file.read(batched).tensors
     assert all(torch.equal(value, taught[name]) for name, value in before.items())
-    drafts = [
-        float(line.split(",")[2])
-        for line in (tmp_path / "decoder" / "log.csv").read_text().splitlines()
-        if line.split(",")[1] == "draft"
-    ]
+    drafts = logged(tmp_path / "decoder", "draft")
     assert drafts[-1] < 0.5 * drafts[0]
     model = train("diffae", tmp_path / "diffae", **{**frozen(drafting), "model": DRAFTED}, steps=2)
     kept = open_diffae(model)
@@ -180,3 +183,17 @@ def test_an_encoder_that_brings_no_decoder_is_refused_where_one_is_wanted(
 ) -> None:
     with pytest.raises(WeightsError, match=r"lacks 'decoder\."):
         train("diffae", tmp_path, **{**frozen(batched), "model": DRAFTED}, steps=1)
+
+
+def test_from_pairs_a_decoder_learns_how_a_change_of_expression_looks(batched: Path, tmp_path: Path) -> None:
+    optimiser = {"kind": "adamw", "learning_rate": 3e-3}
+    given = {"model": DRAFTED, "held_out": {**DATA, "start": 500}, "average": None, "optimiser": optimiser}
+    out = tmp_path / "pairs"
+    first = train("encoder", out, encoder=str(batched), data={**DATA, "pairs": True}, steps=40, **given)
+    changes = logged(out, "change")
+    assert len(changes) == 40
+    assert np.mean(changes[-5:]) < np.mean(changes[:5])
+    # The same faces again, at a rate that moves nothing: training goes on from the decoder too.
+    still = {**given, "optimiser": {**optimiser, "learning_rate": 1e-12}}
+    train("encoder", tmp_path / "on", encoder=str(first), data={**DATA, "pairs": True}, steps=1, **still)
+    assert logged(tmp_path / "on", "draft")[0] < 0.5 * logged(out, "draft")[0]

@@ -31,6 +31,8 @@ class SynthfaceData(Settings):
     """Keep renderings in the cache folder of facebench."""
     align: bool = False
     """Cut faces out as `facebench align` does."""
+    pairs: bool = False
+    """Image 2k + 1 of a person is image 2k with another expression: what the change of an expression is learnt from."""
 
 
 class FolderData(Settings):
@@ -84,4 +86,5 @@ def open_faces(data: AnyData, size: int) -> Faces:
         render=data.render,
         remember=cache_folder() if data.remember else None,
         align=data.align,
+        pairs=data.pairs,
     )

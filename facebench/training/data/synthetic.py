@@ -43,6 +43,10 @@ class SynthfaceFaces:
             Sets that differ in `size` only share what is remembered.
         remember: folder of the cache; None renders every time.
         align: cut the face out of the rendering as `facebench align` does, so that it fills the picture.
+        pairs: image 2k + 1 of a person is image 2k with another expression, cut out at the same place.
+
+    Raises:
+        InputError: renderings that cannot be reduced to `size`, or pairs of an odd number of images.
 
     Example:
         >>> faces = SynthfaceFaces(32, identities=2, images=3, remember=None)
@@ -61,13 +65,16 @@ class SynthfaceFaces:
         render: int | None = None,
         remember: Path | None = None,
         align: bool = False,
+        pairs: bool = False,
     ) -> None:
         self.render = size if render is None else render
+        if pairs and images % 2:
+            raise InputError(f"images={images} per person cannot be paired. Use an even number.")
         if self.render % size and not align:
             raise InputError(f"render={self.render} is no multiple of size={size}.")
         self.size, self.identities, self.images, self.seed, self.start = size, identities, images, seed, start
         self.expressions = expressions
-        self.remember, self.align = remember, align
+        self.remember, self.align, self.pairs = remember, align, pairs
         self._model = FaceModel()
         self._drawn: dict[int, Parameters] = {}
 
@@ -77,17 +84,23 @@ class SynthfaceFaces:
     def parameters(self, index: int) -> Parameters:
         """What face `index` is made of; drawn once, since that costs as much as reading the picture."""
         if index not in self._drawn:
-            first = self.start * self.images
-            self._drawn[index] = self._model.sample(
-                1, self.seed, images=self.images, start=first + index, expressions=self.expressions
-            )
+            own = self._sample(index, 1)
+            paired = self.pairs and index % 2 == 1
+            self._drawn[index] = _with_expression_of(self._sample(index - 1, 1), own) if paired else own
         return self._drawn[index]
 
     def all_parameters(self) -> Parameters:
         """What all faces are made of."""
-        first = self.start * self.images
+        own = self._sample(0, len(self))
+        if not self.pairs:
+            return own
+        rows = np.arange(len(self))
+        return _with_expression_of(own.take(rows - rows % 2), own)
+
+    def _sample(self, index: int, count: int) -> Parameters:
+        first = self.start * self.images + index
         return self._model.sample(
-            len(self), self.seed, images=self.images, start=first, expressions=self.expressions
+            count, self.seed, images=self.images, start=first, expressions=self.expressions
         )
 
     def read(self, index: int) -> Face:
@@ -120,18 +133,21 @@ class SynthfaceFaces:
 
     def _aligned(self, index: int, parameters: Parameters) -> NDArray[np.uint8] | None:
         if self._aligned_memory is None:
-            return self._cut_out(self._rendering(index, parameters))
+            return self._cut_out(index, parameters)
         pictures, known = self._aligned_memory
         if known[index] == UNKNOWN:
-            image = self._cut_out(self._rendering(index, parameters))
+            image = self._cut_out(index, parameters)
             if image is not None:
                 pictures[index] = image
             known[index] = FACELESS if image is None else KNOWN
         return None if known[index] == FACELESS else np.array(pictures[index])
 
-    def _cut_out(self, rendering: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-        face = self._finder.find(rendering)
-        return None if face is None else align_ffhq(rendering, face.landmarks, self.size)
+    def _cut_out(self, index: int, parameters: Parameters) -> NDArray[np.uint8] | None:
+        shown = located = self._rendering(index, parameters)
+        if self.pairs and index % 2 == 1:  # where its pair is, so that they differ in expression alone
+            located = self._rendering(index - 1, self.parameters(index - 1))
+        face = self._finder.find(located)
+        return None if face is None else align_ffhq(shown, face.landmarks, self.size)
 
     @cached_property
     def _finder(self) -> FaceFinder:
@@ -166,7 +182,8 @@ class SynthfaceFaces:
         if self.remember is None:
             return None
         what = [RENDERING, self.render, self.identities, self.images, self.seed, self.start, self.expressions]
-        key = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+        text = json.dumps([*what, "pairs"] if self.pairs else what)
+        key = hashlib.sha256(text.encode()).hexdigest()[:16]
         folder = self.remember / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -189,6 +206,10 @@ def _shared(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         if path.stat().st_size < size:
             file.truncate(size)
     return np.memmap(path, np.uint8, "r+", shape=shape)
+
+
+def _with_expression_of(faces: Parameters, others: Parameters) -> Parameters:
+    return faces.but(psi=others.psi, expression=others.expression, intensity=others.intensity)
 
 
 def _fields(parameters: Parameters) -> dict[str, NDArray[np.generic]]:

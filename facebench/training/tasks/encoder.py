@@ -46,9 +46,20 @@ BASIS_PEOPLE, SHAPES = 1000, 30
 STILL = 0.02
 STILL_UNITS = 0.15
 """Smallest deviation that numbers, and units of ψ, are divided by: gaze is not blown up to a smile."""
-DRAFT = "draft"
-WEIGHTS = {"expression": 3.0, "shape": 1.0, "look": 1.0, "view": 1.0, "scene": 1.0, "draft": 10.0}
-"""Expression is the smallest thing to see and the first to be asked for."""
+DRAFT, CHANGE = "draft", "change"
+WEIGHTS = {
+    "expression": 3.0,
+    "shape": 1.0,
+    "look": 1.0,
+    "view": 1.0,
+    "scene": 1.0,
+    "draft": 10.0,
+    "change": 300.0,
+}
+"""Expression is the smallest thing to see and the first to be asked for; its pixels hardly count in the error of a
+whole face, which the error of the change between the two faces of a pair makes good."""
+OTHER_IMAGE, OTHER_EXPRESSION = "other_image", "other_expression"
+"""Fields of a face that belong to its pair."""
 
 
 class EncoderSettings(Running):
@@ -60,7 +71,7 @@ class EncoderSettings(Running):
     held_out: SynthfaceData
     """Other people, for the evaluation."""
     encoder: Path | None = None
-    """An encoder to go on from."""
+    """An encoder, and its decoder, to go on from."""
     freeze_encoder: bool = False
     """With model.draft: train the decoder alone."""
     focus: float = Field(1.0, ge=1)
@@ -129,7 +140,14 @@ class ParameterFaces:
     def read(self, index: int) -> Face:
         """See `Faces`."""
         face = self.faces.read(index)
-        return Face(face.name, face.image, {name: values[index] for name, values in self.truth.items()})
+        fields = {name: values[index] for name, values in self.truth.items()}
+        if self.faces.pairs:
+            other = index ^ 1
+            fields |= {
+                OTHER_IMAGE: self.faces.read(other).image,
+                OTHER_EXPRESSION: self.truth["expression"][other],
+            }
+        return Face(face.name, face.image, fields)
 
 
 class EncoderTask(Task):
@@ -147,17 +165,21 @@ class EncoderTask(Task):
         torch.manual_seed(settings.seed)
         autoencoder = DiffAE(self.config)
         if settings.encoder is not None:
-            begin_with_encoder(autoencoder, settings.encoder, decoder=False)
+            begin_with_encoder(autoencoder, settings.encoder, needs_decoder=False)
         autoencoder.encoder.requires_grad_(not settings.freeze_encoder)
         self.network = ReadingEncoder(autoencoder, widths)
 
     def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
-        """Squared error of each group."""
-        read = network(batch.x_0)
-        parts = {name: functional.mse_loss(read[name], batch.fields[name]) for name in GROUPS}
+        """Squared error of each group, of the draft, and of the change of the draft between the faces of a pair."""
+        x_0, truth = (batch.x_0, batch.fields) if OTHER_IMAGE not in batch.fields else _both(batch)
+        read = network(x_0)
+        parts = {name: functional.mse_loss(read[name], truth[name]) for name in GROUPS}
         if DRAFT in read:
-            middle = focus_map(self.config.size, self.settings.focus, batch.x_0.device).sqrt()
-            parts[DRAFT] = functional.mse_loss(middle * read[DRAFT], middle * batch.x_0)
+            error = focus_map(self.config.size, self.settings.focus, x_0.device).sqrt() * (read[DRAFT] - x_0)
+            parts[DRAFT] = error.square().mean()
+            if len(x_0) > len(batch):
+                first, other = error.chunk(2)
+                parts[CHANGE] = (first - other).square().mean()
         total = torch.stack([WEIGHTS[name] * part for name, part in parts.items()]).sum()
         return {"loss": total, **parts}
 
@@ -191,6 +213,14 @@ SETTINGS = EncoderSettings
 def make(settings: EncoderSettings) -> EncoderTask:
     """Open the data and build the network."""
     return EncoderTask(settings)
+
+
+def _both(batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    """The faces of all pairs, first the one, then the other of each, and what is true of them."""
+    others = batch.fields[OTHER_IMAGE].permute(0, 3, 1, 2).float() / 127.5 - 1
+    truth = {name: torch.cat([batch.fields[name]] * 2) for name in GROUPS}
+    truth["expression"] = torch.cat([batch.fields["expression"], batch.fields[OTHER_EXPRESSION]])
+    return torch.cat([batch.x_0, others]), truth
 
 
 def _groups(parameters: Parameters, basis: ShapeBasis, images: int) -> dict[str, NDArray[np.float64]]:
