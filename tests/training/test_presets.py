@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,3 +50,9 @@ def test_the_personal_preset_is_the_small_autoencoder_with_adapters() -> None:
     assert personal["lora"]["rank"] == 8
     # What the long training needs, a short one from its result does not.
     assert personal["encoder"] is None
+
+
+def test_a_folder_that_is_called_like_a_preset_does_not_hide_it(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "diffae-64-synthface").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert read("diffae-64-synthface")["train"] == "diffae"
