@@ -22,6 +22,9 @@ from facebench.training.schedule import LINEAR, Schedule
 Denoiser = Callable[..., Tensor]
 """Anything that predicts eps: called as (x_t, t, z_sem), or as (x_t, t) where there is no code."""
 
+Weighting = Literal["simple", "p2", "v", "x_0"]
+"""How much the error of eps counts at each timestep."""
+
 
 def q_sample(x_0: Tensor, t: Tensor, noise: Tensor, schedule: Schedule = LINEAR) -> Tensor:
     """Diffuse clean images to their timesteps: x_t = sqrt(abar) x_0 + sqrt(1 - abar) noise.
@@ -78,9 +81,29 @@ def eps_from_v(x_t: Tensor, t: Tensor, v: Tensor, schedule: Schedule = LINEAR) -
     return _at(np.sqrt(1 - abar), t, x_t) * x_t + _at(np.sqrt(abar), t, x_t) * v
 
 
+def eps_from_x_0(x_t: Tensor, t: Tensor, x_0: Tensor, schedule: Schedule = LINEAR) -> Tensor:
+    """The eps that clean images imply: (x_t - sqrt(abar) x_0) / sqrt(1 - abar), the inverse of `x_0_from_eps`.
+
+    A network that predicts x_0 carries no noise through its layers at all.
+
+    Example:
+        >>> x_0, noise, t = torch.rand(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.tensor([10, 700])
+        >>> torch.allclose(eps_from_x_0(q_sample(x_0, t, noise), t, x_0), noise, atol=1e-4)
+        True
+    """
+    abar = schedule.alphas_cumprod
+    return (x_t - _at(np.sqrt(abar), t, x_t) * x_0) / _at(np.sqrt(1 - abar), t, x_t)
+
+
 def v_weight(t: Tensor, schedule: Schedule = LINEAR) -> Tensor:
     """Weights 1 / abar, one per timestep, that make the squared error of eps that of v."""
     return torch.as_tensor(1 / schedule.alphas_cumprod, dtype=torch.float32, device=t.device)[t]
+
+
+def x_0_weight(t: Tensor, schedule: Schedule = LINEAR) -> Tensor:
+    """Weights 1 / SNR = (1 - abar) / abar, one per timestep, that make the squared error of eps that of x_0."""
+    abar = schedule.alphas_cumprod
+    return torch.as_tensor((1 - abar) / abar, dtype=torch.float32, device=t.device)[t]
 
 
 def p2_weight(t: Tensor, schedule: Schedule = LINEAR, *, gamma: float = 1.0, k: float = 1.0) -> Tensor:
@@ -91,6 +114,23 @@ def p2_weight(t: Tensor, schedule: Schedule = LINEAR, *, gamma: float = 1.0, k: 
     abar = schedule.alphas_cumprod
     weights = (k + abar / (1 - abar)) ** -gamma
     return torch.as_tensor(weights, dtype=torch.float32, device=t.device)[t]
+
+
+def timestep_weight(t: Tensor, weighting: Weighting) -> Tensor:
+    """Weights of the error of eps, one per timestep: 1, `p2_weight`, `v_weight` or `x_0_weight`.
+
+    Example:
+        >>> timestep_weight(torch.tensor([0, 999]), "simple")
+        tensor([1., 1.])
+    """
+    match weighting:
+        case "p2":
+            return p2_weight(t)
+        case "v":
+            return v_weight(t)
+        case "x_0":
+            return x_0_weight(t)
+    return torch.ones_like(t, dtype=torch.float32)
 
 
 def training_loss(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from facebench.training.diffusion import eps_from_v, q_sample, v_weight
+from facebench.training.diffusion import eps_from_v, eps_from_x_0, q_sample, v_weight, x_0_weight
 from facebench.training.models import DiffAE, DiffAEConfig
 from facebench.training.schedule import LINEAR
 from facebench.training.tasks.diffae import focus_map
@@ -63,6 +63,15 @@ def test_the_error_of_eps_under_weight_v_is_the_error_of_v() -> None:
     truth = abar.sqrt() * noise - (1 - abar).sqrt() * x_0
     of_eps = v_weight(t) * (eps - noise).square().flatten(1).mean(dim=1)
     assert torch.allclose(of_eps, (v - truth).square().flatten(1).mean(dim=1), rtol=1e-3)
+
+
+def test_the_error_of_eps_under_weight_x_0_is_the_error_of_x_0() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x_0, noise, guess = (torch.randn(3, 3, 8, 8, generator=generator) for _ in range(3))
+    t = torch.tensor([5, 400, 990])
+    eps = eps_from_x_0(q_sample(x_0, t, noise), t, guess)
+    of_eps = x_0_weight(t) * (eps - noise).square().flatten(1).mean(dim=1)
+    assert torch.allclose(of_eps, (guess - x_0).square().flatten(1).mean(dim=1), rtol=1e-3)
 
 
 def test_focus_weighs_the_middle_and_leaves_the_mean_of_all_weights_at_one() -> None:

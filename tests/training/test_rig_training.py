@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from torch import Tensor
 
 from facebench import load_run
 from facebench.backbones.facereader import FaceReader
@@ -24,12 +25,14 @@ from facebench.buffers.synthetic import Exact
 from facebench.errors import InputError, WeightsError
 from facebench.images import ImageSet, Item
 from facebench.training import model_file
+from facebench.training.diffusion import Weighting, ddim_decode, q_sample, x_0_from_eps
+from facebench.training.draws import Draws
 from facebench.training.models import DiffusionRig, DiffusionRigConfig
 from facebench.training.models.rig import RIG64, RIG256
 from facebench.training.official import official_names
 from facebench.training.rig_files import official_name, open_rig, to_conditions
 from facebench.training.settings import check, read
-from facebench.training.tasks.rig import RigSettings
+from facebench.training.tasks.rig import RigSettings, RigTask
 from facebench.transfer import carry as carry_module
 from facebench.transfer import draw_pairs
 from facebench.transfer.pairs import read_pairs
@@ -65,6 +68,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def taught(place: Path) -> Path:
+    """A model of stage 1 with everything that small ones learn sooner by."""
+    sooner = ("model.predicts=x_0", "model.patch=2", "model.positions=true", "model.groups=4", "average=0.9")
+    train(place, "taught", *sooner, "average_warm=true", "optimiser.decay=cosine")
+    return place / "taught"
+
+
 def run(*words: object) -> str:
     done = facebench(*words)
     assert done.code == 0, done.text
@@ -97,6 +108,74 @@ def pairs_of(folder: Path, *pairs: tuple[str, str]) -> Path:
     path = folder / "pairs.csv"
     path.write_text("source,target\n" + "".join(f"images/{a}.png,images/{b}.png\n" for a, b in pairs))
     return path
+
+
+def task(folder: Path, predicts: str = "eps", weighting: Weighting | None = None) -> RigTask:
+    model = SMALL["model"] | {"predicts": predicts}  # type: ignore[operator]
+    content = {"data": folder / "buffers", "model": model, "weighting": weighting, "steps": 1, "batch": 2}
+    return RigTask(RigSettings.model_validate(content))
+
+
+def loss(task: RigTask) -> Tensor:
+    batch = task._shown()
+    return task.losses(task.network, batch, Draws(0, 0, len(batch), batch.rows, torch.device("cpu")))["loss"]
+
+
+@pytest.mark.parametrize(("predicts", "fitting"), [("eps", "p2"), ("v", "v"), ("x_0", "x_0")])
+def test_the_weighting_fits_what_is_predicted_unless_another_is_asked_for(
+    place: Path, predicts: str, fitting: Weighting
+) -> None:
+    assert torch.equal(loss(task(place, predicts)), loss(task(place, predicts, fitting)))
+    assert not torch.equal(loss(task(place, predicts)), loss(task(place, predicts, "simple")))
+
+
+def test_what_an_untaught_network_takes_a_noisy_photo_for() -> None:
+    """Its numbers are zeros: no noise at all, half-way, or a grey image under nothing but noise."""
+    x_t, t = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([250])
+    shrunk = q_sample(torch.ones(1, 1, 1, 1), t, torch.zeros(1, 1, 1, 1))
+    implied = {"eps": x_t / shrunk, "v": x_t * shrunk, "x_0": torch.zeros_like(x_t)}
+    for predicts, x_0 in implied.items():
+        network = DiffusionRig(DiffusionRigConfig(16, (1,), channels=16, predicts=predicts)).eval()  # type: ignore[arg-type]
+        eps = network(x_t, t, torch.zeros(1, 9, 16, 16), torch.zeros(1, 64))
+        assert torch.allclose(x_0_from_eps(x_t, t, eps), x_0, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 20])
+def test_a_network_that_knows_the_photo_paints_it_in_any_number_of_steps(steps: int) -> None:
+    network = DiffusionRig(DiffusionRigConfig(16, (1,), channels=16, patch=2, predicts="x_0")).eval()
+    grey = network.unet.out_conv.bias
+    assert grey is not None
+    torch.nn.init.constant_(grey, 0.3)
+    noise = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    made = ddim_decode(network.driven_by(torch.zeros(1, 9, 16, 16)), noise, torch.zeros(1, 64), steps)
+    assert torch.allclose(made, torch.full_like(made, 0.3), atol=1e-4)
+
+
+def test_a_network_of_x_0_paints_faces_where_one_of_eps_still_paints_noise(place: Path) -> None:
+    errors = {}
+    for predicts in ("eps", "x_0"):
+        train(place, predicts, f"model.predicts={predicts}", "steps=40", "evaluate_every=40")
+        with (place / predicts / "log.csv").open() as file:
+            (errors[predicts],) = (
+                float(row["value"]) for row in csv.DictReader(file) if row["name"] == "mse"
+            )
+    assert errors["x_0"] < 0.5 * errors["eps"]
+
+
+def test_a_model_knows_what_it_predicts_in_stage_2_and_in_transfer(place: Path, taught: Path) -> None:
+    sizes = open_rig(taught).network.config
+    assert (sizes.predicts, sizes.patch, sizes.positions, sizes.groups) == ("x_0", 2, True, 4)
+    words = (f"data={place / 'album'}", f"start={taught}", "--config", "rig-64-personal", "steps=2")
+    run("train", "rig", *words, "--out", place / "taught-one", "--device", "cpu")
+    assert open_rig(place / "taught-one").network.config == sizes
+    text = refused(
+        "train", "rig", *words, "model={size: 16, multipliers: [1, 2], predicts: v}", "--out", place / "no"
+    )
+    assert "has " in text
+    assert "the settings say" in text
+    pairs = pairs_of(place, ("id000/00", "id001/01"))
+    run(*carry(place, "taught-worn", "--pairs", pairs, "--checkpoint", place / "taught-one"))
+    assert (place / "taught-worn" / "images" / "00000.png").is_file()
 
 
 @pytest.mark.parametrize("name", ["rig-256-stage1", "rig-256-stage2", "rig-64-synthface", "rig-64-personal"])

@@ -10,6 +10,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from facebench.training.diffusion import eps_from_v, eps_from_x_0
 from facebench.training.models.unet import UNet
 
 
@@ -27,6 +28,9 @@ class DiffusionRigConfig:
     attention: tuple[int, ...] = (16,)
     dropout: float = 0.1
     groups: int = 32
+    patch: int = 1
+    positions: bool = False
+    predicts: Literal["eps", "v", "x_0"] = "eps"
 
 
 RIG256 = DiffusionRigConfig(256, (1, 1, 2, 2, 4, 4))
@@ -61,6 +65,8 @@ class DiffusionRig(nn.Module):
             attention=config.attention,
             dropout=config.dropout,
             groups=config.groups,
+            patch=config.patch,
+            positions=config.positions,
         )
         resnet = {"resnet18": torchvision.models.resnet18, "resnet50": torchvision.models.resnet50}
         self.encoder = resnet[config.encoder](weights=None, num_classes=config.code_channels)
@@ -86,8 +92,13 @@ class DiffusionRig(nn.Module):
         Returns:
             eps, (n, 3, size, size).
         """
-        eps: Tensor = self.unet(torch.cat([x_t, conditions], dim=1), t, z)
-        return eps
+        predicted: Tensor = self.unet(torch.cat([x_t, conditions], dim=1), t, z)
+        match self.config.predicts:
+            case "v":
+                return eps_from_v(x_t, t, predicted)
+            case "x_0":
+                return eps_from_x_0(x_t, t, predicted)
+        return predicted
 
     def driven_by(self, conditions: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         """Denoiser (x_t, t, z) to eps for fixed conditions (n, 9, size, size), as the samplers call it."""

@@ -19,7 +19,7 @@ from facebench.buffers.sets import BufferSet
 from facebench.errors import InputError
 from facebench.training.data.faces import Batch
 from facebench.training.data.loading import collate
-from facebench.training.diffusion import ddim_decode, p2_weight, training_loss
+from facebench.training.diffusion import Weighting, ddim_decode, timestep_weight, training_loss
 from facebench.training.draws import Draws
 from facebench.training.model_file import ModelFile, plain
 from facebench.training.models import DiffusionRig, DiffusionRigConfig
@@ -45,6 +45,13 @@ class RigSizes(Settings):
     dropout: float = Field(0.1, ge=0, lt=1)
     groups: int = Field(32, gt=0)
     """Of the group normalisation; narrow networks want fewer than the official 32, or they lose the mean colour."""
+    patch: int = Field(1, gt=0)
+    """Side of the squares of pixels that the U-Net takes for one position: larger is faster and coarser."""
+    positions: bool = False
+    """Tell the U-Net where each position is; a small one learns much sooner where the eyes are."""
+    predicts: Literal["eps", "v", "x_0"] = "eps"
+    """What the U-Net's numbers are: eps as in the released networks; v; or x_0, which a small one learns soonest, since
+    the buffers tell most of it and no noise has to pass its layers."""
 
 
 class RigSettings(Running):
@@ -58,6 +65,10 @@ class RigSettings(Running):
     """Checkpoint that stage 2 begins with."""
     model: RigSizes | None = None
     """Of stage 1; stage 2 has the sizes of its checkpoint."""
+    weighting: Weighting | None = None
+    """Weight of the error of eps at each timestep: all alike; P2, which favours noisy ones (Choi et al. 2022); or
+    that of the error of v or x_0, which favour them more. Null takes P2, as released, for a network that predicts
+    eps, v for one of v and x_0 for one of x_0."""
     shown: int = Field(8, gt=0)
     """Faces in preview grids and quick evaluations."""
 
@@ -111,14 +122,18 @@ class RigTask(Task):
                 )
 
     def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
-        """P2-weighted error of the predicted eps at uniform timesteps."""
+        """Weighted error of the predicted eps at uniform timesteps; as released, the weights are P2."""
         assert isinstance(network, DiffusionRig)
         x_0 = batch.x_0
         t = draws.integers("t", 1000)
         noise = draws.normal("noise", tuple(x_0.shape[1:]))
         denoiser = network.driven_by(self._conditions(batch))
-        loss = training_loss(denoiser, x_0, t, noise, network.encode(x_0), weight=p2_weight(t))
+        loss = training_loss(denoiser, x_0, t, noise, network.encode(x_0), weight=self._weight(t))
         return {"loss": loss.mean()}
+
+    def _weight(self, t: Tensor) -> Tensor:
+        predicts = self.network.config.predicts
+        return timestep_weight(t, self.settings.weighting or ("p2" if predicts == "eps" else predicts))
 
     def preview(self, network: nn.Module) -> dict[str, NDArray[np.uint8]]:
         """Photos, their rendered buffers, and what the network makes of these."""
