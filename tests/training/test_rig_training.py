@@ -71,7 +71,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def taught(place: Path) -> Path:
     """A model of stage 1 with everything that small ones learn sooner by."""
-    sooner = ("model.predicts=x_0", "model.patch=2", "model.positions=true", "model.groups=4", "average=0.9")
+    sooner = (
+        "model.predicts=change",
+        "model.patch=2",
+        "model.positions=true",
+        "model.groups=4",
+        "average=0.9",
+    )
     train(place, "taught", *sooner, "average_warm=true", "optimiser.decay=cosine")
     return place / "taught"
 
@@ -121,7 +127,7 @@ def loss(task: RigTask) -> Tensor:
     return task.losses(task.network, batch, Draws(0, 0, len(batch), batch.rows, torch.device("cpu")))["loss"]
 
 
-@pytest.mark.parametrize(("predicts", "fitting"), [("eps", "p2"), ("v", "v"), ("x_0", "x_0")])
+@pytest.mark.parametrize(("predicts", "fitting"), [("eps", "p2"), ("v", "v"), ("change", "x_0")])
 def test_the_weighting_fits_what_is_predicted_unless_another_is_asked_for(
     place: Path, predicts: str, fitting: Weighting
 ) -> None:
@@ -130,41 +136,44 @@ def test_the_weighting_fits_what_is_predicted_unless_another_is_asked_for(
 
 
 def test_what_an_untaught_network_takes_a_noisy_photo_for() -> None:
-    """Its numbers are zeros: no noise at all, half-way, or a grey image under nothing but noise."""
+    """Its numbers are zeros: a photo without noise, a photo and noise, or nothing but noise over the rendered face."""
     x_t, t = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([250])
     shrunk = q_sample(torch.ones(1, 1, 1, 1), t, torch.zeros(1, 1, 1, 1))
-    implied = {"eps": x_t / shrunk, "v": x_t * shrunk, "x_0": torch.zeros_like(x_t)}
+    implied = {"eps": x_t / shrunk, "v": x_t * shrunk, "change": torch.full_like(x_t, 0.5)}
     for predicts, x_0 in implied.items():
         network = DiffusionRig(DiffusionRigConfig(16, (1,), channels=16, predicts=predicts)).eval()  # type: ignore[arg-type]
-        eps = network(x_t, t, torch.zeros(1, 9, 16, 16), torch.zeros(1, 64))
+        eps = network(x_t, t, torch.full((1, 9, 16, 16), 0.75), torch.zeros(1, 64))
         assert torch.allclose(x_0_from_eps(x_t, t, eps), x_0, atol=1e-5)
 
 
 @pytest.mark.parametrize("steps", [1, 4, 20])
-def test_a_network_that_knows_the_photo_paints_it_in_any_number_of_steps(steps: int) -> None:
-    network = DiffusionRig(DiffusionRigConfig(16, (1,), channels=16, patch=2, predicts="x_0")).eval()
-    grey = network.unet.out_conv.bias
-    assert grey is not None
-    torch.nn.init.constant_(grey, 0.3)
-    noise = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    made = ddim_decode(network.driven_by(torch.zeros(1, 9, 16, 16)), noise, torch.zeros(1, 64), steps)
-    assert torch.allclose(made, torch.full_like(made, 0.3), atol=1e-4)
+def test_an_untaught_network_of_the_change_paints_the_rendered_face_in_any_number_of_steps(
+    steps: int,
+) -> None:
+    network = DiffusionRig(DiffusionRigConfig(16, (1,), channels=16, patch=2, predicts="change")).eval()
+    generator = torch.Generator().manual_seed(0)
+    buffers, noise = (
+        torch.rand(1, 9, 16, 16, generator=generator),
+        torch.randn(1, 3, 16, 16, generator=generator),
+    )
+    made = ddim_decode(network.driven_by(buffers), noise, torch.zeros(1, 64), steps)
+    assert torch.allclose(made, buffers[:, :3] * 2 - 1, atol=1e-4)
 
 
-def test_a_network_of_x_0_paints_faces_where_one_of_eps_still_paints_noise(place: Path) -> None:
+def test_a_network_of_the_change_paints_faces_where_one_of_eps_still_paints_noise(place: Path) -> None:
     errors = {}
-    for predicts in ("eps", "x_0"):
+    for predicts in ("eps", "change"):
         train(place, predicts, f"model.predicts={predicts}", "steps=40", "evaluate_every=40")
         with (place / predicts / "log.csv").open() as file:
             (errors[predicts],) = (
                 float(row["value"]) for row in csv.DictReader(file) if row["name"] == "mse"
             )
-    assert errors["x_0"] < 0.5 * errors["eps"]
+    assert errors["change"] < 0.5 * errors["eps"]
 
 
 def test_a_model_knows_what_it_predicts_in_stage_2_and_in_transfer(place: Path, taught: Path) -> None:
     sizes = open_rig(taught).network.config
-    assert (sizes.predicts, sizes.patch, sizes.positions, sizes.groups) == ("x_0", 2, True, 4)
+    assert (sizes.predicts, sizes.patch, sizes.positions, sizes.groups) == ("change", 2, True, 4)
     words = (f"data={place / 'album'}", f"start={taught}", "--config", "rig-64-personal", "steps=2")
     run("train", "rig", *words, "--out", place / "taught-one", "--device", "cpu")
     assert open_rig(place / "taught-one").network.config == sizes

@@ -30,7 +30,7 @@ class DiffusionRigConfig:
     groups: int = 32
     patch: int = 1
     positions: bool = False
-    predicts: Literal["eps", "v", "x_0"] = "eps"
+    predicts: Literal["eps", "v", "change"] = "eps"
 
 
 RIG256 = DiffusionRigConfig(256, (1, 1, 2, 2, 4, 4))
@@ -96,8 +96,9 @@ class DiffusionRig(nn.Module):
         match self.config.predicts:
             case "v":
                 return eps_from_v(x_t, t, predicted)
-            case "x_0":
-                return eps_from_x_0(x_t, t, predicted)
+            case "change":
+                rendered = conditions[:, :3] * 2 - 1
+                return eps_from_x_0(x_t, t, rendered + predicted)
         return predicted
 
     def driven_by(self, conditions: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:

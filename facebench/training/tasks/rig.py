@@ -29,6 +29,8 @@ from facebench.training.settings import Running, Settings
 from facebench.training.task import Task
 
 STEPS_SHOWN = 20
+FITTING: dict[str, Weighting] = {"eps": "p2", "v": "v", "change": "x_0"}
+"""How timesteps are weighted, unless it is said, by what the network predicts."""
 
 
 class RigSizes(Settings):
@@ -49,9 +51,9 @@ class RigSizes(Settings):
     """Side of the squares of pixels that the U-Net takes for one position: larger is faster and coarser."""
     positions: bool = False
     """Tell the U-Net where each position is; a small one learns much sooner where the eyes are."""
-    predicts: Literal["eps", "v", "x_0"] = "eps"
-    """What the U-Net's numbers are: eps as in the released networks; v; or x_0, which a small one learns soonest, since
-    the buffers tell most of it and no noise has to pass its layers."""
+    predicts: Literal["eps", "v", "change"] = "eps"
+    """What the U-Net's numbers are: eps as in the released networks; v; or the change from the rendered face to the
+    photo, which a small one learns soonest: neither noise nor the face has to pass its layers."""
 
 
 class RigSettings(Running):
@@ -68,7 +70,7 @@ class RigSettings(Running):
     weighting: Weighting | None = None
     """Weight of the error of eps at each timestep: all alike; P2, which favours noisy ones (Choi et al. 2022); or
     that of the error of v or x_0, which favour them more. Null takes P2, as released, for a network that predicts
-    eps, v for one of v and x_0 for one of x_0."""
+    eps, v for one of v and x_0 for one of the change."""
     shown: int = Field(8, gt=0)
     """Faces in preview grids and quick evaluations."""
 
@@ -132,8 +134,7 @@ class RigTask(Task):
         return {"loss": loss.mean()}
 
     def _weight(self, t: Tensor) -> Tensor:
-        predicts = self.network.config.predicts
-        return timestep_weight(t, self.settings.weighting or ("p2" if predicts == "eps" else predicts))
+        return timestep_weight(t, self.settings.weighting or FITTING[self.network.config.predicts])
 
     def preview(self, network: nn.Module) -> dict[str, NDArray[np.uint8]]:
         """Photos, their rendered buffers, and what the network makes of these."""
