@@ -197,3 +197,16 @@ def test_from_pairs_a_decoder_learns_how_a_change_of_expression_looks(batched: P
     still = {**given, "optimiser": {**optimiser, "learning_rate": 1e-12}}
     train("encoder", tmp_path / "on", encoder=str(first), data={**DATA, "pairs": True}, steps=1, **still)
     assert logged(tmp_path / "on", "draft")[0] < 0.5 * logged(out, "draft")[0]
+
+
+def test_a_frozen_encoder_looks_at_every_face_once(batched: Path) -> None:
+    data = {**DATA, "pairs": True}
+    given = {"model": DRAFTED, "held_out": data, "encoder": str(batched), "freeze_encoder": True, "steps": 1}
+    task = prepared_for("encoder", data=data, **given).task
+    batch = fixed_faces(task.faces, 8)
+    others = batch.fields["other_image"].permute(0, 3, 1, 2).float() / 127.5 - 1
+    encoder = task.network.encoder.eval()
+    with torch.no_grad():
+        for images, name in ((batch.x_0, "z_sem"), (others, "other_z_sem")):
+            assert torch.allclose(encoder(images), batch.fields[name], atol=1e-5)
+    assert not torch.equal(batch.fields["z_sem"], batch.fields["other_z_sem"])
