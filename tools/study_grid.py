@@ -1,0 +1,314 @@
+"""What the page of the grid on synthetic faces shows beside `facebench grid`: yardsticks, tables, stage 2, the figure.
+
+    facebench grid studies/expression-transfer-synthface.yaml --out runs/grid
+    python tools/study_grid.py --grid runs/grid
+
+The renderer does the grid's transfers as the perfect painter, and the rendered buffer, on black, shows what the models
+are given. One person's album teaches one of the models, and so does somebody else's, for as many steps. What is
+finished is only read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from study import shown
+
+import facebench
+from facebench.buffers import write_buffers
+from facebench.buffers.codes import Codes
+from facebench.buffers.extractors import Found
+from facebench.buffers.planes import Picture
+from facebench.buffers.synthetic import Exact, SynthfaceSpace
+from facebench.change import change
+from facebench.factorial import Effect, Study, factorial
+from facebench.failures import failure_tables, read_breakdowns
+from facebench.grid import Grid, read_grid
+from facebench.images import ImageSet
+from facebench.results import Run, load_run
+from facebench.synthface.dataset import write as write_faces
+from facebench.training import kinds, loop
+from facebench.training.pictures import to_images
+from facebench.training.settings import read
+from facebench.transfer import read_pairs, transfer
+
+YARDSTICKS = ("valence_gap_reader", "arousal_gap_reader", "identity_start_sface")
+METRICS = (
+    "valence_error_reader", "arousal_error_reader", "valence_truth_error_reader", "arousal_truth_error_reader",
+    "expression_agreement_reader", "identity_similarity_sface", "face_quality_sface", "face_found",
+)  # fmt: skip
+ALBUM, MORE, EACH = 20, 16, 3
+"""Images to learn from; further ones of the same person; transfers onto each of these."""
+PERSON, STRANGER = 7, 8
+"""Seeds of the person of stage 2, and of the one whose album is the control."""
+SIDE, GAP, HEAD = 64, 4, 34
+
+
+def main() -> None:
+    options = _options()
+    study, out = Finished(read_grid(options.file), options.grid), options.out
+    painted = {name: study.painted(how, out / name.replace(" ", "-")) for name, how in PAINTERS.items()}
+    print(yardsticks(study.effects, painted))
+    print(effects(study.effects))
+    print(groups(study.effects, sorted(options.grid.glob("by-*"))))
+    models = {
+        "before": options.grid / "models" / options.model,
+        "own album": study.personal(options.model, out, PERSON, options.changes),
+        "another's": study.personal(options.model, out, STRANGER, options.changes),
+    }
+    print(stage_2(study.worn(models, out)))
+    study.draw(options.rows, out / "expression-transfer-grid.png")
+
+
+def render(space: SynthfaceSpace, codes: Codes, size: int) -> Picture:
+    """The photo that the codes mean."""
+    return space.photo(codes, size)
+
+
+def render_buffers(space: SynthfaceSpace, codes: Codes, size: int) -> Picture:
+    """What the models are given: the rendered face on black."""
+    rendered = space.draw(codes, size).conditions[:3]
+    return to_images(torch.from_numpy(rendered)[None] * 2 - 1)[0]
+
+
+Painter = Callable[[SynthfaceSpace, Codes, int], Picture]
+PAINTERS = {"the renderer": render, "the rendered buffer": render_buffers}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A grid file, and the folder that `facebench grid` made of it."""
+
+    grid: Grid
+    folder: Path
+
+    @cached_property
+    def effects(self) -> Study:
+        """Of all cells, levels in the order of the grid file."""
+        runs = [load_run(path) for path in (self.folder / "runs").iterdir()]
+        order = {name: [str(level) for level in levels] for name, levels in self.grid.factors.items()}
+        runs.sort(key=lambda run: [levels.index(run.tags[name]) for name, levels in order.items()])
+        return factorial(runs, self.grid.compare)
+
+    @property
+    def people(self) -> Path:
+        """Who gives expressions, and takes them."""
+        return self.folder / "sets" / self.grid.transfer.source
+
+    @property
+    def size(self) -> int:
+        """Pixels per side."""
+        return self.grid.buffers.size
+
+    @property
+    def folders(self) -> list[Path]:
+        """Every model's transfers with exact parameters on both sides."""
+        models = dict.fromkeys(run.name.partition("-to-")[0] for run in self.effects.runs)
+        return [self.folder / "transfers" / f"{model}-to-synthface-from-synthface" for model in models]
+
+    def painted(self, how: Painter, out: Path) -> Run:
+        """Do the grid's transfers without a model, from the source's parameters with the target's expression."""
+        if not (out / "record.json").is_file():
+            shutil.rmtree(out, ignore_errors=True)
+            shutil.copytree(self.folders[0], out / "transfers")
+            people, exact = ImageSet.open(self.people), Exact()
+            for number, pair in enumerate(read_pairs(self.folder / "pairs.csv", people, people)):
+                onto, of = exact.read(people, [pair.source, pair.target], self.size)
+                assert isinstance(onto, Found)
+                assert isinstance(of, Found)
+                codes = exact.space.transferred(onto.codes, of.codes, "expression")
+                path = out / "transfers" / "images" / f"{number:05d}.png"
+                Image.fromarray(how(exact.space, codes, self.size)).save(path)
+        return judge(out / "transfers", out, (*METRICS, *YARDSTICKS))
+
+    def personal(self, model: str, out: Path, seed: int, changes: Sequence[str]) -> Path:
+        """Let a model go on to the album of one synthetic person, and return its folder."""
+        album = out / f"album-{seed}"
+        if not (album / "model" / "model.safetensors").is_file():
+            _write_person(album / "faces", ALBUM, seed)
+            write_buffers(album / "faces", album / "buffers", source="synthface", size=self.size, album=True)
+            start = self.folder / "models" / model
+            wanted = read("rig-64-personal", [f"data={album / 'buffers'}", f"start={start}", *changes])
+            prepared = kinds.prepare("rig", wanted, "rig-64-personal")
+            settings = prepared.settings.model_dump(mode="json")
+            loop.fit(prepared.task, prepared.settings, settings, album / "model", device="cpu")
+        return album / "model"
+
+    def worn(self, models: Mapping[str, Path], out: Path) -> dict[str, Run]:
+        """Put the expressions of the grid's people onto new images of the person, by every model."""
+        _write_person(out / "more", ALBUM + MORE, PERSON)
+        _write_pairs(out / "pairs.csv", ImageSet.open(out / "more"), ImageSet.open(self.people))
+        runs = {}
+        for name, model in models.items():
+            folder = out / "worn" / name.replace(" ", "-").replace("'", "")
+            transfer(
+                model, out / "more", self.people, folder / "transfers", pairs=out / "pairs.csv",
+                extractor_source="synthface", extractor_target="synthface", steps=self.grid.transfer.steps,
+            )  # fmt: skip
+            runs[name] = judge(folder / "transfers", folder, METRICS)
+        return runs
+
+    def draw(self, rows: Sequence[int], path: Path) -> None:
+        """Source, target, and what every model paints of them, with exact parameters on both sides."""
+        heads = ["source", "target", *(_short(folder.name.partition("-to-")[0]) for folder in self.folders)]
+        sheet = Image.new("RGB", (len(heads) * (SIDE + GAP) + GAP, HEAD + len(rows) * (SIDE + GAP)), "white")
+        pen = ImageDraw.Draw(sheet)
+        for column, head in enumerate(heads):
+            pen.multiline_text((column * (SIDE + GAP) + GAP, 0), head, fill="black", spacing=0)
+        for place, number in enumerate(rows):
+            for column, image in enumerate(_images(self.folders, number)):
+                at = (column * (SIDE + GAP) + GAP, HEAD + place * (SIDE + GAP))
+                sheet.paste(Image.open(image).resize((SIDE, SIDE), Image.Resampling.NEAREST), at)
+        sheet.quantize(256).save(path, optimize=True)
+
+
+def judge(transfers: Path, out: Path, metrics: Sequence[str]) -> Run:
+    """Evaluate transfers, unless it has been done."""
+    if not (out / "record.json").is_file():
+        run = facebench.evaluate(
+            transfers / "manifest.csv",
+            protocol="expression-transfer",
+            suite="compact",
+            metrics=metrics,
+            name=out.name,
+            max_rejected=1.0,
+        )
+        run.save(out)
+    return load_run(out)
+
+
+def yardsticks(study: Study, painted: Mapping[str, Run]) -> str:
+    """Every cell's mean between doing nothing and the renderer itself, and all cells."""
+    lines = _head("", *METRICS)
+    lines.append(_row("every cell, mean", *(mean(study, metric) for metric in METRICS)))
+    lines += [_row(name, *(shown(run, metric) for metric in METRICS)) for name, run in painted.items()]
+    lines += ["", *(f"{name}: {shown(next(iter(painted.values())), name)}" for name in YARDSTICKS), ""]
+    lines += _head(*study.levels, *study.metrics)
+    for run in study.runs:
+        lines.append(
+            _row(*study.cell(run), *(f"{run.metrics[metric].value:.3f}" for metric in study.metrics))
+        )
+    return "\n".join([*lines, ""])
+
+
+def effects(study: Study) -> str:
+    """Main effects, and the interactions that are clear."""
+    lines = _head("effect", *study.metrics)
+    for factor, levels in study.levels.items():
+        found = [_main(study, metric, factor) for metric in study.metrics]
+        lines.append(_row(f"{factor}: {levels[-1]} − {levels[0]}", *map(_told, found)))
+    for metric in study.metrics:
+        both = [effect for effect in study.effects[metric] if len(effect.factors) == 2 and effect.clear]
+        lines += [f"{metric}: {' × '.join(effect.factors)} {_told(effect)}" for effect in both]
+    return "\n".join([*lines, ""])
+
+
+def groups(study: Study, breakdowns: Sequence[Path]) -> str:
+    """Where models fail: every group, mean over the models."""
+    table = failure_tables(study, read_breakdowns(study, breakdowns))[0]
+    lines = _head(*(column.title for column in table.columns))
+    lines += [_row(*(cell.text for cell in row)) for row in table.rows]
+    return "\n".join([*lines, ""])
+
+
+def stage_2(runs: Mapping[str, Run]) -> str:
+    """The three models on the person's new images, and the change by each album, over the same pairs."""
+    (before, *_), names = runs.values(), list(runs)
+    lines = _head("", *names, *(f"change by {name}" for name in names[1:]), "own album − another's")
+    for metric in METRICS:
+        changes = [(runs[name], before) for name in names[1:]] + [(runs[names[1]], runs[names[2]])]
+        cells = [shown(run, metric) for run in runs.values()]
+        for run, baseline in changes:
+            found = change(metric, run, baseline)
+            cells.append(
+                "–" if found is None else f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+            )
+        lines.append(_row(metric, *cells))
+    return "\n".join([*lines, ""])
+
+
+def mean(study: Study, metric: str) -> str:
+    """Over the cells."""
+    if metric not in study.metrics:
+        return "–"
+    return f"{np.mean([run.metrics[metric].value or 0.0 for run in study.runs]):.3f}"
+
+
+def _images(folders: Sequence[Path], number: int) -> Iterator[Path]:
+    with (folders[0] / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        row = list(csv.DictReader(file))[number]
+    yield from (folders[0] / row["source"], folders[0] / row["target"])
+    yield from (folder / row["image"] for folder in folders)
+
+
+def _write_person(folder: Path, images: int, seed: int) -> None:
+    if not (folder / "manifest.csv").is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        write_faces(folder, identities=1, images=images, size=64, seed=seed)
+
+
+def _write_pairs(path: Path, person: ImageSet, others: ImageSet) -> None:
+    """Every new image of the person with others of another expression."""
+    new = sorted(person.items, key=lambda item: item.name)[ALBUM:]
+    rng = np.random.default_rng(0)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("source", "target"))
+        for item in new:
+            shows = item.columns["expression"]
+            fitting = [other.name for other in others.items if other.columns["expression"] != shows]
+            table.writerows((item.name, name) for name in rng.choice(fitting, EACH, replace=False))
+
+
+def _main(study: Study, metric: str, factor: str) -> Effect:
+    return next(effect for effect in study.effects[metric] if effect.factors == (factor,))
+
+
+def _told(effect: Effect) -> str:
+    if effect.value is None or effect.low is None or effect.high is None or effect.p is None:
+        return "–"
+    text = f"{effect.value:+.3f} [{effect.low:+.3f}, {effect.high:+.3f}] p {effect.p:.3f}"
+    return f"**{text}**" if effect.clear else text
+
+
+def _short(model: str) -> str:
+    said = {"neutral-heavy": "neutral", "expression-heavy": "express.", "synthface": "exact"}
+    for name, short in said.items():
+        model = model.replace(name, short)
+    return model.replace("-", "\n")
+
+
+def _head(*names: str) -> list[str]:
+    return [_row(*names), "|" + "---|" * len(names)]
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--file", type=Path, default=Path("studies/expression-transfer-synthface.yaml"))
+    parser.add_argument("--grid", type=Path, default=Path("runs/grid"), help="folder of the finished grid")
+    parser.add_argument("--out", type=Path, default=Path("runs/study-grid"))
+    parser.add_argument("--model", default="expression-heavy-synthface-18", help="that goes on to one person")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=[0, 7, 14, 21, 28, 35], help="pairs of the figure"
+    )
+    parser.add_argument("--changes", nargs="*", default=[], help="of rig-64-personal, such as steps=100")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
