@@ -104,13 +104,16 @@ def main() -> None:
 def _prepared(options: argparse.Namespace, workers: int) -> kinds.Prepared:
     preset = PRESETS[options.size]
     steps = WARM + options.steps + 1
+    # As the preset trains: with a frozen encoder, which need not be a good one.
+    start = "diffae-64-synthface" if options.size == 64 else "null"
     changes = [
-        "start=null", f"steps={steps}", f"batch={options.batch}", f"precision={options.precision}",
+        f"start={start}", "encoder=null", f"steps={steps}", f"batch={options.batch}", f"precision={options.precision}",
         f"compile={options.compile}", f"workers={workers}", "shown=1", "evaluate_every=null",
         f"sample_every={steps + 1}", f"checkpoint_every={steps + 1}",
     ]  # fmt: skip
     content = settings.read(preset, changes)
     data = {"kind": "synthface", "seed": 1, "render": max(128, options.size), "remember": False}
+    data["align"] = options.size == 64
     return kinds.prepare("diffae", content | {"data": data}, preset)
 
 
@@ -118,6 +121,8 @@ def _bare_step(prepared: kinds.Prepared, device: str) -> Callable[[], None]:
     """The same network, loss and optimiser, without data, clipping, average, log or checkpoints."""
     task, running = prepared.task, prepared.settings
     network = task.network.to(device).train()
+    if device == "cpu":  # as `fit` lays weights out
+        network = network.to(memory_format=torch.channels_last)
     if running.compile:
         for child in network.children():
             child.compile()
