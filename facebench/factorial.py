@@ -207,10 +207,14 @@ def _effects(
             )
             continue
         value = float(weights @ values)
+        # Runs that are all alike differ by rounding alone, which no resampling moves: it would count as certain.
+        rounding = 1e-12 * float(np.abs(weights) @ np.abs(values))
+        value = 0.0 if abs(value) <= rounding else value
         if draws is None:
             found.append(Effect(metric, factors, compared, value, method=method))
             continue
         drawn = draws @ weights
+        drawn[np.abs(drawn) <= rounding] = 0.0
         low, high = np.nanquantile(drawn, [0.025, 0.975])
         error = float(np.nanstd(drawn, ddof=1))
         p = float(2 * scipy.stats.norm.sf(abs(value) / error)) if error > 0 else float(value == 0)

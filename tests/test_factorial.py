@@ -115,6 +115,18 @@ def test_images_that_are_hard_for_all_models_do_not_widen_the_intervals(study: S
     assert independent.high - independent.low > 3 * (paired.high - paired.low)
 
 
+def test_a_metric_that_is_the_same_in_every_run_has_no_effects() -> None:
+    """A third is no sum of powers of two, so weighted sums of it are off by rounding, which no resampling moves."""
+    runs = grid()
+    same = runs[0].metrics[METRIC].model_copy(update={"value": 1 / 3})
+    table = runs[0].per_image
+    assert table is not None
+    table = table.assign(**{"quality:sface-quality": 1 / 3})
+    runs = [run.model_copy(update={"metrics": {METRIC: same}}).with_per_image(table) for run in runs]
+    for effect in factorial(runs, [METRIC]).effects[METRIC]:
+        assert (effect.value, effect.low, effect.high, effect.clear) == (0, 0, 0, False)
+
+
 def test_missing_models_leave_the_effects_where_they_are() -> None:
     runs = grid()
     found = by_factors(factorial([run for place, run in enumerate(runs) if place not in (0, 7, 13, 21, 30)]))
