@@ -24,9 +24,9 @@ from rich.console import Console
 from rich.table import Table
 
 from facebench.training import kinds, loop, settings
+from facebench.training.autoencoder import rendered, stochastic_code
 from facebench.training.data.faces import Face, Faces
 from facebench.training.data.loading import Loading, load_batches
-from facebench.training.diffusion import ddim_decode, ddim_encode
 from facebench.training.draws import Draws
 from facebench.training.memory import keep_freed_memory
 from facebench.training.tasks.diffae import DiffAETask
@@ -202,10 +202,10 @@ def _show_sampling(prepared: kinds.Prepared, device: str, steps: int = 20) -> No
         z_sem = network.encode(x_0)
         for _ in range(2):
             encoding.mark()
-            x_T = ddim_encode(network, x_0, z_sem, steps)
+            x_T = stochastic_code(network, x_0, z_sem, steps)
             encoding.mark()
             decoding.mark()
-            ddim_decode(network, x_T, z_sem, steps)
+            rendered(network, x_T, z_sem, steps)
             decoding.mark()
             encoding.add(0, -1, SAMPLED)
             decoding.add(0, -1, SAMPLED)

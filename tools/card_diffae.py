@@ -36,7 +36,8 @@ from facebench.training.pictures import grid
 AIMS = (Aim("happy", "happy"), Aim("angry", "angry"))
 SIGNS = {"happy": {"valence": 1, "arousal": 1}, "angry": {"valence": -1, "arousal": 1}}
 """Which way affect should move; the stated places are (0.8, 0.4) and (-0.6, 0.65)."""
-STRANGERS = 2
+STRANGERS = 4
+"""Seed of people that neither the autoencoder (1) nor the directions (2) were made from."""
 FALSE_MATCHES = 1e-3
 AVERAGED = 20
 """Steps to a point of the training curve."""

@@ -45,6 +45,20 @@ class Codes:
     x_T: Tensor
 
 
+@torch.no_grad()
+def stochastic_code(network: DiffAE, x_0: Tensor, z_sem: Tensor, steps: int) -> Tensor:
+    """x_T (n, 3, s, s) of faces x_0 (n, 3, s, s) in [-1, 1] whose codes are z_sem (n, d), by DDIM backwards."""
+    diffused = network.to_diffused(x_0, z_sem)
+    return ddim_encode(network, diffused, z_sem, steps, clip=not network.config.refines)
+
+
+@torch.no_grad()
+def rendered(network: DiffAE, x_T: Tensor, z_sem: Tensor, steps: int) -> Tensor:
+    """Faces (n, 3, s, s) in [-1, 1] of both codes, by DDIM."""
+    diffused = ddim_decode(network, x_T, z_sem, steps, clip=not network.config.refines)
+    return network.to_faces(diffused, z_sem).clamp(-1, 1)
+
+
 class Autoencoder:
     """Encodes and renders faces with one network.
 
@@ -78,7 +92,7 @@ class Autoencoder:
         z_sem, x_T = [], []
         for part in self._parts(images):
             z_sem.append(self.network.encode(part))
-            x_T.append(ddim_encode(self.network, part, z_sem[-1], self.steps.encode))
+            x_T.append(stochastic_code(self.network, part, z_sem[-1], self.steps.encode))
             if progress is not None:
                 progress(sum(len(done) for done in x_T), len(images))
         return Codes(torch.cat(z_sem), torch.cat(x_T))
@@ -88,7 +102,7 @@ class Autoencoder:
         made = []
         for start in range(0, len(codes.z_sem), self.batch):
             rows = slice(start, start + self.batch)
-            x_0 = ddim_decode(self.network, codes.x_T[rows], codes.z_sem[rows], self.steps.render)
+            x_0 = rendered(self.network, codes.x_T[rows], codes.z_sem[rows], self.steps.render)
             made.append(to_images(x_0))
             if progress is not None:
                 progress(start + len(made[-1]), len(codes.z_sem))

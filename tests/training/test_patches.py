@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from facebench.errors import InputError
+from facebench.training.autoencoder import rendered, stochastic_code
 from facebench.training.diffusion import eps_from_v, eps_from_x_0, q_sample, v_weight, x_0_weight
 from facebench.training.models import DiffAE, DiffAEConfig
 from facebench.training.schedule import LINEAR
@@ -100,3 +102,22 @@ def test_positions_tell_places_apart_that_look_alike() -> None:
         eps = model(torch.zeros(1, 3, 64, 64), torch.tensor([500]), torch.zeros(1, 16))
         inner = eps[0, :, 24:40, 24:40]  # out of the border's sight
         assert bool(inner.std(dim=(1, 2)).max() < 1e-4) == same
+
+
+def test_where_a_draft_is_refined_an_edit_changes_the_face_by_the_change_of_the_draft() -> None:
+    torch.manual_seed(0)
+    model = DiffAE(DiffAEConfig(32, (1, 2), (1, 2), predicts="v", draft=True, refines=True, **SIZES)).eval()
+    x_0 = 0.2 * torch.randn(2, 3, 32, 32)
+    z_sem, other = torch.randn(2, 2, 16)
+    x_T = stochastic_code(model, x_0, z_sem, 10)  # of a network that still answers v = 0 to everything
+    change = rendered(model, x_T, other, 10) - rendered(model, x_T, z_sem, 10)
+    with torch.no_grad():
+        expected = model.decoder(other) - model.decoder(z_sem)
+    assert expected.abs().max() > 0.05
+    assert torch.allclose(change, expected, atol=1e-5)
+    assert torch.allclose(model.to_faces(model.to_diffused(x_0, z_sem), z_sem), x_0, atol=1e-6)
+
+
+def test_refining_without_a_draft_is_refused() -> None:
+    with pytest.raises(InputError, match=r"Set model\.draft=true"):
+        DiffAE(DiffAEConfig(32, (1, 2), (1, 2), refines=True, **SIZES))

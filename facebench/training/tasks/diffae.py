@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from facebench.errors import InputError
 from facebench.training import judges, losses
+from facebench.training.autoencoder import rendered, stochastic_code
 from facebench.training.checkpoints import load_strictly
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.data.loading import collate, try_read
@@ -21,8 +22,6 @@ from facebench.training.data.order import seed_of
 from facebench.training.data.pairs import FacesWithPartners
 from facebench.training.data.sources import DataSettings, open_faces
 from facebench.training.diffusion import (
-    ddim_decode,
-    ddim_encode,
     p2_weight,
     q_sample,
     training_loss,
@@ -74,6 +73,9 @@ class DiffAESizes(Settings):
     """What the U-Net's numbers are; eps as in the official networks, or v, which a small one learns sooner."""
     draft: bool = False
     """A decoder drafts the face from z_sem, and the U-Net sees the draft beside x_t."""
+    refines: bool = False
+    """With draft: noise is added to what the draft lacks and not to the face, so that a change of z_sem changes at
+    least the draft."""
 
 
 class DiffAESettings(Running):
@@ -164,7 +166,7 @@ class DiffAETask(Task):
         z_sem = network.encode(x_0)
         t = draws.integers("t", 1000)
         noise = draws.normal("noise", tuple(x_0.shape[1:]))
-        x_t = q_sample(x_0, t, noise)
+        x_t = q_sample(network.to_diffused(x_0, z_sem), t, noise)
         eps = network(x_t, t, z_sem)
         middle = focus_map(x_0.shape[-1], self.settings.focus, x_0.device).sqrt()
         rows = losses.simple(middle * eps, middle * noise, "none")
@@ -172,7 +174,8 @@ class DiffAETask(Task):
         if self.prior is not None:
             parts["prior"] = weights.prior * self._prior_loss(network, draws)
         if weights.looks_at_faces:
-            parts |= face_terms(weights, self.readers, _seen(batch, x_0, x_0_from_eps(x_t, t, eps), t))
+            x_0_hat = network.to_faces(x_0_from_eps(x_t, t, eps), z_sem)
+            parts |= face_terms(weights, self.readers, _seen(batch, x_0, x_0_hat, t))
         counts = {name: parts.pop(name) for name in ("without_face",) if name in parts}
         return {"loss": torch.stack(list(parts.values())).sum(), **parts, **counts}
 
@@ -182,7 +185,8 @@ class DiffAETask(Task):
         t = draws.integers("prior t", 1000)
         noise = draws.normal("prior noise", tuple(chosen.shape[1:]))
         z_sem = network.encode(chosen)
-        return training_loss(network, chosen, t, noise, z_sem, weight=self._weight(t)).mean()
+        diffused = network.to_diffused(chosen, z_sem)
+        return training_loss(network, diffused, t, noise, z_sem, weight=self._weight(t)).mean()
 
     def _weight(self, t: Tensor) -> Tensor:
         match self.settings.weighting:
@@ -260,8 +264,8 @@ def reconstruct(
     z_sem = network.encode(x_0)
     if from_noise:
         noise = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0)).to(x_0.device)
-        return ddim_decode(network, noise, z_sem, steps)
-    return ddim_decode(network, ddim_encode(network, x_0, z_sem, steps), z_sem, steps)
+        return rendered(network, noise, z_sem, steps)
+    return rendered(network, stochastic_code(network, x_0, z_sem, steps), z_sem, steps)
 
 
 @torch.no_grad()
@@ -285,7 +289,7 @@ def prior_faces(network: DiffAE, faces: Faces, settings: DiffAESettings) -> Tens
         rows = indices[start : start + 16].tolist()
         shown = collate([try_read(faces, row, index) for row, index in enumerate(rows)])
         made.append(
-            ddim_decode(network, x_T[start : start + len(shown)], network.encode(shown.x_0), STEPS_SHOWN)
+            rendered(network, x_T[start : start + len(shown)], network.encode(shown.x_0), STEPS_SHOWN)
         )
     network.train(was_training)
     return torch.cat(made)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from facebench.training.autoencoder import rendered
 from facebench.training.codes import encode_faces
 from facebench.training.data.faces import Batch, Face
 from facebench.training.data.sources import DataSettings, open_faces
@@ -143,5 +144,5 @@ def sample(
         place = next(network.parameters()).device
         z = ddim_decode(network, z_T.to(place), None, steps, schedule=SCHEDULE, clip=False)
         z_sem = statistics.denormalise(z.cpu()).to(device)
-        made.append(ddim_decode(autoencoder, x_T.to(device), z_sem, steps).cpu())
+        made.append(rendered(autoencoder, x_T.to(device), z_sem, steps).cpu())
     return torch.cat(made)
