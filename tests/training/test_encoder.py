@@ -210,3 +210,10 @@ def test_a_frozen_encoder_looks_at_every_face_once(batched: Path) -> None:
         for images, name in ((batch.x_0, "z_sem"), (others, "other_z_sem")):
             assert torch.allclose(encoder(images), batch.fields[name], atol=1e-5)
     assert not torch.equal(batch.fields["z_sem"], batch.fields["other_z_sem"])
+
+
+def test_weights_that_would_mean_something_else_are_refused(batched: Path, tmp_path: Path) -> None:
+    start = train("diffae", tmp_path / "start", model=SIZES, steps=1)
+    for changed in ({"predicts": "v"}, {"draft": True, "refines": True}):
+        with pytest.raises(InputError, match="would mean something else"):
+            train("diffae", tmp_path / "on", model={**SIZES, **changed}, start=str(start), steps=1)

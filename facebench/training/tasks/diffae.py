@@ -22,10 +22,9 @@ from facebench.training.data.order import seed_of
 from facebench.training.data.pairs import FacesWithPartners
 from facebench.training.data.sources import DataSettings, open_faces
 from facebench.training.diffusion import (
-    p2_weight,
     q_sample,
+    timestep_weight,
     training_loss,
-    v_weight,
     x_0_from_eps,
 )
 from facebench.training.draws import Draws
@@ -149,11 +148,13 @@ class DiffAETask(Task):
         self._quick: QuickEvaluation | None = None
 
     def _begin(self, start: DiffAE, name: Path) -> None:
-        was, now = (network.config.predicts for network in (start, self.network))
-        if was != now:
-            raise InputError(
-                f"{name} predicts {was}, and model.predicts={now} is wanted. Set model.predicts={was}."
-            )
+        for what in ("predicts", "refines"):
+            was, now = (getattr(network.config, what) for network in (start, self.network))
+            if was != now:
+                raise InputError(
+                    f"{name} was trained with model.{what}={was}, and {now} is wanted: the same weights would mean "
+                    f"something else. Set model.{what}={was}."
+                )
         load_strictly(self.network, start.state_dict(), str(name))
 
     def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
@@ -170,7 +171,7 @@ class DiffAETask(Task):
         eps = network(x_t, t, z_sem)
         middle = focus_map(x_0.shape[-1], self.settings.focus, x_0.device).sqrt()
         rows = losses.simple(middle * eps, middle * noise, "none")
-        parts = {"simple": weights.simple * (self._weight(t) * rows).mean()}
+        parts = {"simple": weights.simple * (timestep_weight(t, self.settings.weighting) * rows).mean()}
         if self.prior is not None:
             parts["prior"] = weights.prior * self._prior_loss(network, draws)
         if weights.looks_at_faces:
@@ -186,15 +187,9 @@ class DiffAETask(Task):
         noise = draws.normal("prior noise", tuple(chosen.shape[1:]))
         z_sem = network.encode(chosen)
         diffused = network.to_diffused(chosen, z_sem)
-        return training_loss(network, diffused, t, noise, z_sem, weight=self._weight(t)).mean()
-
-    def _weight(self, t: Tensor) -> Tensor:
-        match self.settings.weighting:
-            case "p2":
-                return p2_weight(t)
-            case "v":
-                return v_weight(t)
-        return torch.ones_like(t)
+        return training_loss(
+            network, diffused, t, noise, z_sem, weight=timestep_weight(t, self.settings.weighting)
+        ).mean()
 
     def preview(self, network: nn.Module) -> dict[str, NDArray[np.uint8]]:
         """Faces above their reconstructions: from x_T and z_sem, and from z_sem alone."""
