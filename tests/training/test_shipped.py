@@ -36,6 +36,12 @@ def embeddings(images: np.ndarray) -> np.ndarray:
     return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
+def valences(images: np.ndarray) -> np.ndarray:
+    finder, reader = FaceFinder(), backbones.build("facereader")
+    crops = [align(image, finder.find(image).landmarks) for image in images]
+    return np.concatenate([reader.embed(reader.preprocess(crop)[None])["valence"].ravel() for crop in crops])
+
+
 def test_a_stranger_is_recognised_after_encoding_and_rendering(
     autoencoder: Autoencoder, faces: np.ndarray
 ) -> None:
@@ -59,3 +65,16 @@ def test_an_edit_changes_the_face_more_the_stronger_it_is_and_nothing_at_strengt
         for strength in (0.0, 0.6, 1.2)
     ]
     assert changes[0] == 0 < changes[1] < changes[2]
+
+
+def test_edits_move_valence_the_right_way_and_keep_the_person(
+    autoencoder: Autoencoder, faces: np.ndarray
+) -> None:
+    found, codes = files.read(Path("directions-64-synthface")), autoencoder.encode(faces)
+    source, unedited = embeddings(faces), valences(autoencoder.render(codes))
+    for expression, sign in (("happy", 1), ("angry", -1)):
+        edits = autoencoder.render(Codes(found.edit(codes.z_sem, expression, 1.0), codes.x_T))
+        change = sign * (valences(edits) - unedited)
+        assert change.min() > 0
+        assert change.mean() > 0.15
+        assert (source * embeddings(edits)).sum(axis=1).mean() > 0.694
