@@ -60,7 +60,7 @@ def edit(folder: Path) -> list[Path]:
         make(
             out,
             f"edit {folder}/neutral {out} --attribute {expression} --target {folder}/{expression} "
-            "--strength 1.2 --encode-steps 20 --render-steps 20",
+            "--strength 0.8 --encode-steps 20 --render-steps 20",
         )
         facebench(
             f"evaluate {out} --protocol expression-transfer --suite compact --name {expression} "

@@ -187,7 +187,7 @@ def test_a_model_knows_what_it_predicts_in_stage_2_and_in_transfer(place: Path, 
     assert (place / "taught-worn" / "images" / "00000.png").is_file()
 
 
-@pytest.mark.parametrize("name", ["rig-256-stage1", "rig-256-stage2", "rig-64-synthface", "rig-64-personal"])
+@pytest.mark.parametrize("name", ["rig-256-stage1", "rig-256-stage2", "rig-64-personal"])
 def test_presets_hold_the_released_settings(name: str) -> None:
     settings = check(RigSettings, {k: v for k, v in read(name, ["data=x"]).items() if k != "train"}, name)
     assert settings.average is None
