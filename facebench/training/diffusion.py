@@ -340,7 +340,7 @@ def ema_update(average: nn.Module, model: nn.Module, decay: float, skip: Contain
         if key in skip:
             continue
         if value.is_floating_point():
-            value.copy_(value * decay + source[key] * (1 - decay))
+            value.lerp_(source[key], 1 - decay)  # one pass over memory
         else:
             value.copy_(source[key])
 
