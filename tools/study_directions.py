@@ -113,7 +113,7 @@ def draw(runs: list[Run], path: Path) -> None:
                 markersize=4,
                 label=name,
             )
-        axis.set(title=f"towards {aim}", xlabel=change.replace("_reader", "").replace("_", " of "))
+        axis.set(title=f"towards {aim}", xlabel=f"change of {change.split('_')[0]} (FaceReader)")
     axes[0].set_ylabel("identity kept: cosine to the source (SFace)")
     axes[0].legend(fontsize=7)
     figure.savefig(path, dpi=110)
