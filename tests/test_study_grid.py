@@ -15,7 +15,7 @@ from facebench.training import loop
 from tests.grid.test_grid import FACES, GRID, STUDIES
 from tests.training.test_rig_training import SMALL
 
-SIZES = {"model": SMALL["model"] | {"predicts": "change"}}  # type: ignore[operator]
+SIZES = {"model": SMALL["model"] | {"predicts": "change"}}
 SETS = {
     "a": {"synth": FACES},
     "b": {"synth": {**FACES, "seed": 1}},

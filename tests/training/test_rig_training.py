@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from facebench.training import model_file
 from facebench.training.diffusion import Weighting, ddim_decode, q_sample, x_0_from_eps
 from facebench.training.draws import Draws
 from facebench.training.models import DiffusionRig, DiffusionRigConfig
-from facebench.training.models.rig import RIG64, RIG256
+from facebench.training.models.rig import RIG64, RIG256, Predicts
 from facebench.training.official import official_names
 from facebench.training.rig_files import official_name, open_rig, to_conditions
 from facebench.training.settings import check, read
@@ -40,7 +41,7 @@ from facebench.weights import Given
 from tests.goldens.fill import fill
 from tests.paper_weights import facebench
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "train": "rig", "stage": 1, "steps": 2, "batch": 2, "workers": 0, "average": None,
     "optimiser": {"kind": "adam", "learning_rate": 1e-3, "clip": None},
     "model": {"size": 16, "multipliers": [1, 2], "channels": 16, "time_channels": 16, "blocks": 1,
@@ -117,7 +118,7 @@ def pairs_of(folder: Path, *pairs: tuple[str, str]) -> Path:
 
 
 def task(folder: Path, predicts: str = "eps", weighting: Weighting | None = None) -> RigTask:
-    model = SMALL["model"] | {"predicts": predicts}  # type: ignore[operator]
+    model = SMALL["model"] | {"predicts": predicts}
     content = {"data": folder / "buffers", "model": model, "weighting": weighting, "steps": 1, "batch": 2}
     return RigTask(RigSettings.model_validate(content))
 
@@ -139,9 +140,13 @@ def test_what_an_untaught_network_takes_a_noisy_photo_for() -> None:
     """Its numbers are zeros: a photo without noise, a photo and noise, or nothing but noise over the rendered face."""
     x_t, t = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([250])
     shrunk = q_sample(torch.ones(1, 1, 1, 1), t, torch.zeros(1, 1, 1, 1))
-    implied = {"eps": x_t / shrunk, "v": x_t * shrunk, "change": torch.full_like(x_t, 0.5)}
+    implied: dict[Predicts, Tensor] = {
+        "eps": x_t / shrunk,
+        "v": x_t * shrunk,
+        "change": torch.full_like(x_t, 0.5),
+    }
     for predicts, x_0 in implied.items():
-        network = DiffusionRig(DiffusionRigConfig(16, (1,), channels=16, predicts=predicts)).eval()  # type: ignore[arg-type]
+        network = DiffusionRig(DiffusionRigConfig(16, (1,), channels=16, predicts=predicts)).eval()
         eps = network(x_t, t, torch.full((1, 9, 16, 16), 0.75), torch.zeros(1, 64))
         assert torch.allclose(x_0_from_eps(x_t, t, eps), x_0, atol=1e-5)
 

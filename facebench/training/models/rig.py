@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from facebench.training.diffusion import eps_from_v, eps_from_x_0
 from facebench.training.models.unet import UNet
 
+Predicts = Literal["eps", "v", "change"]
+"""What the U-Net's numbers are: eps, v, or the change from the rendered face to the photo."""
+
 
 @dataclass(frozen=True)
 class DiffusionRigConfig:
@@ -30,7 +33,7 @@ class DiffusionRigConfig:
     groups: int = 32
     patch: int = 1
     positions: bool = False
-    predicts: Literal["eps", "v", "change"] = "eps"
+    predicts: Predicts = "eps"
 
 
 RIG256 = DiffusionRigConfig(256, (1, 1, 2, 2, 4, 4))

@@ -23,13 +23,14 @@ from facebench.training.diffusion import Weighting, ddim_decode, timestep_weight
 from facebench.training.draws import Draws
 from facebench.training.model_file import ModelFile, plain
 from facebench.training.models import DiffusionRig, DiffusionRigConfig
+from facebench.training.models.rig import Predicts
 from facebench.training.pictures import grid, to_images
 from facebench.training.rig_files import KIND, open_rig, provenance_of, refuse_other_buffers, to_conditions
 from facebench.training.settings import Running, Settings
 from facebench.training.task import Task
 
 STEPS_SHOWN = 20
-FITTING: dict[str, Weighting] = {"eps": "p2", "v": "v", "change": "x_0"}
+FITTING: dict[Predicts, Weighting] = {"eps": "p2", "v": "v", "change": "x_0"}
 """How timesteps are weighted, unless it is said, by what the network predicts."""
 
 
@@ -51,7 +52,7 @@ class RigSizes(Settings):
     """Side of the squares of pixels that the U-Net takes for one position: larger is faster and coarser."""
     positions: bool = False
     """Tell the U-Net where each position is; a small one learns much sooner where the eyes are."""
-    predicts: Literal["eps", "v", "change"] = "eps"
+    predicts: Predicts = "eps"
     """What the U-Net's numbers are: eps as in the released networks; v; or the change from the rendered face to the
     photo, which a small one learns soonest: neither noise nor the face has to pass its layers."""
 
