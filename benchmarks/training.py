@@ -29,6 +29,7 @@ from facebench.training.data.faces import Face, Faces
 from facebench.training.data.loading import Loading, load_batches
 from facebench.training.draws import Draws
 from facebench.training.memory import keep_freed_memory
+from facebench.training.optimiser import make_optimiser
 from facebench.training.tasks.diffae import DiffAETask
 
 PRESETS = {64: "diffae-64-synthface", 128: "diffae-128-ffhq", 256: "diffae-256-ffhq"}
@@ -126,7 +127,7 @@ def _bare_step(prepared: kinds.Prepared, device: str) -> Callable[[], None]:
     if running.compile:
         for child in network.children():
             child.compile()
-    optimiser = loop.make_optimiser(running.optimiser, task.parameters())
+    optimiser = make_optimiser(running.optimiser, task.parameters())
     batch = next(load_batches(task.faces, Loading(running.batch), 0, 1)).to(device)
     draws = Draws(0, 0, running.batch, batch.rows, device)
     half = running.precision == "bf16"

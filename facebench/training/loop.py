@@ -8,12 +8,10 @@ a checkpoint holds no generator state and a killed run ends with the weights of 
 from __future__ import annotations
 
 import math
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -35,7 +33,9 @@ from facebench.training.draws import Draws
 from facebench.training.log import Log
 from facebench.training.memory import keep_freed_memory
 from facebench.training.models.layers import ResidualBlock
-from facebench.training.settings import Optimiser, Running, differences
+from facebench.training.optimiser import learning_rate, make_optimiser
+from facebench.training.settings import Running, differences
+from facebench.training.stopping import StopWish
 from facebench.training.task import Task
 
 FREE_TO_CHANGE = frozenset(
@@ -51,9 +51,6 @@ FREE_TO_CHANGE = frozenset(
     }
 )
 """Settings that a resumed run may change: they do not change the weights of a given step."""
-
-FUSED = ("cpu", "cuda")
-"""Devices whose fused Adam works on each number for itself, so that its bits are the same every time."""
 
 Watch = Callable[[int, int, Mapping[str, float]], None]
 """Called after every step with (steps done, steps in all, losses)."""
@@ -119,7 +116,7 @@ def fit(
     for note in task.notes:
         say(note)
     run.resume(accept_changes)
-    with Log(out, run.step) as log, _Stop() as stop:
+    with Log(out, run.step) as log, StopWish() as stop:
         run.train(log, stop, watch)
     return run.finish()
 
@@ -206,7 +203,7 @@ class _Run:
         except ValidationError:
             return settings
 
-    def train(self, log: Log, stop: _Stop, watch: Watch | None) -> None:
+    def train(self, log: Log, stop: StopWish, watch: Watch | None) -> None:
         """Do the remaining steps."""
         running, accelerator = self.running, self.accelerator
         loading = Loading(
@@ -376,56 +373,6 @@ class _Run:
 
     def _restore(self, network: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
         checkpoints.load_strictly(network, tensors, where, self.task.kept(network))
-
-
-class _Stop:
-    """Turns the first Ctrl-C (or SIGTERM) into a wish that is granted after the step; the second one is at once."""
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __enter__(self) -> _Stop:
-        try:
-            self._before = {number: signal.signal(number, self._ask) for number in self.SIGNALS}
-        except ValueError:  # only the main thread may listen
-            self._before = {}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-
-def make_optimiser(settings: Optimiser, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """Build the optimiser; Adam passes over the parameters once, where PyTorch can, in a quarter of the time."""
-    rate, decay = settings.learning_rate, settings.weight_decay
-    if settings.kind == "sgd":
-        # Fused SGD takes its momentum from uninitialised memory when fp16 skips the very first step.
-        return torch.optim.SGD(parameters, rate, momentum=settings.momentum, weight_decay=decay)
-    fused = all(parameter.device.type in FUSED for parameter in parameters)
-    if settings.kind == "adamw":
-        return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=fused)
-    return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=fused)
-
-
-def learning_rate(settings: Optimiser, step: int, steps: int) -> float:
-    """Learning rate of step 0, 1, ...
-
-    Example:
-        >>> [learning_rate(Optimiser(learning_rate=1.0, warmup=2), step, 10) for step in (0, 1, 2, 9)]
-        [0.5, 1.0, 1.0, 1.0]
-    """
-    rate = settings.learning_rate * min(1.0, (step + 1) / max(1, settings.warmup))
-    if settings.decay == "cosine":
-        rate *= 0.5 * (1 + math.cos(math.pi * step / steps))
-    return rate
 
 
 def recompute_blocks(network: nn.Module) -> None:

@@ -20,8 +20,9 @@ from safetensors.torch import load_file
 
 from facebench.errors import InputError, WeightsError
 from facebench.training import checkpoints, kinds, model_file
-from facebench.training.loop import TrainingStopped, fit, learning_rate
+from facebench.training.loop import TrainingStopped, fit
 from facebench.training.opening import open_diffae
+from facebench.training.optimiser import learning_rate
 from facebench.training.settings import Optimiser, read
 from tests.zoo import encode, picture
 
@@ -101,7 +102,9 @@ def test_a_killed_process_goes_on_from_its_last_checkpoint(faces: Path, tmp_path
         "cpu",
     ]
     out = tmp_path / "killed"
-    running = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.DEVNULL)
+    # One thread, like this process: sums over two have other last bits.
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    running = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.DEVNULL, env=alone)
     while checkpoints.latest(out / "checkpoints") is None and running.poll() is None:
         time.sleep(0.01)
     running.kill()

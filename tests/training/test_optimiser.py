@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from facebench.training.loop import make_optimiser
+from facebench.training.optimiser import make_optimiser
 from facebench.training.settings import Optimiser
 
 PLAIN: dict[str, Any] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}

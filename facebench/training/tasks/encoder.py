@@ -14,18 +14,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facebench.decoding import ImageError
-from facebench.synthface.parameters import Parameters
 from facebench.synthface.shape import ShapeBasis
-from facebench.training.data.faces import Batch, Face
+from facebench.training.data.faces import Batch
 from facebench.training.data.loading import collate, try_read
-from facebench.training.data.sources import SynthfaceData, open_faces
-from facebench.training.data.synthetic import SynthfaceFaces
+from facebench.training.data.sources import SynthfaceData
+from facebench.training.data.told import (
+    CODE,
+    GROUPS,
+    OTHER_CODE,
+    OTHER_EXPRESSION,
+    OTHER_IMAGE,
+    CodedFaces,
+    ParameterFaces,
+)
 from facebench.training.draws import Draws
 from facebench.training.model_file import ModelFile, plain
 from facebench.training.models import DiffAE, DiffAEConfig
@@ -35,34 +40,12 @@ from facebench.training.task import Task
 from facebench.training.tasks.diffae import DiffAESizes, focus_map
 
 KIND = "semantic-encoder"
-GROUPS: dict[str, tuple[str, ...]] = {
-    "expression": ("psi", "affect"),
-    "shape": ("shape", "age", "gender", "weight", "ancestry"),
-    "look": ("albedo", "brow", "hair", "beard", "blush", "freckles"),
-    "view": ("pose", "camera"),
-    "scene": ("light", "lamps", "garment", "background"),
-}
-"""What is read, in groups that count alike however many numbers they have."""
 BASIS_PEOPLE, SHAPES = 1000, 30
-STILL = 0.02
-STILL_UNITS = 0.15
-"""Smallest deviation that numbers, and units of ψ, are divided by: gaze is not blown up to a smile."""
+"""How many people head shapes are learnt from, and how many of their directions are read."""
 DRAFT, CHANGE = "draft", "change"
-WEIGHTS = {
-    "expression": 3.0,
-    "shape": 1.0,
-    "look": 1.0,
-    "view": 1.0,
-    "scene": 1.0,
-    "draft": 10.0,
-    "change": 300.0,
-}
+WEIGHTS = dict.fromkeys(GROUPS, 1.0) | {"expression": 3.0, DRAFT: 10.0, CHANGE: 300.0}
 """Expression is the smallest thing to see and the first to be asked for; its pixels hardly count in the error of a
 whole face, which the error of the change between the two faces of a pair makes good."""
-OTHER_IMAGE, OTHER_EXPRESSION = "other_image", "other_expression"
-CODE, OTHER_CODE = "z_sem", "other_z_sem"
-"""Fields of a face: its pair, and what a frozen encoder reads in both."""
-ENCODED_AT_ONCE = 64
 
 
 class EncoderSettings(Running):
@@ -107,74 +90,6 @@ class ReadingEncoder(nn.Module):
         if not any(value.requires_grad for value in self.encoder.parameters()):
             self.encoder.eval()
         return self
-
-
-class ParameterFaces:
-    """Synthetic faces with their standardised parameters.
-
-    Args:
-        data: which faces.
-        size: pixels per side.
-        basis: of head shapes.
-        scale: mean and deviation of each group; those of these faces when None.
-    """
-
-    def __init__(
-        self,
-        data: SynthfaceData,
-        size: int,
-        basis: ShapeBasis,
-        scale: Mapping[str, tuple[NDArray[Any], NDArray[Any]]] | None = None,
-    ) -> None:
-        faces = open_faces(data, size)
-        assert isinstance(faces, SynthfaceFaces)
-        self.faces = faces
-        raw = _groups(faces.all_parameters(), basis, data.images)
-        self.scale = scale or {
-            name: (
-                values.mean(axis=0),
-                np.maximum(values.std(axis=0), STILL_UNITS if name == "expression" else STILL),
-            )
-            for name, values in raw.items()
-        }
-        self.truth = {
-            name: ((values - self.scale[name][0]) / self.scale[name][1]).astype(np.float32)
-            for name, values in raw.items()
-        }
-
-    def __len__(self) -> int:
-        return len(self.faces)
-
-    def read(self, index: int) -> Face:
-        """See `Faces`."""
-        face = self.faces.read(index)
-        fields = {name: values[index] for name, values in self.truth.items()}
-        if self.faces.pairs:
-            other = index ^ 1
-            fields |= {
-                OTHER_IMAGE: self.faces.read(other).image,
-                OTHER_EXPRESSION: self.truth["expression"][other],
-            }
-        return Face(face.name, face.image, fields)
-
-
-class CodedFaces:
-    """Faces with their codes by a frozen encoder, which so looks at each of them once and not in every epoch."""
-
-    def __init__(self, faces: ParameterFaces, encoder: nn.Module) -> None:
-        self.faces = faces
-        self.codes = _codes(faces, encoder)
-
-    def __len__(self) -> int:
-        return len(self.faces)
-
-    def read(self, index: int) -> Face:
-        """See `Faces`."""
-        face = self.faces.read(index)
-        fields = {**face.fields, CODE: self.codes[index]}
-        if OTHER_IMAGE in fields:
-            fields[OTHER_CODE] = self.codes[index ^ 1]
-        return Face(face.name, face.image, fields)
 
 
 class EncoderTask(Task):
@@ -251,38 +166,3 @@ def _both(batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
     if CODE in batch.fields:
         truth[CODE] = torch.cat([batch.fields[CODE], batch.fields[OTHER_CODE]])
     return torch.cat([batch.x_0, others]), truth
-
-
-@torch.no_grad()
-def _codes(faces: ParameterFaces, encoder: nn.Module) -> NDArray[np.float32]:
-    """(n, code_channels) codes of all faces; of one that cannot be read, zeros that are never used."""
-    encoder.eval()
-    codes: list[Tensor] = []
-    for start in range(0, len(faces), ENCODED_AT_ONCE):
-        images = [_image(faces, index) for index in range(start, min(start + ENCODED_AT_ONCE, len(faces)))]
-        codes.append(encoder(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 127.5 - 1))
-    return torch.cat(codes).numpy()
-
-
-def _image(faces: ParameterFaces, index: int) -> NDArray[np.uint8]:
-    try:
-        return faces.faces.read(index).image
-    except ImageError:
-        return np.zeros((faces.faces.size, faces.faces.size, 3), np.uint8)
-
-
-def _groups(parameters: Parameters, basis: ShapeBasis, images: int) -> dict[str, NDArray[np.float64]]:
-    """All numbers of each group, (n, width)."""
-    people = parameters.take(np.arange(0, len(parameters), images))
-    known = {
-        **parameters.arrays(),
-        "affect": parameters.affect,
-        "shape": np.repeat(basis.code(people), images, axis=0),
-    }
-    count = len(parameters)
-    return {
-        name: np.concatenate(
-            [np.asarray(known[part], np.float64).reshape(count, -1) for part in parts], axis=1
-        )
-        for name, parts in GROUPS.items()
-    }
