@@ -132,4 +132,4 @@ def test_the_variants_of_the_losses_differ_in_nothing_else(
     contents = [module.content(variant, 0, recogniser, options) for variant in module.VARIANTS]
     assert len({str(content.pop("loss")) for content in contents}) == len(contents)
     assert all(content == contents[0] for content in contents)
-    assert contents[0]["freeze_encoder"]
+    assert not contents[0]["freeze_encoder"]
