@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from facebench.training import fit_directions, kinds, loop, model_file
 from facebench.training.directions import METHODS
@@ -109,7 +110,8 @@ def test_the_study_of_losses_compares_every_sum_and_goes_on_where_it_stopped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     words = ["--out", tmp_path, "--checkpoint", autoencoder, "--recogniser", recogniser, "--people", 2, "--seeds", 1,
-             "--training-people", 8, "--steps", 2, "--batch", 4, "--prior-images", 2, "--render-steps", 2]  # fmt: skip
+             "--training-people", 8, "--steps", 2, "--batch", 4, "--prior-images", 2, "--render-steps", 2,
+             "--strengths", 0.5, 1]  # fmt: skip
     module = study("study_identity_losses", monkeypatch, *words)
     table = capsys.readouterr().out
     wanted = {module.START, *module.VARIANTS}
@@ -117,7 +119,11 @@ def test_the_study_of_losses_compares_every_sum_and_goes_on_where_it_stopped(
     assert {row["variant"] for row in found} == wanted
     assert {row["metric"] for row in found} == set(module.METRICS)
     assert all(f"| {name} |" in table for name in wanted)
+    assert {row["strength"] for row in found} == {"0.5", "1.0"}
     assert (tmp_path / "identity-losses.png").stat().st_size > 0
+    assert (tmp_path / "trade-off.png").stat().st_size > 0
+    with Image.open(tmp_path / "edits.jpg") as sheet:
+        assert sheet.height == 96 * (2 + len(wanted))
     again("study_identity_losses", monkeypatch, *words)
     assert rows(tmp_path / "results.csv") == found
 

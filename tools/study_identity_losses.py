@@ -20,6 +20,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from PIL import Image, ImageDraw
 from scipy import stats
 from study import RENDERED, Aim, Bench, Once, codes_of_strangers, write_aligned, write_rows, write_truth
 
@@ -86,8 +87,11 @@ def main() -> None:
                 continue
             runs += judge(variant, seed, recogniser, options)
             write_rows(out / "results.csv", runs)
-    draw(runs, out / "identity-losses.png")
-    print(table(runs, options.seeds))
+    full = max(options.strengths)
+    draw([run for run in runs if run.tags["strength"] == str(full)], out / "identity-losses.png")
+    draw_trade_off(runs, out / "trade-off.png")
+    pictures(out).save(out / "edits.jpg", quality=90)
+    print(table([run for run in runs if run.tags["strength"] == str(full)], options.seeds))
 
 
 def train_recogniser(out: Path) -> Path:
@@ -101,14 +105,14 @@ def train_recogniser(out: Path) -> Path:
 
 def judge(variant: str, seed: int, recogniser: Path, options: argparse.Namespace) -> list[Run]:
     """Fine-tune one variant and judge its edits; what is finished is only read."""
-    place = options.out / "variants" / f"{variant.replace(' + ', '-').replace(' ', '')}-{seed}"
-    if all((place / aim / "record.json").exists() for aim in AIMS):
-        return [load_run(place / aim) for aim in AIMS]
+    place = place_of(options.out, variant, seed)
+    cells = {(aim, strength): place / f"{aim}-{strength}" for aim in AIMS for strength in options.strengths}
+    if all((cell / "record.json").exists() for cell in cells.values()):
+        return [load_run(cell) for cell in cells.values()]
     print(place.name, flush=True)
     if variant != START:
         train("diffae", content(variant, seed, recogniser, options), place / "model")
-    checkpoint = options.checkpoint if variant == START else place / "model"
-    network = open_diffae(checkpoint)
+    network = open_diffae(options.checkpoint if variant == START else place / "model")
     directions = find_directions(place / "directions", network, options.training_people)
     faces = options.out / "faces"
     sources = read_sources(faces / "neutral", network.config.size)
@@ -116,15 +120,20 @@ def judge(variant: str, seed: int, recogniser: Path, options: argparse.Namespace
     bench = Bench(faces, METRICS, options.out / "album")
     return [
         bench.judge(
-            place / aim,
+            cell,
             autoencoder,
             directions,
             Aim(aim, aim),
-            options.strength,
-            {"variant": variant, "seed": str(seed), "aim": aim},
+            strength,
+            {"variant": variant, "seed": str(seed), "aim": aim, "strength": str(strength)},
         )
-        for aim in AIMS
+        for (aim, strength), cell in cells.items()
     ]
+
+
+def place_of(out: Path, variant: str, seed: int) -> Path:
+    """Folder of a variant's model and edits."""
+    return out / "variants" / f"{variant.replace(' + ', '-').replace(' ', '')}-{seed}"
 
 
 def content(variant: str, seed: int, recogniser: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -193,6 +202,44 @@ def draw(runs: Sequence[Run], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def draw_trade_off(runs: Sequence[Run], path: Path) -> None:
+    """What is left to do for the expression, and what is left of the person: one line a variant, a dot a strength."""
+    figure, axis = plt.subplots(figsize=(7.5, 5), layout="constrained")
+    strengths = sorted({run.tags["strength"] for run in runs}, key=float)
+    for number, variant in enumerate((START, *VARIANTS)):
+        points = []
+        for strength in strengths:
+            own = [run for run in runs if run.tags["strength"] == strength]
+            pair = ("valence_error_reader", "identity_similarity_sface")
+            points.append([statistics.fmean(_by_seed(own, variant, name)) for name in pair])
+        sizes = [20.0 + 30.0 * place for place in range(len(points))]
+        errors, similarities = zip(*points, strict=True)
+        axis.plot(errors, similarities, color=f"C{number}", label=variant)
+        axis.scatter(errors, similarities, sizes, color=f"C{number}")
+    axis.set_xlabel("valence error ↓")
+    axis.set_ylabel("cosine to the source ↑")
+    axis.set_title(f"strengths {', '.join(strengths)}: larger dots are stronger", fontsize=9)
+    axis.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def pictures(out: Path, people: int = 8, side: int = 96, margin: int = 190) -> Image.Image:
+    """Faces, the rendered truth, and the happy edits of every variant of seed 0, a row each."""
+    rows = {"neutral": out / "faces" / "neutral", "rendered truth": out / "faces" / "happy"}
+    for variant in (START, *VARIANTS):
+        strongest = max(place_of(out, variant, 0).glob("happy-*"), key=lambda cell: float(cell.name[6:]))
+        rows[variant] = next((strongest / "edits" / "images").iterdir())
+    sheet = Image.new("RGB", (margin + people * side, len(rows) * side), "white")
+    pen = ImageDraw.Draw(sheet)
+    for row, (name, folder) in enumerate(rows.items()):
+        pen.text((6, row * side + side // 2 - 6), name, fill="black")
+        for column, path in enumerate(sorted((folder / "images").glob("*.png"))[:people]):
+            with Image.open(path) as face:
+                shown = face.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+            sheet.paste(shown, (margin + column * side, row * side))
+    return sheet
+
+
 def _by_seed(runs: Sequence[Run], variant: str, metric: str) -> list[float]:
     """Mean over the aims, one for each seed."""
     own = [run for run in runs if run.tags["variant"] == variant]
@@ -229,7 +276,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--freeze-encoder", action="store_true", help="only the U-Net learns")
     parser.add_argument("--prior-images", type=int, default=64)
-    parser.add_argument("--strength", type=float, default=1.2)
+    parser.add_argument("--strengths", type=float, nargs="+", default=[0.6, 1.2])
     parser.add_argument("--render-steps", type=int, default=10, help="DDIM steps, each way")
     return parser.parse_args()
 
