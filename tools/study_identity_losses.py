@@ -55,6 +55,7 @@ VARIANTS: dict[str, Variant] = {
     "prior + triplet + shape": Variant({"prior": 1.0, "triplet": 0.1, "shape": 0.05}, "prior + triplet"),
     "prior + 10 identity": Variant({"prior": 1.0, "identity": 1.0}, "prior"),
     "prior + 10 triplet": Variant({"prior": 1.0, "triplet": 1.0}, "prior"),
+    "prior + 10 shape": Variant({"prior": 1.0, "shape": 0.5}, "prior"),
     "prior + 10 triplet + 10 shape": Variant(
         {"prior": 1.0, "triplet": 1.0, "shape": 0.5}, "prior + 10 triplet"
     ),
