@@ -88,11 +88,11 @@ def main() -> None:
                 continue
             runs += judge(variant, seed, recogniser, options)
             write_rows(out / "results.csv", runs)
-    full = max(options.strengths)
-    draw([run for run in runs if run.tags["strength"] == str(full)], out / "identity-losses.png")
+    strongest = [run for run in runs if run.tags["strength"] == str(max(options.strengths))]
+    draw(strongest, out / "identity-losses.png")
     draw_trade_off(runs, out / "trade-off.png")
     pictures(out).save(out / "edits.jpg", quality=90)
-    print(table([run for run in runs if run.tags["strength"] == str(full)], options.seeds))
+    print(table(strongest, options.seeds))
 
 
 def train_recogniser(out: Path) -> Path:
