@@ -18,11 +18,12 @@ from pathlib import Path
 import torch
 
 from facebench import synthface
-from facebench.buffers import BufferSet, write_buffers
-from facebench.buffers.sets import pictures_of
-from facebench.errors import WeightsError
-from facebench.training import kinds, loop, settings
+from facebench.core.errors import WeightsError
 from facebench.training.diffusion import p2_weight, training_loss
+from facebench.training.engine import loop, settings
+from facebench.training.rig.buffers import BufferSet, write_buffers
+from facebench.training.rig.buffers.dataset import pictures_of
+from facebench.training.tasks import registry
 from facebench.training.tasks.rig import RigTask
 
 PLANES = 12  # of the photo and its buffers, in numbers per pixel
@@ -49,7 +50,7 @@ def loop_speed(buffers: Path, out: Path, steps: int, batch: int) -> float:
     content = settings.read(
         "rig-64-synthface", [*changes, f"sample_every={steps + 1}", f"checkpoint_every={steps}"]
     )
-    prepared = kinds.prepare("rig", content, "rig-64-synthface")
+    prepared = registry.prepare("rig", content, "rig-64-synthface")
     ends: list[float] = []
     # A preview comes with the last step; it is no part of training.
     loop.fit(
@@ -61,7 +62,7 @@ def loop_speed(buffers: Path, out: Path, steps: int, batch: int) -> float:
 
 def raw_speed(buffers: Path, steps: int, batch: int) -> float:
     content = settings.read("rig-64-synthface", [f"data={buffers}", f"batch={batch}"])
-    task = kinds.prepare("rig", content, "rig-64-synthface").task
+    task = registry.prepare("rig", content, "rig-64-synthface").task
     assert isinstance(task, RigTask)
     network, optimiser = task.network, torch.optim.Adam(task.network.parameters(), 1e-4)
     x_0, conditions = torch.rand(batch, 3, 64, 64) * 2 - 1, torch.rand(batch, 9, 64, 64)

@@ -29,10 +29,10 @@ from facebench import backbones
 from facebench.backbones import Backbone
 from facebench.backbones.inception import FidInception
 from facebench.backbones.iresnet import IResNet
-from facebench.features import extract
-from facebench.images import ImageSet
+from facebench.features.extraction import extract
+from facebench.features.store.sqlite import Store
+from facebench.images.image_set import ImageSet
 from facebench.metrics import frechet_distance
-from facebench.store import Store
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))

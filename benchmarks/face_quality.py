@@ -28,13 +28,13 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from torchvision.transforms import functional
 
+from facebench.backbones.face_detection import FaceFinder, align
 from facebench.backbones.sface import mended, session_options, to_input
 from facebench.backbones.sface_quality import perturbed, squash
-from facebench.faces import FaceFinder, align
-from facebench.images import ImageSet, decode, read
+from facebench.backbones.weights import resolve
+from facebench.images.image_set import ImageSet, decode, read
 from facebench.synthface import write
 from facebench.synthface.degradations import ON_IMAGES
-from facebench.weights import resolve
 
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 KEPT = "mean of five"

@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.table import Table
 
 from facebench import backbones
-from facebench.features import extract
-from facebench.images import ImageSet
+from facebench.features.extraction import extract
+from facebench.images.image_set import ImageSet
 from facebench.metrics import affect_agreement, verification
 from facebench.synthface.shape import ShapeBasis
 from facebench.training.data.sources import SynthfaceData
-from facebench.training.settings import check, read
+from facebench.training.engine.settings import check, read
 from facebench.training.tasks.face_reader import BASIS_PEOPLE, FaceReaderSettings, ReaderFaces
 
 HAPPY = {"happy", "happiness"}

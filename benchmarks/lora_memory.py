@@ -31,8 +31,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from facebench.backbones.iresnet import DEPTHS, IResNet
 from facebench.training.diffusion import q_sample
-from facebench.training.idbooth import STABLE_DIFFUSION, IdentityTerm, step_loss
-from facebench.training.stable_diffusion import Base, Prompt, add_lora
+from facebench.training.losses.id_booth import STABLE_DIFFUSION, IdentityTerm, step_loss
+from facebench.training.models.stable_diffusion import Base, Prompt, add_lora
 
 GIB = 2**30
 RANK = 4

@@ -29,8 +29,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.memory import anonymous_mb  # noqa: E402
 from facebench import backbones, evaluate  # noqa: E402
-from facebench.extraction.cache import PIXELS, address_of, network_of, pack_pixels  # noqa: E402
-from facebench.store import Store  # noqa: E402
+from facebench.features.engine.cache import PIXELS, address_of, network_of, pack_pixels  # noqa: E402
+from facebench.features.store.sqlite import Store  # noqa: E402
 
 METRICS = ["fd_lite0", "kd_lite0", "mmd_lite0", "precision_lite0", "recall_lite0"]
 

@@ -21,9 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from facebench import synthface
-from facebench.training import kinds, loop, settings
 from facebench.training.data.loading import Loading, load_batches
-from facebench.training.draws import Draws
+from facebench.training.engine import loop, settings
+from facebench.training.engine.rng import Draws
+from facebench.training.tasks import registry
 
 WARM = 2
 
@@ -42,7 +43,7 @@ def main() -> None:
              f"steps={options.steps + WARM}", f"precision={options.precision}"],
         )  # fmt: skip
         content |= {"data": {"kind": "folder", "path": root / "faces"}, "validation": None}
-        prepared = kinds.prepare("recognition", content, "benchmark")
+        prepared = registry.prepare("recognition", content, "benchmark")
         loading = _loading_rate(prepared, options.batch)  # also cuts the crops, as a first epoch does
         training = _training_rate(prepared, root / "run", device, clock)
         raw = _raw_rate(prepared, options.steps, device, clock)
@@ -58,7 +59,7 @@ def main() -> None:
     Console().print(table)
 
 
-def _loading_rate(prepared: kinds.Prepared, batch: int) -> float:
+def _loading_rate(prepared: registry.Prepared, batch: int) -> float:
     faces = prepared.task.faces
     for index in range(len(faces)):
         faces.read(index)
@@ -70,7 +71,7 @@ def _loading_rate(prepared: kinds.Prepared, batch: int) -> float:
     return seen / (time.perf_counter() - began)
 
 
-def _training_rate(prepared: kinds.Prepared, out: Path, device: str, clock: Callable[[], float]) -> float:
+def _training_rate(prepared: registry.Prepared, out: Path, device: str, clock: Callable[[], float]) -> float:
     moments: list[float] = []
 
     def watch(step: int, steps: int, losses: Mapping[str, float]) -> None:
@@ -89,7 +90,7 @@ def _training_rate(prepared: kinds.Prepared, out: Path, device: str, clock: Call
     return running.batch * (len(moments) - WARM) / (moments[-1] - moments[WARM - 1])
 
 
-def _raw_rate(prepared: kinds.Prepared, steps: int, device: str, clock: Callable[[], float]) -> float:
+def _raw_rate(prepared: registry.Prepared, steps: int, device: str, clock: Callable[[], float]) -> float:
     task, running = prepared.task, prepared.settings
     batch = next(load_batches(task.faces, Loading(running.batch), 0, 1)).to(device)
     draws = Draws(0, 0, running.batch, batch.rows, device)

@@ -23,13 +23,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from facebench.training import kinds, loop, settings
-from facebench.training.autoencoder import rendered, stochastic_code
 from facebench.training.data.faces import Face, Faces
 from facebench.training.data.loading import Loading, load_batches
-from facebench.training.draws import Draws
-from facebench.training.memory import keep_freed_memory
-from facebench.training.optimiser import make_optimiser
+from facebench.training.editing.autoencoder import rendered, stochastic_code
+from facebench.training.engine import loop, settings
+from facebench.training.engine.allocator import keep_freed_memory
+from facebench.training.engine.optimiser import make_optimiser
+from facebench.training.engine.rng import Draws
+from facebench.training.tasks import registry
 from facebench.training.tasks.diffae import DiffAETask
 
 PRESETS = {64: "diffae-64-synthface", 128: "diffae-128-ffhq", 256: "diffae-256-ffhq"}
@@ -102,7 +103,7 @@ def main() -> None:
     _show_sampling(training, device)
 
 
-def _prepared(options: argparse.Namespace, workers: int) -> kinds.Prepared:
+def _prepared(options: argparse.Namespace, workers: int) -> registry.Prepared:
     preset = PRESETS[options.size]
     steps = WARM + options.steps + 1
     # As the preset trains: with a frozen encoder, which need not be a good one.
@@ -115,10 +116,10 @@ def _prepared(options: argparse.Namespace, workers: int) -> kinds.Prepared:
     content = settings.read(preset, changes)
     data = {"kind": "synthface", "seed": 1, "render": max(128, options.size), "remember": False}
     data["align"] = options.size == 64
-    return kinds.prepare("diffae", content | {"data": data}, preset)
+    return registry.prepare("diffae", content | {"data": data}, preset)
 
 
-def _bare_step(prepared: kinds.Prepared, device: str) -> Callable[[], None]:
+def _bare_step(prepared: registry.Prepared, device: str) -> Callable[[], None]:
     """The same network, loss and optimiser, without data, clipping, average, log or checkpoints."""
     task, running = prepared.task, prepared.settings
     network = task.network.to(device).train()
@@ -149,7 +150,7 @@ def _repeat(step: Callable[[], None], spent: Spent, options: argparse.Namespace)
     spent.add(WARM - 1, -1, options.batch)
 
 
-def _fit(prepared: kinds.Prepared, out: Path, device: str, spent: Spent) -> None:
+def _fit(prepared: registry.Prepared, out: Path, device: str, spent: Spent) -> None:
     running = prepared.settings
     plain = running.model_dump(mode="json")
     loop.fit(
@@ -193,7 +194,7 @@ def _show(options: argparse.Namespace, device: str, spent: dict[str, Spent], alo
     console.print(f"peak memory of the process, three networks in it: {peak:,.0f} MiB")
 
 
-def _show_sampling(prepared: kinds.Prepared, device: str, steps: int = 20) -> None:
+def _show_sampling(prepared: registry.Prepared, device: str, steps: int = 20) -> None:
     task = prepared.task
     assert isinstance(task, DiffAETask)
     network = task.network.to(device).eval()

@@ -1,46 +1,55 @@
-"""facebench: is this folder of generated faces good, diverse, the right person, with the right expression?"""
+"""facebench: evaluate generated and edited face images.
+
+Quality, diversity, identity and expression, with an interval on every number.
+"""
 
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from facebench.core.version import __version__
 
 if TYPE_CHECKING:
-    from facebench.check import CheckReport, check
-    from facebench.evaluate import evaluate
-    from facebench.leaderboard import Leaderboard
-    from facebench.results import Run, load_run
+    from facebench import backbones, metrics, synthface, training
+    from facebench.compare.gate import CheckReport, check
+    from facebench.compare.leaderboard import Leaderboard
+    from facebench.evaluation.pipeline import evaluate
+    from facebench.evaluation.record import Run, load_run
 
-# Loaded on first use, so that `facebench --help` does not wait for torch.
-_PUBLIC = {
-    "evaluate": "facebench.evaluate",
-    "Run": "facebench.results",
-    "load_run": "facebench.results",
-    "Leaderboard": "facebench.leaderboard",
-    "check": "facebench.check",
-    "CheckReport": "facebench.check",
+# Imported on first use: `facebench --help` does not wait for torch.
+_FUNCTIONS = {
+    "CheckReport": "facebench.compare.gate",
+    "Leaderboard": "facebench.compare.leaderboard",
+    "Run": "facebench.evaluation.record",
+    "check": "facebench.compare.gate",
+    "evaluate": "facebench.evaluation.pipeline",
+    "load_run": "facebench.evaluation.record",
 }
+_MODULES = ("backbones", "metrics", "synthface", "training")
 
-__all__ = ["CheckReport", "Leaderboard", "Run", "__version__", "check", "evaluate", "load_run"]
+__all__ = [
+    "CheckReport",
+    "Leaderboard",
+    "Run",
+    "__version__",
+    "backbones",
+    "check",
+    "evaluate",
+    "load_run",
+    "metrics",
+    "synthface",
+    "training",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(_FUNCTIONS[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"facebench.{name}")
     raise AttributeError(f"module 'facebench' has no attribute {name!r}")
 
 
-class _Package(ModuleType):
-    """A package whose functions are not hidden by the modules of the same names that hold them."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Importing facebench.check binds that module to the name `check` of this package.
-        if not (name in _PUBLIC and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
+def __dir__() -> list[str]:
+    return sorted(__all__)

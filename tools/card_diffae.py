@@ -25,13 +25,13 @@ from scipy import stats
 from study import Aim, Once, write_truth
 
 from facebench import backbones
-from facebench.faces import FaceFinder, align
-from facebench.training import directions as files
-from facebench.training.autoencoder import Codes, Images, Steps
-from facebench.training.directions import Directions
-from facebench.training.editing_images import read_sources
-from facebench.training.opening import open_diffae
-from facebench.training.pictures import grid
+from facebench.backbones.face_detection import FaceFinder, align
+from facebench.training.editing import directions as files
+from facebench.training.editing.autoencoder import Codes, Images, Steps
+from facebench.training.editing.directions import Directions
+from facebench.training.editing.edit_images import read_sources
+from facebench.training.engine.image_grid import grid
+from facebench.training.models.load import open_diffae
 
 AIMS = (Aim("happy", "happy"), Aim("angry", "angry"))
 SIGNS = {"happy": {"valence": 1, "arousal": 1}, "angry": {"valence": -1, "arousal": 1}}

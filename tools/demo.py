@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facebench.training.pictures import grid
+from facebench.training.engine.image_grid import grid
 
 SET = "--identities 40 --images 5 --size 128"
 EDITED = "--identities 30 --images 1 --size 128 --seed 3"

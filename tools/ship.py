@@ -9,8 +9,8 @@ import argparse
 import hashlib
 from pathlib import Path
 
-from facebench.training import model_file
-from facebench.weights.locate import SHIPPED
+from facebench.core.shipped_data import MODELS
+from facebench.training.engine import model_file
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of a finished run, or its model.safetensors")
     parser.add_argument("name", help="of the shipped model")
     given = parser.parse_args()
-    path = SHIPPED / f"{given.name}.safetensors"
+    path = MODELS / f"{given.name}.safetensors"
     model_file.write(path, model_file.read(given.run), half=True)
     data = path.read_bytes()
     print(f"  size: {len(data)}\n  sha256: {hashlib.sha256(data).hexdigest()}")

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from facebench import cards
-from facebench.cards import Card, Protocol
-from facebench.report.card_pages import facts
+from facebench.evaluation import cards
+from facebench.evaluation.cards import Card, Protocol
+from facebench.report.pages.cards import facts
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:

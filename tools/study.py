@@ -16,18 +16,18 @@ import numpy as np
 from torch import Tensor
 
 import facebench
-from facebench.errors import InputError
-from facebench.results import Run, load_run
+from facebench.core.errors import InputError
+from facebench.evaluation.record import Run, load_run
 from facebench.synthface import FaceModel, Parameters, expressions
 from facebench.synthface.dataset import render_to
-from facebench.training.align_images import align_images
-from facebench.training.autoencoder import Autoencoder, Codes, Images, Progress, Steps
-from facebench.training.codes import encode_faces
+from facebench.training.data.align_images import align_images
 from facebench.training.data.sources import SynthfaceData, open_faces
-from facebench.training.directions import Directions
-from facebench.training.editing_images import Sources, edit, read_sources, write_manifest
-from facebench.training.fit_directions import Labels
-from facebench.training.labels import labels_of
+from facebench.training.editing.autoencoder import Autoencoder, Codes, Images, Progress, Steps
+from facebench.training.editing.directions import Directions
+from facebench.training.editing.edit_images import Sources, edit, read_sources, write_manifest
+from facebench.training.editing.fit_directions import Labels
+from facebench.training.editing.labels import labels_of
+from facebench.training.editing.latents import encode_faces
 from facebench.training.models import DiffAE
 
 RENDERED = 128

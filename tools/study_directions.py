@@ -15,14 +15,14 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from study import Aim, Bench, Once, codes_of_strangers, shown, write_rows, write_truth
 
-from facebench.results import Run
-from facebench.training import directions as files
-from facebench.training.autoencoder import Steps
-from facebench.training.directions import METHODS, Directions
-from facebench.training.editing_images import read_sources
-from facebench.training.fit_directions import Labels, fit
+from facebench.evaluation.record import Run
+from facebench.training.editing import directions as files
+from facebench.training.editing.autoencoder import Steps
+from facebench.training.editing.directions import METHODS, Directions
+from facebench.training.editing.edit_images import read_sources
+from facebench.training.editing.fit_directions import Labels, fit
 from facebench.training.models import DiffAE
-from facebench.training.opening import open_diffae
+from facebench.training.models.load import open_diffae
 
 CHANGE = {"happy": "valence_change_reader", "angry": "arousal_change_reader"}
 """What grows when the edit works: a smile is pleasant, anger excited."""

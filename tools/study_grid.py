@@ -24,22 +24,23 @@ from PIL import Image, ImageDraw
 from study import shown
 
 import facebench
-from facebench.buffers import write_buffers
-from facebench.buffers.codes import Codes
-from facebench.buffers.extractors import Found
-from facebench.buffers.planes import Picture
-from facebench.buffers.synthetic import Exact, SynthfaceSpace
-from facebench.change import change
-from facebench.factorial import Effect, Study, factorial
-from facebench.failures import failure_tables, read_breakdowns
-from facebench.grid import Grid, read_grid
-from facebench.images import ImageSet
-from facebench.results import Run, load_run
+from facebench.compare.difference import change
+from facebench.evaluation.record import Run, load_run
+from facebench.images.image_set import ImageSet
+from facebench.studies.factorial.effects import Effect, Study, factorial
+from facebench.studies.factorial.failures import failure_tables, read_breakdowns
+from facebench.studies.grid import Grid, read_grid
 from facebench.synthface.dataset import write as write_faces
-from facebench.training import kinds, loop
-from facebench.training.pictures import to_images
-from facebench.training.settings import read
-from facebench.transfer import read_pairs, transfer
+from facebench.training.engine import loop
+from facebench.training.engine.image_grid import to_images
+from facebench.training.engine.settings import read
+from facebench.training.rig.buffers import write_buffers
+from facebench.training.rig.buffers.extractors import Found
+from facebench.training.rig.buffers.flame_codes import Codes
+from facebench.training.rig.buffers.images import Picture
+from facebench.training.rig.buffers.synthetic import Exact, SynthfaceSpace
+from facebench.training.rig.transfer import read_pairs, transfer
+from facebench.training.tasks import registry
 
 YARDSTICKS = ("valence_gap_reader", "arousal_gap_reader", "identity_start_sface")
 METRICS = (
@@ -138,7 +139,7 @@ class Finished:
             write_buffers(album / "faces", album / "buffers", source="synthface", size=self.size, album=True)
             start = self.folder / "models" / model
             wanted = read("rig-64-personal", [f"data={album / 'buffers'}", f"start={start}", *changes])
-            prepared = kinds.prepare("rig", wanted, "rig-64-personal")
+            prepared = registry.prepare("rig", wanted, "rig-64-personal")
             settings = prepared.settings.model_dump(mode="json")
             loop.fit(prepared.task, prepared.settings, settings, album / "model", device="cpu")
         return album / "model"

@@ -24,17 +24,18 @@ from PIL import Image, ImageDraw
 from scipy import stats
 from study import RENDERED, Aim, Bench, Once, codes_of_strangers, write_aligned, write_rows, write_truth
 
-from facebench.results import Run, load_run
+from facebench.evaluation.record import Run, load_run
 from facebench.synthface import dataset
-from facebench.training import directions as files
-from facebench.training import kinds, loop, settings
-from facebench.training.autoencoder import Steps
-from facebench.training.directions import Directions
-from facebench.training.editing_images import read_sources
-from facebench.training.fit_directions import fit
-from facebench.training.model_file import plain
+from facebench.training.editing import directions as files
+from facebench.training.editing.autoencoder import Steps
+from facebench.training.editing.directions import Directions
+from facebench.training.editing.edit_images import read_sources
+from facebench.training.editing.fit_directions import fit
+from facebench.training.engine import loop, settings
+from facebench.training.engine.model_file import plain
 from facebench.training.models import DiffAE
-from facebench.training.opening import open_diffae
+from facebench.training.models.load import open_diffae
+from facebench.training.tasks import registry
 
 START = "start"
 
@@ -157,7 +158,7 @@ def content(variant: str, seed: int, recogniser: Path, options: argparse.Namespa
 def train(kind: str, chosen: dict[str, Any], out: Path) -> None:
     """Train, or go on."""
     if not (out / "model.safetensors").exists():
-        prepared = kinds.prepare(kind, chosen, kind)
+        prepared = registry.prepare(kind, chosen, kind)
         loop.fit(
             prepared.task, prepared.settings, prepared.settings.model_dump(mode="json"), out, device="cpu"
         )

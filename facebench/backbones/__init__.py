@@ -11,8 +11,8 @@ from typing import cast
 from torch import Tensor
 
 from facebench.backbones.base import Backbone, WeightsUsed
-from facebench.errors import InputError
-from facebench.weights import Given
+from facebench.backbones.weights import Given
+from facebench.core.errors import InputError
 
 # name -> module with a function `build(name, given, device) -> Backbone`; imported on first use.
 _MODULES = {
@@ -64,7 +64,7 @@ def build(
     Args:
         name: one of `names()`.
         weights: a checkpoint file (safetensors, a PyTorch file without code, or ONNX), a state dict with the
-            official parameter names, or None for the registry (`facebench.weights`), which never fetches
+            official parameter names, or None for the registry (`facebench.backbones.weights`), which never fetches
             anything by itself.
         device: a torch device; ONNX networks run on the CPU.
 

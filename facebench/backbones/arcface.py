@@ -16,7 +16,7 @@ from facebench.backbones.iresnet import DEPTHS, EMBEDDING, IResNet, face_input
 from facebench.backbones.onnx_network import OnnxNetwork
 from facebench.backbones.sface import unit_and_norm
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.weights import Given
+from facebench.backbones.weights import Given
 
 Floats = npt.NDArray[np.float32]
 

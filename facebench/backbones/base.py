@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from facebench.errors import WeightsError
+from facebench.core.errors import WeightsError
 
 Image = npt.NDArray[np.uint8]
 Crop = Literal["image", "face112", "face256", "face224"]
@@ -47,7 +47,7 @@ class Backbone(ABC):
 
     name: str
     crop: ClassVar[Crop] = "image"
-    """What `preprocess` must be given: the whole image, or a crop made by `facebench.faces`."""
+    """What `preprocess` must be given: the whole image, or a crop made by `facebench.backbones.face_detection`."""
     preprocessing: str
     """Identity and version of crop, resize filter, colour order and scaling, e.g. "tf1-bilinear-299-v1"."""
     arrays: tuple[str, ...]

@@ -13,8 +13,8 @@ from facebench.backbones.base import Image, load_strictly
 from facebench.backbones.resize import centre_square, pil_bicubic, standardise
 from facebench.backbones.torch_network import TorchBackbone, unfilled
 from facebench.backbones.torchscript import is_torchscript, tensors_of
-from facebench.errors import WeightsError
-from facebench.weights import Given
+from facebench.backbones.weights import Given
+from facebench.core.errors import WeightsError
 
 SIZE = 336
 LAYERS = 24

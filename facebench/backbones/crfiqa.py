@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from facebench.backbones.base import Image, load_strictly
 from facebench.backbones.iresnet import DEPTHS, EMBEDDING, IResNet, face_input
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.weights import Given
+from facebench.backbones.weights import Given
 
 
 class QualityNetwork(IResNet):

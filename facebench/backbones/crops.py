@@ -3,7 +3,7 @@
 Both are a scale and a shift, sampled bilinearly with black outside the image, without antialias. They are
 computed here exactly, because libraries differ: OpenCV before version 5 rounds its sampling positions.
 
-A box is (x, y, width, height) in pixels, as in `facebench.faces.Face`.
+A box is (x, y, width, height) in pixels, as in `facebench.backbones.face_detection.Face`.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from facebench.backbones.base import Image, load_strictly
 from facebench.backbones.crops import FACE224
 from facebench.backbones.resize import standardise
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.errors import InputError
-from facebench.weights import Given
+from facebench.backbones.weights import Given
+from facebench.core.errors import InputError
 
 # In the order of the network's 236 outputs.
 CODES: Mapping[str, int] = {"shape": 100, "tex": 50, "exp": 50, "pose": 6, "cam": 3, "light": 27}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from facebench.backbones.base import load_strictly
 from facebench.backbones.deca import CODES, OUTPUTS, CoarseEncoder, Deca, split
 from facebench.backbones.torch_network import unfilled
-from facebench.weights import Given
+from facebench.backbones.weights import Given
 
 _ENCODERS = ("E_flame.", "E_expression.")
 _LAST = "E_expression.layers.2.weight"

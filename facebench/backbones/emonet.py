@@ -19,7 +19,7 @@ from facebench.backbones.crops import stretched
 from facebench.backbones.emonet_network import EmoNetNetwork
 from facebench.backbones.resize import standardise
 from facebench.backbones.torch_network import TorchBackbone, exact_float32, unfilled
-from facebench.weights import Given
+from facebench.backbones.weights import Given
 
 SIZE = 256
 EXPRESSIONS: Mapping[int, tuple[str, ...]] = {

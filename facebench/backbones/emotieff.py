@@ -19,7 +19,7 @@ from facebench.backbones.base import Backbone, Image, WeightsUsed
 from facebench.backbones.crops import stretched
 from facebench.backbones.onnx_network import OnnxNetwork
 from facebench.backbones.resize import IMAGENET_MEAN, IMAGENET_STD, standardise
-from facebench.weights import Given
+from facebench.backbones.weights import Given
 
 EXPRESSIONS = ("anger", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from facebench.backbones.base import Crop, Image, load_strictly
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.errors import InputError
-from facebench.weights import Given
+from facebench.backbones.weights import Given
+from facebench.core.errors import InputError
 
 SIDE = 64
 CROP = 112

@@ -17,7 +17,7 @@ from torch.nn import functional
 from facebench.backbones.base import Crop, Image, load_strictly
 from facebench.backbones.resize import IMAGENET_MEAN, IMAGENET_STD, standardise
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.weights import Given
+from facebench.backbones.weights import Given
 
 SIZE = 224
 BORDER = 30

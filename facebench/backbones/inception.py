@@ -20,7 +20,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
 from facebench.backbones.base import Image, WeightsUsed, load_strictly
 from facebench.backbones.resize import pil_bicubic_float, tf1_bilinear, to_tensor, torch_bilinear
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.weights import Given
+from facebench.backbones.weights import Given
 
 SIZE = 299
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from facebench.backbones.base import Image
 from facebench.backbones.resize import standardise
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 
 DEPTHS = {
     "iresnet18": (2, 2, 2, 2),
@@ -93,7 +93,7 @@ def face_input(image: Image, what: str) -> Tensor:
     if image.shape != (112, 112, 3):
         raise InputError(
             f"{what} reads faces aligned to 112 x 112, not an image of shape {image.shape}. "
-            "Align them first: facebench.faces.align."
+            "Align them first: facebench.backbones.face_detection.align."
         )
     return standardise(image, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from facebench.backbones.base import Crop, Image, load_strictly
 from facebench.backbones.resize import pil_bicubic, to_tensor
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.weights import Given
+from facebench.backbones.weights import Given
 
 SIDE = 224
 STAGES = (1, 2, 2, 3, 3, 4, 1)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from facebench.backbones.base import Image, load_strictly
 from facebench.backbones.resize import pil_bicubic, to_tensor
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.weights import Given
+from facebench.backbones.weights import Given
 
 SIZE = 256
 CHANNELS = (64, 192, 384, 256, 256)

@@ -18,8 +18,8 @@ from torchvision.models import maxvit_t
 from facebench.backbones.base import Image, load_strictly
 from facebench.backbones.resize import IMAGENET_MEAN, IMAGENET_STD, standardise
 from facebench.backbones.torch_network import TorchBackbone
-from facebench.errors import WeightsError
-from facebench.weights import Given
+from facebench.backbones.weights import Given
+from facebench.core.errors import WeightsError
 
 SIZE = 224
 EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnxruntime
 import torch
 
-from facebench.errors import WeightsError
+from facebench.core.errors import WeightsError
 
 
 class OnnxNetwork:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from facebench.backbones.base import Backbone, Crop, Image
-from facebench.errors import WeightsError
-from facebench.weights import Given
+from facebench.backbones.weights import Given
+from facebench.core.errors import WeightsError
 
 SIDE = 112
 DIMENSIONS = 128

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from facebench.backbones.base import Backbone, Crop, Image
 from facebench.backbones.sface import SIDE, open_sface, to_input
-from facebench.weights import Given
+from facebench.backbones.weights import Given
 
 SCALE = 10.0
 TURN = 6.0

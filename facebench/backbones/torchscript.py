@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from facebench.errors import WeightsError
+from facebench.core.errors import WeightsError
 
 _DTYPES = {
     "FloatStorage": torch.float32,

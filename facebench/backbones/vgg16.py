@@ -10,7 +10,7 @@ from torch.nn import functional
 from facebench.backbones.base import Image, load_strictly
 from facebench.backbones.resize import IMAGENET_MEAN, IMAGENET_STD, tf1_bilinear, to_tensor
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.weights import Given
+from facebench.backbones.weights import Given
 
 SIZE = 224
 

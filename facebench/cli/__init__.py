@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from facebench import __version__
 from facebench.cli import comparing, editing, measuring, rendering, training
 from facebench.commands import store, weights
-from facebench.errors import FacebenchError
+from facebench.core.errors import FacebenchError
+from facebench.core.version import __version__
 
 app = typer.Typer(
     help="Evaluate generated and edited faces: quality, identity and expression, with an interval on every number.",

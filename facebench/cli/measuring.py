@@ -64,7 +64,7 @@ def evaluate(
 ) -> None:
     """Measure a folder of generated faces and write a run record."""
     from facebench.commands.evaluating import evaluate_command
-    from facebench.inputs import reference_of, tags_of
+    from facebench.evaluation.inputs import reference_of, tags_of
 
     evaluate_command(
         generated,

@@ -81,7 +81,7 @@ def utility(
 ) -> None:
     """Train recognisers on generated faces and verify them on real ones: what the faces are good for."""
     from facebench.commands.recognising import utility_command
-    from facebench.inputs import tags_of
+    from facebench.evaluation.inputs import tags_of
 
     utility_command(
         generated,

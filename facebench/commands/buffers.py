@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from facebench.commands.progress import Stages
+from facebench.cli.progress import Stages
 
 SHOWN = 5
 
@@ -16,8 +16,8 @@ def buffers_command(
     images: Path, out: Path, *, source: str, size: int, album: bool, device: str, workers: int | None
 ) -> None:
     """Write the set, say how large it is and what was skipped."""
-    from facebench.buffers import write_buffers
-    from facebench.training.model_file import device_of
+    from facebench.training.engine.model_file import device_of
+    from facebench.training.rig.buffers import write_buffers
 
     place = str(device_of(device))
     with Stages(Console(stderr=True)) as stages:

@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from facebench import cards
-from facebench.report.card_pages import facts
-from facebench.trainings import Training, trainings
+from facebench.evaluation import cards
+from facebench.evaluation.trained_protocols import Training, trainings
+from facebench.report.pages.cards import facts
 
 
 def print_cards() -> None:

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from facebench.check import CheckReport, check
-from facebench.commands.show import print_table
-from facebench.errors import InputError
+from facebench.cli.show import print_table
+from facebench.compare.gate import CheckReport, check
+from facebench.core.errors import InputError
+from facebench.evaluation.record import load_run
 from facebench.report import ci
-from facebench.results import load_run
 
 
 def check_command(run: Path, baseline: Path, *, rules: Path | None, junit: Path | None, github: bool) -> None:

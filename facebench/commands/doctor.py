@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from facebench import __version__, cards, weights
-from facebench.environment import versions
-from facebench.protocols import DETECTOR
-from facebench.store import default_folder
+from facebench.backbones import weights
+from facebench.core.environment import versions
+from facebench.core.version import __version__
+from facebench.evaluation import cards
+from facebench.evaluation.protocols import DETECTOR
+from facebench.features.store.sqlite import default_folder
 
 
 def print_report() -> None:

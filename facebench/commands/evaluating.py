@@ -7,15 +7,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from facebench import weights
-from facebench.commands.progress import Stages
-from facebench.commands.show import print_groups, print_run, print_table
+from facebench.backbones import weights
+from facebench.cli.progress import Stages
+from facebench.cli.show import print_groups, print_run, print_table
 from facebench.commands.weights import Downloads, confirm
-from facebench.evaluate import evaluate
-from facebench.inputs import Reference
-from facebench.leakage import worst_pairs
-from facebench.protocols import make_plan
-from facebench.results import Run
+from facebench.evaluation.inputs import Reference
+from facebench.evaluation.leakage import worst_pairs
+from facebench.evaluation.pipeline import evaluate
+from facebench.evaluation.protocols import make_plan
+from facebench.evaluation.record import Run
 
 
 def evaluate_command(

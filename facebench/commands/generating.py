@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from facebench.commands.progress import Stages
-from facebench.errors import InputError
+from facebench.cli.progress import Stages
+from facebench.core.errors import InputError
 
 if TYPE_CHECKING:
-    from facebench.training.autoencoder import Autoencoder
+    from facebench.training.editing.autoencoder import Autoencoder
 
 
 def edit_command(
@@ -30,16 +30,16 @@ def edit_command(
     targets: Path | None = None,
 ) -> None:
     """Edit a folder of faces and say how to evaluate the edits."""
-    from facebench.training import directions as files
-    from facebench.training import editing_images
+    from facebench.training.editing import directions as files
+    from facebench.training.editing import edit_images
 
     autoencoder = _autoencoder(checkpoint, encode_steps, render_steps, device)
     found = files.read(directions).to(autoencoder.device)
-    sources = editing_images.read_sources(images, autoencoder.size)
+    sources = edit_images.read_sources(images, autoencoder.size)
     _say_skipped(sources.skipped)
-    aims = None if targets is None else editing_images.read_sources(targets, autoencoder.size)
+    aims = None if targets is None else edit_images.read_sources(targets, autoencoder.size)
     with Stages(Console(stderr=True)) as stages:
-        manifest = editing_images.edit(
+        manifest = edit_images.edit(
             sources, autoencoder, found, attribute, strengths, out, stages.update, aims
         )
     _say(f"wrote {manifest}: {len(sources.items)} faces at {len(strengths)} strengths")
@@ -51,13 +51,13 @@ def reconstruct_command(
     checkpoint: Path, images: Path, out: Path, *, encode_steps: int, render_steps: int, device: str
 ) -> None:
     """Encode and render a folder of faces."""
-    from facebench.training import editing_images
+    from facebench.training.editing import edit_images
 
     autoencoder = _autoencoder(checkpoint, encode_steps, render_steps, device)
-    sources = editing_images.read_sources(images, autoencoder.size)
+    sources = edit_images.read_sources(images, autoencoder.size)
     _say_skipped(sources.skipped)
     with Stages(Console(stderr=True)) as stages:
-        manifest = editing_images.reconstruct(sources, autoencoder, out, stages.update)
+        manifest = edit_images.reconstruct(sources, autoencoder, out, stages.update)
     _say(f"wrote {manifest}: {len(sources.items)} reconstructions")
     _say(f"evaluate them: facebench evaluate {manifest} --protocol edit")
 
@@ -67,8 +67,8 @@ def sample_command(
 ) -> None:
     """Make faces that do not exist: from a DDIM model, or from an autoencoder and its latent model."""
     from facebench.synthface.dataset import new_folder
-    from facebench.training.editing_images import write_images
-    from facebench.training.pictures import to_images
+    from facebench.training.editing.edit_images import write_images
+    from facebench.training.engine.image_grid import to_images
 
     folder = new_folder(out)
     made = (
@@ -92,11 +92,11 @@ def interpolate_command(
     device: str,
 ) -> None:
     """Draw the faces between two faces."""
-    from facebench.decoding import decode
+    from facebench.images.decoding import decode
     from facebench.synthface.dataset import new_folder
-    from facebench.training.autoencoder import Codes, interpolated
     from facebench.training.data.folders import square
-    from facebench.training.editing_images import write_images
+    from facebench.training.editing.autoencoder import Codes, interpolated
+    from facebench.training.editing.edit_images import write_images
 
     autoencoder = _autoencoder(checkpoint, encode_steps, render_steps, device)
     folder = new_folder(out)
@@ -110,7 +110,7 @@ def interpolate_command(
 
 def align_command(images: Path, out: Path, *, size: int) -> None:
     """Align photographs as FFHQ does."""
-    from facebench.training.align_images import align_images
+    from facebench.training.data.align_images import align_images
 
     with Stages(Console(stderr=True)) as stages:
         written, skipped = align_images(
@@ -121,9 +121,9 @@ def align_command(images: Path, out: Path, *, size: int) -> None:
 
 
 def _autoencoder(checkpoint: Path, encode_steps: int, render_steps: int, device: str) -> Autoencoder:
-    from facebench.training.autoencoder import Autoencoder, Steps
-    from facebench.training.model_file import device_of
-    from facebench.training.opening import open_diffae
+    from facebench.training.editing.autoencoder import Autoencoder, Steps
+    from facebench.training.engine.model_file import device_of
+    from facebench.training.models.load import open_diffae
 
     network = open_diffae(checkpoint, device_of(device))
     return Autoencoder(network, Steps(encode_steps, render_steps))
@@ -131,8 +131,8 @@ def _autoencoder(checkpoint: Path, encode_steps: int, render_steps: int, device:
 
 def _ddim(checkpoint: Path, count: int, steps: int, seed: int, device: str) -> torch.Tensor:
     from facebench.training.diffusion import ddim_decode
-    from facebench.training.model_file import device_of
-    from facebench.training.opening import open_ddim
+    from facebench.training.engine.model_file import device_of
+    from facebench.training.models.load import open_ddim
 
     network, side = open_ddim(checkpoint, device_of(device))
     x_T = torch.randn((count, 3, side, side), generator=torch.Generator().manual_seed(seed))
@@ -141,9 +141,9 @@ def _ddim(checkpoint: Path, count: int, steps: int, seed: int, device: str) -> t
 
 
 def _latent(checkpoint: Path, latent: Path, count: int, steps: int, seed: int, device: str) -> torch.Tensor:
-    from facebench.training.editing import LatentStatistics
-    from facebench.training.model_file import device_of
-    from facebench.training.opening import open_diffae, open_latent
+    from facebench.training.editing.linear import LatentStatistics
+    from facebench.training.engine.model_file import device_of
+    from facebench.training.models.load import open_diffae, open_latent
     from facebench.training.tasks.latent import sample
 
     autoencoder = open_diffae(checkpoint, device_of(device))

@@ -10,7 +10,7 @@ from rich.console import Console
 
 def grid_command(path: Path, out: Path | None, *, workers: int, gpus: str | None, show: bool) -> None:
     """Run what is left of the grid, a line for every job; or only list the jobs."""
-    from facebench.grid import plan, read_grid, run_grid
+    from facebench.studies.grid import plan, read_grid, run_grid
 
     console = Console()
     grid = read_grid(path)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from facebench.commands.progress import Stages
-from facebench.errors import InputError
+from facebench.cli.progress import Stages
+from facebench.core.errors import InputError
 
 
 def generate_command(
@@ -27,21 +27,25 @@ def generate_command(
     """Write `count` images into the person's sub-folder, or prior images straight into the folder."""
     import torch
 
-    from facebench.training import prior
-    from facebench.training import prompts as texts
-    from facebench.training.model_file import device_of
-    from facebench.training.stable_diffusion import open_base, put_on
+    from facebench.training.data import prior_provenance
+    from facebench.training.data import prompts as prompts_module
+    from facebench.training.engine.model_file import device_of
+    from facebench.training.models.stable_diffusion import open_base, put_on
 
     if (lora is None) != (identity is None):
         raise InputError("A person needs both --lora and --identity; prior images need neither.")
     opened = open_base(base)
-    wanted = [texts.CLASS] * count if lora is None else texts.prompts(prompts, count, seed, gender)
+    wanted = (
+        [prompts_module.CLASS] * count
+        if lora is None
+        else prompts_module.prompts(prompts, count, seed, gender)
+    )
     if lora is not None:
         put_on(opened, lora)
     folder = out if identity is None else out / identity
     folder.mkdir(parents=True, exist_ok=True)
     if lora is None:
-        prior.remember(folder, opened)
+        prior_provenance.remember(folder, opened)
     pipeline = opened.pipeline.to(device_of(device))
     with Stages(Console(stderr=True)) as stages:
         for number, text in enumerate(wanted):
@@ -49,9 +53,9 @@ def generate_command(
             if not path.exists():  # a second run goes on
                 made = pipeline(
                     prompt=text,
-                    negative_prompt=texts.NEGATIVE,
+                    negative_prompt=prompts_module.NEGATIVE,
                     num_inference_steps=steps,
-                    guidance_scale=texts.GUIDANCE,
+                    guidance_scale=prompts_module.GUIDANCE,
                     width=size,
                     height=size,
                     generator=torch.Generator().manual_seed(seed * 1_000_003 + number),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from facebench.commands.show import print_table
-from facebench.leaderboard import Leaderboard
-from facebench.published import published_table, tables
+from facebench.cli.show import print_table
+from facebench.compare.leaderboard import Leaderboard
+from facebench.compare.published import published_table, tables
 
 
 def leaderboard_command(

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from facebench.commands.show import print_run, print_table
+from facebench.cli.show import print_run, print_table
 from facebench.commands.training import Meter
-from facebench.errors import InputError
-from facebench.report.table import Cell, Column, Table
+from facebench.core.errors import InputError
+from facebench.core.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
-    from facebench.training.verify import BenchmarkScore, Share
+    from facebench.training.recognition.benchmark_verification import BenchmarkScore, Share
 
 
 def verify_command(
@@ -22,10 +22,10 @@ def verify_command(
 ) -> None:
     """Measure a trained recogniser on benchmarks; print a table, write JSON."""
     try:
-        from facebench.environment import choose_device
-        from facebench.training.benchmarks import find_benchmark, open_benchmark
-        from facebench.training.recogniser import load_recogniser
-        from facebench.training.verify import verify
+        from facebench.core.environment import choose_device
+        from facebench.training.recognition.benchmark_verification import verify
+        from facebench.training.recognition.benchmarks import find_benchmark, open_benchmark
+        from facebench.training.recognition.recogniser import load_recogniser
     except ImportError as error:
         raise _missing(error) from None
 
@@ -69,7 +69,7 @@ def utility_command(
 ) -> None:
     """Train on the faces, verify, write the record and print the row."""
     try:
-        from facebench.utility import PROTOCOL, Request, recognition_utility
+        from facebench.studies.recognition_utility import PROTOCOL, Request, recognition_utility
     except ImportError as error:
         raise _missing(error) from None
 

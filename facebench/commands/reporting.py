@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from facebench.errors import InputError
-from facebench.report.run_report import report_page
-from facebench.results import load_run
+from facebench.core.errors import InputError
+from facebench.evaluation.record import load_run
+from facebench.report.pages.run import report_page
 
 INDEX = "index.html"
 

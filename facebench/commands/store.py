@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 
 app = typer.Typer(help="Look after the feature store.", no_args_is_help=True)
 
@@ -62,7 +62,7 @@ def info() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from facebench.store import Store
+    from facebench.features.store.sqlite import Store
 
     with closing(Store()) as store:
         held = store.info()
@@ -80,7 +80,7 @@ def info() -> None:
 @app.command()
 def verify() -> None:
     """Check every stored result and remove the damaged ones; exit code 1 when there were any."""
-    from facebench.store import Store
+    from facebench.features.store.sqlite import Store
 
     with closing(Store()) as store:
         sound, damaged = store.verify()
@@ -96,7 +96,7 @@ def prune(
     max_size: Annotated[str, typer.Option(help="Size to shrink the store to, such as 10GB or 500MB.")],
 ) -> None:
     """Remove the results not used for the longest time until the store is at most this large."""
-    from facebench.store import Store
+    from facebench.features.store.sqlite import Store
 
     with closing(Store()) as store:
         removed = store.prune(parse_size(max_size))

@@ -7,10 +7,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from facebench.commands.show import print_table
-from facebench.factorial import factorial
-from facebench.factorial_report import cells_table, effects_table, sentences, study_page, write_plots
-from facebench.failures import failure_tables, read_breakdowns
+from facebench.cli.show import print_table
+from facebench.studies.factorial.effects import factorial
+from facebench.studies.factorial.failures import failure_tables, read_breakdowns
+from facebench.studies.factorial.report import cells_table, effects_table, sentences, study_page, write_plots
 
 SHOWN_CELLS = 32
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from facebench.commands.progress import Stages
-from facebench.errors import InputError
+from facebench.cli.progress import Stages
+from facebench.core.errors import InputError
 
 
 def synth_command(out: Path, *, expressions: list[str] | None, buffers: bool, **options: Any) -> None:
@@ -42,8 +42,8 @@ def degrade_command(source: Path, out: Path, *, kind: str, strength: float, seed
 def benchmark_command(path: Path, *, people: int, start: int, size: int, seed: int) -> None:
     """Write pairs of people `start` and on as a verification benchmark."""
     try:
-        from facebench.training.benchmarks import IMAGES, synthetic_pairs, write_pairs
         from facebench.training.data.sources import SynthfaceData
+        from facebench.training.recognition.benchmarks import IMAGES, synthetic_pairs, write_pairs
     except ImportError as error:
         raise InputError(
             f"This needs the package '{error.name}'. Install it: pip install 'facebench[train]'"

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from facebench.commands.progress import Stages
-from facebench.errors import InputError
+from facebench.cli.progress import Stages
+from facebench.core.errors import InputError
 
 QUIET_SECONDS = 60
 """Without a terminal, one line in this many seconds says how far the run is."""
@@ -26,7 +26,8 @@ def train_command(
 ) -> None:
     """Train, or go on with the run that the folder holds."""
     try:
-        from facebench.training import kinds, loop, settings
+        from facebench.training.engine import loop, settings
+        from facebench.training.tasks import registry
     except ImportError as error:
         raise InputError(
             f"Training needs the package '{error.name}'. Install it: pip install 'facebench[train]'"
@@ -34,15 +35,15 @@ def train_command(
 
     # Of several processes under torchrun, the first one speaks.
     messages = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
-    chosen = config or _first_preset(kinds.known(kind))
+    chosen = config or _first_preset(registry.known(kind))
     folders = [word for word in changes if "=" not in word]
     content = settings.read(chosen, [word for word in changes if "=" in word])
     if folders:
         content["data"] = {"kind": "folder", "path": _only_folder(folders)}
-    if kind == kinds.CLASSIFIER:
+    if kind == registry.CLASSIFIER:
         _find_directions(content, chosen, out, device)
         return
-    prepared = kinds.prepare(kind, content, chosen)
+    prepared = registry.prepare(kind, content, chosen)
     running = prepared.settings
     plain = running.model_dump(mode="json")
     messages.print(f"training {kind} ({chosen}): {running.steps} steps of {running.batch} images into {out}")
@@ -70,7 +71,7 @@ def _only_folder(words: list[str]) -> str:
 
 
 def _find_directions(content: dict[str, Any], where: str, out: Path, device: str) -> None:
-    from facebench.training.settings import check
+    from facebench.training.engine.settings import check
     from facebench.training.tasks import classifier
 
     content.pop("train", None)
@@ -135,7 +136,7 @@ class Meter:
 
 
 def _first_preset(kind: str) -> str:
-    from facebench.training.settings import preset_names
+    from facebench.training.engine.settings import preset_names
 
     fitting = [name for name in preset_names() if name.startswith(kind) and name.endswith("synthface")]
     if not fitting:

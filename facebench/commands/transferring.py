@@ -8,15 +8,15 @@ from typing import Any
 
 from rich.console import Console
 
-from facebench.commands.progress import Stages
+from facebench.cli.progress import Stages
 
 
 def transfer_command(
     checkpoint: Path, source: Path, target: Path, out: Path, *, device: str, **options: Any
 ) -> None:
     """Transfer, say where the manifest lies and which pairs were skipped."""
-    from facebench.training.model_file import device_of
-    from facebench.transfer import transfer
+    from facebench.training.engine.model_file import device_of
+    from facebench.training.rig.transfer import transfer
 
     with Stages(Console(stderr=True)) as stages:
         manifest = transfer(

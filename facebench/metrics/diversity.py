@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, blocks, matrix, unit_rows
-from facebench.metrics.parallel import in_threads
+from facebench.metrics.linalg import in_threads
 from facebench.metrics.summary import MeanStd, mean_std
 
 

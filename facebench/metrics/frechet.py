@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, blocks, matrix
+from facebench.metrics.linalg import in_threads
 from facebench.metrics.moments import Moments
-from facebench.metrics.parallel import in_threads
 
 _SMALLEST_PIVOT = 1e-4
 """Ratio of Cholesky pivots under which the covariance is too close to singular to be factored as it is."""

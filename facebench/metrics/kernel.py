@@ -8,7 +8,7 @@ from typing import overload
 
 import numpy as np
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, two_matrices
 
 _TILE = 2048

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, two_matrices
 from facebench.metrics.distances import Floats32, Scale, Side, exact, tiles, upwards, where
-from facebench.metrics.nearest import nearest
+from facebench.metrics.knn import nearest
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, matrix, unit_rows
 
 BLOCK = 2048

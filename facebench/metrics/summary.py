@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, matrix, unit_rows, vector
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats
 from facebench.metrics.rates import Curve, OperatingPoint, Rates, Scores, Spread
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as xml
 
-from facebench.check import CheckReport, CheckRow
+from facebench.compare.gate import CheckReport, CheckRow
 
 # XML 1.0 has no way to write these characters, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

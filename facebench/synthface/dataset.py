@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.synthface import expressions as named
 from facebench.synthface.model import Buffers, FaceModel
 from facebench.synthface.parameters import Parameters

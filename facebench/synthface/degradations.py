@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.synthface.dataset import Progress, load_parameters, new_folder, render_to, save_parameters
 from facebench.synthface.parameters import IDENTITY_FIELDS, Parameters
 from facebench.synthface.sampling import person

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.synthface import head
 
 INTENSITIES = (0.4, 0.7, 1.0)

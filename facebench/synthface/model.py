@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.synthface import backdrop
 from facebench.synthface.parameters import Parameters
 from facebench.synthface.sampling import draw

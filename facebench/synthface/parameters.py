@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.synthface import expressions
 
 Floats = NDArray[np.float32]

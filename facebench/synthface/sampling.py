@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.synthface import expressions, head
 from facebench.synthface.parameters import Parameters
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from facebench.training import diffusion, losses
-from facebench.training.official import latent_statistics, load_official, official_names, official_state
+from facebench.training.models.official import (
+    latent_statistics,
+    load_official,
+    official_names,
+    official_state,
+)
 
 __all__ = [
     "diffusion",

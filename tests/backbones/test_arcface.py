@@ -8,9 +8,9 @@ import torch
 
 from facebench.backbones import Backbone, build
 from facebench.backbones.arcface import flip_summed
-from facebench.errors import InputError, WeightsError
-from tests.backbones.golden_networks import Golden, State, agrees, answers, calmed, stand_in_crops
-from tests.backbones.onnx_files import SEEN, one_pixel_times
+from facebench.core.errors import InputError, WeightsError
+from tests.helpers.golden_networks import Golden, State, agrees, answers, calmed, stand_in_crops
+from tests.helpers.onnx_files import SEEN, one_pixel_times
 
 GOLDEN = Golden("arcface_iresnet")
 # The deeper the network, the fewer images: what differs between images is the same code.

@@ -8,8 +8,8 @@ import torch
 
 from facebench.backbones import Backbone, build
 from facebench.backbones.clip import vision_tower
-from facebench.errors import WeightsError
-from tests.backbones.golden_networks import Golden, State
+from facebench.core.errors import WeightsError
+from tests.helpers.golden_networks import Golden, State
 
 GOLDEN = Golden("clip_vision_336")
 PLAIN = torch.tensor(1.0)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from facebench.backbones import Backbone, build
-from facebench.errors import WeightsError
-from tests.backbones.golden_networks import Golden, State, agrees, answers, calmed, stand_in_crops
+from facebench.core.errors import WeightsError
+from tests.helpers.golden_networks import Golden, State, agrees, answers, calmed, stand_in_crops
 
 GOLDEN = Golden("crfiqa")
 

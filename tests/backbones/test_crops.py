@@ -13,7 +13,7 @@ from facebench.backbones.crops import (
     face224,
     face256,
 )
-from tests.backbones.golden_networks import Golden, read
+from tests.helpers.golden_networks import Golden, read
 
 DECA = Golden("deca_encoder")
 PHOTO = DECA["photo"].astype(np.uint8)

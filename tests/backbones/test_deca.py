@@ -8,8 +8,8 @@ import torch
 
 from facebench.backbones import build
 from facebench.backbones.deca import CODES
-from facebench.errors import InputError, WeightsError
-from tests.backbones.golden_networks import Golden
+from facebench.core.errors import InputError, WeightsError
+from tests.helpers.golden_networks import Golden
 
 GOLDEN = Golden("deca_encoder")
 ATOL = {name: entry["atol"] for name, entry in GOLDEN.facts["tolerance"].items()}

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from facebench.backbones import build
-from facebench.errors import WeightsError
-from tests.backbones.golden_networks import Golden, State, answers, fill, read
+from facebench.core.errors import WeightsError
+from tests.helpers.golden_networks import Golden, State, answers, fill, read
 
 GOLDEN = Golden("dinov2_vitl14")
 NARROW = {1024: 768, 3072: 2304, 4096: 3072}

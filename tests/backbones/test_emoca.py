@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from facebench.backbones import build
-from facebench.errors import WeightsError
-from tests.backbones.golden_networks import Golden, fill
+from facebench.core.errors import WeightsError
+from tests.helpers.golden_networks import Golden, fill
 
 GOLDEN = Golden("emoca_encoder")
 X = torch.from_numpy(GOLDEN["x"])

@@ -8,8 +8,8 @@ import torch
 
 from facebench.backbones import build
 from facebench.backbones.emonet import EXPRESSIONS, EmoNet
-from facebench.errors import WeightsError
-from tests.backbones.golden_networks import Golden, State, agrees, scaled
+from facebench.core.errors import WeightsError
+from tests.helpers.golden_networks import Golden, State, agrees, scaled
 
 GOLDEN = Golden("emonet")
 

@@ -10,9 +10,9 @@ import pytest
 
 from facebench.backbones import build
 from facebench.backbones.emotieff import EmotiEff
-from facebench.errors import WeightsError
-from tests.backbones.golden_networks import answers, read
-from tests.backbones.onnx_files import SEEN, one_pixel_times
+from facebench.core.errors import WeightsError
+from tests.helpers.golden_networks import answers, read
+from tests.helpers.onnx_files import SEEN, one_pixel_times
 
 IMAGES = [read("a/id000_happy.png"), read("b/id020_angry.png")]
 MATRIX = np.random.default_rng(1).standard_normal((3, 10)).astype(np.float32)

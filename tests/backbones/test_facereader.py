@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from facebench import backbones
-from facebench.errors import InputError
-from facebench.faces import FaceFinder, align
+from facebench.backbones.face_detection import FaceFinder, align
+from facebench.core.errors import InputError
 from facebench.synthface import FaceModel
 
 

@@ -10,8 +10,8 @@ import torch
 
 from facebench.backbones import build
 from facebench.backbones.headpose import euler_degrees, rotation
-from facebench.errors import WeightsError
-from tests.backbones.golden_networks import Golden, answers, scaled
+from facebench.core.errors import WeightsError
+from tests.helpers.golden_networks import Golden, answers, scaled
 
 GOLDEN = Golden("headpose")
 ANGLES = ("yaw", "pitch", "roll")

@@ -13,9 +13,9 @@ from cleanfid.inception_pytorch import InceptionV3 as CleanFidInception
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from facebench.backbones import Backbone, build
-from facebench.errors import WeightsError
+from facebench.core.errors import WeightsError
 from facebench.metrics import frechet_distance
-from tests.backbones.golden_networks import GOLDENS, Golden, State, answers, read
+from tests.helpers.golden_networks import GOLDENS, Golden, State, answers, read
 
 GOLDEN = Golden("inception_fid")
 FILES = GOLDEN.facts["images"]["files"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -14,11 +13,12 @@ from sklearn.datasets import load_sample_images
 from facebench.backbones import build
 from facebench.backbones.lite0 import STAGES, Lite0
 from facebench.backbones.resize import IMAGENET_MEAN, IMAGENET_STD
-from facebench.errors import WeightsError
-from facebench.images import ImageSet, decode, read
-from facebench.weights import Given
+from facebench.backbones.weights import Given
+from facebench.core.errors import WeightsError
+from facebench.images.image_set import ImageSet, decode, read
+from tests.helpers.paths import GOLDENS_FOLDER
 
-IMAGES = Path(__file__).parents[1] / "goldens" / "images"
+IMAGES = GOLDENS_FOLDER / "images"
 # The strongest features, and the mean, that efficientnet_lite_pytorch 0.1.0 gives for `waves()`.
 PACKAGE = {
     61: 2.90803,

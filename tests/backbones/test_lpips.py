@@ -6,8 +6,8 @@ import torch
 
 from facebench.backbones import Backbone, build
 from facebench.backbones.lpips import LpipsAlex
-from facebench.errors import WeightsError
-from tests.backbones.golden_networks import State, fill, read
+from facebench.core.errors import WeightsError
+from tests.helpers.golden_networks import State, fill, read
 
 PAIRS = [("a/id000_happy.png", "a/id000_neutral.png"), ("a/id001_angry.png", "b/id020_angry.png")]
 # lpips 0.1.4, LPIPS(net="alex"), filled as below, on the same inputs.

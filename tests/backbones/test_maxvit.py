@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from facebench.backbones import build
-from facebench.errors import WeightsError
-from tests.backbones.golden_networks import Golden, agrees, answers
+from facebench.core.errors import WeightsError
+from tests.helpers.golden_networks import Golden, agrees, answers
 
 GOLDEN = Golden("cage_maxvit")
 INDICES = GOLDEN.facts["index_buffers_not_filled"]

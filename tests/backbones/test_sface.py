@@ -12,14 +12,15 @@ from onnx import TensorProto, helper
 from torch import Tensor
 
 from facebench.backbones import Backbone, build
+from facebench.backbones.face_detection import FaceFinder, crop
 from facebench.backbones.sface import unit_and_norm
-from facebench.errors import WeightsError
-from facebench.faces import FaceFinder, crop
-from facebench.images import ImageSet, decode, read
+from facebench.backbones.weights import resolve
+from facebench.core.errors import WeightsError
+from facebench.images.image_set import ImageSet, decode, read
 from facebench.metrics import verification
-from facebench.weights import resolve
+from tests.helpers.paths import GOLDENS_FOLDER
 
-IMAGES = Path(__file__).parents[1] / "goldens" / "images"
+IMAGES = GOLDENS_FOLDER / "images"
 PEOPLE = 8
 
 

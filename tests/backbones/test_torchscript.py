@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from facebench.backbones.torchscript import is_torchscript, tensors_of
-from facebench.errors import WeightsError
+from facebench.core.errors import WeightsError
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 

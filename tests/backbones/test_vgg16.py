@@ -9,8 +9,8 @@ import torchvision
 from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
 
 from facebench.backbones import build
-from facebench.errors import WeightsError
-from tests.backbones.golden_networks import State, answers, fill, read
+from facebench.core.errors import WeightsError
+from tests.helpers.golden_networks import State, answers, fill, read
 
 
 @pytest.fixture(scope="module")

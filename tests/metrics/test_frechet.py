@@ -6,11 +6,10 @@ import scipy.linalg
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.metrics import Moments, clipped_mass, frechet_distance, frechet_infinity
 from facebench.metrics.frechet import nuclear_norm
-
-from .given import Golden, few, gaussian, two_sets
+from tests.helpers.metric_inputs import Golden, few, gaussian, two_sets
 
 GOLDEN = Golden("distribution_metrics")
 

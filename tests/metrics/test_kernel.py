@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.metrics import kernel, kernel_distance, mmd_rbf
-
-from .given import Golden, few, gaussian, two_sets
+from tests.helpers.metric_inputs import Golden, few, gaussian, two_sets
 
 GOLDEN = Golden("distribution_metrics")
 CASES = ["main", "n_below_d", "n_below_d_unequal", "lattice", "identical"]

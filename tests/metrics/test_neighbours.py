@@ -6,13 +6,11 @@ import scipy.spatial.distance
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.errors import InputError
-from facebench.metrics import authenticity, density_coverage, distances, neighbours, precision_recall
-from facebench.metrics import nearest as nearest_module
-from facebench.metrics.nearest import nearest
+from facebench.core.errors import InputError
+from facebench.metrics import authenticity, density_coverage, distances, knn, neighbours, precision_recall
+from facebench.metrics.knn import nearest
 from facebench.metrics.neighbours import Sets
-
-from .given import Golden, few, gaussian, two_sets
+from tests.helpers.metric_inputs import Golden, few, gaussian, two_sets
 
 GOLDEN = Golden("distribution_metrics")
 CASES = ["main", "n_below_d", "n_below_d_unequal", "lattice", "identical"]
@@ -120,7 +118,7 @@ def test_nearest_gives_the_lowest_indices_on_ties(sides: tuple[np.ndarray, np.nd
 def test_many_tiles_give_what_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = gaussian(0, 500, 6).round(1), gaussian(1, 430, 6).round(1)
     whole = precision_recall(x, y), density_coverage(x, y), authenticity(x, y)
-    for module in (distances, nearest_module):
+    for module in (distances, knn):
         monkeypatch.setattr(module, "TILE", 64)
     monkeypatch.setattr(distances, "_KEEP", 0)
     assert (precision_recall(x, y), density_coverage(x, y), authenticity(x, y)) == whole
@@ -166,9 +164,9 @@ def test_a_collapsed_generator_is_precise_and_covers_nothing() -> None:
 
 @pytest.mark.parametrize("noise", [0.0, 1e-9])
 def test_crowds_of_copies_are_measured_exactly(noise: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nearest_module, "_WAITING", 500)
+    monkeypatch.setattr(knn, "_WAITING", 500)
     monkeypatch.setattr(distances, "TILE", 64)
-    monkeypatch.setattr(nearest_module, "TILE", 64)
+    monkeypatch.setattr(knn, "TILE", 64)
     rng = np.random.default_rng(0)
     reference = gaussian(0, 150, 8)
     collapsed = reference[rng.integers(0, 2, 300)] + noise * rng.standard_normal((300, 8))

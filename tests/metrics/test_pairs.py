@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.metrics import pair_scores, released_pairs
-
-from .given import Golden, few
+from tests.helpers.metric_inputs import Golden, few
 
 GOLDEN = Golden("verification")
 

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.metrics import det_curve, nearest_fmr, verification
-
-from .given import Golden, few, scores
+from tests.helpers.metric_inputs import Golden, few, scores
 
 GOLDEN = Golden("verification")
 CASES = list(GOLDEN.manifest["values"])

@@ -16,14 +16,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from facebench.leaderboard import Leaderboard
-from facebench.report.run_report import report_page
-from facebench.results import load_run
-from tests.examples import make_run
-from tests.report.runs import HOSTILE, make_report_run
-from tests.report.transfer_runs import EXPRESSION, PERSON, make_transfer_run, with_closest, with_groups
+from facebench.compare.leaderboard import Leaderboard
+from facebench.evaluation.record import load_run
+from facebench.report.pages.run import report_page
+from tests.helpers.paths import REPOSITORY
+from tests.helpers.records import make_run
+from tests.helpers.run_folders import HOSTILE, make_report_run
+from tests.helpers.transfer_runs import EXPRESSION, PERSON, make_transfer_run, with_closest, with_groups
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = REPOSITORY
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.synthface import FaceModel, degrade, load_parameters, write
 from facebench.synthface import degradations as damage
 from facebench.synthface.expressions import affect

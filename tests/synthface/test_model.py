@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.synthface import Buffers, FaceModel, Parameters, geometry, head
 from facebench.synthface.expressions import psi
 from facebench.synthface.raster import rasterise

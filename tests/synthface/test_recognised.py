@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facebench.backbones import build
-from facebench.faces import Face, FaceFinder, align
+from facebench.backbones.face_detection import Face, FaceFinder, align
 from facebench.metrics import verification
 from facebench.synthface import FaceModel, Parameters
 from facebench.synthface.degradations import identity_drift

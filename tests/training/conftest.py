@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
+from tests.helpers.paths import GOLDENS_FOLDER
+
+GOLDENS = GOLDENS_FOLDER
 _spec = importlib.util.spec_from_file_location("golden_fill", GOLDENS / "fill.py")
 _module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_module)

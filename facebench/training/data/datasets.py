@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from facebench.errors import InputError
-from facebench.images import ImageSet
-from facebench.listing import SUFFIXES, Item
+from facebench.core.errors import InputError
+from facebench.images.image_set import ImageSet
+from facebench.images.listing import SUFFIXES, Item
 
 AFFECTNET = ("neutral", "happy", "sad", "surprised", "afraid", "disgusted", "angry", "contempt")
 """AffectNet's classes 0 to 7 in the words of this project; 8 (none), 9 (uncertain) and 10 (no face) are left out."""

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facebench.decoding import decode
-from facebench.errors import InputError
-from facebench.images import ImageSet, read
+from facebench.core.errors import InputError
+from facebench.images.decoding import decode
+from facebench.images.image_set import ImageSet, read
 from facebench.training.data.faces import Face
 
 

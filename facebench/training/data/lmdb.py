@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from facebench.decoding import decode
-from facebench.errors import InputError
+from facebench.core.errors import InputError
+from facebench.images.decoding import decode
 from facebench.training.data.faces import Face
 from facebench.training.data.folders import square
 

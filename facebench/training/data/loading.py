@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from facebench.decoding import ImageError
-from facebench.errors import InputError
+from facebench.core.errors import InputError
+from facebench.images.decoding import ImageError
 from facebench.training.data.faces import Batch, Face, Faces
 from facebench.training.data.order import rows_of_step
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facebench.errors import InputError
-from facebench.faces import FaceFinder
+from facebench.backbones.face_detection import FaceFinder
+from facebench.core.errors import InputError
 from facebench.training.data.faces import Face, Faces
 from facebench.training.data.folders import FolderFaces
 from facebench.training.data.synthetic import SynthfaceFaces

@@ -14,10 +14,10 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from facebench.decoding import ImageError, decode
-from facebench.errors import InputError
-from facebench.faces import FaceFinder, align
-from facebench.images import ImageSet, read
+from facebench.backbones.face_detection import FaceFinder, align
+from facebench.core.errors import InputError
+from facebench.images.decoding import ImageError, decode
+from facebench.images.image_set import ImageSet, read
 from facebench.training.data.faces import Face
 from facebench.training.data.sources import FolderData, SynthfaceData
 from facebench.training.data.synthetic import RENDERING, SynthfaceFaces, cache_folder

@@ -12,7 +12,7 @@ from facebench.training.data.faces import Faces
 from facebench.training.data.folders import FolderFaces
 from facebench.training.data.lmdb import LmdbFaces
 from facebench.training.data.synthetic import SynthfaceFaces, cache_folder
-from facebench.training.settings import Settings
+from facebench.training.engine.settings import Settings
 
 
 class SynthfaceData(Settings):

@@ -12,11 +12,11 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from facebench.decoding import ImageError
-from facebench.errors import InputError
-from facebench.faces import FaceFinder
+from facebench.backbones.face_detection import FaceFinder
+from facebench.backbones.ffhq_alignment import align_ffhq
+from facebench.core.errors import InputError
+from facebench.images.decoding import ImageError
 from facebench.synthface import FaceModel, Parameters
-from facebench.training.align_ffhq import align_ffhq
 from facebench.training.data.faces import Face
 
 RENDERING = 1

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.training.diffusion import eps_from_v
 from facebench.training.models.layers import Norm
 from facebench.training.models.unet import SemanticDecoder, SemanticEncoder, UNet

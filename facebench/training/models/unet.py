@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.training.models.layers import (
     Attention,
     ModulatedBlock,

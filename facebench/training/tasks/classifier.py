@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from facebench.errors import InputError
-from facebench.training import directions as files
-from facebench.training.codes import EncodedFaces, encode_faces
+from facebench.core.errors import InputError
 from facebench.training.data.sources import DataSettings, open_faces
-from facebench.training.directions import Directions
-from facebench.training.fit_directions import Labels, fit
-from facebench.training.labels import labels_of
-from facebench.training.model_file import device_of
-from facebench.training.opening import open_diffae
-from facebench.training.settings import Settings
+from facebench.training.editing import directions as files
+from facebench.training.editing.directions import Directions
+from facebench.training.editing.fit_directions import Labels, fit
+from facebench.training.editing.labels import labels_of
+from facebench.training.editing.latents import EncodedFaces, encode_faces
+from facebench.training.engine.model_file import device_of
+from facebench.training.engine.settings import Settings
+from facebench.training.models.load import open_diffae
 
 HELD_OUT = 0.2
 

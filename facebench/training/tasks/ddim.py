@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.data.sources import DataSettings, open_faces
 from facebench.training.diffusion import ddim_decode, training_loss
-from facebench.training.draws import Draws
-from facebench.training.model_file import ModelFile
+from facebench.training.engine.image_grid import grid, to_images
+from facebench.training.engine.model_file import ModelFile
+from facebench.training.engine.preview_metrics import QuickEvaluation
+from facebench.training.engine.rng import Draws
+from facebench.training.engine.settings import Running, Settings
+from facebench.training.engine.task import Task
 from facebench.training.models import UNet
-from facebench.training.pictures import grid, to_images
-from facebench.training.quick import QuickEvaluation
-from facebench.training.settings import Running, Settings
-from facebench.training.task import Task
 from facebench.training.tasks.diffae import STEPS_SHOWN, fixed_faces, flipped
 
 

@@ -12,33 +12,29 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from facebench.errors import InputError
-from facebench.training import judges, losses
-from facebench.training.autoencoder import rendered, stochastic_code
-from facebench.training.checkpoints import load_strictly
+from facebench.core.errors import InputError
+from facebench.training import losses
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.data.loading import collate, try_read
 from facebench.training.data.order import seed_of
 from facebench.training.data.pairs import FacesWithPartners
 from facebench.training.data.sources import DataSettings, open_faces
-from facebench.training.diffusion import (
-    q_sample,
-    timestep_weight,
-    training_loss,
-    x_0_from_eps,
-)
-from facebench.training.draws import Draws
-from facebench.training.fingerprint import fingerprint
-from facebench.training.lora import LoraSettings, adapters, add_adapters, merged
-from facebench.training.model_file import ModelFile, plain
+from facebench.training.diffusion import q_sample, timestep_weight, training_loss, x_0_from_eps
+from facebench.training.editing.autoencoder import rendered, stochastic_code
+from facebench.training.engine.checkpoints import load_strictly
+from facebench.training.engine.fingerprint import fingerprint
+from facebench.training.engine.image_grid import grid, to_images
+from facebench.training.engine.model_file import ModelFile, plain
+from facebench.training.engine.preview_metrics import QuickEvaluation, lpips_notes
+from facebench.training.engine.rng import Draws
+from facebench.training.engine.settings import Running, Settings
+from facebench.training.engine.task import Task
+from facebench.training.losses import shared_network_warnings
+from facebench.training.losses.identity_losses import LossWeights, Seen, face_terms, open_readers
 from facebench.training.models import DiffAE, DiffAEConfig
 from facebench.training.models.layers import Norm
-from facebench.training.opening import begin_with_encoder, open_diffae
-from facebench.training.pictures import grid, to_images
-from facebench.training.quick import QuickEvaluation, lpips_notes
-from facebench.training.settings import Running, Settings
-from facebench.training.task import Task
-from facebench.training.terms import LossWeights, Seen, face_terms, open_readers
+from facebench.training.models.load import begin_with_encoder, open_diffae
+from facebench.training.models.lora import LoraSettings, adapters, add_adapters, merged
 
 MIDDLE = 0.2
 """Standard deviation of the bell of `focus`, in sides of the image."""
@@ -144,7 +140,7 @@ class DiffAETask(Task):
             add_adapters(self.network, "unet", settings.lora, settings.seed)
         quick = lpips_notes() if settings.evaluate_every is not None else ()
         looked = weights.recogniser if self.readers.identity is not None else None
-        self.notes = (*quick, *judges.warnings(looked, shape=weights.shape > 0))
+        self.notes = (*quick, *shared_network_warnings.warnings(looked, shape=weights.shape > 0))
         self._quick: QuickEvaluation | None = None
 
     def _begin(self, start: DiffAE, name: Path) -> None:

@@ -12,25 +12,26 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from facebench.errors import InputError
-from facebench.faces import FaceFinder
-from facebench.training import judges, prior
-from facebench.training.crops import aligned_crop, box_crop
+from facebench.backbones.face_detection import FaceFinder
+from facebench.core.errors import InputError
+from facebench.training.data import prior_provenance
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.data.folders import FolderFaces
 from facebench.training.data.loading import try_read
 from facebench.training.data.sources import DataSettings, open_faces
 from facebench.training.diffusion import q_sample
-from facebench.training.draws import Draws
-from facebench.training.fingerprint import fingerprint
-from facebench.training.idbooth import STABLE_DIFFUSION, IdentityTerm, step_loss
-from facebench.training.lora import LoraSettings
-from facebench.training.model_file import ModelFile
-from facebench.training.pictures import to_images
-from facebench.training.settings import Running
-from facebench.training.stable_diffusion import Prompt, add_lora, lora_tensors, open_base
-from facebench.training.task import Task
-from facebench.training.terms import Read, open_recogniser
+from facebench.training.engine.fingerprint import fingerprint
+from facebench.training.engine.image_grid import to_images
+from facebench.training.engine.model_file import ModelFile
+from facebench.training.engine.rng import Draws
+from facebench.training.engine.settings import Running
+from facebench.training.engine.task import Task
+from facebench.training.losses import shared_network_warnings
+from facebench.training.losses.differentiable_crop import aligned_crop, box_crop
+from facebench.training.losses.id_booth import STABLE_DIFFUSION, IdentityTerm, step_loss
+from facebench.training.losses.identity_losses import Read, open_recogniser
+from facebench.training.models.lora import LoraSettings
+from facebench.training.models.stable_diffusion import Prompt, add_lora, lora_tensors, open_base
 
 NAMED = 3
 """So many images that show nobody are named, the rest is counted."""
@@ -65,7 +66,7 @@ class DreamBoothTask(Task):
         self.settings = settings
         self.base = open_base(settings.base)
         self._unet = fingerprint(self.base.unet)
-        unknown = prior.check(settings.prior, self.base, self._unet)
+        unknown = prior_provenance.check(settings.prior, self.base, self._unet)
         self.faces: Faces = open_faces(settings.data, settings.resolution)
         prior_images = FolderFaces(settings.prior, settings.resolution)
         self.prior = _stacked(prior_images)
@@ -78,7 +79,7 @@ class DreamBoothTask(Task):
             self.base.recompute()
         self.read = _recogniser(settings)
         looked = settings.recogniser if self.read is not None else None
-        self.notes = (*unknown, *judges.warnings(looked))
+        self.notes = (*unknown, *shared_network_warnings.warnings(looked))
         self._finder = FaceFinder()
         if self.read is not None:
             for what, images in (("data", self.faces), ("prior", prior_images)):

@@ -21,8 +21,7 @@ from torch.nn import functional
 from facebench.synthface.shape import ShapeBasis
 from facebench.training.data.faces import Batch
 from facebench.training.data.loading import collate, try_read
-from facebench.training.data.sources import SynthfaceData
-from facebench.training.data.told import (
+from facebench.training.data.renderer_parameters import (
     CODE,
     GROUPS,
     OTHER_CODE,
@@ -31,12 +30,13 @@ from facebench.training.data.told import (
     CodedFaces,
     ParameterFaces,
 )
-from facebench.training.draws import Draws
-from facebench.training.model_file import ModelFile, plain
+from facebench.training.data.sources import SynthfaceData
+from facebench.training.engine.model_file import ModelFile, plain
+from facebench.training.engine.rng import Draws
+from facebench.training.engine.settings import Running
+from facebench.training.engine.task import Task
 from facebench.training.models import DiffAE, DiffAEConfig
-from facebench.training.opening import begin_with_encoder
-from facebench.training.settings import Running
-from facebench.training.task import Task
+from facebench.training.models.load import begin_with_encoder
 from facebench.training.tasks.diffae import DiffAESizes, focus_map
 
 KIND = "semantic-encoder"

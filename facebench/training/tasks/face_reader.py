@@ -14,14 +14,14 @@ from torch.nn import functional
 from facebench.backbones.facereader import OUTPUTS, POSE_DEGREES, FaceReader, shrunk
 from facebench.metrics import affect_agreement
 from facebench.synthface.shape import ShapeBasis
-from facebench.training.augment import disturbed
+from facebench.training.data.augment import disturbed
 from facebench.training.data.faces import Batch, Face
 from facebench.training.data.people import AlignedFaces, SynthfacePeople
 from facebench.training.data.sources import SynthfaceData
-from facebench.training.draws import Draws
-from facebench.training.model_file import ModelFile
-from facebench.training.settings import Running
-from facebench.training.task import Task
+from facebench.training.engine.model_file import ModelFile
+from facebench.training.engine.rng import Draws
+from facebench.training.engine.settings import Running
+from facebench.training.engine.task import Task
 
 WEIGHTS = {"expression": 0.3, "valence": 2.0, "arousal": 2.0, "exp": 10.0, "shape": 1.0, "pose": 1.0}
 """Bring the errors of all outputs to about the same size at the start."""
@@ -111,7 +111,7 @@ class FaceReaderTask(Task):
     @torch.no_grad()
     def answers(self, network: nn.Module) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
         """What the network reads off the held-out faces, and the truth."""
-        from facebench.decoding import ImageError
+        from facebench.images.decoding import ImageError
 
         read: dict[str, list[NDArray[Any]]] = {name: [] for name in OUTPUTS}
         rows: list[int] = []

@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from facebench.training.autoencoder import rendered
-from facebench.training.codes import encode_faces
 from facebench.training.data.faces import Batch, Face
 from facebench.training.data.sources import DataSettings, open_faces
 from facebench.training.diffusion import ddim_decode, training_loss
-from facebench.training.draws import Draws
-from facebench.training.editing import LatentStatistics
-from facebench.training.model_file import ModelFile, device_of, plain
+from facebench.training.diffusion.schedule import Schedule
+from facebench.training.editing.autoencoder import rendered
+from facebench.training.editing.latents import encode_faces
+from facebench.training.editing.linear import LatentStatistics
+from facebench.training.engine.image_grid import grid, to_images
+from facebench.training.engine.model_file import ModelFile, device_of, plain
+from facebench.training.engine.rng import Draws
+from facebench.training.engine.settings import Running, Settings
+from facebench.training.engine.task import Task
 from facebench.training.models import DiffAE, LatentDPM, LatentDPMConfig
-from facebench.training.opening import open_diffae
-from facebench.training.pictures import grid, to_images
-from facebench.training.schedule import Schedule
-from facebench.training.settings import Running, Settings
-from facebench.training.task import Task
+from facebench.training.models.load import open_diffae
 from facebench.training.tasks.diffae import STEPS_SHOWN
 
 SCHEDULE = Schedule.constant(0.008)

@@ -10,18 +10,25 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from facebench.errors import InputError
-from facebench.training.benchmarks import IMAGES, Pairs, open_benchmark, synthetic_pairs
+from facebench.core.errors import InputError
 from facebench.training.data.faces import Batch
 from facebench.training.data.people import AlignedFaces, open_people
 from facebench.training.data.sources import FolderData, SynthfaceData
-from facebench.training.draws import Draws
-from facebench.training.model_file import ModelFile
-from facebench.training.plateau import Plateau, PlateauSettings
-from facebench.training.recogniser import KIND, HeadSettings, NetworkSettings, Recogniser, embed, reduced
-from facebench.training.settings import Running, Settings
-from facebench.training.task import Task
-from facebench.training.verification_protocol import verification_accuracy
+from facebench.training.engine.model_file import ModelFile
+from facebench.training.engine.plateau import Plateau, PlateauSettings
+from facebench.training.engine.rng import Draws
+from facebench.training.engine.settings import Running, Settings
+from facebench.training.engine.task import Task
+from facebench.training.recognition.benchmarks import IMAGES, Pairs, open_benchmark, synthetic_pairs
+from facebench.training.recognition.recogniser import (
+    KIND,
+    HeadSettings,
+    NetworkSettings,
+    Recogniser,
+    embed,
+    reduced,
+)
+from facebench.training.recognition.verification_protocol import verification_accuracy
 
 
 class SynthfacePairs(Settings):

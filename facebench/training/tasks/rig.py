@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from facebench.buffers.sets import BufferSet
-from facebench.errors import InputError
+from facebench.core.errors import InputError
 from facebench.training.data.faces import Batch
 from facebench.training.data.loading import collate
 from facebench.training.diffusion import Weighting, ddim_decode, timestep_weight, training_loss
-from facebench.training.draws import Draws
-from facebench.training.model_file import ModelFile, plain
+from facebench.training.engine.image_grid import grid, to_images
+from facebench.training.engine.model_file import ModelFile, plain
+from facebench.training.engine.rng import Draws
+from facebench.training.engine.settings import Running, Settings
+from facebench.training.engine.task import Task
 from facebench.training.models import DiffusionRig, DiffusionRigConfig
 from facebench.training.models.rig import Predicts
-from facebench.training.pictures import grid, to_images
-from facebench.training.rig_files import KIND, open_rig, provenance_of, refuse_other_buffers, to_conditions
-from facebench.training.settings import Running, Settings
-from facebench.training.task import Task
+from facebench.training.rig.buffers.dataset import BufferSet
+from facebench.training.rig.files import KIND, open_rig, provenance_of, refuse_other_buffers, to_conditions
 
 STEPS_SHOWN = 20
 FITTING: dict[Predicts, Weighting] = {"eps": "p2", "v": "v", "change": "x_0"}

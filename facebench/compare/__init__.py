@@ -1,0 +1,1 @@
+"""Compare run records: leaderboards, the gate, differences between runs."""

@@ -1,0 +1,126 @@
+"""Numbers that others published, to be shown beside one's own: always marked, never ranked with them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from facebench.core.errors import InputError
+from facebench.core.shipped_data import data_folder
+from facebench.core.tables import Cell, Column, Table
+from facebench.evaluation import cards
+from facebench.evaluation.cards import Published, PublishedTable, suggest
+from facebench.evaluation.record import MetricResult
+from facebench.evaluation.trained_protocols import Measure, Training, trainings
+
+MARK = "published"
+
+
+@dataclass
+class PublishedRow:
+    """One method of a paper.
+
+    Attributes:
+        name: of the method.
+        tags: as runs have them.
+        metrics: by metric id, as far as the paper has them.
+        source: who published them.
+    """
+
+    name: str
+    tags: dict[str, str]
+    source: str
+    metrics: dict[str, MetricResult] = field(default_factory=dict)
+
+
+def published_rows(protocol: str) -> list[PublishedRow]:
+    """The rows that were published for a protocol, in the order of the paper; empty when there are none."""
+    chosen = trainings().get(protocol) or cards.protocol(protocol)
+    if chosen.published is None:
+        return []
+    measures = chosen.measures if isinstance(chosen, Training) else {}
+    rows: dict[tuple[str, ...], PublishedRow] = {}
+    for table in chosen.published.tables:
+        for line in _lines(table):
+            row = _row(chosen.published, line)
+            rows.setdefault((row.name, *row.tags.values()), row).metrics.update(
+                _results(table, line, measures)
+            )
+    return list(rows.values())
+
+
+def tables() -> tuple[str, ...]:
+    """Names of the published tables."""
+    return tuple(sorted(file.stem for file in _folder().glob("*.csv")))
+
+
+def published_table(name: str) -> Table:
+    """One published table as it was printed.
+
+    Raises:
+        InputError: there is no such table.
+    """
+    if name not in tables():
+        raise InputError(f"There is no published table '{name}'. {suggest(name, tables())}")
+    lines = _read(name + ".csv")
+    texts = [key for key in lines[0] if any(_number(line[key]) is None for line in lines if line[key])]
+    columns = [Column(key, key.replace("_", " "), numeric=key not in texts) for key in lines[0]]
+    rows = [
+        [Cell(value or "–", None if key in texts else _number(value)) for key, value in line.items()]
+        for line in lines
+    ]
+    return Table(columns, rows, caption=f"{name} · {MARK}", notes=["Published numbers, not measured here."])
+
+
+def _row(published: Published, line: dict[str, str]) -> PublishedRow:
+    """Name and tags of a line; the first tag names real faces, which have no prompt and no method."""
+    tags = {tag: line[column] for tag, column in published.tags.items() if line[column]}
+    name = line[published.name]
+    if not name and len(tags) == 1:
+        return PublishedRow(f"{next(iter(tags.values()))} (real faces)", {}, published.source)
+    return PublishedRow(name or "no fine-tuning", tags, published.source)
+
+
+def _results(
+    table: PublishedTable, line: dict[str, str], measures: Mapping[str, Measure]
+) -> dict[str, MetricResult]:
+    found = {}
+    for column, metric in table.columns.items():
+        card = measures[metric] if metric in measures else cards.card(metric.partition("@")[0])
+        text = line[column]
+        found[metric] = MetricResult(
+            title=card.title,
+            value=float(text),
+            better=card.better,
+            decimals=len(text.partition(".")[2]),
+            backbone=card.reads.backbone if isinstance(card, cards.Card) else "trained",
+        )
+    return found
+
+
+def _lines(table: PublishedTable) -> list[dict[str, str]]:
+    lines = _read(table.file)
+    missing = {*table.columns, *table.where} - set(lines[0])
+    if missing:
+        raise InputError(f"published/{table.file} has no column {', '.join(sorted(missing))}.")
+    return [line for line in lines if all(line[key] == value for key, value in table.where.items())]
+
+
+@cache
+def _read(file: str) -> list[dict[str, str]]:
+    with (_folder() / file).open(encoding="utf-8", newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _folder() -> Path:
+    return data_folder("published")

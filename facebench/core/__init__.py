@@ -1,0 +1,1 @@
+"""What every part of facebench uses: errors, files, tables, progress, versions."""

@@ -1,0 +1,1 @@
+"""From features to a run record: cards, protocols, samples, estimates."""

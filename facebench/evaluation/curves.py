@@ -1,0 +1,153 @@
+"""What the report's plots are drawn from: score histograms and error curves, distance against n, a map of features.
+
+Small enough to lie beside the record (`curves.json`), so that a report needs neither networks nor embeddings:
+
+```
+{"scores":  [{"backbone", "against": "generated" | "reference", "edges", "genuine", "impostor",
+              "fmr", "fnmr", "eer", "eer_threshold"}],
+ "frechet": [{"metric", "sizes", "distances"}],
+ "map":     {"backbone", "fitted_on", "explained": [x, y]}}
+```
+The map's coordinates are the columns `map_x` and `map_y` of the per-image table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.linalg
+
+from facebench.evaluation.cards import Card
+from facebench.metrics.arrays import Array, Floats
+from facebench.metrics.frechet import frechet_distance
+from facebench.metrics.verification import DetCurve, Verification, thin
+
+if TYPE_CHECKING:
+    from facebench.evaluation.role_features import Roles
+
+BINS = 100
+POINTS = 400
+"""Points of an error curve: more than a plot can show."""
+MOST_FITTED = 5000
+"""Rows from which the axes of the map are found."""
+
+
+def score_curve(curve: DetCurve, answer: Verification, backbone: str, against: str) -> dict[str, Any]:
+    """Histograms of genuine and impostor scores, and their error curve."""
+    edges = np.linspace(-1.0, 1.0, BINS + 1)
+    few = thin(curve, POINTS)
+    return {
+        "backbone": backbone,
+        "against": against,
+        "edges": _short(edges),
+        "genuine": _shares(curve, 1.0 - curve.fnmr, edges),
+        "impostor": _shares(curve, curve.fmr, edges),
+        "fmr": _short(few.fmr),
+        "fnmr": _short(few.fnmr),
+        "eer": answer.eer,
+        "eer_threshold": answer.eer_threshold,
+    }
+
+
+def _shares(curve: DetCurve, at_least: Floats, edges: Floats) -> list[float]:
+    """Share of scores in each bin, from the share of scores at or above every threshold."""
+    above = np.append(at_least, 0.0)[np.searchsorted(curve.thresholds, edges[1:-1])]
+    return _short(-np.diff(np.concatenate([[1.0], above, [0.0]])))
+
+
+def frechet_against_n(
+    metric: str, generated: Array, reference: Array, value: float, seed: int
+) -> dict[str, Any] | None:
+    """Fréchet distance of an eighth, a quarter and half of the generated images; None below 64 of them."""
+    n = len(generated)
+    if n < 64:
+        return None
+    order = np.random.default_rng(seed).permutation(n)
+    sizes = [n // 8, n // 4, n // 2]
+    distances = [frechet_distance(generated[np.sort(order[:size])], reference) for size in sizes]
+    return {"metric": metric, "sizes": [*sizes, n], "distances": [*distances, value]}
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """Two coordinates of every image.
+
+    Attributes:
+        backbone: whose features.
+        fitted_on: the role whose two main directions are the axes; runs with one reference share them.
+        explained: share of that role's variance along each axis.
+        points: (n, 2) per role, NaN where the backbone has no result.
+    """
+
+    backbone: str
+    fitted_on: str
+    explained: tuple[float, float]
+    points: dict[str, Floats]
+
+    def describe(self) -> dict[str, Any]:
+        """All but the points, for `curves.json`."""
+        return {"backbone": self.backbone, "fitted_on": self.fitted_on, "explained": _short(self.explained)}
+
+
+def feature_map(chosen: Sequence[Card], roles: Roles, seed: int) -> FeatureMap | None:
+    """Principal components of the first features that a metric reads; None where there are too few images.
+
+    Features that are compared with a reference set come first: they describe the whole image.
+    """
+    reading = sorted(chosen, key=lambda card: "reference" not in card.needs or "identities" in card.needs)
+    for card in reading:
+        found = _map_of(card, roles, seed)
+        if found is not None:
+            return found
+    return None
+
+
+def _map_of(card: Card, roles: Roles, seed: int) -> FeatureMap | None:
+    backbone, array = card.reads.backbone, card.reads.array
+    if not isinstance(array, str):
+        return None
+    held = {
+        role: roles.rows(role, backbone, array)
+        for role, extraction in roles.extractions.items()
+        if backbone in extraction.arrays
+    }
+    # With reference sets given by name, the first one spans the map.
+    references = [role for role in held if role.partition(":")[0] == "reference"]
+    fitted_on = references[0] if references else "generated"
+    if fitted_on not in held or held[fitted_on][0].ndim != 2 or held[fitted_on][0].shape[1] < 3:
+        return None
+    rows, valid = held[fitted_on]
+    if valid.sum() < 3:
+        return None
+    centre, axes, explained = _principal(np.flatnonzero(valid), rows, seed)
+    points = {
+        # Where no image of a role has a result, nobody knows how wide one would be.
+        role: (np.asarray(each, dtype=np.float64) - centre) @ axes
+        if has.any()
+        else np.full((len(each), 2), np.nan)
+        for role, (each, has) in held.items()
+    }
+    return FeatureMap(backbone, fitted_on, explained, points)
+
+
+def _principal(places: Array, rows: Array, seed: int) -> tuple[Floats, Floats, tuple[float, float]]:
+    """Mean, two axes with a fixed sign, and the share of variance along each."""
+    if len(places) > MOST_FITTED:
+        places = np.sort(np.random.default_rng(seed).choice(places, MOST_FITTED, replace=False))
+    fitted = np.asarray(rows[places], dtype=np.float64)
+    centre = fitted.mean(axis=0)
+    covariance = np.cov(fitted, rowvar=False)
+    d = len(covariance)
+    values, axes = scipy.linalg.eigh(covariance, subset_by_index=[d - 2, d - 1])
+    values, axes = values[::-1], axes[:, ::-1]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
+    total = float(np.trace(covariance)) or 1.0
+    return centre, axes, (float(values[0]) / total, float(values[1]) / total)
+
+
+def _short(values: Any) -> list[float]:
+    """Six significant digits: beyond what a plot can show."""
+    return [float(f"{value:.6g}") for value in values]

@@ -1,1 +1,0 @@
-"""The pieces of the extraction engine; `facebench.features` is its entrance."""

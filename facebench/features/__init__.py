@@ -1,0 +1,1 @@
+"""Features of image sets: computed by networks, kept in a store."""

@@ -1,0 +1,1 @@
+"""The pieces of the extraction engine; `facebench.features.extraction` is its entrance."""

@@ -1,0 +1,1 @@
+"""The feature store: computed features, kept by the content they were computed from."""

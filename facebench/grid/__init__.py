@@ -1,8 +1,0 @@
-"""Grids of trained models: every combination of choices trained, used, evaluated and compared."""
-
-from __future__ import annotations
-
-from facebench.grid.plan import Grid, Job, plan, read_grid
-from facebench.grid.running import run_grid
-
-__all__ = ["Grid", "Job", "plan", "read_grid", "run_grid"]

@@ -1,0 +1,1 @@
+"""Image sets: folders and manifests, read and decoded by one policy."""

@@ -1,0 +1,119 @@
+"""Markdown pages of all metrics and protocols: `python -m facebench.report.pages.cards DIR`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from facebench.core.errors import InputError
+from facebench.evaluation import cards
+from facebench.evaluation.cards import Card, Protocol
+
+_DIRECTION = {"higher": "higher is better", "lower": "lower is better", "neither": "no better direction"}
+_NOTICE = "<!-- Written from the cards by facebench.report.pages.cards; change metrics/*.yaml instead. -->"
+
+
+def facts(card: Card) -> dict[str, str]:
+    """What a card says in short, as text by heading, without what it leaves open.
+
+    Example:
+        >>> facts(cards.card("eer_sface"))["range"]
+        '0 to 1'
+    """
+    low, high = card.range
+    span = f"{'−∞' if low is None else f'{low:g}'} to {'∞' if high is None else f'{high:g}'} {card.unit}"
+    array = card.reads.array if isinstance(card.reads.array, str) else ", ".join(card.reads.array)
+    said = {
+        "better": _DIRECTION[card.better],
+        "range": span.strip(),
+        "formula": card.formula,
+        "computed by": f"facebench.metrics.{card.compute}" + (f" → {card.field}" if card.field else ""),
+        "with": ", ".join(f"{key} = {value}" for key, value in card.params.items()),
+        "reads": f"{array} of {card.reads.backbone}",
+        "needs": ", ".join(card.needs) or "only the generated images",
+        "smallest n": f"{card.smallest_n} (below: no value)",
+        "reliable n": f"{card.reliable_n} (below: marked †)",
+        "depends on n": "compare only sets of equal size" if card.depends_on_n else "",
+        "interval": card.interval.replace("_", " over "),
+        "claims": ", ".join(f"{kind}: {response}" for kind, response in card.claims.items()),
+        "source": card.source,
+    }
+    return {heading: text for heading, text in said.items() if text}
+
+
+def card_pages() -> dict[str, str]:
+    """Every page by file name: one for each family of metrics, one for the protocols, and an index."""
+    families = cards.families()
+    pages = {f"{family}.md": _family_page(family, members) for family, members in families.items()}
+    pages["protocols.md"] = _page("Protocols", map(_protocol_section, cards.protocols().values()))
+    return {"README.md": _index(families)} | pages
+
+
+def write_card_pages(folder: Path) -> list[Path]:
+    """Write every page into a folder and remove pages of families that are gone.
+
+    Raises:
+        InputError: the folder holds a Markdown file that is not a page of cards.
+    """
+    pages = card_pages()
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.md"):
+        if not old.read_text(encoding="utf-8").startswith(_NOTICE):
+            raise InputError(f"{old} was not written from cards. Choose another folder.")
+        if old.name not in pages:
+            old.unlink()
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in pages]
+
+
+def _family_page(family: str, members: list[Card]) -> str:
+    return _page(family.replace("_", " ").capitalize(), map(_card_section, members))
+
+
+def _page(title: str, sections: Iterable[str]) -> str:
+    return "\n\n".join([_NOTICE, f"# {title}", *sections]) + "\n"
+
+
+def _card_section(card: Card) -> str:
+    table = ["| | |", "|---|---|"]
+    table += [f"| {heading} | {_cell(text)} |" for heading, text in facts(card).items()]
+    parts = [f"## {card.id} {card.arrow}".rstrip(), f"**{card.title}**", card.about.strip(), "\n".join(table)]
+    if card.pitfalls:
+        parts.append("\n".join(["Pitfalls:", "", *(f"- {pitfall}" for pitfall in card.pitfalls)]))
+    return "\n\n".join(parts)
+
+
+def _protocol_section(protocol: Protocol) -> str:
+    roles = [f"- {role}: {kind}" for role, kind in protocol.roles.items()]
+    suites = [f"- suite {suite}: {', '.join(map(_link, ids))}" for suite, ids in protocol.suites.items()]
+    return "\n\n".join(
+        [f"## {protocol.id}", f"**{protocol.title}**", protocol.about.strip(), "\n".join(roles + suites)]
+    )
+
+
+def _index(families: dict[str, list[Card]]) -> str:
+    lines = ["| metric | | what it is | reads | needs |", "|---|---|---|---|---|"]
+    for members in families.values():
+        for card in members:
+            needs = ", ".join(card.needs) or "–"
+            row = (_link(card.id), card.arrow, _cell(card.title), card.reads.backbone, needs)
+            lines.append(f"| {' | '.join(row)} |")
+    return _page(
+        "Metrics", ["[Protocols](protocols.md) name the metrics that belong together.", "\n".join(lines)]
+    )
+
+
+def _link(metric: str) -> str:
+    family = next(name for name, members in cards.families().items() if metric in {m.id for m in members})
+    return f"[{metric}]({family}.md#{metric})"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    for page in write_card_pages(Path(sys.argv[1])):
+        print(page)

@@ -1,0 +1,33 @@
+"""Texts of the report page, one file per language."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from facebench.core.errors import InputError
+from facebench.evaluation.cards import suggest
+
+_FOLDER = Path(__file__).parent / "languages"
+
+
+def languages() -> list[str]:
+    """Languages that the page can be written in.
+
+    Example:
+        >>> languages()
+        ['en', 'ja']
+    """
+    return sorted(file.stem for file in _FOLDER.glob("*.yaml"))
+
+
+@cache
+def texts(lang: str) -> dict[str, Any]:
+    """All texts of a language; an unknown one is an error that lists those there are."""
+    if lang not in languages():
+        raise InputError(f"There is no report in the language '{lang}'. {suggest(lang, languages())}")
+    content: dict[str, Any] = yaml.safe_load((_FOLDER / f"{lang}.yaml").read_text(encoding="utf-8"))
+    return content

@@ -1,0 +1,1 @@
+"""Studies over many runs: factorial designs, grids, validation, recognition utility."""

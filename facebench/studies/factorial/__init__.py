@@ -1,0 +1,1 @@
+"""Factorial studies: effects of training choices on metrics."""

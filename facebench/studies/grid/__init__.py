@@ -1,0 +1,8 @@
+"""Grids of trained models: every combination of choices trained, used, evaluated and compared."""
+
+from __future__ import annotations
+
+from facebench.studies.grid.plan import Grid, Job, plan, read_grid
+from facebench.studies.grid.run import run_grid
+
+__all__ = ["Grid", "Job", "plan", "read_grid", "run_grid"]

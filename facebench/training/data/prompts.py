@@ -1,0 +1,79 @@
+"""Prompts that personal models are asked with.
+
+The base set is one prompt; the complex set adds surroundings, and turns half of the portraits to the side, as the
+released ID-Booth script does. Settings (guidance 5, 30 DDPM steps, 21 images, the negative prompt) are its as well.
+
+Source: Tomašević et al. 2025 (ID-Booth) and the script released with it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from facebench.core.errors import InputError
+
+PERSON = "sks person"
+CLASS = "photo of a person"
+"""What prior images show."""
+BASE = f"face portrait photo of {PERSON}"
+SURROUNDINGS = (
+    "forest", "city street", "beach", "office", "bus", "laboratory", "factory", "construction site", "hospital",
+    "night club",
+)  # fmt: skip
+NEGATIVE = (
+    "cartoon, cgi, render, illustration, painting, drawing, black and white, bad body proportions, landscape"
+)
+GUIDANCE, STEPS, IMAGES = 5.0, 30, 21
+
+
+def prompts(which: str, count: int, seed: int = 0, gender: str | None = None) -> list[str]:
+    """`count` prompts.
+
+    Args:
+        which: "base", "complex", or a text file with one prompt a line.
+        count: how many; a file's lines are repeated in turn.
+        seed: which surroundings and which side portraits, in what order.
+        gender: a word before "sks person", as the released script adds; None for none.
+
+    Raises:
+        InputError: no such file, or an empty one.
+
+    Example:
+        >>> prompts("base", 1, gender="female")
+        ['face portrait photo of female sks person']
+    """
+    if which == "base":
+        texts = [BASE] * count
+    elif which == "complex":
+        texts = _complex(count, np.random.default_rng(seed))
+    else:
+        texts = _lines(Path(which))
+        texts = [texts[number % len(texts)] for number in range(count)]
+    return texts if gender is None else [text.replace(PERSON, f"{gender} {PERSON}") for text in texts]
+
+
+def _complex(count: int, rng: np.random.Generator) -> list[str]:
+    # None once, and each of the ten twice: 21, like the released set.
+    places = ["", *SURROUNDINGS, *SURROUNDINGS]
+    texts = []
+    for number in range(count):
+        if number % len(places) == 0:
+            order = rng.permutation(len(places))
+        place = places[order[number % len(places)]]
+        text = BASE.replace("portrait", "side-portrait") if rng.random() < 0.5 else BASE
+        texts.append(f"{text}, {place} background" if place else text)
+    return texts
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: is neither 'base' nor 'complex' nor a readable text file ({error})."
+        ) from None
+    if not lines:
+        raise InputError(f"{path}: holds no prompt. Write one a line.")
+    return lines

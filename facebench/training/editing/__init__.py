@@ -1,0 +1,1 @@
+"""Editing with a diffusion autoencoder: codes, directions, edited images."""

@@ -1,0 +1,176 @@
+"""Reads official checkpoints: their parameter names are translated to ours, strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from facebench.core.errors import InputError, WeightsError
+from facebench.training.models import DiffAE, DiffusionRig, LatentDPM, LatentDPMConfig
+from facebench.training.models.diffae import FFHQ128, FFHQ256, TINY
+from facebench.training.models.rig import RIG64, RIG256, DiffusionRigConfig
+
+# Our names on the left, the official ones on the right; words not listed are the same in both.
+_BLOCK = {
+    "norm_1": "in_layers.0",
+    "conv_1": "in_layers.2",
+    "from_time": "emb_layers.1",
+    "from_code": "cond_emb_layers.1",
+    "norm_2": "out_layers.0",
+    "conv_2": "out_layers.3",
+    "skip": "skip_connection",
+    "proj": "proj_out",
+    "down": "input_blocks",
+    "middle": "middle_block",
+    "up": "output_blocks",
+    "out_norm": "out.0",
+    "out_conv": "out.2",
+    "to_code": "out.3",
+}
+_DIFFAE = {**_BLOCK, "unet": "", "time": "time_embed.time_embed"}
+_RIG = {**_BLOCK, "unet": "denoisingUNet", "time": "time_embed"}
+_LATENT = {"time": "time_embed", "from_time": "cond_layers.1"}
+
+
+def official_names(network: DiffAE | DiffusionRig | LatentDPM) -> dict[str, str]:
+    """Official name of every entry of our state dict, in our order.
+
+    Example:
+        >>> official_names(DiffAE(TINY))["unet.down.1.0.conv_1.weight"]
+        'input_blocks.1.0.in_layers.2.weight'
+    """
+    if isinstance(network, LatentDPM):
+        last = f"layers.{network.config.layers - 1}.linear"
+        return {
+            key: "latent_net." + _translated(key.replace("out.", last + "."), _LATENT)
+            for key in network.state_dict()
+        }
+    table = _RIG if isinstance(network, DiffusionRig) else _DIFFAE
+    return {
+        # The rig's encoder is torchvision's ResNet, whose names stay.
+        key: key if table is _RIG and key.startswith("encoder.") else _translated(key, table)
+        for key in network.state_dict()
+    }
+
+
+def load_official(name: str, state_dict: Mapping[str, Any]) -> nn.Module:
+    """Build an official network and load its weights strictly, by the official names.
+
+    Args:
+        name: "diffae-ffhq128", "diffae-ffhq256", "diffae-tiny", "latent-dpm", "diffusionrig-256" or
+            "diffusionrig-64". The depth of DiffusionRig's encoder (ResNet-18 or 50) is read from the weights.
+        state_dict: the weights by their official names, or a whole official training checkpoint, of which the
+            averaged weights are taken (see `official_state`).
+
+    Returns:
+        The network in evaluation mode, on the CPU: a `DiffAE`, `LatentDPM` or `DiffusionRig`.
+
+    Raises:
+        InputError: no such network.
+        WeightsError: a key is missing, unexpected or has another shape; the first one is named.
+    """
+    builders: dict[str, Callable[[Mapping[str, Tensor]], DiffAE | LatentDPM | DiffusionRig]] = {
+        "diffae-ffhq128": lambda state: DiffAE(FFHQ128),
+        "diffae-ffhq256": lambda state: DiffAE(FFHQ256),
+        "diffae-tiny": lambda state: DiffAE(TINY),
+        "latent-dpm": lambda state: LatentDPM(LatentDPMConfig()),
+        "diffusionrig-256": lambda state: DiffusionRig(_with_depth(RIG256, state)),
+        "diffusionrig-64": lambda state: DiffusionRig(_with_depth(RIG64, state)),
+    }
+    if name not in builders:
+        raise InputError(f"There is no official network '{name}'. Known: {', '.join(builders)}.")
+    state = official_state(name, state_dict)
+    with torch.device("meta"):  # no time spent on initial values that are replaced at once
+        network = builders[name](state)
+    _load(network, state, name)
+    return network.eval()
+
+
+def official_state(name: str, checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Pull the weights of one network out of an official checkpoint.
+
+    A DiffAE training checkpoint holds raw weights (`model.*`), averaged weights (`ema_model.*`), a batch of
+    noise (`x_T`) and, where the latent model was trained, the statistics of z_sem; its averaged weights hold
+    the autoencoder and the latent model (`latent_net.*`) side by side. A dictionary without the prefix
+    `ema_model.` is taken as it is.
+
+    Args:
+        name: as in `load_official`.
+        checkpoint: a state dict, or the checkpoint that wraps one as `state_dict`.
+
+    Returns:
+        Official names without prefix to tensors.
+
+    Raises:
+        WeightsError: a training checkpoint holds a key that none of these explains.
+    """
+    state = _state_of(checkpoint)
+    if not any(key.startswith("ema_model.") for key in state):
+        return dict(state)
+    for key in state:
+        if not key.startswith(("ema_model.", "model.")) and key not in {"x_T", "conds_mean", "conds_std"}:
+            raise WeightsError(f"{name}: the checkpoint holds '{key}', which no DiffAE checkpoint has.")
+    averaged = {k.removeprefix("ema_model."): v for k, v in state.items() if k.startswith("ema_model.")}
+    latent = name == "latent-dpm"
+    return {key: value for key, value in averaged.items() if key.startswith("latent_net.") == latent}
+
+
+def latent_statistics(checkpoint: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of z_sem that an official latent or classifier checkpoint carries.
+
+    Returns:
+        Two tensors (code_channels,).
+
+    Raises:
+        WeightsError: the checkpoint has none.
+    """
+    state = _state_of(checkpoint)
+    for key in ("conds_mean", "conds_std"):
+        if key not in state:
+            raise WeightsError(f"The checkpoint lacks '{key}': it is no latent model or classifier.")
+    return state["conds_mean"].flatten(), state["conds_std"].flatten()
+
+
+def _state_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    wrapped = checkpoint.get("state_dict")
+    return wrapped if isinstance(wrapped, Mapping) else checkpoint
+
+
+def _translated(key: str, table: Mapping[str, str]) -> str:
+    words = (table.get(word, word) for word in key.split("."))
+    return ".".join(word for word in words if word)
+
+
+def _with_depth(config: DiffusionRigConfig, state: Mapping[str, Tensor]) -> DiffusionRigConfig:
+    # Only the bottleneck blocks of ResNet-50 have a third convolution.
+    deep = "encoder.layer1.0.conv3.weight" in state
+    return replace(config, encoder="resnet50" if deep else "resnet18")
+
+
+def _load(network: DiffAE | LatentDPM | DiffusionRig, state: Mapping[str, Tensor], name: str) -> None:
+    own = network.state_dict()
+    wanted = {official: own[key].shape for key, official in official_names(network).items()}
+    if isinstance(network, LatentDPM):
+        # One linear layer is listed under two names. In a real checkpoint both hold the same tensor; where
+        # they differ the official code ends with the second, and so do we.
+        twice = {key.replace("cond_layers.1", "linear_emb"): shape for key, shape in wanted.items()}
+        wanted = {**wanted, **twice}
+    for key, shape in wanted.items():
+        if key not in state:
+            raise WeightsError(f"{name}: the weights lack '{key}'. Is it the checkpoint of another network?")
+        if state[key].shape != shape:
+            raise WeightsError(
+                f"{name}: '{key}' has shape {tuple(state[key].shape)}, the network needs {tuple(shape)}."
+            )
+    for key in state:
+        if key not in wanted:
+            raise WeightsError(f"{name}: the weights hold '{key}', which the network does not have.")
+    copies = {
+        key: state[official].detach().to("cpu", own[key].dtype, copy=True)
+        for key, official in official_names(network).items()
+    }
+    network.load_state_dict(copies, assign=True)

@@ -1,0 +1,1 @@
+"""Face recognisers and verification benchmarks."""

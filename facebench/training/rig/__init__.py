@@ -1,0 +1,1 @@
+"""DiffusionRig: physical buffers and transfer of expression, light and pose."""

@@ -1,0 +1,57 @@
+"""The whole command on bad days: killed, interrupted, without disk. The numbers stay the same to the last bit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.helpers.paths import GOLDENS_FOLDER, REPOSITORY
+
+IMAGES = GOLDENS_FOLDER / "images"
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What became of `facebench evaluate` in each case."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("generated", "reference", "work")]
+    for folder, name in zip(folders, "ab", strict=False):
+        for file in sorted((IMAGES / name).iterdir())[:8]:
+            shutil.copy(file, folder)
+    command = [sys.executable, "-m", "tests.helpers.bad_commands", *folders]
+    root = REPOSITORY
+    result = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=400, cwd=root)
+    return json.loads(result.stdout)  # type: ignore[no-any-return]
+
+
+def test_killed_at_random_points_the_command_continues_to_the_same_record(told: dict[str, Any]) -> None:
+    killed = [end for story in told["kills"] for end in story["ends"] if end == -9]
+    assert len(killed) >= 3
+    for story in told["kills"]:
+        assert story["last"] == 0
+        assert story["numbers"] == told["numbers"]
+
+
+def test_interrupted_it_says_one_clean_line_and_continues(told: dict[str, Any]) -> None:
+    interrupt = told["interrupt"]
+    assert interrupt["exit"] == 130
+    assert interrupt["said"].splitlines()[-1].startswith("interrupted: what was computed is kept")
+    assert "Traceback" not in interrupt["said"]
+    assert interrupt["again"] == 0
+    assert interrupt["numbers"] == told["numbers"]
+
+
+@pytest.mark.parametrize(
+    ("case", "advice"), [("disk_full", "Free some disk space"), ("no_folder", "Set FACEBENCH_CACHE")]
+)
+def test_without_a_place_for_the_store_it_still_measures(
+    told: dict[str, Any], case: str, advice: str
+) -> None:
+    assert told[case]["exit"] == 0
+    assert advice in " ".join(told[case]["said"].split())
+    assert "Traceback" not in told[case]["said"]
+    assert told[case]["numbers"] == told["numbers"]

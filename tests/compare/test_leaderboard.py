@@ -1,0 +1,168 @@
+"""Leaderboards: the best is marked, and what may not be compared stands apart with the reason."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from facebench.compare.leaderboard import Leaderboard
+from facebench.evaluation.record import Run
+from tests.helpers.records import make_run
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_lower_and_higher_are_best_where_the_card_says_so() -> None:
+    board = Leaderboard.from_runs(
+        [
+            make_run("a", fd_lite0=3.0, recall_lite0=0.2),
+            make_run("b", fd_lite0=1.0, recall_lite0=0.9),
+            make_run("c", fd_lite0=2.0, recall_lite0=0.5),
+        ]
+    ).boards[0]
+    marks = [[cell.mark for cell in row[1:]] for row in board.table().rows]
+    assert marks == [["", ""], ["best", "best"], ["second", "second"]]
+
+
+def test_a_metric_without_direction_has_no_best() -> None:
+    board = Leaderboard.from_runs(
+        [make_run("a", genuine_std_sface=0.1), make_run("b", genuine_std_sface=0.2)]
+    ).boards[0]
+    assert {cell.mark for row in board.table().rows for cell in row} == {""}
+
+
+def test_equal_values_share_the_mark() -> None:
+    board = Leaderboard.from_runs(
+        [make_run("a", fd_lite0=1.0), make_run("b", fd_lite0=1.0), make_run("c", fd_lite0=2.0)]
+    ).boards[0]
+    assert [row[1].mark for row in board.table().rows] == ["best", "best", "second"]
+
+
+def test_a_missing_value_is_a_dash_with_its_reason_and_never_best() -> None:
+    board = Leaderboard.from_runs([make_run("a", fd_lite0=None), make_run("b", fd_lite0=1.0)]).boards[0]
+    cell = board.table().rows[0][1]
+    assert "No value, needs a reference set: fd_lite0." in board.table().notes
+    assert (cell.text, cell.title, cell.mark) == ("–", "needs a reference set", "")
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        (make_run("b", fd_lite0=1.0, reference="q" * 64), "another reference set"),
+        (make_run("b", fd_lite0=1.0, images=1000), "n = 1000, not 2000, and fd_lite0 depends on n"),
+        (make_run("b", fd_lite0=1.0).model_copy(update={"suite": "paper"}), "suite paper, not compact"),
+        (make_run("b", fd_lite0=1.0).model_copy(update={"protocol": "edit"}), "protocol edit, not quality"),
+    ],
+)
+def test_runs_that_may_not_be_compared_stand_apart_and_say_why(other: Run, reason: str) -> None:
+    boards = Leaderboard.from_runs([make_run("a", fd_lite0=2.0), other]).boards
+    assert len(boards) == 2
+    assert boards[1].apart == [reason]
+    assert f"Kept apart: {reason}." in boards[1].table().notes
+
+
+def test_other_weights_or_preprocessing_stand_apart() -> None:
+    first, second = make_run("a", fd_lite0=2.0), make_run("b", fd_lite0=1.0)
+    second.backbones["lite0"].preprocessing = "p-v2"
+    assert Leaderboard.from_runs([first, second]).boards[1].apart == ["other preprocessing for lite0"]
+    second.backbones["lite0"].sha256 = "x" * 64
+    assert "other weights of lite0" in Leaderboard.from_runs([first, second]).boards[1].apart
+
+
+def test_one_unreadable_file_does_not_split_a_board() -> None:
+    assert (
+        len(
+            Leaderboard.from_runs(
+                [make_run("a", fd_lite0=2.0), make_run("b", fd_lite0=1.0, images=1999)]
+            ).boards
+        )
+        == 1
+    )
+
+
+def test_csv_is_stable_and_holds_every_run(tmp_path: Path) -> None:
+    runs = [make_run("a", fd_lite0=1 / 3), make_run("b", fd_lite0=1.0, recall_lite0=0.5, images=10)]
+    file = tmp_path / "board.csv"
+    text = Leaderboard.from_runs(runs).to_csv(file)
+    assert file.read_text(encoding="utf-8") == text == Leaderboard.from_runs(runs).to_csv()
+    assert text.splitlines()[0].startswith(
+        "board,model,protocol,suite,created,apart,unofficial_weights,n,fd_lite0,fd_lite0_low,fd_lite0_high"
+    )
+    assert [(row["board"], row["model"], row["fd_lite0"], row["recall_lite0"]) for row in rows(text)] == [
+        ("1", "a", "0.333333", ""),
+        ("2", "b", "1", "0.5"),
+    ]
+
+
+def test_the_page_stands_alone_and_shows_a_hostile_name_as_text() -> None:
+    page = Leaderboard.from_runs([make_run("<img src=x onerror=alert(1)>", fd_lite0=1.0)]).to_html()
+    assert "<img" not in page
+    assert "&lt;img src=x" in page
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_runs_are_read_from_folders_and_from_records(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    make_run("a", fd_lite0=1.0).save(folder)
+    record = make_run("b", fd_lite0=2.0).save(tmp_path / "b")
+    board = Leaderboard.from_runs([folder, record]).boards[0]
+    assert [run.name for run in board.runs] == ["a", "b"]
+
+
+def test_a_metric_that_no_run_has_a_value_for_is_no_column() -> None:
+    board = Leaderboard.from_runs([make_run("a", fd_lite0=1.0, recall_lite0=None)]).boards[0]
+    assert [column.key for column in board.table().columns] == ["model", "fd_lite0"]
+
+
+def test_on_a_terminal_metrics_are_rows_and_models_columns() -> None:
+    table = (
+        Leaderboard.from_runs([make_run("a", fd_lite0=1.0), make_run("b", fd_lite0=2.0)]).boards[0].table()
+    )
+    turned = table.transposed()
+    assert [column.title for column in turned.columns] == ["", "a", "b"]
+    assert [[cell.text for cell in row] for row in turned.rows] == [["fd_lite0 ↓", "1.00", "2.00"]]
+
+
+def dated(name: str, day: int, **values: float | None) -> Run:
+    created = datetime(2026, 1, day, tzinfo=timezone.utc)
+    return make_run(name, **values).model_copy(update={"created": created})
+
+
+def test_the_newest_run_of_a_model_is_ranked_and_the_others_are_its_history() -> None:
+    runs = [dated("a", 3, fd_lite0=3.0), dated("b", 1, fd_lite0=2.0), dated("a", 1, fd_lite0=1.0)]
+    board = Leaderboard.from_runs(runs)
+    table = board.boards[0].table()
+    assert [row[0].text for row in table.rows] == ["a", "b"]
+    assert [row[1].mark for row in table.rows] == ["second", "best"]
+    assert [value for _, value in table.rows[0][1].history] == [1.0, 3.0]
+    assert table.rows[1][1].history == ()
+    assert any(note.startswith("a: newest of 2 runs of this name") for note in table.notes)
+    assert [row["fd_lite0"] for row in rows(board.to_csv())] == ["3", "2", "1"]
+
+
+def test_runs_of_one_name_with_other_tags_are_other_models() -> None:
+    runs = [dated("a", day, fd_lite0=1.0).model_copy(update={"tags": {"data": str(day)}}) for day in (1, 2)]
+    assert len(Leaderboard.from_runs(runs).boards[0].table().rows) == 2
+
+
+def test_a_metric_that_only_an_older_run_has_is_no_column_but_in_the_csv() -> None:
+    board = Leaderboard.from_runs(
+        [dated("a", 1, fd_lite0=1.0, recall_lite0=0.5), dated("a", 2, fd_lite0=2.0)]
+    )
+    assert [column.key for column in board.boards[0].table().columns] == ["model", "fd_lite0"]
+    assert rows(board.to_csv())[0]["recall_lite0"] == "0.5"
+
+
+def test_a_board_says_with_which_data_it_was_measured() -> None:
+    assert Leaderboard.from_runs([make_run("a", fd_lite0=1.0)]).boards[0].dataset == "reference"
+    edits = make_run("b", fd_lite0=1.0)
+    edits.inputs.pop("reference")
+    edits.inputs["source"] = edits.inputs["generated"].model_copy(update={"path": "/data/set/manifest.csv"})
+    assert Leaderboard.from_runs([edits]).boards[0].dataset == "set"

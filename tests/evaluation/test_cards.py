@@ -1,0 +1,141 @@
+"""Cards and protocols: what ships is whole, and a mistake in one is named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from facebench import backbones, metrics
+from facebench.core.errors import InputError
+from facebench.evaluation import cards
+from facebench.evaluation.protocols import DETECTOR
+
+GOOD = """
+id: fd_test
+title: Test
+better: lower
+compute: frechet_distance
+reads: {backbone: lite0, array: features}
+needs: [reference]
+source: here
+about: nothing
+"""
+
+
+@pytest.mark.parametrize("card", cards.cards().values(), ids=lambda card: card.id)
+def test_every_card_names_a_function_and_a_backbone_that_exist(card: cards.Card) -> None:
+    assert card.compute in metrics.__all__
+    assert card.reads.backbone in {*backbones.names(), DETECTOR}
+    assert len(card.about) > 20
+
+
+@pytest.mark.parametrize("card", cards.cards().values(), ids=lambda card: card.id)
+def test_every_card_says_formula_range_pitfalls_and_where_it_was_published(card: cards.Card) -> None:
+    assert card.formula
+    assert card.pitfalls
+    assert "range" in card.model_fields_set
+    low, high = card.range
+    assert low is None or high is None or low < high
+    assert re.search(r"\b(19|20)\d\d\b|FVC2006", card.source)
+    assert card.smallest_n <= card.reliable_n
+
+
+def test_the_metrics_that_papers_report_all_have_cards() -> None:
+    one = "fid_tf fid_clean fid_legacy fid_inf kid cmmd precision recall precision_dinov2 recall_dinov2 "
+    one += "precision_vgg16 recall_vgg16 density coverage fd_dinov2 cr_fiqa pose_spread lpips "
+    one += "eer_arcface fmr100_arcface fmr1000_arcface fdr_arcface shape_distance_deca shape_distance_emoca "
+    one += "expression_distance_deca expression_distance_emoca expression_agreement_emonet8"
+    networks = ("emonet8", "emonet5", "maxvit", "maxvitc", "emotieff")
+    affect = [
+        f"{what}_{kind}_{network}"
+        for what in ("valence", "arousal")
+        for kind in ("error", "bias", "ccc", "rmse", "sagr", "change")
+        for network in networks
+    ]
+    scores = [f"{kind}_{what}_arcface" for kind in ("genuine", "impostor") for what in ("mean", "std")]
+    assert set(one.split()) | set(affect) | set(scores) <= set(cards.cards())
+
+
+def test_cards_read_what_was_published() -> None:
+    for metric, backbone in (
+        ("fid_tf", "tf"),
+        ("fid_clean", "clean"),
+        ("fid_legacy", "legacy"),
+        ("kid", "tf"),
+    ):
+        reads = cards.card(metric).reads
+        assert (reads.backbone, reads.array) == (f"inception-{backbone}", "pool")
+    vgg16 = cards.card("precision_vgg16")
+    assert (vgg16.reads.array, vgg16.params) == ("fc2_relu", {"k": 3})
+    for metric in ("valence_error_emonet8", "expression_agreement_emonet8"):
+        assert cards.card(metric).reads.backbone == "emonet-8-flip"
+    assert cards.card("valence_error_emonet5").reads.backbone == "emonet-5-flip"
+    assert cards.card("pose_spread").reads.array == ("yaw", "pitch", "roll")
+    assert cards.card("precision_dinov2").params == {"k": 5, "strict": True}
+    assert cards.card("cmmd").params == {"sigma": 10.0, "scale": 1000.0}
+
+
+def test_every_metric_of_every_protocol_has_a_card() -> None:
+    for protocol in cards.protocols().values():
+        for suite, ids in protocol.suites.items():
+            assert ids, f"{protocol.id} {suite} is empty"
+            assert len(set(ids)) == len(ids)
+
+
+def test_numbers_of_different_networks_never_share_an_id() -> None:
+    assert cards.card("eer_sface").reads.backbone == "sface"
+    assert cards.card("eer_arcface").reads.backbone == "arcface-iresnet100"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("better: lower", "better: sideways"),
+        ("compute: frechet_distance", "computes: frechet_distance"),
+        ("source: here", ""),
+        ("reads: {backbone: lite0, array: features}", "reads: lite0"),
+        ("needs: [reference]", "needs: [references]"),
+    ],
+)
+def test_a_mistake_in_a_card_names_file_and_key(tmp_path: Path, change: str, message: str) -> None:
+    file = tmp_path / "metrics" / "bad.yaml"
+    file.parent.mkdir()
+    file.write_text(GOOD.replace(change, message))
+    with pytest.raises(InputError, match=r"metrics/bad\.yaml: ") as error:
+        cards.load_yaml(file, cards.Card)
+    assert (message or change).partition(":")[0] in str(error.value)
+
+
+def test_an_unknown_key_suggests_the_one_that_was_meant(tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(GOOD + "smalest_n: 3\n")
+    with pytest.raises(InputError, match="Did you mean smallest_n"):
+        cards.load_yaml(file, cards.Card)
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "id: [unclosed", "family: 3"])
+def test_yaml_that_is_no_card_is_an_error_with_the_file_name(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"bad\.yaml"):
+        cards.load_yaml(file, cards.Card)
+
+
+def test_a_family_is_read_once_for_every_network(tmp_path: Path) -> None:
+    file = tmp_path / "two.yaml"
+    text = GOOD.replace("id: fd_test", "id: 'fd_{suffix}'").replace(
+        "title: Test", "title: 'On {network}, {other}'"
+    )
+    file.write_text(text + "networks: [{suffix: a, network: A}, {suffix: b, network: B}]\n")
+    loaded = cards.load_yaml(file, cards.Card)
+    assert [(card.id, card.title) for card in loaded] == [
+        ("fd_a", "On A, {other}"),
+        ("fd_b", "On B, {other}"),
+    ]
+
+
+def test_an_unknown_metric_lists_close_matches() -> None:
+    with pytest.raises(InputError, match="fd_lite0"):
+        cards.card("fd_lit0")

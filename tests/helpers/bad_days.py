@@ -1,0 +1,121 @@
+"""Run extractions in children of this process and do to them what happens to processes.
+
+Usage: python -m tests.helpers.bad_days FOLDER WORK. Prints one JSON object; arrays are left as WORK/*.npz. The
+children are forked from a process that has not run a network yet, so that none has to import torch again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from facebench.features.extraction import extract
+from facebench.features.store.sqlite import Store
+from facebench.images.image_set import ImageSet
+from tests.helpers.tiny_networks import Tiny, TinyFace
+
+INTERRUPTED = 42
+
+
+def child(folder: Path, store: Path, out: Path, reports: int) -> None:
+    """Extract, tell each finished image through the pipe, and keep the arrays."""
+    # Tests that run in the background of a shell inherit a Ctrl-C that is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        extraction = extract(
+            ImageSet.open(folder, identities=False),
+            [Tiny(), TinyFace("tinyface")],
+            store=Store(store),
+            batch_size=4,
+            progress=lambda done, total: os.write(reports, b".") and None,
+        )
+    except KeyboardInterrupt:
+        os._exit(INTERRUPTED)
+    np.savez(out, **{f"{b}_{a}": v for b, arrays in extraction.arrays.items() for a, v in arrays.items()})
+    os._exit(0)
+
+
+def start(folder: Path, store: Path, out: Path) -> tuple[int, int]:
+    """The child's process id, and a pipe with one byte for each finished image."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        child(folder, store, out, writing)
+    os.close(writing)
+    return pid, reading
+
+
+def finish(pid: int, reports: int) -> tuple[int, int]:
+    """Exit status, and how many images were finished."""
+    finished = 0
+    while part := os.read(reports, 1000):
+        finished += len(part)
+    os.close(reports)
+    return os.waitpid(pid, 0)[1], finished
+
+
+def entries(store: Path) -> dict[str, int]:
+    with closing(Store(store)) as opened:
+        return {network.name: count for network, (count, _) in opened.info().networks.items()}
+
+
+def kill_at_random(folder: Path, work: Path, seconds: float) -> list[dict[str, int]]:
+    random.seed(0)
+    kills = []
+    for attempt in range(6):
+        store = work / ("killed" if attempt % 2 else f"killed{attempt}")
+        before = entries(store).get("tiny", 0)
+        pid, reports = start(folder, store, work / "killed.npz")
+        time.sleep(random.uniform(0, seconds))
+        os.kill(pid, signal.SIGKILL)
+        status, finished = finish(pid, reports)
+        kills.append(
+            {"killed": status == signal.SIGKILL, "before": before, "finished": finished, **entries(store)}
+        )
+    assert finish(*start(folder, work / "killed", work / "killed.npz"))[0] == 0
+    return kills
+
+
+def interrupt(folder: Path, work: Path) -> dict[str, int]:
+    pid, reports = start(folder, work / "interrupted", work / "interrupted.npz")
+    os.read(reports, 1)
+    os.kill(pid, signal.SIGINT)
+    status, _ = finish(pid, reports)
+    kept = entries(work / "interrupted").get("tiny", 0)
+    assert finish(*start(folder, work / "interrupted", work / "interrupted.npz"))[0] == 0
+    return {"exit": os.waitstatus_to_exitcode(status), "kept": kept}
+
+
+def two_at_once(folder: Path, work: Path) -> list[int]:
+    children = [start(folder, work / "shared", work / f"shared{i}.npz") for i in range(2)]
+    return [finish(*each)[0] for each in children]
+
+
+def main() -> None:
+    folder, work = Path(sys.argv[1]), Path(sys.argv[2])
+    begun = time.perf_counter()
+    status, _ = finish(*start(folder, work / "undisturbed", work / "undisturbed.npz"))
+    seconds = time.perf_counter() - begun
+    print(
+        json.dumps(
+            {
+                "undisturbed": status,
+                "kills": kill_at_random(folder, work, seconds),
+                "interrupt": interrupt(folder, work),
+                "two_at_once": two_at_once(folder, work),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

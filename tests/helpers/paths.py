@@ -1,0 +1,6 @@
+"""Folders that tests read."""
+
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+GOLDENS_FOLDER = REPOSITORY / "tests" / "goldens"

@@ -1,0 +1,139 @@
+"""The report page: everything that was measured is on it, and nothing on it can act."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from facebench.core.errors import InputError
+from facebench.evaluation.record import Run, load_run
+from facebench.report.galleries.images import thumbnail
+from facebench.report.pages.run import report_page
+from facebench.report.pages.texts import languages, texts
+from tests.helpers.records import make_input, make_run
+from tests.helpers.run_folders import HOSTILE, make_report_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return make_report_run(tmp_path_factory.mktemp("report"), "ours <b>bold</b>")
+
+
+@pytest.fixture(scope="module")
+def page(run: Run) -> str:
+    return report_page([run])
+
+
+def test_every_metric_stands_on_the_page_with_its_interval_or_its_reason(page: str) -> None:
+    assert "20.00" in page
+    assert "[18.00, 22.00]" in page
+    assert "needs a reference set: vendi_lite0" in page
+
+
+def test_the_page_loads_nothing(page: str) -> None:
+    assert not re.search(r"""(src|href|url\()\s*=?\s*["']?(https?:|//|file:)""", page)
+    assert "http" not in page.replace("http-equiv", "").replace("https?", "")
+
+
+def test_names_are_text(page: str) -> None:
+    assert "<b>bold" not in page
+    assert "ours &lt;b&gt;bold&lt;/b&gt;" in page
+    assert "<img src=x" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;.png" in page
+    assert "<script>.png" not in page
+
+
+def test_there_are_pictures_of_scores_rates_quality_map_and_distance_against_n(page: str) -> None:
+    english = texts("en")
+    for title in ("scores_generated", "roc", "det", "map", "against_n"):
+        assert f"<h3>{english[title]}</h3>" in page
+    assert page.count("<svg ") == 7
+
+
+def test_pictures_take_their_colours_from_the_page(page: str) -> None:
+    drawn = re.findall(r"<svg .*?</svg>", page, flags=re.DOTALL)
+    assert drawn
+    assert not [colour for svg in drawn for colour in re.findall(r"(?:fill|stroke): (#\w+)", svg)]
+
+
+def test_the_same_runs_give_the_same_page(run: Run, page: str) -> None:
+    assert report_page([run]) == page
+
+
+def test_two_runs_are_compared_with_intervals_and_words(tmp_path: Path, run: Run) -> None:
+    worse = make_report_run(tmp_path, "theirs", seed=1, shift=0.5)
+    both = report_page([run, worse])
+    assert "+20.00" in both
+    assert 'class="verdict worse"' in both
+    assert "paired bootstrap over 40 images: face_found" in both
+    assert "independent intervals: fd_lite0" in both
+
+
+def test_runs_that_may_not_be_compared_get_sections_of_their_own(run: Run) -> None:
+    other = make_run("paper", fd_lite0=1.0).model_copy(update={"suite": "paper"})
+    both = report_page([run, other])
+    assert "Kept apart from the first table: suite paper, not compact" in both
+    assert 'id="differences' not in both
+
+
+def test_a_record_alone_gives_a_page_without_plots(tmp_path: Path) -> None:
+    record = make_run("ours", fd_lite0=1.0).save_record(tmp_path / "baseline.json")
+    page = report_page([load_run(record)])
+    assert "<svg " not in page
+    assert "1.00" in page
+
+
+def test_thumbnails_are_small_and_show_only_what_was_measured(tmp_path: Path) -> None:
+    run = make_report_run(tmp_path, "ours")
+    home = run.inputs["generated"]
+    sha256 = str(run.per_image["sha256"][1]) if run.per_image is not None else ""
+    assert thumbnail(home, "face 001.png", sha256).uri.startswith("data:image/jpeg;base64,")
+    Image.new("RGB", (48, 40)).save(Path(home.path) / "face 001.png")
+    assert thumbnail(home, "face 001.png", sha256).why == "changed_since"
+    shutil.rmtree(home.path)
+    assert thumbnail(home, "face 001.png", sha256).why == "not_at_hand"
+    assert "not at hand" in report_page([run])
+
+
+def test_a_name_that_leaves_the_folder_is_not_read(tmp_path: Path) -> None:
+    Image.new("RGB", (32, 32)).save(tmp_path / "secret.png")
+    (tmp_path / "images").mkdir()
+    home = make_input("x", 1).model_copy(update={"path": str(tmp_path / "images")})
+    assert thumbnail(home, "../secret.png").why == "not_at_hand"
+    assert thumbnail(home, str(tmp_path / "secret.png")).why == "not_at_hand"
+
+
+@pytest.mark.parametrize("lang", languages())
+def test_every_language_has_every_text_with_the_same_gaps(lang: str) -> None:
+    def gaps(content: object) -> object:
+        if isinstance(content, dict):
+            return {key: gaps(value) for key, value in content.items()}
+        return sorted(re.findall(r"\{\w+\}", str(content)))
+
+    assert gaps(texts(lang)) == gaps(texts("en"))
+
+
+def test_the_page_speaks_japanese(run: Run) -> None:
+    page = report_page([run], "ja")
+    assert '<html lang="ja">' in page
+    assert "評価結果" in page
+    assert "本人ペア" in page
+
+
+def test_an_unknown_language_lists_those_there_are(run: Run) -> None:
+    with pytest.raises(InputError, match="There are: en, ja"):
+        report_page([run], "xx")
+
+
+def test_the_command_writes_a_folder_and_says_so(tmp_path: Path, run: Run) -> None:
+    run.save(tmp_path / "run")
+    command = [sys.executable, "-m", "facebench", "report", "run", "--html", "run/report", "--lang", "ja"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert HOSTILE not in (tmp_path / "run" / "report" / "index.html").read_text(encoding="utf-8")

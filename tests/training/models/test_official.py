@@ -1,0 +1,117 @@
+"""Official networks answer as their own code does, and foreign weights are refused by name."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from facebench.core.errors import InputError, WeightsError
+from facebench.training import latent_statistics, load_official, official_names
+from facebench.training.models import DiffAE, DiffusionRig, DiffusionRigConfig
+from facebench.training.models.diffae import TINY
+
+
+@pytest.mark.parametrize("size", [128, 256])
+def test_diffae_reads_codes_and_predicts_noise_as_the_official_model(golden, size):
+    record = golden(f"diffae_ffhq{size}_autoenc")
+    model = load_official(f"diffae-ffhq{size}", record.state())
+    with torch.no_grad():
+        z_sem = model.encode(record["x"])
+        record.check("z_sem", z_sem)
+        record.check("eps", model(record["x_t"], record["t"], z_sem))
+        if "z_other" in record.arrays:
+            other = model(record["x_t"], record["t"], record["z_other"])
+            record.check("eps_other", other[:, :, ::4, ::4])
+
+
+def test_diffusion_rig_256_reads_codes_and_predicts_noise_as_the_official_model(golden):
+    record = golden("diffusionrig_256")
+    model = load_official("diffusionrig-256", record.state())
+    conditions = torch.cat([record["rendered"], record["normal"], record["albedo"]], dim=1)
+    with torch.no_grad():
+        z = model.encode(record["x_start"])
+        record.check("z", z)
+        record.check("eps", model(record["x_t"], record["t"], conditions, z))
+
+
+@pytest.fixture(scope="module")
+def tiny_state(golden):
+    return golden("diffae_tiny").state()
+
+
+def test_official_names_are_those_of_the_checkpoint_one_for_one(tiny_state):
+    names = official_names(DiffAE(TINY))
+    assert sorted(names.values()) == sorted(tiny_state)
+
+
+def test_loading_leaves_the_given_weights_alone(tiny_state):
+    state = {key: value.clone() for key, value in tiny_state.items()}
+    model = load_official("diffae-tiny", state)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert all(torch.equal(state[key], value) for key, value in tiny_state.items())
+
+
+def test_a_missing_weight_is_named(tiny_state):
+    state = {key: value for key, value in tiny_state.items() if key != "middle_block.1.qkv.bias"}
+    with pytest.raises(WeightsError, match=r"middle_block\.1\.qkv\.bias"):
+        load_official("diffae-tiny", state)
+
+
+def test_a_weight_too_many_is_named(tiny_state):
+    with pytest.raises(WeightsError, match="stranger"):
+        load_official("diffae-tiny", {**tiny_state, "stranger": torch.zeros(1)})
+
+
+def test_a_misshapen_weight_is_named_with_both_shapes(tiny_state):
+    with pytest.raises(WeightsError, match=r"out\.2\.bias.*\(4,\).*\(3,\)"):
+        load_official("diffae-tiny", {**tiny_state, "out.2.bias": torch.zeros(4)})
+
+
+def test_an_unknown_network_is_answered_with_the_known_ones(tiny_state):
+    with pytest.raises(InputError, match="diffae-ffhq128"):
+        load_official("diffae-512", tiny_state)
+
+
+@pytest.fixture(scope="module")
+def training_checkpoint(tiny_state):
+    """A checkpoint as training writes it: raw and averaged weights, noise, statistics of z_sem."""
+    return {
+        "global_step": 7,
+        "state_dict": {
+            **{f"model.{key}": value + 1 for key, value in tiny_state.items()},
+            **{f"ema_model.{key}": value for key, value in tiny_state.items()},
+            "ema_model.latent_net.time_embed.0.weight": torch.zeros(512, 64),
+            "x_T": torch.zeros(2, 3, 32, 32),
+            "conds_mean": torch.full((1, 64), 2.0),
+            "conds_std": torch.full((1, 64), 3.0),
+        },
+    }
+
+
+def test_a_training_checkpoint_gives_its_averaged_weights(training_checkpoint, tiny_state):
+    model = load_official("diffae-tiny", training_checkpoint)
+    assert torch.equal(model.unet.out_conv.bias, tiny_state["out.2.bias"])
+    mean, std = latent_statistics(training_checkpoint)
+    assert mean.shape == (64,)
+    assert float(std[0]) == 3.0
+
+
+def test_a_training_checkpoint_with_something_unexplained_is_refused(training_checkpoint):
+    state = {**training_checkpoint["state_dict"], "optimizer.step": torch.zeros(1)}
+    with pytest.raises(WeightsError, match=r"optimizer\.step"):
+        load_official("diffae-tiny", {"state_dict": state})
+
+
+def test_weights_without_latent_statistics_are_refused(tiny_state):
+    with pytest.raises(WeightsError, match="conds_mean"):
+        latent_statistics(tiny_state)
+
+
+def test_the_depth_of_the_rigs_encoder_is_read_from_the_weights():
+    with torch.device("meta"):
+        deep = DiffusionRig(DiffusionRigConfig(64, (1, 2, 3, 4), encoder="resnet50"))
+    names = official_names(deep)
+    state = {names[key]: torch.empty(value.shape) for key, value in deep.state_dict().items()}
+    assert load_official("diffusionrig-64", state).config.encoder == "resnet50"

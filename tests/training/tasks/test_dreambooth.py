@@ -1,0 +1,351 @@
+"""Personal models: only adapters move, gradients reach them through decoder and recogniser, diffusers loads them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from facebench.cli import app
+from facebench.core.errors import FacebenchError, InputError, WeightsError
+from facebench.synthface import FaceModel
+from facebench.training.data.prompts import SURROUNDINGS, prompts
+from facebench.training.engine import model_file
+from facebench.training.engine.loop import fit
+from facebench.training.engine.rng import Draws
+from facebench.training.models.stable_diffusion import open_base, put_on
+from facebench.training.recognition.recogniser import NetworkSettings, build_backbone
+from facebench.training.tasks import registry
+from facebench.training.tasks.diffae import fixed_faces
+
+SIDE = 64
+
+
+def tokenizer(folder: Path) -> Any:
+    from transformers import CLIPTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyz-,"
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=77)
+
+
+def base_model(folder: Path, kind: str) -> Path:
+    """A base model of the right structure with random weights, small enough for a test."""
+    from diffusers import (
+        AutoencoderKL,
+        DDPMScheduler,
+        StableDiffusionPipeline,
+        StableDiffusionXLPipeline,
+        UNet2DConditionModel,
+    )
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    torch.manual_seed(0)
+    text = CLIPTextConfig(
+        vocab_size=58, hidden_size=32, intermediate_size=37, num_hidden_layers=2, num_attention_heads=4,
+        projection_dim=32, bos_token_id=56, eos_token_id=57, pad_token_id=57,
+    )  # fmt: skip
+    vae = AutoencoderKL(
+        block_out_channels=(16, 16, 16, 16), down_block_types=["DownEncoderBlock2D"] * 4, latent_channels=4,
+        up_block_types=["UpDecoderBlock2D"] * 4, norm_num_groups=8, sample_size=SIDE,
+    )  # fmt: skip
+    extra: dict[str, Any] = {"cross_attention_dim": 32}
+    if kind == "sdxl":
+        extra = {
+            "cross_attention_dim": 64, "addition_embed_type": "text_time", "addition_time_embed_dim": 8,
+            "projection_class_embeddings_input_dim": 32 + 6 * 8, "transformer_layers_per_block": (1, 1),
+        }  # fmt: skip
+    unet = UNet2DConditionModel(
+        block_out_channels=(16, 32), layers_per_block=1, sample_size=SIDE // 8, norm_num_groups=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=4, use_linear_projection=True, **extra,
+    )  # fmt: skip
+    schedule = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
+    words = tokenizer(folder / "words")
+    if kind == "sd":
+        pipeline = StableDiffusionPipeline(
+            vae, CLIPTextModel(text), words, unet, schedule, None, None, requires_safety_checker=False
+        )
+    else:
+        pipeline = StableDiffusionXLPipeline(
+            vae, CLIPTextModel(text), CLIPTextModelWithProjection(text), words, words, unet, schedule
+        )
+    pipeline.save_pretrained(folder / "model", safe_serialization=True)
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {kind: base_model(tmp_path_factory.mktemp(kind), kind) for kind in ("sd", "sdxl")}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One person, prior images of others, and a recogniser that knows nobody."""
+    folder = tmp_path_factory.mktemp("place")
+    model = FaceModel()
+    for name, images, count in (("person", 4, 2), ("prior", 1, 3)):
+        (folder / name).mkdir()
+        for number, image in enumerate(model.render(model.sample(count, seed=8, images=images), SIDE * 2)):
+            Image.fromarray(image).save(folder / name / f"{number}.png")
+    sizes = NetworkSettings(name="iresnet18", width=8, size=28, embedding=16).model_dump(mode="json")
+    torch.manual_seed(1)
+    weights = build_backbone(sizes).state_dict()
+    model_file.write(folder / "recogniser.safetensors", model_file.ModelFile("recognition", weights, sizes))
+    return folder
+
+
+def content(base: Path, place: Path, **changes: Any) -> dict[str, Any]:
+    return {
+        "train": "dreambooth",
+        "base": str(base),
+        "data": {"kind": "folder", "path": str(place / "person")},
+        "prior": str(place / "prior"),
+        "recogniser": str(place / "recogniser.safetensors"),
+        "resolution": SIDE * 2,
+        "crop": "aligned",
+        "steps": 2,
+        "batch": 1,
+        "workers": 0,
+        "average": None,
+        "checkpoint_every": 1,
+        "optimiser": {"kind": "adamw", "learning_rate": 1e-2},
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("kind", ["sd", "sdxl"])
+def test_only_adapters_move_and_a_plain_pipeline_loads_them(
+    kind: str, bases: dict[str, Path], place: Path, tmp_path: Path
+) -> None:
+    prepared = registry.prepare("dreambooth", content(bases[kind], place), "test")
+    before = {name: value.clone() for name, value in prepared.task.network.state_dict().items()}
+    path = fit(
+        prepared.task, prepared.settings, prepared.settings.model_dump(mode="json"), tmp_path, device="cpu"
+    )
+    moved = {
+        name
+        for name, value in prepared.task.network.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert moved
+    assert all("lora" in name for name in moved)
+    pipeline = open_base(bases[kind]).pipeline
+    pipeline.load_lora_weights(str(path.parent), weight_name=path.name)
+    assert any("lora" in name for name in pipeline.unet.state_dict())
+    other = open_base(bases["sd" if kind == "sdxl" else "sdxl"])
+    with pytest.raises(WeightsError, match="holds adapters for"):
+        put_on(other, path)
+
+
+@pytest.mark.parametrize("loss", ["identity", "triplet"])
+def test_the_identity_term_reaches_the_adapters_through_the_decoder(
+    loss: str, bases: dict[str, Path], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task: Any = registry.prepare("dreambooth", content(bases["sd"], place, identity_loss=loss), "test").task
+    # A decoder of random weights draws no face: it is told where one is, and everything else is real.
+    landmarks = np.array([[45, 55], [82, 55], [64, 75], [50, 95], [78, 95]], np.float32)
+    monkeypatch.setattr(task._finder, "find", lambda image: type("Face", (), {"landmarks": landmarks})())
+    batch = fixed_faces(task.faces, 1)
+    parts = task.losses(task.network, batch, Draws(0, 0, 1, torch.arange(1)))
+    assert float(parts["identity"].detach()) > 0
+    parts["identity"].backward()
+    reached = [p for name, p in task.network.named_parameters() if "lora_B" in name and p.grad is not None]
+    assert reached
+    assert sum(float(p.grad.abs().sum()) for p in reached) > 0
+
+
+def test_an_image_in_which_nobody_is_found_leaves_the_term_out_and_is_counted(
+    bases: dict[str, Path], place: Path
+) -> None:
+    task: Any = registry.prepare(
+        "dreambooth", content(bases["sd"], place, identity_loss="triplet"), "test"
+    ).task
+    parts = task.losses(task.network, fixed_faces(task.faces, 1), Draws(0, 0, 1, torch.arange(1)))
+    assert float(parts["without_face"]) == 1
+    assert float(parts["identity"]) == 0
+    assert torch.equal(parts["loss"], parts["reconstruction"])
+
+
+def test_training_goes_on_exactly(bases: dict[str, Path], place: Path, tmp_path: Path) -> None:
+    def train(steps: int, out: Path) -> dict[str, torch.Tensor]:
+        prepared = registry.prepare("dreambooth", content(bases["sd"], place, steps=steps), "test")
+        plain = prepared.settings.model_dump(mode="json")
+        return model_file.read(fit(prepared.task, prepared.settings, plain, out, device="cpu")).tensors
+
+    train(1, tmp_path / "a")
+    resumed, whole = train(3, tmp_path / "a"), train(3, tmp_path / "b")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_person_is_drawn_into_a_sub_folder_and_prior_images_beside(
+    bases: dict[str, Path], place: Path, tmp_path: Path
+) -> None:
+    prepared = registry.prepare("dreambooth", content(bases["sd"], place, steps=1), "test")
+    fit(
+        prepared.task,
+        prepared.settings,
+        prepared.settings.model_dump(mode="json"),
+        tmp_path / "run",
+        device="cpu",
+    )
+    small = ["--size", str(SIDE), "--steps", "2", "--device", "cpu"]
+    person = ["--lora", str(tmp_path / "run"), "--identity", "eve", "--prompts", "complex", "--count", "2"]
+    for words in ([*person, *small], ["--count", "1", *small]):
+        done = CliRunner().invoke(
+            app, ["generate", str(bases["sd"]), str(tmp_path / "out"), *words], catch_exceptions=False
+        )
+        assert done.exit_code == 0
+    found = sorted(
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")
+    )
+    assert found == ["0000.png", "eve/0000.png", "eve/0001.png"]
+
+
+def test_prompts_are_those_of_the_released_script() -> None:
+    complex_set = prompts("complex", 21, seed=3)
+    places = [text.partition(", ")[2].removesuffix(" background") for text in complex_set]
+    assert sorted(places) == sorted(["", *SURROUNDINGS, *SURROUNDINGS])
+    assert {text.split(" ")[1] for text in complex_set} == {"portrait", "side-portrait"}
+    assert prompts("base", 2) == ["face portrait photo of sks person"] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prior": "nowhere"}, "There are no prior images in nowhere"),
+        ({"base": "some-lab/some-model"}, "is not on this machine"),
+        ({"identity_loss": "triplet", "recogniser": None}, "needs `recogniser`"),
+    ],
+)
+def test_what_is_missing_is_said_before_training(
+    changes: dict[str, Any], message: str, bases: dict[str, Path], place: Path
+) -> None:
+    with pytest.raises(FacebenchError, match=message):
+        registry.prepare("dreambooth", {**content(bases["sd"], place), **changes}, "test")
+
+
+def test_a_prompt_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="neither 'base' nor 'complex'"):
+        prompts(str(tmp_path / "none.txt"), 1)
+
+
+def other_weights(base: Path, folder: Path) -> Path:
+    """The same base model after somebody has trained it."""
+    pipeline = open_base(base).pipeline
+    with torch.no_grad():
+        pipeline.unet.conv_in.weight.add_(0.1)
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def test_adapters_belong_to_the_weights_that_they_were_trained_on(
+    bases: dict[str, Path], place: Path, tmp_path: Path
+) -> None:
+    def train(base: Path, steps: int) -> Path:
+        prepared = registry.prepare("dreambooth", content(base, place, steps=steps), "test")
+        plain = prepared.settings.model_dump(mode="json")
+        return fit(
+            prepared.task, prepared.settings, plain, tmp_path / "run", device="cpu", accept_changes=True
+        )
+
+    other = other_weights(bases["sd"], tmp_path / "other")
+    path = train(bases["sd"], 1)
+    words = ["--lora", str(path), "--identity", "eve", "--count", "1"]
+    done = CliRunner().invoke(app, ["generate", str(other), str(tmp_path / "out"), *words])
+    assert isinstance(done.exception, WeightsError)
+    assert "has other weights. Give the base model of the training" in str(done.exception)
+    with pytest.raises(InputError, match="the adapters belong to those"):
+        train(other, 2)
+
+
+def test_prior_images_remember_the_model_that_drew_them(
+    bases: dict[str, Path], place: Path, tmp_path: Path
+) -> None:
+    drawn, other = tmp_path / "prior", other_weights(bases["sd"], tmp_path / "other")
+    small = ["--count", "1", "--size", str(SIDE), "--steps", "2", "--device", "cpu"]
+    for _ in range(2):
+        done = CliRunner().invoke(app, ["generate", str(bases["sd"]), str(drawn), *small])
+        assert done.exit_code == 0
+    refused = CliRunner().invoke(app, ["generate", str(other), str(drawn), *small])
+    assert "Give another folder" in str(refused.exception)
+    assert (
+        registry.prepare("dreambooth", content(bases["sd"], place, prior=str(drawn)), "test").task.notes == ()
+    )
+    with pytest.raises(InputError, match="whose weights are not those of base="):
+        registry.prepare("dreambooth", content(other, place, prior=str(drawn)), "test")
+    (drawn / "prior.json").unlink()
+    (note,) = registry.prepare("dreambooth", content(bases["sd"], place, prior=str(drawn)), "test").task.notes
+    assert "does not say which model drew the prior images" in note
+
+
+def test_images_that_nobody_signed_are_not_signed_afterwards(bases: dict[str, Path], place: Path) -> None:
+    words = [str(bases["sd"]), str(place / "prior"), "--count", "1", "--size", str(SIDE), "--steps", "2"]
+    refused = CliRunner().invoke(app, ["generate", *words])
+    assert "does not say who drew them" in str(refused.exception)
+    assert not (place / "prior" / "prior.json").exists()
+
+
+@pytest.mark.parametrize("what", ["data", "prior"])
+def test_clean_images_that_show_nobody_are_named_before_training(
+    what: str, bases: dict[str, Path], place: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / what
+    shutil.copytree(place / ("person" if what == "data" else "prior"), folder)
+    Image.fromarray(np.zeros((SIDE, SIDE, 3), np.uint8)).save(folder / "wall.png")
+    changes: dict[str, Any] = {"prior": str(folder)}
+    if what == "data":
+        changes = {"data": {"kind": "folder", "path": str(folder)}}
+    registry.prepare("dreambooth", content(bases["sd"], place, **changes), "test")
+    with pytest.raises(InputError, match=rf"No face was found in 1 of \d images of {what} \(wall\.png\)"):
+        registry.prepare(
+            "dreambooth", content(bases["sd"], place, identity_loss="identity", **changes), "test"
+        )
+
+
+def test_gradient_checkpointing_recomputes_u_net_and_decoder_and_changes_nothing(
+    bases: dict[str, Path], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landmarks = np.array([[45, 55], [82, 55], [64, 75], [50, 95], [78, 95]], np.float32)
+    gradients: list[Any] = []
+    kept: dict[bool, list[int]] = {False: [], True: []}
+    for recomputed in (False, True):
+        given = content(bases["sd"], place, identity_loss="identity", gradient_checkpointing=recomputed)
+        task: Any = registry.prepare("dreambooth", given, "test").task
+        monkeypatch.setattr(task._finder, "find", lambda image: type("Face", (), {"landmarks": landmarks})())
+        here = kept[recomputed]
+        with torch.autograd.graph.saved_tensors_hooks(lambda x, here=here: here.append(1) or x, lambda x: x):
+            parts = task.losses(
+                task.network.train(), fixed_faces(task.faces, 1), Draws(0, 0, 1, torch.arange(1))
+            )
+        parts["loss"].backward()
+        gradients.append([p.grad for name, p in task.network.named_parameters() if "lora_B" in name])
+    assert len(kept[True]) < len(kept[False]) / 2
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*gradients, strict=True))
+
+
+def test_the_recogniser_of_loss_and_metric_being_one_is_said(
+    bases: dict[str, Path], place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
+    (tmp_path / "weights").mkdir()
+    recogniser = (place / "recogniser.safetensors").read_bytes()
+    (tmp_path / "weights" / "arcface_iresnet100.pth").write_bytes(recogniser)
+
+    def notes(loss: str) -> str:
+        return " ".join(
+            registry.prepare("dreambooth", content(bases["sd"], place, identity_loss=loss), "test").task.notes
+        )
+
+    assert "eer_arcface" in notes("triplet")
+    assert "eer_arcface" not in notes("none")
