@@ -1,0 +1,110 @@
+"""Atomic replacement of files: readers see the old content or the new content, never a part."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from facebench.core.errors import InputError
+
+_PREFIX = ".facebench-tmp-"
+_PATTERN = re.compile(re.escape(_PREFIX) + r"(?P<host>[^.]*)\.(?P<process>\d+)\.[0-9a-f]+(\..*)?")
+_STALE_SECONDS = 24 * 3600
+"""Age after which a temporary file of another machine is removed."""
+
+
+@contextmanager
+def atomic_path(target: str | Path) -> Iterator[Path]:
+    """Yield a temporary path that replaces the target when the block ends without an exception.
+
+    The temporary file lies in the folder of the target and has the suffix of the target. It is flushed to disk
+    before the replacement and removed after an exception. Temporary files of killed processes in the same folder
+    are removed first.
+
+    Args:
+        target: file to write; its folder must exist.
+
+    Raises:
+        InputError: the target exists and is not a regular file.
+        OSError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "log.csv"
+        >>> with atomic_path(target) as temporary:
+        ...     _ = temporary.write_text("step,loss")
+        >>> target.read_text()
+        'step,loss'
+    """
+    # A link keeps pointing to its file, whose content is replaced.
+    target = Path(target).resolve() if Path(target).is_symlink() else Path(target)
+    if target.exists() and not target.is_file():
+        raise InputError(f"{target} is not a regular file and is not replaced. Choose another file.")
+    remove_stale_temporaries(target.parent)
+    temporary = target.parent / f"{_PREFIX}{_host()}.{os.getpid()}.{secrets.token_hex(4)}{target.suffix}"
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def atomic_write_text(target: str | Path, text: str) -> None:
+    """Replace a file by UTF-8 text, atomically."""
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def atomic_write_bytes(target: str | Path, content: bytes) -> None:
+    """Replace a file by bytes, atomically."""
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content)
+
+
+def remove_stale_temporaries(folder: Path) -> None:
+    """Remove temporary files that processes left in a folder when they were killed.
+
+    A temporary file of this machine is stale when its process is gone. A temporary file of another machine is
+    stale after one day.
+    """
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            match = _PATTERN.fullmatch(entry.name)
+            if match and _is_stale(entry, match):
+                with suppress(OSError):
+                    Path(entry.path).unlink()
+
+
+def _is_stale(entry: os.DirEntry[str], match: re.Match[str]) -> bool:
+    if match["host"] == _host():
+        return not _is_running(int(match["process"]))
+    return time.time() - entry.stat().st_mtime > _STALE_SECONDS
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":
+        return True  # os.kill would end the process there; only the age decides
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
+
+
+def _flush_to_disk(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
