@@ -6,7 +6,7 @@ import signal
 from types import FrameType
 
 
-class StopWish:
+class InterruptFlag:
     """Turns the first Ctrl-C (or SIGTERM) into a wish that is granted after the step; the second one is at once."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -14,7 +14,7 @@ class StopWish:
     def __init__(self) -> None:
         self.asked = False
 
-    def __enter__(self) -> StopWish:
+    def __enter__(self) -> InterruptFlag:
         try:
             self._before = {number: signal.signal(number, self._ask) for number in self.SIGNALS}
         except ValueError:  # only the main thread may listen

@@ -30,11 +30,11 @@ from facebench.training.engine import checkpoints, model_file
 from facebench.training.engine.allocator import keep_freed_memory
 from facebench.training.engine.checkpoints import Snapshot
 from facebench.training.engine.ema import Average
-from facebench.training.engine.interrupt import StopWish
+from facebench.training.engine.interrupt import InterruptFlag
 from facebench.training.engine.log import Log
 from facebench.training.engine.optimiser import learning_rate, make_optimiser
 from facebench.training.engine.rng import Draws
-from facebench.training.engine.settings import Running, differences
+from facebench.training.engine.settings import TrainConfig, differences
 from facebench.training.engine.task import Task
 from facebench.training.models.layers import ResidualBlock
 
@@ -82,7 +82,7 @@ class _Losses(nn.Module):
 
 def fit(
     task: Task,
-    running: Running,
+    running: TrainConfig,
     settings: Mapping[str, Any],
     out: Path,
     *,
@@ -116,7 +116,7 @@ def fit(
     for note in task.notes:
         say(note)
     run.resume(accept_changes)
-    with Log(out, run.step) as log, StopWish() as stop:
+    with Log(out, run.step) as log, InterruptFlag() as stop:
         run.train(log, stop, watch)
     return run.finish()
 
@@ -127,7 +127,7 @@ class _Run:
     def __init__(
         self,
         task: Task,
-        running: Running,
+        running: TrainConfig,
         settings: dict[str, Any],
         out: Path,
         device: str,
@@ -203,7 +203,7 @@ class _Run:
         except ValidationError:
             return settings
 
-    def train(self, log: Log, stop: StopWish, watch: Watch | None) -> None:
+    def train(self, log: Log, stop: InterruptFlag, watch: Watch | None) -> None:
         """Do the remaining steps."""
         running, accelerator = self.running, self.accelerator
         loading = Loading(

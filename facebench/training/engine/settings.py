@@ -42,7 +42,7 @@ class Optimiser(Settings):
     """Largest norm of the gradient; null leaves it alone."""
 
 
-class Running(Settings):
+class TrainConfig(Settings):
     """How long, how often, how precisely; the same for every kind of training."""
 
     seed: int = Field(0, ge=0)

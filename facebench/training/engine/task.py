@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.engine.model_file import ModelFile
 from facebench.training.engine.rng import Draws
-from facebench.training.engine.settings import Running
+from facebench.training.engine.settings import TrainConfig
 
 
 class Task(ABC):
@@ -60,7 +60,7 @@ class Task(ABC):
     def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027
         """Go on from a state."""
 
-    def running(self, running: Running) -> Running:
+    def running(self, running: TrainConfig) -> TrainConfig:
         """The settings with what depends on the data filled in, such as the steps of an epoch."""
         return running
 

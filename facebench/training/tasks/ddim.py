@@ -18,7 +18,7 @@ from facebench.training.engine.image_grid import grid, to_images
 from facebench.training.engine.model_file import ModelFile
 from facebench.training.engine.preview_metrics import QuickEvaluation
 from facebench.training.engine.rng import Draws
-from facebench.training.engine.settings import Running, Settings
+from facebench.training.engine.settings import Settings, TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import UNet
 from facebench.training.tasks.diffae import STEPS_SHOWN, fixed_faces, flipped
@@ -38,7 +38,7 @@ class UNetSizes(Settings):
     """Of the group normalisation; narrow networks want fewer than the official 32, or they lose the mean colour."""
 
 
-class DDIMSettings(Running):
+class DDIMSettings(TrainConfig):
     """Everything that decides a trained diffusion model."""
 
     model: UNetSizes

@@ -27,7 +27,7 @@ from facebench.training.engine.image_grid import grid, to_images
 from facebench.training.engine.model_file import ModelFile, plain
 from facebench.training.engine.preview_metrics import QuickEvaluation, lpips_notes
 from facebench.training.engine.rng import Draws
-from facebench.training.engine.settings import Running, Settings
+from facebench.training.engine.settings import Settings, TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.losses import shared_network_warnings
 from facebench.training.losses.identity_losses import LossWeights, Seen, face_terms, open_readers
@@ -73,7 +73,7 @@ class DiffAESizes(Settings):
     least the draft."""
 
 
-class DiffAESettings(Running):
+class DiffAESettings(TrainConfig):
     """Everything that decides a trained autoencoder."""
 
     model: DiffAESizes

@@ -24,7 +24,7 @@ from facebench.training.engine.fingerprint import fingerprint
 from facebench.training.engine.image_grid import to_images
 from facebench.training.engine.model_file import ModelFile
 from facebench.training.engine.rng import Draws
-from facebench.training.engine.settings import Running
+from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.losses import shared_network_warnings
 from facebench.training.losses.differentiable_crop import aligned_crop, box_crop
@@ -37,7 +37,7 @@ NAMED = 3
 """So many images that show nobody are named, the rest is counted."""
 
 
-class DreamBoothSettings(Running):
+class DreamBoothSettings(TrainConfig):
     """Everything that decides a personal model."""
 
     base: str

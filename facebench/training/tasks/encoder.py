@@ -33,7 +33,7 @@ from facebench.training.data.renderer_parameters import (
 from facebench.training.data.sources import SynthfaceData
 from facebench.training.engine.model_file import ModelFile, plain
 from facebench.training.engine.rng import Draws
-from facebench.training.engine.settings import Running
+from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import DiffAE, DiffAEConfig
 from facebench.training.models.load import begin_with_encoder
@@ -48,7 +48,7 @@ WEIGHTS = dict.fromkeys(GROUPS, 1.0) | {"expression": 3.0, DRAFT: 10.0, CHANGE: 
 whole face, which the error of the change between the two faces of a pair makes good."""
 
 
-class EncoderSettings(Running):
+class EncoderSettings(TrainConfig):
     """Everything that decides a supervised encoder."""
 
     model: DiffAESizes

@@ -20,7 +20,7 @@ from facebench.training.data.people import AlignedFaces, SynthfacePeople
 from facebench.training.data.sources import SynthfaceData
 from facebench.training.engine.model_file import ModelFile
 from facebench.training.engine.rng import Draws
-from facebench.training.engine.settings import Running
+from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 
 WEIGHTS = {"expression": 0.3, "valence": 2.0, "arousal": 2.0, "exp": 10.0, "shape": 1.0, "pose": 1.0}
@@ -28,7 +28,7 @@ WEIGHTS = {"expression": 0.3, "valence": 2.0, "arousal": 2.0, "exp": 10.0, "shap
 BASIS_PEOPLE = 1000
 
 
-class FaceReaderSettings(Running):
+class FaceReaderSettings(TrainConfig):
     """Everything that decides a trained reader."""
 
     data: SynthfaceData

@@ -22,7 +22,7 @@ from facebench.training.editing.linear import LatentStatistics
 from facebench.training.engine.image_grid import grid, to_images
 from facebench.training.engine.model_file import ModelFile, device_of, plain
 from facebench.training.engine.rng import Draws
-from facebench.training.engine.settings import Running, Settings
+from facebench.training.engine.settings import Settings, TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import DiffAE, LatentDPM, LatentDPMConfig
 from facebench.training.models.load import open_diffae
@@ -41,7 +41,7 @@ class LatentSizes(Settings):
     time_channels: int = Field(512, gt=0)
 
 
-class LatentSettings(Running):
+class LatentSettings(TrainConfig):
     """Everything that decides a trained latent model."""
 
     checkpoint: Path

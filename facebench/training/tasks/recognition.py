@@ -17,7 +17,7 @@ from facebench.training.data.sources import FolderData, SynthfaceData
 from facebench.training.engine.model_file import ModelFile
 from facebench.training.engine.plateau import Plateau, PlateauSettings
 from facebench.training.engine.rng import Draws
-from facebench.training.engine.settings import Running, Settings
+from facebench.training.engine.settings import Settings, TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.recognition.benchmarks import IMAGES, Pairs, open_benchmark, synthetic_pairs
 from facebench.training.recognition.recogniser import (
@@ -51,7 +51,7 @@ class BenchmarkPairs(Settings):
     path: Path
 
 
-class RecognitionSettings(Running):
+class RecognitionSettings(TrainConfig):
     """Everything that decides a trained recogniser."""
 
     network: NetworkSettings
@@ -81,7 +81,7 @@ class RecognitionTask(Task):
             self.score = ("validation_accuracy", True)
             self.keep_best = True
 
-    def running(self, running: Running) -> Running:
+    def running(self, running: TrainConfig) -> TrainConfig:
         """Steps and validations from epochs."""
         assert isinstance(running, RecognitionSettings)
         epoch = max(1, len(self.faces) // running.batch)

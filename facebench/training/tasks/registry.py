@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from facebench.core.errors import InputError
-from facebench.training.engine.settings import Running, check
+from facebench.training.engine.settings import TrainConfig, check
 from facebench.training.engine.task import Task
 
 KINDS = {
@@ -22,7 +22,7 @@ KINDS = {
     "rig": "rig",
     "dreambooth": "dreambooth",
 }
-"""Name of a kind, and of its file, which holds `SETTINGS` (a subclass of Running) and `make(settings) -> Task`."""
+"""Name of a kind, and of its file, which holds `SETTINGS` (a subclass of TrainConfig) and `make(settings) -> Task`."""
 
 CLASSIFIER = "classifier"
 """Directions in z_sem: found in one go, so they do without the loop."""
@@ -32,7 +32,7 @@ CLASSIFIER = "classifier"
 class Prepared:
     """Checked settings, and the task that they describe."""
 
-    settings: Running
+    settings: TrainConfig
     task: Task
 
 

@@ -22,7 +22,7 @@ from facebench.training.diffusion import Weighting, ddim_decode, timestep_weight
 from facebench.training.engine.image_grid import grid, to_images
 from facebench.training.engine.model_file import ModelFile, plain
 from facebench.training.engine.rng import Draws
-from facebench.training.engine.settings import Running, Settings
+from facebench.training.engine.settings import Settings, TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import DiffusionRig, DiffusionRigConfig
 from facebench.training.models.rig import Predicts
@@ -57,7 +57,7 @@ class RigSizes(Settings):
     photo, which a small one learns soonest: neither noise nor the face has to pass its layers."""
 
 
-class RigSettings(Running):
+class RigSettings(TrainConfig):
     """Everything that decides a trained DiffusionRig."""
 
     data: Path
