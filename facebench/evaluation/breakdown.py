@@ -14,7 +14,8 @@ import numpy as np
 import scipy.stats
 
 from facebench.core.errors import InputError
-from facebench.evaluation.cards import Card, suggest
+from facebench.core.suggest import suggest
+from facebench.evaluation.cards import Card
 from facebench.evaluation.estimate import measure
 from facebench.evaluation.record import GroupResult, MetricResult
 from facebench.evaluation.role_features import Mask, Roles

@@ -21,7 +21,7 @@ from facebench.evaluation.role_features import Roles
 from facebench.evaluation.samples import Pairs, Sample, Subject, Versus, draw_sample
 from facebench.metrics import intervals
 from facebench.metrics.arrays import Array
-from facebench.metrics.id_booth import released_summary
+from facebench.metrics.id_booth import id_booth_summary
 from facebench.metrics.intervals.interval import Interval, share_interval
 from facebench.metrics.intervals.subject import bootstrap_subject, subject_scores
 
@@ -117,7 +117,7 @@ def _estimate(card: Card, roles: Roles, seed: int) -> Estimate:
 
 def _compute(card: Card, sample: Sample, seed: int) -> Estimate:
     if isinstance(sample, Pairs):
-        released = card.compute == "released_verification"
+        released = card.compute == "id_booth_verification"
         return (_verify_released if released else _verify)(card, sample, seed)
     if isinstance(sample, Subject):
         return _verify_subject(sample, seed)
@@ -163,7 +163,7 @@ def _verify(card: Card, sample: Pairs, seed: int) -> Estimate:
         curve = metrics.det_curve(scores.genuine, scores.impostor)
         found = intervals.bootstrap_identities(scores, seed=seed)
     else:
-        both = metrics.verification_all_pairs(*embeddings)
+        both = metrics.blocked_verification(*embeddings)
         answer, curve = both.statistics, both.curve
         found = intervals.jackknife_identities(*embeddings, seed=seed)
     return _verified(card, sample, answer, curve, found)
@@ -171,12 +171,12 @@ def _verify(card: Card, sample: Pairs, seed: int) -> Estimate:
 
 def _verify_released(card: Card, sample: Pairs, seed: int) -> Estimate:
     """Verification over the pair lists of ID-Booth's released scripts, with their operating points."""
-    scores = metrics.released_scores(
+    scores = metrics.id_booth_scores(
         sample.generated, sample.identities, sample.reference, sample.reference_identities
     )
-    answer = metrics.released_verification(scores.genuine, scores.impostor)
+    answer = metrics.id_booth_verification(scores.genuine, scores.impostor)
     curve = metrics.det_curve(scores.genuine, scores.impostor)
-    found = intervals.bootstrap_identities(scores, seed=seed, summary=released_summary)
+    found = intervals.bootstrap_identities(scores, seed=seed, summary=id_booth_summary)
     return _verified(card, sample, answer, curve, found)
 
 
@@ -212,7 +212,7 @@ def _verify_subject(sample: Subject, seed: int) -> Estimate:
 def _leakage(card: Card, sample: Versus, seed: int) -> Estimate:
     """Leakage; generated images are resampled, the training set and with it the threshold stay."""
     answer = metrics.leakage(sample.generated, sample.reference, sample.reference_identities, **card.params)
-    _, cosines = metrics.closest(sample.generated, sample.reference)
+    _, cosines = metrics.closest_faces(sample.generated, sample.reference)
     leaked = (cosines >= answer.threshold).astype(np.float64)
     found = {
         name: intervals.bootstrap_images(metrics.mean_std, values, seed=seed)["mean"]

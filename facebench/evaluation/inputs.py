@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from facebench.core.errors import InputError
-from facebench.evaluation.protocols import Plan
+from facebench.evaluation.plan import Plan
 from facebench.images.image_set import ImageSet
 
 Reference = str | Path | Mapping[str, str | Path]

@@ -36,7 +36,7 @@ def _add_closest(table: pd.DataFrame, roles: Roles, role: str, backbone: str, ar
     training, known = roles.rows(role, backbone, array)
     if not valid.any() or not known.any():
         return
-    places, cosines = metrics.closest(generated[valid], training[known])
+    places, cosines = metrics.closest_faces(generated[valid], training[known])
     items = [item for item, keep in zip(roles.extractions[role].items, known, strict=True) if keep]
     rows = np.flatnonzero(table["role"] == "generated")[valid]
     name = backbone + role.removeprefix("reference").replace(":", "@")

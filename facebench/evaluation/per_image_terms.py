@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from facebench.evaluation.cards import Card
-from facebench.evaluation.protocols import PAIR_NETWORKS
+from facebench.evaluation.plan import PAIR_NETWORKS
 from facebench.evaluation.role_features import Mask, Roles, Rows
 from facebench.images.jpeg_null import ROLE
 from facebench.metrics.arrays import Array, Floats

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from facebench import metrics
-from facebench.evaluation import cards
+from facebench.evaluation.cards import Card, find_card, load_cards
 from facebench.evaluation.inputs import LINKED
-from facebench.evaluation.protocols import DETECTOR, PAIR_NETWORKS
+from facebench.evaluation.plan import DETECTOR, PAIR_NETWORKS
 from facebench.evaluation.record import Run
 from facebench.metrics.arrays import Floats
 from facebench.metrics.intervals.interval import numbers
@@ -43,7 +43,7 @@ class Quantity:
 def quantity(metric: str, run: Run) -> Quantity | None:
     """What a metric averages; None where the per-image table does not hold it."""
     name, _, reference = metric.partition("@")
-    card = cards.cards().get(name)
+    card = load_cards().get(name)
     table = run.per_image
     if card is None or table is None or card.interval != "bootstrap_images":
         return None
@@ -64,7 +64,7 @@ def terms(metric: str, run: Run) -> pd.Series[float] | None:
     found = quantity(metric, run)
     if found is None:
         return None
-    card = cards.card(metric.partition("@")[0])
+    card = find_card(metric.partition("@")[0])
     first, *other = (found.rows[column] for column in found.rows)
     numbers = first
     if other:
@@ -75,7 +75,7 @@ def terms(metric: str, run: Run) -> pd.Series[float] | None:
     return numbers if same else None
 
 
-def _averaged(card: cards.Card, table: pd.DataFrame) -> Quantity | None:
+def _averaged(card: Card, table: pd.DataFrame) -> Quantity | None:
     """A metric that is a function of columns of the table."""
     if card.id in table:
         own = table[table["role"] == "generated"].set_index("image")
@@ -98,7 +98,7 @@ def _mean(values: Floats) -> float:
     return float(values.mean())
 
 
-def _leaked(card: cards.Card, reference: str, run: Run) -> Quantity | None:
+def _leaked(card: Card, reference: str, run: Run) -> Quantity | None:
     """The cosine to the closest training face, or whether it reaches the run's threshold."""
     at = f"@{reference}" if reference else ""
     column = f"closest_cosine:{card.reads.backbone}{at}"
@@ -118,7 +118,7 @@ def threshold_of(backbone: str, reference: str, run: Run) -> float | None:
     """The cosine from which a face counted as somebody from the training set; None where it was not measured."""
     for metric, result in run.metrics.items():
         name, _, against = metric.partition("@")
-        card = cards.cards().get(name)
+        card = load_cards().get(name)
         if card is None or (card.compute, card.field) != ("leakage", "threshold"):
             continue
         if (card.reads.backbone, against) == (backbone, reference):
@@ -126,7 +126,7 @@ def threshold_of(backbone: str, reference: str, run: Run) -> float | None:
     return None
 
 
-def _arguments(card: cards.Card, table: pd.DataFrame) -> pd.DataFrame | None:
+def _arguments(card: Card, table: pd.DataFrame) -> pd.DataFrame | None:
     """The columns that the card's function is called with, or None when they are not in the table."""
     if not isinstance(card.reads.array, str) or set(card.needs) - {"truth", *LINKED}:
         return None
@@ -144,9 +144,7 @@ def _arguments(card: cards.Card, table: pd.DataFrame) -> pd.DataFrame | None:
     return pd.DataFrame(np.column_stack(arrays), index=generated.index)
 
 
-def _column(
-    card: cards.Card, table: pd.DataFrame, generated: pd.DataFrame, role: str
-) -> pd.Series[float] | None:
+def _column(card: Card, table: pd.DataFrame, generated: pd.DataFrame, role: str) -> pd.Series[float] | None:
     """One number for every generated image: its own, or that of what it belongs to."""
     if card.reads.backbone == DETECTOR:
         if "face_score" not in generated:

@@ -24,7 +24,7 @@ from facebench.evaluation.inputs import LINKED, Reference, open_sets
 from facebench.evaluation.leakage import add_closest
 from facebench.evaluation.per_image import per_image_table
 from facebench.evaluation.per_image_terms import add_terms
-from facebench.evaluation.protocols import DETECTOR, Plan, make_plan
+from facebench.evaluation.plan import DETECTOR, Plan, make_plan
 from facebench.evaluation.record import BackboneRecord, InputRecord, RejectedFile, Run
 from facebench.evaluation.role_features import Roles, links
 from facebench.evaluation.unofficial_weights import mark_unofficial

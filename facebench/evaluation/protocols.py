@@ -1,97 +1,97 @@
-"""Which metrics a run computes: a protocol, a suite, and the weights at hand decide."""
+"""Protocols: named sets of metrics over named roles of the input, read from `protocols/*.yaml`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
 
-from facebench.backbones import weights
+from pydantic import BaseModel, ConfigDict, Field
+
 from facebench.core.errors import InputError
-from facebench.evaluation import cards
-from facebench.evaluation.cards import Card, Protocol
-from facebench.evaluation.trained_protocols import refuse_training
+from facebench.core.suggest import suggest
+from facebench.evaluation.cards import load_cards
+from facebench.evaluation.yaml_files import load_folder
 
-# The face detector gives arrays like any backbone does, but the extraction runs it for all face networks at once.
-DETECTOR = "yunet"
-# Networks whose input is a pair of images, a generated one and its source (`facebench.features.pairs`).
-PAIR_NETWORKS = frozenset({"lpips"})
-SUITES = ("auto", "paper", "compact")
+Suite = Literal["paper", "compact"]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What will be measured."""
+class TableLayout(BaseModel):
+    """How a protocol's leaderboard is laid out."""
 
-    protocol: Protocol
-    suite: str
-    cards: list[Card]
-    warnings: list[str] = field(default_factory=list)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def backbones(self, role: str = "generated") -> list[str]:
-        """Names of the networks that must see the images of a role; every metric reads the generated ones."""
-        kind = role.partition(":")[0]
-        reading = [card.reads.backbone for card in self.cards if kind == "generated" or kind in card.needs]
-        return sorted(set(reading) - {DETECTOR} - PAIR_NETWORKS)
-
-    def pair_networks(self) -> list[str]:
-        """Names of the networks that must see every generated image together with its source."""
-        return sorted({card.reads.backbone for card in self.cards} & PAIR_NETWORKS)
-
-    def networks(self) -> list[str]:
-        """Names of all networks whose weights are needed."""
-        return sorted({card.reads.backbone for card in self.cards} - {DETECTOR})
-
-    def needs(self, role: str) -> bool:
-        """Whether any metric needs a role."""
-        return any(role in card.needs for card in self.cards)
-
-    @property
-    def needs_detector(self) -> bool:
-        """Whether a metric is about finding faces, whatever the networks need."""
-        return any(card.reads.backbone == DETECTOR for card in self.cards)
+    rows: Literal["model"] = "model"
+    columns: Literal["metrics"] = "metrics"
+    blocks: tuple[str, ...] = ()
+    """Tags of the runs: rows that share their values stand together, and the best of each block is marked."""
+    joined: dict[str, str] = {}
+    """Metric and the spread that is printed with it in one cell, as mean ± std."""
 
 
-def make_plan(protocol: str, suite: str = "auto", metrics: Sequence[str] | None = None) -> Plan:
-    """Choose the suite and the metrics.
+class PublishedTable(BaseModel):
+    """Which rows of a file of published numbers belong to a protocol, and which metric each column is."""
 
-    Args:
-        protocol: name of a protocol.
-        suite: "paper", "compact", or "auto": paper when all its weights are at hand, else compact.
-        metrics: ids to compute instead of the protocol's; the suite is then recorded as "custom".
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    where: dict[str, str] = {}
+    columns: dict[str, str]
+
+
+class Published(BaseModel):
+    """Numbers that others published for a protocol, in files of `results/published`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    name: str
+    """The column that names the method of a row."""
+    tags: dict[str, str] = {}
+    """Tag and the column that holds it."""
+    tables: tuple[PublishedTable, ...]
+
+
+class Protocol(BaseModel):
+    """A named set of metrics over named roles of the input."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$")
+    title: str
+    about: str
+    roles: dict[Literal["generated", "reference"], Literal["folder", "identities", "manifest"]]
+    suites: dict[Suite, tuple[str, ...]]
+    table: TableLayout = TableLayout()
+    published: Published | None = None
+
+
+@cache
+def load_protocols() -> dict[str, Protocol]:
+    """Return all protocols by id.
 
     Raises:
-        InputError: unknown protocol, suite or metric, or a suite that the protocol does not have.
-
-    Example:
-        >>> make_plan("quality", "compact").backbones("reference")
-        ['lite0']
+        InputError: a file is invalid, or names a metric that has no card.
     """
-    refuse_training(protocol)
-    chosen = cards.protocol(protocol)
-    if suite not in SUITES:
-        raise InputError(f"There is no suite '{suite}'. {cards.suggest(suite, SUITES)}")
-    if metrics is not None:
-        return Plan(chosen, "custom", [cards.card(metric.strip()) for metric in dict.fromkeys(metrics)])
-    if suite != "auto":
-        return Plan(chosen, suite, _cards_of(chosen, suite))
-    missing = _missing_weights(_cards_of(chosen, "paper"))
-    if not missing:
-        return Plan(chosen, "paper", _cards_of(chosen, "paper"))
-    told = (
-        f"suite compact, because the weights of the paper suite are not all at hand "
-        f"(missing: {', '.join(missing)}); fetch them with: facebench weights fetch --suite paper"
-    )
-    return Plan(chosen, "compact", _cards_of(chosen, "compact"), [told])
+    protocols = {protocol.id: protocol for protocol in load_folder("protocols", Protocol)}
+    known = load_cards()
+    for protocol in protocols.values():
+        for suite, ids in protocol.suites.items():
+            for metric in ids:
+                if metric not in known:
+                    raise InputError(
+                        f"protocols/{protocol.id}.yaml: suites.{suite} names the metric '{metric}', "
+                        f"which has no card. {suggest(metric, known)}"
+                    )
+    return protocols
 
 
-def _cards_of(protocol: Protocol, suite: str) -> list[Card]:
-    ids = {str(key): metrics for key, metrics in protocol.suites.items()}.get(suite)
-    if ids is None:
-        raise InputError(
-            f"The protocol '{protocol.id}' has no suite '{suite}', only {', '.join(protocol.suites)}."
-        )
-    return [cards.card(metric) for metric in ids]
+def find_protocol(name: str) -> Protocol:
+    """Return one protocol.
 
-
-def _missing_weights(chosen: Sequence[Card]) -> list[str]:
-    return weights.suite_ready(sorted({card.reads.backbone for card in chosen} - {DETECTOR}))
+    Raises:
+        InputError: no protocol has this name; the message names close matches.
+    """
+    protocols = load_protocols()
+    if name not in protocols:
+        raise InputError(f"There is no protocol '{name}'. {suggest(name, protocols)}")
+    return protocols[name]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from facebench.evaluation.protocols import DETECTOR
+from facebench.evaluation.plan import DETECTOR
 from facebench.features.extraction import Extraction
 from facebench.images.image_set import ImageSet
 

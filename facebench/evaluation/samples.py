@@ -10,7 +10,7 @@ import numpy as np
 from facebench.core.errors import InputError
 from facebench.evaluation.cards import Card, Reads
 from facebench.evaluation.inputs import LINKED
-from facebench.evaluation.protocols import PAIR_NETWORKS
+from facebench.evaluation.plan import PAIR_NETWORKS
 from facebench.evaluation.role_features import Mask, Roles
 from facebench.metrics.arrays import Array
 

@@ -1,20 +1,20 @@
-"""Protocols that train a network on the generated faces: YAML of `protocols/trained`, each with its own command."""
+"""Protocols that train a network on the generated faces: `protocols/trained/*.yaml`, each with its own command."""
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from facebench.core.errors import InputError
 from facebench.core.shipped_data import data_folder
-from facebench.evaluation.cards import Published, TableLayout, load_yaml
+from facebench.evaluation.protocols import Published, TableLayout
+from facebench.evaluation.yaml_files import load_yaml
 
 
 class Measure(BaseModel):
-    """One number of such a protocol."""
+    """One number of a trained protocol."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,8 +24,8 @@ class Measure(BaseModel):
     decimals: int = Field(default=3, ge=0, le=8)
 
 
-class Training(BaseModel):
-    """What is trained and measured, by which command, and who published such numbers."""
+class TrainedProtocol(BaseModel):
+    """A protocol that trains networks: its command, its numbers, and published numbers of the same kind."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,27 +39,25 @@ class Training(BaseModel):
 
 
 @cache
-def trainings() -> dict[str, Training]:
-    """All of them by id.
+def load_trained_protocols() -> dict[str, TrainedProtocol]:
+    """Return all trained protocols by id.
 
     Example:
-        >>> trainings()["recognition-utility"].command
+        >>> load_trained_protocols()["recognition-utility"].command
         'facebench utility'
     """
-    return {item.id: item for file in sorted(_folder().glob("*.yaml")) for item in load_yaml(file, Training)}  # type: ignore[type-var]
+    files = sorted((data_folder("protocols") / "trained").glob("*.yaml"))
+    return {protocol.id: protocol for file in files for protocol in load_yaml(file, TrainedProtocol)}
 
 
-def refuse_training(protocol: str) -> None:
-    """Point to the command of a protocol that `facebench evaluate` cannot run.
+def check_not_trained(protocol: str) -> None:
+    """Raise an error that names the right command when `facebench evaluate` cannot run a protocol.
 
     Raises:
         InputError: the protocol trains networks.
     """
-    if protocol in trainings():
+    trained = load_trained_protocols().get(protocol)
+    if trained is not None:
         raise InputError(
-            f"The protocol '{protocol}' trains networks and has its own command: {trainings()[protocol].command} DIR"
+            f"The protocol '{protocol}' trains networks and has its own command: {trained.command} DIR"
         )
-
-
-def _folder() -> Path:
-    return data_folder("protocols") / "trained"
