@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
@@ -13,6 +13,29 @@ from facebench.evaluation.cards import load_cards
 from facebench.evaluation.yaml_files import load_folder
 
 Suite = Literal["paper", "compact"]
+PLAIN = "plain"
+
+
+class MetricGroup(BaseModel):
+    """Metric families over several networks; stands for the ids FAMILY_NETWORK or FAMILY_NETWORK_VARIANT."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    families: tuple[str, ...]
+    networks: tuple[str, ...]
+    """Suffixes of the networks, as in the metric cards."""
+    variants: tuple[str, ...] = (PLAIN,)
+    """Endings after the network; "plain" has no ending."""
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the metrics: all families of the first network, then of the second; variants outermost."""
+        return [
+            f"{family}_{network}" if variant == PLAIN else f"{family}_{network}_{variant}"
+            for variant in self.variants
+            for network in self.networks
+            for family in self.families
+        ]
 
 
 class TableLayout(BaseModel):
@@ -20,8 +43,6 @@ class TableLayout(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rows: Literal["model"] = "model"
-    columns: Literal["metrics"] = "metrics"
     blocks: tuple[str, ...] = ()
     """Tags of the runs: rows that share their values stand together, and the best of each block is marked."""
     joined: dict[str, str] = {}
@@ -63,6 +84,21 @@ class Protocol(BaseModel):
     suites: dict[Suite, tuple[str, ...]]
     table: TableLayout = TableLayout()
     published: Published | None = None
+
+    @field_validator("suites", mode="before")
+    @classmethod
+    def _expand_groups(cls, suites: Any) -> Any:
+        """Replace groups of metrics by their ids."""
+        if not isinstance(suites, dict):
+            return suites
+        return {
+            suite: [
+                metric
+                for entry in entries
+                for metric in (MetricGroup(**entry).ids if isinstance(entry, dict) else [entry])
+            ]
+            for suite, entries in suites.items()
+        }
 
 
 @cache
