@@ -7,9 +7,9 @@ memory-mapped and are read in blocks. A function that returns several numbers re
 from facebench.metrics.affect import AffectAgreement, affect_agreement, class_agreement
 from facebench.metrics.diversity import vendi_per_class, vendi_score
 from facebench.metrics.frechet import FrechetInfinity, frechet_distance, frechet_infinity
-from facebench.metrics.id_booth import PairList, released_pairs, released_scores, released_verification
+from facebench.metrics.id_booth import PairList, id_booth_pairs, id_booth_scores, id_booth_verification
 from facebench.metrics.kernel import KernelDistance, kernel_distance, mmd_rbf
-from facebench.metrics.leakage import Leakage, closest, leakage
+from facebench.metrics.leakage import Leakage, closest_faces, leakage
 from facebench.metrics.moments import Moments, clipped_mass
 from facebench.metrics.neighbours import (
     DensityCoverage,
@@ -30,11 +30,11 @@ from facebench.metrics.summary import (
     spread,
 )
 from facebench.metrics.verification import DetCurve, Verification, det_curve, nearest_fmr, verification
-from facebench.metrics.verification_blocked import AllPairs, verification_all_pairs
+from facebench.metrics.verification_blocked import BlockedVerification, blocked_verification
 
 __all__ = [
     "AffectAgreement",
-    "AllPairs",
+    "BlockedVerification",
     "DensityCoverage",
     "DetCurve",
     "FrechetInfinity",
@@ -49,14 +49,18 @@ __all__ = [
     "Verification",
     "affect_agreement",
     "authenticity",
+    "blocked_verification",
     "class_agreement",
     "clipped_mass",
-    "closest",
+    "closest_faces",
     "cosine_similarity",
     "density_coverage",
     "det_curve",
     "frechet_distance",
     "frechet_infinity",
+    "id_booth_pairs",
+    "id_booth_scores",
+    "id_booth_verification",
     "kernel_distance",
     "leakage",
     "mean_std",
@@ -67,12 +71,8 @@ __all__ = [
     "paired_distance",
     "paired_similarity",
     "precision_recall",
-    "released_pairs",
-    "released_scores",
-    "released_verification",
     "spread",
     "vendi_per_class",
     "vendi_score",
     "verification",
-    "verification_all_pairs",
 ]

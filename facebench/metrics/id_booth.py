@@ -29,7 +29,7 @@ class PairList:
         return _cosines(left, right, self.genuine), _cosines(left, right, self.impostor)
 
 
-def released_scores(
+def id_booth_scores(
     embeddings: Array,
     identities: Sequence[object] | Array,
     reference: Array | None = None,
@@ -37,18 +37,18 @@ def released_scores(
     *,
     seed: int = 0,
 ) -> PairScores:
-    """Scores of the pair lists of `released_pairs`, with the identities in them, as `pair_scores` gives them.
+    """Scores of the pair lists of `id_booth_pairs`, with the identities in them, as `pair_scores` gives them.
 
     Against a reference, identities are those of the generated set: the lists take both sets place by place.
 
     Raises:
-        InputError: as `released_pairs`, and for embeddings that do not fit.
+        InputError: as `id_booth_pairs`, and for embeddings that do not fit.
 
     Example:
-        >>> released_scores([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]], ["a", "a", "b"]).genuine.tolist()
+        >>> id_booth_scores([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]], ["a", "a", "b"]).genuine.tolist()
         [1.0]
     """
-    pairs = released_pairs(identities, reference_identities, seed=seed)
+    pairs = id_booth_pairs(identities, reference_identities, seed=seed)
     genuine, impostor = pairs.scores(embeddings, reference)
     own = _places(identities)
     other = own if reference_identities is None else _places(reference_identities)
@@ -61,7 +61,7 @@ def _places(identities: Sequence[object] | Array) -> Ints:
     return np.asarray(np.unique([str(name) for name in identities], return_inverse=True)[1])
 
 
-def released_verification(genuine: Array, impostor: Array) -> Verification:
+def id_booth_verification(genuine: Array, impostor: Array) -> Verification:
     """Verification with the operating points of pyeer and ID-Booth; all else as `verification`.
 
     FMR100, FMR1000 and ZeroFMR are the FNMR at the threshold whose FMR is *nearest* to 1 %, 0.1 % and 0: the
@@ -76,7 +76,7 @@ def released_verification(genuine: Array, impostor: Array) -> Verification:
         InputError: an empty list, NaN or infinity.
 
     Example:
-        >>> released_verification([0.9, 0.8, 0.4], [0.1, 0.2, 0.5]).fmr100 == 1 / 3
+        >>> id_booth_verification([0.9, 0.8, 0.4], [0.1, 0.2, 0.5]).fmr100 == 1 / 3
         True
     """
     curve = Curve.of(genuine, impostor)
@@ -84,11 +84,11 @@ def released_verification(genuine: Array, impostor: Array) -> Verification:
         Spread(len(scores), float(np.mean(scores)), float(np.std(scores)))
         for scores in (np.asarray(genuine, dtype=np.float64), np.asarray(impostor, dtype=np.float64))
     ]
-    return released_summary(curve, *sides)
+    return id_booth_summary(curve, *sides)
 
 
-def released_summary(curve: Curve, genuine: Spread, impostor: Spread) -> Verification:
-    """What `released_verification` answers, from a curve and the spread of the scores."""
+def id_booth_summary(curve: Curve, genuine: Spread, impostor: Spread) -> Verification:
+    """What `id_booth_verification` answers, from a curve and the spread of the scores."""
     answer = summarise(curve, genuine, impostor)
     targets = {"fmr100": 0.01, "fmr1000": 0.001, "zero_fmr": 0.0}
     points = {
@@ -118,7 +118,7 @@ def _cosines(left: Floats, right: Floats, pairs: Ints) -> Floats:
     return np.concatenate(parts) if parts else np.empty(0)
 
 
-def released_pairs(
+def id_booth_pairs(
     identities: Sequence[object] | Array,
     reference_identities: Sequence[object] | Array | None = None,
     *,
@@ -145,7 +145,7 @@ def released_pairs(
         Tomašević et al. 2025, ID-Booth, its scripts that build genuine and impostor pairs.
 
     Example:
-        >>> released_pairs(["a", "b", "a"]).genuine.tolist()
+        >>> id_booth_pairs(["a", "b", "a"]).genuine.tolist()
         [[0, 2]]
     """
     own = _rows_by_identity(identities)

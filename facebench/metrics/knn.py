@@ -11,7 +11,7 @@ _WAITING = 2_097_152
 """Candidates of one block of rows that may wait to be decided: 40 MB."""
 
 
-def nearest(points: Side, centres: Side, k: int) -> tuple[Floats, Ints]:
+def nearest_neighbours(points: Side, centres: Side, k: int) -> tuple[Floats, Ints]:
     """The k nearest centres of every point; a point is not its own neighbour when both sets are one object.
 
     Args:

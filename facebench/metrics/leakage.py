@@ -57,12 +57,12 @@ def leakage(
         1.0
     """
     threshold, note = _threshold(training, identities, rate)
-    _, cosines = closest(generated, training)
+    cosines = closest_cosines(generated, training)
     notes = {"share": note, "threshold": note} if note else {}
     return Leakage(float((cosines >= threshold).mean()), float(cosines.mean()), threshold, notes)
 
 
-def closest(
+def closest_faces(
     generated: Array,
     training: Array,
     identities: Sequence[object] | None = None,
@@ -76,7 +76,7 @@ def closest(
         InputError: empty, widths that differ, a row of zeros, NaN or infinity.
 
     Example:
-        >>> rows, cosines = closest([[2.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]])
+        >>> rows, cosines = closest_faces([[2.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]])
         >>> rows.tolist(), cosines.tolist()
         ([1], [1.0])
     """
@@ -96,6 +96,24 @@ def closest(
     return places, cosines
 
 
+def closest_cosines(
+    generated: Array, training: Array, identities: Sequence[str | None] | None = None, *, rate: float = 0.01
+) -> Floats:
+    """Cosine of each generated face and its closest training face, (n,); arguments as in `leakage`.
+
+    `identities` and `rate` do not change the cosines.
+    """
+    return closest_faces(generated, training)[1]
+
+
+def leaked(
+    generated: Array, training: Array, identities: Sequence[str | None] | None = None, *, rate: float = 0.01
+) -> Floats:
+    """1 for each generated face that counts as a training identity, else 0, (n,); arguments as in `leakage`."""
+    threshold, _ = _threshold(training, identities, rate)
+    return np.asarray(closest_cosines(generated, training) >= threshold, dtype=np.float64)
+
+
 def _threshold(training: Array, identities: Sequence[str | None] | None, rate: float) -> tuple[float, str]:
     """The threshold, and why it is to be read with care."""
     if not 0 < rate < 1:
@@ -107,7 +125,7 @@ def _threshold(training: Array, identities: Sequence[str | None] | None, rate: f
         raise InputError(
             "leakage needs at least two people in the training set to learn what a stranger looks like."
         )
-    _, nearest = closest(training, training, names, names)
+    _, nearest = closest_faces(training, training, names, names)
     threshold = float(np.quantile(nearest, 1 - rate, method="higher"))
     notes = []
     if not known:

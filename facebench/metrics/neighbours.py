@@ -15,7 +15,7 @@ import numpy.typing as npt
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, two_matrices
 from facebench.metrics.distances import Floats32, Scale, Side, exact, tiles, upwards, where
-from facebench.metrics.knn import nearest
+from facebench.metrics.knn import nearest_neighbours
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def authenticity(generated: Array, reference: Array) -> float:
     """
     generated, reference = _checked(np.asarray(generated), np.asarray(reference), 1, both=False)
     sets = Sets.of(generated, reference)
-    distance, index = nearest(sets.generated, sets.reference, 1)
+    distance, index = nearest_neighbours(sets.generated, sets.reference, 1)
     own = radii(sets.reference, 1)
     return float(100.0 * (own[index[:, 0]] < distance[:, 0]).mean())
 
@@ -141,7 +141,7 @@ class Sets:
 
 def radii(features: Side, k: int) -> Floats:
     """(n,) squared distance of each row to its k-th nearest other row."""
-    return nearest(features, features, k)[0][:, k - 1]
+    return nearest_neighbours(features, features, k)[0][:, k - 1]
 
 
 def _inside(sets: Sets, of_generated: Floats | None, of_reference: Floats, strict: bool) -> tuple[Ints, Ints]:

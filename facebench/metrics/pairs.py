@@ -154,7 +154,7 @@ def pair_scores(
 ) -> PairScores:
     """Cosine scores of all pairs among a set or, with a reference, of its full product with that set.
 
-    Holds every score; `verification_all_pairs` gives the same answers without.
+    Holds every score; `blocked_verification` gives the same answers without.
 
     Args:
         embeddings: (n, d), any norm but 0.

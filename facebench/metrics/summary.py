@@ -106,11 +106,15 @@ def paired_distance(generated: Array, reference: Array) -> MeanStd:
         >>> paired_distance([[3.0, 4.0], [1.0, 1.0]], [[0.0, 0.0], [1.0, 1.0]])
         MeanStd(mean=2.5, std=2.5, n=2)
     """
+    return mean_std(row_distance(generated, reference))
+
+
+def row_distance(generated: Array, reference: Array) -> Floats:
+    """Euclidean distance of paired codes, row by row, (n,); arguments and errors as in `paired_distance`."""
     generated, reference = matrix(generated, "generated"), matrix(reference, "reference")
     if generated.shape != reference.shape:
         raise InputError(f"pairs need equal shapes, got {generated.shape} and {reference.shape}.")
-    steps = np.subtract(generated, reference, dtype=np.float64)
-    return mean_std(np.linalg.norm(steps, axis=1))
+    return np.asarray(np.linalg.norm(np.subtract(generated, reference, dtype=np.float64), axis=1))
 
 
 def spread(values: Array) -> float:

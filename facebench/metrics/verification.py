@@ -7,7 +7,7 @@ thresholds are the distinct scores observed, nothing is interpolated, rates are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -86,6 +86,10 @@ def verification(genuine: Array, impostor: Array) -> Verification:
     """
     scores = Scores.of(genuine, impostor)
     return summarise(scores, *scores.spreads())
+
+
+Summary = Callable[[Curve, Spread, Spread], Verification]
+"""From error rates and the spread of the genuine and impostor scores to all statistics."""
 
 
 def summarise(rates: Rates, genuine: Spread, impostor: Spread) -> Verification:

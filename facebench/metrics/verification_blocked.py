@@ -34,7 +34,7 @@ _TARGETS = (0.01, 0.001, 0.0)
 
 
 @dataclass(frozen=True)
-class AllPairs:
+class BlockedVerification:
     """Verification over all pairs, and the curve for DET and ROC plots.
 
     Attributes:
@@ -46,14 +46,14 @@ class AllPairs:
     curve: DetCurve
 
 
-def verification_all_pairs(
+def blocked_verification(
     embeddings: Array,
     identities: Sequence[object] | Array,
     reference: Array | None = None,
     reference_identities: Sequence[object] | Array | None = None,
     *,
     block: int = BLOCK,
-) -> AllPairs:
+) -> BlockedVerification:
     """Verification over every pair among a set, or of its full product with a reference set.
 
     Equal to `verification` of `pair_scores` with the same block: error rates, thresholds and counts exactly,
@@ -78,7 +78,7 @@ def verification_all_pairs(
     Example:
         >>> import numpy as np
         >>> points = np.random.default_rng(0).standard_normal((40, 3))
-        >>> verification_all_pairs(points, np.arange(40) % 4).statistics.impostor_count
+        >>> blocked_verification(points, np.arange(40) % 4).statistics.impostor_count
         600
     """
     gallery = Gallery.of(embeddings, identities, reference, reference_identities)
@@ -93,7 +93,7 @@ def verification_all_pairs(
     second = _second_pass(gallery, block, critical, first.kept)
     curve = _merge(first, second, critical)
     result = summarise(curve, first.genuine.spread(), first.impostor.spread())
-    return AllPairs(_with_area(result, first, second, curve), _points(curve))
+    return BlockedVerification(_with_area(result, first, second, curve), _points(curve))
 
 
 @dataclass

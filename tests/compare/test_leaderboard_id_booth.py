@@ -15,13 +15,13 @@ from facebench.core.errors import InputError
 from facebench.evaluation.inputs import reference_of, tags_of
 from facebench.evaluation.record import Run
 from facebench.metrics import (
+    id_booth_pairs,
+    id_booth_scores,
+    id_booth_verification,
     pair_scores,
-    released_pairs,
-    released_scores,
-    released_verification,
     verification,
 )
-from facebench.metrics.id_booth import released_summary
+from facebench.metrics.id_booth import id_booth_summary
 from facebench.metrics.intervals.identity import bootstrap_identities
 from facebench.synthface.degradations import noise
 from tests.helpers.metric_inputs import Golden
@@ -88,7 +88,7 @@ def test_without_common_identities_there_is_a_reason(sets: dict[str, Path]) -> N
 
 def test_the_released_variant_takes_the_released_pairs(released: Run) -> None:
     names = np.repeat([f"id{number:03d}" for number in range(6)], 4)
-    among, real = released_pairs(names), released_pairs(names, names)
+    among, real = id_booth_pairs(names), id_booth_pairs(names, names)
     assert len(real.genuine) == 6 * 6
     for metric, pairs in (("eer_sface_released", among), ("eer_sface_real_released@TFD", real)):
         n = released.metrics[metric].n
@@ -125,7 +125,7 @@ def test_runs_against_other_real_sets_are_not_ranked_together(stated: Run) -> No
 @pytest.mark.parametrize("case", CASES)
 def test_operating_points_are_those_of_the_recorded_scripts(case: str) -> None:
     expected = GOLDEN.manifest["values"][case]
-    found = released_verification(GOLDEN.arrays[f"{case}.genuine"], GOLDEN.arrays[f"{case}.impostor"])
+    found = id_booth_verification(GOLDEN.arrays[f"{case}.genuine"], GOLDEN.arrays[f"{case}.impostor"])
     pairs = {"fmr100": "fmr100", "fmr1000": "fmr1000", "zero_fmr": "fmr0", "eer": "eer", "fdr": "fdr"}
     for mine, theirs in pairs.items():
         recorded = float(expected[theirs])  # "inf" and "nan" are text in the manifest
@@ -133,7 +133,7 @@ def test_operating_points_are_those_of_the_recorded_scripts(case: str) -> None:
 
 
 def test_an_operating_point_beyond_its_target_says_where_it_was_taken() -> None:
-    answer = released_verification([0.9, 0.8, 0.4], [0.1, 0.2, 0.95])
+    answer = id_booth_verification([0.9, 0.8, 0.4], [0.1, 0.2, 0.95])
     assert answer.notes["fmr100"] == "taken at an FMR of 33.33%, the nearest to 1.0%"
     assert verification([0.9, 0.8, 0.4], [0.1, 0.2, 0.95]).fmr100 is None
 
@@ -141,12 +141,12 @@ def test_an_operating_point_beyond_its_target_says_where_it_was_taken() -> None:
 def test_released_scores_know_who_is_in_each_pair() -> None:
     rng = np.random.default_rng(0)
     rows, names = rng.standard_normal((60, 8)), np.repeat([f"p{i:02d}" for i in range(20)], 3)
-    scores = released_scores(rows, names)
+    scores = id_booth_scores(rows, names)
     assert np.allclose(np.sort(scores.genuine), np.sort(pair_scores(rows, names).genuine))
     assert np.bincount(scores.genuine_identity).tolist() == [3] * 20
     assert (scores.impostor_identities[:, 0] != scores.impostor_identities[:, 1]).all()
-    found = bootstrap_identities(scores, resamples=50, summary=released_summary)
-    answer = released_verification(scores.genuine, scores.impostor)
+    found = bootstrap_identities(scores, resamples=50, summary=id_booth_summary)
+    answer = id_booth_verification(scores.genuine, scores.impostor)
     assert found["genuine_mean"].low < answer.genuine_mean < found["genuine_mean"].high
 
 

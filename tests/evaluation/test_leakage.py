@@ -16,7 +16,7 @@ from facebench.cli import app
 from facebench.core.errors import InputError
 from facebench.evaluation.leakage import worst_pairs
 from facebench.evaluation.record import Run, load_run
-from facebench.metrics import closest, leakage
+from facebench.metrics import closest_faces, leakage
 
 COPIED = 3
 
@@ -121,7 +121,7 @@ def test_the_closest_face_is_the_one_of_a_plain_search(n: int, m: int, seed: int
     scores = (left / np.linalg.norm(left, axis=1, keepdims=True)) @ (
         right / np.linalg.norm(right, axis=1, keepdims=True)
     ).T
-    rows, cosines = closest(left, right)
+    rows, cosines = closest_faces(left, right)
     assert np.allclose(cosines, scores.max(axis=1))
     assert np.allclose(scores[np.arange(n), rows], cosines)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from facebench.core.errors import InputError
 from facebench.metrics import authenticity, density_coverage, distances, knn, neighbours, precision_recall
-from facebench.metrics.knn import nearest
+from facebench.metrics.knn import nearest_neighbours
 from facebench.metrics.neighbours import Sets
 from tests.helpers.metric_inputs import Golden, few, gaussian, two_sets
 
@@ -110,7 +110,7 @@ def test_nearest_gives_the_lowest_indices_on_ties(sides: tuple[np.ndarray, np.nd
     full = np.einsum("ijk,ijk->ij", gap, gap)
     order = np.argsort(full, axis=1, kind="stable")[:, :k]
     sets = Sets.of(x, y)
-    squares, index = nearest(sets.generated, sets.reference, k)
+    squares, index = nearest_neighbours(sets.generated, sets.reference, k)
     assert np.array_equal(index, order)
     assert np.array_equal(squares, np.take_along_axis(full, order, axis=1))
 
@@ -184,7 +184,7 @@ def test_surfaces_count_only_when_not_strict() -> None:
 def test_distances_agree_with_scipy() -> None:
     x, y = gaussian(0, 60, 7), gaussian(1, 50, 7)
     sets = Sets.of(x, y)
-    squares, _ = nearest(sets.generated, sets.reference, 3)
+    squares, _ = nearest_neighbours(sets.generated, sets.reference, 3)
     full = np.sort(scipy.spatial.distance.cdist(x, y, "sqeuclidean"), axis=1)[:, :3]
     assert np.allclose(squares, full, rtol=1e-12)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.core.errors import InputError
-from facebench.metrics import pair_scores, released_pairs
+from facebench.metrics import id_booth_pairs, pair_scores
 from tests.helpers.metric_inputs import Golden, few
 
 GOLDEN = Golden("verification")
@@ -29,7 +29,7 @@ def test_golden_pair_lists_and_scores(case: str) -> None:
     arrays = GOLDEN.arrays
     own = arrays["pairs.n_synthetic"]
     other = own if case == "among" else arrays["pairs.n_real"]
-    chosen = released_pairs(identities(own), None if case == "among" else identities(other))
+    chosen = id_booth_pairs(identities(own), None if case == "among" else identities(other))
     found = chosen.scores(
         arrays["pairs.embeddings.synthetic"], None if case == "among" else arrays["pairs.embeddings.real"]
     )
@@ -42,7 +42,7 @@ def test_golden_pair_lists_and_scores(case: str) -> None:
 
 def test_released_pairs_take_identities_one_to_one() -> None:
     with pytest.raises(InputError, match="2 generated and 1 reference"):
-        released_pairs(["a", "b"], ["a"])
+        id_booth_pairs(["a", "b"], ["a"])
 
 
 @few

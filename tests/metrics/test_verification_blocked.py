@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.core.errors import InputError
-from facebench.metrics import pair_scores, verification, verification_all_pairs, verification_blocked
+from facebench.metrics import blocked_verification, pair_scores, verification, verification_blocked
 from tests.helpers.metric_inputs import few
 
 SUMS = ("auc", "fdr", "d_prime", "genuine_mean", "genuine_std", "impostor_mean", "impostor_std")
@@ -45,7 +45,7 @@ def test_streamed_statistics_are_those_of_the_stored_scores(
         sets[3][:2] = 0, 1
     stored = pair_scores(*sets, block=block)
     expected = verification(stored.genuine, stored.impostor)
-    found = verification_all_pairs(*sets, block=block).statistics
+    found = blocked_verification(*sets, block=block).statistics
     for item in dataclasses.fields(expected):
         value, wanted = getattr(found, item.name), getattr(expected, item.name)
         if item.name in SUMS:
@@ -62,7 +62,7 @@ def people(n: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_points_of_the_curve_are_exact_rates_at_their_thresholds() -> None:
     x, names = people(300, 30)
-    stored, curve = pair_scores(x, names), verification_all_pairs(x, names).curve
+    stored, curve = pair_scores(x, names), blocked_verification(x, names).curve
     for threshold, fmr, fnmr in list(zip(curve.thresholds, curve.fmr, curve.fnmr, strict=True))[::50]:
         assert fmr == pytest.approx((stored.impostor >= threshold).mean(), abs=1e-15)
         assert fnmr == pytest.approx((stored.genuine < threshold).mean(), abs=1e-15)
@@ -70,9 +70,9 @@ def test_points_of_the_curve_are_exact_rates_at_their_thresholds() -> None:
 
 def test_too_many_genuine_pairs_bound_the_error_of_the_area(monkeypatch: pytest.MonkeyPatch) -> None:
     x, names = people(200, 10)
-    exact = verification_all_pairs(x, names).statistics
+    exact = blocked_verification(x, names).statistics
     monkeypatch.setattr(verification_blocked, "_MOST_GENUINE", 10)
-    binned = verification_all_pairs(x, names).statistics
+    binned = blocked_verification(x, names).statistics
     bound = float(binned.notes["auc"].rsplit(" ", 1)[1])
     assert abs(binned.auc - exact.auc) <= bound < 1e-5
     assert binned.eer == exact.eer
@@ -84,11 +84,11 @@ def test_scores_too_alike_to_be_told_apart_in_memory_are_refused(monkeypatch: py
     rng = np.random.default_rng(0)
     nearly_one = 1.0 + 1e-5 * rng.standard_normal((60, 8))
     with pytest.raises(InputError, match="nearly identical"):
-        verification_all_pairs(nearly_one, np.arange(60) % 6)
+        blocked_verification(nearly_one, np.arange(60) % 6)
 
 
 def test_both_kinds_of_pairs_are_needed() -> None:
     with pytest.raises(InputError, match="0 genuine"):
-        verification_all_pairs(np.eye(3), ["a", "b", "c"])
+        blocked_verification(np.eye(3), ["a", "b", "c"])
     with pytest.raises(InputError, match="0 impostor"):
-        verification_all_pairs(np.eye(3), ["a", "a", "a"])
+        blocked_verification(np.eye(3), ["a", "a", "a"])

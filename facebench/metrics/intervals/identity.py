@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +19,7 @@ from facebench.metrics.intervals.interval import (
 )
 from facebench.metrics.pairs import BLOCK, Gallery, PairScores, Tile
 from facebench.metrics.rates import Curve, Spread
-from facebench.metrics.verification import Verification, summarise
-
-Summary = Callable[[Curve, Spread, Spread], Verification]
-"""From error rates and the spread of the scores to all statistics."""
+from facebench.metrics.verification import Summary, summarise
 
 _FINE = 2**17
 """Most thresholds kept for resampling; beyond, neighbouring scores share one: about 1e-5 in a rate."""
@@ -49,7 +46,7 @@ def bootstrap_identities(
         resamples: how many resamples.
         seed: of the draws.
         level: of the intervals.
-        summary: computes the statistics; `released_summary` takes ID-Booth's operating points.
+        summary: computes the statistics; `id_booth_summary` takes ID-Booth's operating points.
 
     Returns:
         An interval for every statistic of `Verification` that is defined for these scores, by field name.
@@ -176,7 +173,7 @@ def jackknife_identities(
     for every two groups; leaving a group out is then a subtraction.
 
     Args:
-        embeddings: (n, d) as in `verification_all_pairs`.
+        embeddings: (n, d) as in `blocked_verification`.
         identities: (n,) likewise.
         reference: (m, d) likewise.
         reference_identities: (m,) likewise; an identity in both sets is left out of both.
@@ -189,7 +186,7 @@ def jackknife_identities(
         An interval for every statistic, by field name.
 
     Raises:
-        InputError: as `verification_all_pairs`; fewer than four identities.
+        InputError: as `blocked_verification`; fewer than four identities.
 
     Source:
         Kott 2001, as for `jackknife`.

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints
 from facebench.metrics.distances import Scale, Side, exact, tiles, upwards, where
-from facebench.metrics.knn import nearest
+from facebench.metrics.knn import nearest_neighbours
 from facebench.metrics.neighbours import DensityCoverage, PrecisionRecall, Sets
 
 Flags = npt.NDArray[np.bool_]
@@ -70,7 +70,7 @@ def radii_without(features: Side, labels: Ints, groups: int, k: int) -> Floats:
         raise InputError(f"{len(labels)} rows in {groups} groups are too few for a jackknife with k = {k}.")
     depth = min(len(labels) - 1, 3 * k + 12)
     while True:
-        squares, index = nearest(features, features, depth)
+        squares, index = nearest_neighbours(features, features, depth)
         neighbours = labels[index]
         outside = [np.cumsum(neighbours != group, axis=1) for group in range(groups)]
         if depth == len(labels) - 1 or min(int(count[:, -1].min()) for count in outside) >= k:

@@ -9,6 +9,7 @@ import pytest
 from facebench.core.errors import InputError
 from facebench.metrics import (
     affect_agreement,
+    blocked_verification,
     class_agreement,
     density_coverage,
     frechet_distance,
@@ -20,7 +21,6 @@ from facebench.metrics import (
     precision_recall,
     vendi_score,
     verification,
-    verification_all_pairs,
 )
 from facebench.metrics.intervals import (
     Interval,
@@ -169,7 +169,7 @@ def test_streamed_identities_give_nearly_the_bootstrap_interval() -> None:
     x, names = people(3, 60, 6)
     streamed = jackknife_identities(x, names, groups=30, block=128)
     drawn = bootstrap_identities(pair_scores(x, names), resamples=300)
-    value = verification_all_pairs(x, names).statistics
+    value = blocked_verification(x, names).statistics
     for name in ("eer", "genuine_mean", "impostor_std", "d_prime"):
         assert streamed[name].low < getattr(value, name) < streamed[name].high
         widths = [i[name].high - i[name].low for i in (streamed, drawn)]

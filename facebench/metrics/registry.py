@@ -1,0 +1,242 @@
+"""How each metric function is called and what its result means, for metric cards.
+
+A metric card names a function of `facebench.metrics` (`compute: precision_recall`). The entry of that function in
+this file says which arrays it takes, which of its results are averages over images, which are proportions, and
+which samples vary independently. Nothing is inferred from parameter names.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from facebench.core.errors import InputError
+from facebench.core.suggest import suggest
+from facebench.metrics.affect import affect_agreement, class_agreement, same_class
+from facebench.metrics.arrays import Array, Floats, vector
+from facebench.metrics.diversity import vendi_score
+from facebench.metrics.frechet import frechet_distance, frechet_infinity
+from facebench.metrics.id_booth import id_booth_scores, id_booth_summary, id_booth_verification
+from facebench.metrics.kernel import kernel_distance, mmd_rbf
+from facebench.metrics.leakage import closest_cosines, leakage, leaked
+from facebench.metrics.neighbours import authenticity, density_coverage, precision_recall
+from facebench.metrics.pairs import PairScores, pair_scores
+from facebench.metrics.summary import (
+    cosine_similarity,
+    mean_std,
+    paired_delta,
+    paired_distance,
+    paired_similarity,
+    row_distance,
+    spread,
+)
+from facebench.metrics.verification import Summary, summarise, verification
+from facebench.metrics.verification_blocked import BlockedVerification, blocked_verification
+
+Argument = Literal["generated", "reference", "partner", "reference_identities", "genuine", "impostor"]
+"""What an array holds.
+
+`partner` is the row that belongs to the generated image: its source, its target or its true value.
+"""
+
+Sample = Literal["set", "two_sets", "pairs_of_images", "verification", "leakage"]
+"""What is compared.
+
+| sample | rows |
+|---|---|
+| set | generated images |
+| two_sets | generated and reference images, in no particular order |
+| pairs_of_images | row i of both arrays belongs together |
+| verification | genuine and impostor scores of pairs of images |
+| leakage | generated images, and the training set with its identities |
+"""
+
+Unit = Literal["image", "identity"]
+Resampling = Literal["bootstrap", "jackknife", "none"]
+PerImage = Callable[..., Floats]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """How the scores of a verification metric are made, and how they are summarised.
+
+    Attributes:
+        scores: from embeddings, identities and, optionally, reference embeddings and identities.
+        summary: from a curve of error rates and the spread of the scores; used on every resample.
+        blocked: the same statistics over all pairs without storing them; None when the pairs are a short list.
+    """
+
+    scores: Callable[..., PairScores]
+    summary: Summary
+    blocked: Callable[..., BlockedVerification] | None = None
+
+
+@dataclass(frozen=True)
+class MetricFunction:
+    """One metric function, as metric cards use it.
+
+    Attributes:
+        function: the function; it takes the arrays by position and the parameters of the card by keyword.
+        arguments: what each array holds, in order.
+        sample: what is compared.
+        unit: what is resampled for the interval. `image` becomes the identity or the source where images share
+            one; `identity` is always the identity.
+        resampling: `bootstrap` for averages, `jackknife` for distances between sets and for metrics of
+            neighbours, which a repeated row would distort.
+        per_image: result field to a function of the same arguments that returns one number per generated image,
+            whose mean is that field. Fields that are not averages over images are absent.
+        shares: result field to its full scale (1, or 100 for a percentage), for fields that are proportions.
+            They get Clopper-Pearson ends near 0 and near the full scale.
+        pairing: for verification only.
+    """
+
+    function: Callable[..., Any]
+    arguments: tuple[Argument, ...]
+    sample: Sample
+    unit: Unit = "image"
+    resampling: Resampling = "bootstrap"
+    per_image: Mapping[str, PerImage] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
+    pairing: Pairing | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that cards use."""
+        return self.function.__name__
+
+    def order(self, **arrays: Any) -> list[Any]:
+        """Sort arrays given by argument name into the order of the function's parameters.
+
+        Example:
+            >>> metric_function("affect_agreement").order(generated=[1], partner=[0])
+            [[0], [1]]
+        """
+        return [arrays[name] for name in self.arguments]
+
+
+def metric_function(name: str) -> MetricFunction:
+    """Return the entry of one metric function.
+
+    Args:
+        name: of a function in `facebench.metrics`, as in the `compute` key of a card.
+
+    Raises:
+        InputError: no such function; the message lists close matches.
+
+    Example:
+        >>> metric_function("frechet_distance").arguments
+        ('generated', 'reference')
+    """
+    known = metric_functions()
+    if name not in known:
+        raise InputError(f"There is no metric function '{name}'. {suggest(name, known)}")
+    return known[name]
+
+
+@functools.cache
+def metric_functions() -> Mapping[str, MetricFunction]:
+    """All metric functions by name."""
+    return {entry.name: entry for entry in _ENTRIES}
+
+
+def entry_of(function: Callable[..., Any]) -> MetricFunction | None:
+    """Return the entry of a function, or of a `functools.partial` of it; None for any other function."""
+    inner = function.func if isinstance(function, functools.partial) else function
+    return next((entry for entry in _ENTRIES if entry.function is inner), None)
+
+
+def _values(values: Array) -> Floats:
+    return vector(values, "values")
+
+
+def _difference(generated: Array, partner: Array) -> Floats:
+    return vector(generated, "generated") - vector(partner, "partner")
+
+
+def _error(target: Array, generated: Array) -> Floats:
+    return np.abs(_difference(generated, target))
+
+
+def _bias(target: Array, generated: Array) -> Floats:
+    return _difference(generated, target)
+
+
+def _same_sign(target: Array, generated: Array) -> Floats:
+    return np.asarray(np.sign(target) == np.sign(generated), dtype=np.float64)
+
+
+_TWO_SETS: tuple[Argument, ...] = ("generated", "reference")
+_PAIRED: tuple[Argument, ...] = ("generated", "partner")
+_TARGET_FIRST: tuple[Argument, ...] = ("partner", "generated")
+_SCORES: tuple[Argument, ...] = ("genuine", "impostor")
+_RATES: Mapping[str, float] = dict.fromkeys(
+    ("eer", "eer_low", "eer_high", "fmr100", "fmr1000", "zero_fmr", "auc"), 1.0
+)
+
+
+def _distance_of_sets(
+    function: Callable[..., Any], shares: Mapping[str, float] | None = None
+) -> MetricFunction:
+    return MetricFunction(function, _TWO_SETS, "two_sets", resampling="jackknife", shares=shares or {})
+
+
+_ENTRIES: tuple[MetricFunction, ...] = (
+    # Distances between two sets, and metrics of neighbours.
+    _distance_of_sets(frechet_distance),
+    MetricFunction(frechet_infinity, _TWO_SETS, "two_sets", resampling="none"),
+    _distance_of_sets(kernel_distance),
+    _distance_of_sets(mmd_rbf),
+    _distance_of_sets(precision_recall, {"precision": 1.0, "recall": 1.0}),
+    _distance_of_sets(density_coverage, {"coverage": 1.0}),
+    _distance_of_sets(authenticity, {"value": 100.0}),
+    # One set.
+    MetricFunction(vendi_score, ("generated",), "set", resampling="jackknife"),
+    MetricFunction(mean_std, ("generated",), "set", per_image={"mean": _values}),
+    MetricFunction(spread, ("generated",), "set"),
+    # Pairs of images.
+    MetricFunction(paired_similarity, _PAIRED, "pairs_of_images", per_image={"mean": cosine_similarity}),
+    MetricFunction(paired_delta, _PAIRED, "pairs_of_images", per_image={"mean": _difference}),
+    MetricFunction(paired_distance, _PAIRED, "pairs_of_images", per_image={"mean": row_distance}),
+    MetricFunction(
+        affect_agreement,
+        _TARGET_FIRST,
+        "pairs_of_images",
+        per_image={"mae": _error, "mean_delta": _bias, "sagr": _same_sign},
+        shares={"sagr": 1.0},
+    ),
+    MetricFunction(
+        class_agreement,
+        _TARGET_FIRST,
+        "pairs_of_images",
+        per_image={"mean": same_class},
+        shares={"mean": 1.0},
+    ),
+    # Identities.
+    MetricFunction(
+        verification,
+        _SCORES,
+        "verification",
+        unit="identity",
+        shares=_RATES,
+        pairing=Pairing(pair_scores, summarise, blocked_verification),
+    ),
+    MetricFunction(
+        id_booth_verification,
+        _SCORES,
+        "verification",
+        unit="identity",
+        shares=_RATES,
+        pairing=Pairing(id_booth_scores, id_booth_summary),
+    ),
+    MetricFunction(
+        leakage,
+        ("generated", "reference", "reference_identities"),
+        "leakage",
+        per_image={"share": leaked, "similarity": closest_cosines},
+        shares={"share": 1.0},
+    ),
+)
