@@ -23,7 +23,7 @@ from rich.table import Table
 from facebench import synthface
 from facebench.training.data.loading import Loading, load_batches
 from facebench.training.engine import loop, settings
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.rng import StepRng
 from facebench.training.tasks import registry
 
 WARM = 2
@@ -93,14 +93,14 @@ def _training_rate(prepared: registry.Prepared, out: Path, device: str, clock: C
 def _raw_rate(prepared: registry.Prepared, steps: int, device: str, clock: Callable[[], float]) -> float:
     task, running = prepared.task, prepared.settings
     batch = next(load_batches(task.faces, Loading(running.batch), 0, 1)).to(device)
-    draws = Draws(0, 0, running.batch, batch.rows, device)
+    rng = StepRng(0, 0, running.batch, batch.rows, device)
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(running.precision)
     task.network.train()
     for step in range(steps + WARM):
         if step == WARM:
             began = clock()
         with torch.autocast(device, half, enabled=half is not None):
-            loss = task.losses(task.network, batch, draws)["loss"]
+            loss = task.losses(task.network, batch, rng)["loss"]
         loss.backward()
         task.network.zero_grad(set_to_none=True)
         float(loss.detach())

@@ -28,8 +28,8 @@ from facebench.training.data.loading import Loading, load_batches
 from facebench.training.editing.autoencoder import rendered, stochastic_code
 from facebench.training.engine import loop, settings
 from facebench.training.engine.allocator import keep_freed_memory
-from facebench.training.engine.optimiser import make_optimiser
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.optimizer import make_optimizer
+from facebench.training.engine.rng import StepRng
 from facebench.training.tasks import registry
 from facebench.training.tasks.diffae import DiffAETask
 
@@ -128,14 +128,14 @@ def _bare_step(prepared: registry.Prepared, device: str) -> Callable[[], None]:
     if running.compile:
         for child in network.children():
             child.compile()
-    optimiser = make_optimiser(running.optimiser, task.parameters())
+    optimiser = make_optimizer(running.optimiser, task.parameters())
     batch = next(load_batches(task.faces, Loading(running.batch), 0, 1)).to(device)
-    draws = Draws(0, 0, running.batch, batch.rows, device)
+    rng = StepRng(0, 0, running.batch, batch.rows, device)
     half = running.precision == "bf16"
 
     def step() -> None:
         with torch.autocast(device, torch.bfloat16, enabled=half):
-            loss = task.losses(network, batch, draws)["loss"]
+            loss = task.losses(network, batch, rng)["loss"]
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)

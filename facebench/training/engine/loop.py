@@ -32,8 +32,8 @@ from facebench.training.engine.checkpoints import Snapshot
 from facebench.training.engine.ema import Average
 from facebench.training.engine.interrupt import InterruptFlag
 from facebench.training.engine.log import Log
-from facebench.training.engine.optimiser import learning_rate, make_optimiser
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.optimizer import learning_rate, make_optimizer
+from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import TrainConfig, differences
 from facebench.training.engine.task import Task
 from facebench.training.models.layers import ResidualBlock
@@ -76,8 +76,8 @@ class _Losses(nn.Module):
         self.task = task
         self.network = task.network
 
-    def forward(self, batch: Batch, draws: Draws) -> dict[str, Tensor]:
-        return self.task.losses(self.network, batch, draws)
+    def forward(self, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
+        return self.task.losses(self.network, batch, rng)
 
 
 def fit(
@@ -113,7 +113,7 @@ def fit(
     """
     keep_freed_memory()
     run = _Run(task, running, dict(settings), out, device, say)
-    for note in task.notes:
+    for note in task.warnings:
         say(note)
     run.resume(accept_changes)
     with Log(out, run.step) as log, InterruptFlag() as stop:
@@ -151,7 +151,7 @@ class _Run:
         self.average = None
         if running.average is not None:
             self.average = Average(task.network, running.average, warm=running.average_warm)
-        self.optimiser = make_optimiser(running.optimiser, task.parameters())
+        self.optimiser = make_optimizer(running.optimiser, task.parameters())
         self.model, self.stepper = self.accelerator.prepare(_Losses(task), self.optimiser)
 
     @property
@@ -263,7 +263,7 @@ class _Run:
         running, accelerator = self.running, self.accelerator
         # Dropout reads the global generator.
         torch.manual_seed(seed_of(running.seed, "network", self.step, accelerator.process_index))
-        rate = learning_rate(running.optimiser, self.step, running.steps) * self.task.rate
+        rate = learning_rate(running.optimiser, self.step, running.steps) * self.task.lr_factor
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         total: dict[str, float] = {}
@@ -289,8 +289,8 @@ class _Run:
 
     def _part(self, batch: Batch) -> dict[str, Tensor]:
         running, device = self.running, self.accelerator.device
-        draws = Draws(running.seed, self.step, running.batch, batch.rows, device)
-        losses: dict[str, Tensor] = self.model(batch.to(device), draws)
+        rng = StepRng(running.seed, self.step, running.batch, batch.rows, device)
+        losses: dict[str, Tensor] = self.model(batch.to(device), rng)
         if not torch.isfinite(losses["loss"]):
             raise self._stopped(f"the loss is {float(losses['loss'].detach()):g}", batch.names)
         return losses
@@ -299,7 +299,7 @@ class _Run:
         clip = self.running.optimiser.clip or math.inf
         # Once for all groups: Accelerate's own clipping takes the scale off each time, and the second is an error.
         self.accelerator.unscale_gradients()
-        norms = [float(nn.utils.clip_grad_norm_(part, clip)) for part in self.task.clipped()]
+        norms = [float(nn.utils.clip_grad_norm_(part, clip)) for part in self.task.clip_groups()]
         norm = math.hypot(*norms)
         # Half precision overflows now and then; its scaler skips such a step and tries a smaller scale. Below 1 it is
         # not the scale that is too large.
@@ -330,7 +330,7 @@ class _Run:
         if running.evaluate_every is not None and step % running.evaluate_every == 0:
             numbers = self.task.evaluate(self.shown.eval())
             log.numbers(step, numbers)
-            self.task.judge(numbers)
+            self.task.on_evaluation(numbers)
             self._note_best(numbers)
         self.task.network.train()
 
@@ -342,9 +342,9 @@ class _Run:
             self.task.restore(state)
 
     def _note_best(self, numbers: Mapping[str, float]) -> None:
-        if self.task.score is None or self.task.score[0] not in numbers:
+        if self.task.best_metric is None or self.task.best_metric[0] not in numbers:
             return
-        name, higher = self.task.score
+        name, higher = self.task.best_metric
         value, before = numbers[name], self.progress.best.get("value")
         if before is None or (value > before if higher else value < before):
             # The checkpoint of this very step is written below, whatever the rhythm of the others.
@@ -355,11 +355,11 @@ class _Run:
         if not self.accelerator.is_main_process:
             return
         tensors = {
-            "model": self.task.kept(self.task.network),
+            "model": self.task.checkpoint_state(self.task.network),
             "optimiser": checkpoints.optimiser_tensors(self.optimiser),
         }
         if self.average is not None:
-            tensors["average"] = self.task.kept(self.average.network)
+            tensors["average"] = self.task.checkpoint_state(self.average.network)
         progress: dict[str, Any] = {
             "best": self.progress.best,
             "skipped": self.progress.skipped,
@@ -372,7 +372,7 @@ class _Run:
         )
 
     def _restore(self, network: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-        checkpoints.load_strictly(network, tensors, where, self.task.kept(network))
+        checkpoints.load_strictly(network, tensors, where, self.task.checkpoint_state(network))
 
 
 def recompute_blocks(network: nn.Module) -> None:

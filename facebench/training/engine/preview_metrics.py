@@ -19,7 +19,7 @@ SMALLEST = 128
 """The face detector sees little in smaller images, so they are enlarged to this."""
 
 
-class QuickEvaluation:
+class PreviewMetrics:
     """Compares made faces with the faces they should show.
 
     Args:
@@ -37,7 +37,7 @@ class QuickEvaluation:
         self._features = self._read(images)
         self._people = [self._person(image) for image in images]
 
-    def numbers(self, made: Tensor) -> dict[str, float]:
+    def compute(self, made: Tensor) -> dict[str, float]:
         """Compare.
 
         Args:
@@ -78,7 +78,7 @@ class QuickEvaluation:
         return np.asarray(self._sface.embed(crop[None])["embedding"][0], np.float32)
 
 
-def lpips_notes() -> tuple[str, ...]:
+def lpips_warnings() -> tuple[str, ...]:
     """What people should know about `lpips` before training starts.
 
     Raises:

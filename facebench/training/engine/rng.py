@@ -14,7 +14,7 @@ from facebench.training.data.order import seed_of
 
 
 @dataclass(frozen=True)
-class Draws:
+class StepRng:
     """Chance of one step.
 
     Attributes:
@@ -25,8 +25,8 @@ class Draws:
         device: where the numbers are wanted; they are drawn on the processor, so that all devices agree.
 
     Example:
-        >>> whole = Draws(0, 7, 4, torch.arange(4)).normal("noise", (2,))
-        >>> part = Draws(0, 7, 4, torch.tensor([2, 3])).normal("noise", (2,))
+        >>> whole = StepRng(0, 7, 4, torch.arange(4)).normal("noise", (2,))
+        >>> part = StepRng(0, 7, 4, torch.tensor([2, 3])).normal("noise", (2,))
         >>> torch.equal(whole[2:], part)
         True
     """

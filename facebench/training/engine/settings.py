@@ -27,7 +27,7 @@ class Settings(BaseModel):
 S = TypeVar("S", bound=Settings)
 
 
-class Optimiser(Settings):
+class OptimizerConfig(Settings):
     """How weights move."""
 
     kind: Literal["adam", "adamw", "sgd"] = "adam"
@@ -51,7 +51,7 @@ class TrainConfig(Settings):
     """Images per optimiser step, over all processes and accumulated parts."""
     accumulate: int = Field(1, gt=0)
     """Parts that a process cuts its share of a batch into, to save memory."""
-    optimiser: Optimiser = Optimiser()
+    optimiser: OptimizerConfig = OptimizerConfig()
     average: float | None = Field(0.9999, gt=0, lt=1)
     """Decay of the moving average of the weights; null keeps none."""
     average_warm: bool = False

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.engine.model_file import ModelFile
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import TrainConfig
 
 
@@ -22,20 +22,20 @@ class Task(ABC):
     network: nn.Module
     """What is trained, averaged and saved."""
     faces: Faces
-    score: tuple[str, bool] | None = None
+    best_metric: tuple[str, bool] | None = None
     """Name of the entry of `evaluate` that picks the best checkpoint, and whether higher is better."""
 
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     """What people should know about the data before training starts."""
-    rate: float = 1.0
-    """Factor on the learning rate; `judge` may change it."""
+    lr_factor: float = 1.0
+    """Factor on the learning rate; `on_evaluation` may change it."""
     finished: bool = False
-    """Whether training should end before its last step; `judge` may say so."""
+    """Whether training should end before its last step; `on_evaluation` may say so."""
     keep_best: bool = False
     """Whether the model is made of the best checkpoint and not of the last."""
 
     @abstractmethod
-    def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
         """Losses of a batch: the scalar `loss` is minimised, all others are logged."""
 
     @abstractmethod
@@ -50,21 +50,21 @@ class Task(ABC):
         """A few quick numbers by name."""
         return {}
 
-    def judge(self, numbers: Mapping[str, float]) -> None:  # noqa: B027 - most tasks conclude nothing
-        """Draw conclusions from an evaluation: set `rate` and `finished`."""
+    def on_evaluation(self, numbers: Mapping[str, float]) -> None:  # noqa: B027 - most tasks conclude nothing
+        """Draw conclusions from an evaluation: set `lr_factor` and `finished`."""
 
     def state(self) -> dict[str, Any]:
-        """What `judge` remembers, as plain values; it goes into checkpoints."""
+        """What `on_evaluation` remembers, as plain values; it goes into checkpoints."""
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027
         """Go on from a state."""
 
-    def running(self, running: TrainConfig) -> TrainConfig:
+    def resolve(self, config: TrainConfig) -> TrainConfig:
         """The settings with what depends on the data filled in, such as the steps of an epoch."""
-        return running
+        return config
 
-    def kept(self, network: nn.Module) -> dict[str, Tensor]:
+    def checkpoint_state(self, network: nn.Module) -> dict[str, Tensor]:
         """What of a network's state a checkpoint holds: what training changes."""
         return network.state_dict()
 
@@ -72,6 +72,6 @@ class Task(ABC):
         """What the optimiser moves."""
         return [parameter for parameter in self.network.parameters() if parameter.requires_grad]
 
-    def clipped(self) -> list[list[nn.Parameter]]:
+    def clip_groups(self) -> list[list[nn.Parameter]]:
         """Groups of parameters whose gradients are clipped, each to its own norm."""
         return [self.parameters()]

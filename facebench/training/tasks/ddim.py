@@ -16,8 +16,8 @@ from facebench.training.data.sources import DataSettings, open_faces
 from facebench.training.diffusion import ddim_decode, training_loss
 from facebench.training.engine.image_grid import grid, to_images
 from facebench.training.engine.model_file import ModelFile
-from facebench.training.engine.preview_metrics import QuickEvaluation
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.preview_metrics import PreviewMetrics
+from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import Settings, TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import UNet
@@ -53,20 +53,20 @@ class DDIMSettings(TrainConfig):
 class DDIMTask(Task):
     """Learn to predict eps."""
 
-    score = ("fd_lite0", False)
+    best_metric = ("fd_lite0", False)
 
     def __init__(self, settings: DDIMSettings, faces: Faces) -> None:
         self.settings = settings
         self.faces = faces
         torch.manual_seed(settings.seed)
         self.network: UNet = UNet(**settings.model.model_dump())
-        self._quick: QuickEvaluation | None = None
+        self._preview_metrics: PreviewMetrics | None = None
 
-    def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
         """L_simple at uniform timesteps."""
-        x_0 = flipped(batch.x_0, draws) if self.settings.flip else batch.x_0
-        t = draws.integers("t", 1000)
-        noise = draws.normal("noise", tuple(x_0.shape[1:]))
+        x_0 = flipped(batch.x_0, rng) if self.settings.flip else batch.x_0
+        t = rng.integers("t", 1000)
+        noise = rng.normal("noise", tuple(x_0.shape[1:]))
         return {"loss": training_loss(network, x_0, t, noise).mean()}
 
     def preview(self, network: nn.Module) -> dict[str, NDArray[np.uint8]]:
@@ -76,9 +76,11 @@ class DDIMTask(Task):
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """Fréchet distance of new faces to faces of the data; identity means nothing here."""
-        if self._quick is None:
-            self._quick = QuickEvaluation(fixed_faces(self.faces, self.settings.evaluated).x_0, lpips=False)
-        numbers = self._quick.numbers(self._sampled(network, len(self._quick.x_0)))
+        if self._preview_metrics is None:
+            self._preview_metrics = PreviewMetrics(
+                fixed_faces(self.faces, self.settings.evaluated).x_0, lpips=False
+            )
+        numbers = self._preview_metrics.compute(self._sampled(network, len(self._preview_metrics.x_0)))
         return {name: numbers[name] for name in ("fd_lite0", "faces_found")}
 
     def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:

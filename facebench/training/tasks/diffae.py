@@ -25,8 +25,8 @@ from facebench.training.engine.checkpoints import load_strictly
 from facebench.training.engine.fingerprint import fingerprint
 from facebench.training.engine.image_grid import grid, to_images
 from facebench.training.engine.model_file import ModelFile, plain
-from facebench.training.engine.preview_metrics import QuickEvaluation, lpips_notes
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.preview_metrics import PreviewMetrics, lpips_warnings
+from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import Settings, TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.losses import shared_network_warnings
@@ -109,7 +109,7 @@ class DiffAESettings(TrainConfig):
 class DiffAETask(Task):
     """Learn to predict eps, told z_sem that the encoder reads from the clean face."""
 
-    score = ("fd_lite0", False)
+    best_metric = ("fd_lite0", False)
 
     def __init__(self, settings: DiffAESettings, faces: Faces) -> None:
         self.settings = settings
@@ -138,10 +138,10 @@ class DiffAETask(Task):
         self.prior = prior_faces(self.network, faces, settings) if weights.prior else None
         if settings.lora is not None:
             add_adapters(self.network, "unet", settings.lora, settings.seed)
-        quick = lpips_notes() if settings.evaluate_every is not None else ()
+        quick = lpips_warnings() if settings.evaluate_every is not None else ()
         looked = weights.recogniser if self.readers.identity is not None else None
-        self.notes = (*quick, *shared_network_warnings.warnings(looked, shape=weights.shape > 0))
-        self._quick: QuickEvaluation | None = None
+        self.warnings = (*quick, *shared_network_warnings.warnings(looked, shape=weights.shape > 0))
+        self._preview_metrics: PreviewMetrics | None = None
 
     def _begin(self, start: DiffAE, name: Path) -> None:
         for what in ("predicts", "refines"):
@@ -153,34 +153,34 @@ class DiffAETask(Task):
                 )
         load_strictly(self.network, start.state_dict(), str(name))
 
-    def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
         """Error of the predicted eps at uniform timesteps, and the terms that keep the person."""
         assert isinstance(network, DiffAE)
         weights = self.settings.loss
         # Landmarks do not survive a mirror.
         mirrored = self.settings.flip and not weights.looks_at_faces
-        x_0 = flipped(batch.x_0, draws) if mirrored else batch.x_0
+        x_0 = flipped(batch.x_0, rng) if mirrored else batch.x_0
         z_sem = network.encode(x_0)
-        t = draws.integers("t", 1000)
-        noise = draws.normal("noise", tuple(x_0.shape[1:]))
+        t = rng.integers("t", 1000)
+        noise = rng.normal("noise", tuple(x_0.shape[1:]))
         x_t = q_sample(network.to_diffused(x_0, z_sem), t, noise)
         eps = network(x_t, t, z_sem)
         middle = focus_map(x_0.shape[-1], self.settings.focus, x_0.device).sqrt()
         rows = losses.simple(middle * eps, middle * noise, "none")
         parts = {"simple": weights.simple * (timestep_weight(t, self.settings.weighting) * rows).mean()}
         if self.prior is not None:
-            parts["prior"] = weights.prior * self._prior_loss(network, draws)
+            parts["prior"] = weights.prior * self._prior_loss(network, rng)
         if weights.looks_at_faces:
             x_0_hat = network.to_faces(x_0_from_eps(x_t, t, eps), z_sem)
             parts |= face_terms(weights, self.readers, _seen(batch, x_0, x_0_hat, t))
         counts = {name: parts.pop(name) for name in ("without_face",) if name in parts}
         return {"loss": torch.stack(list(parts.values())).sum(), **parts, **counts}
 
-    def _prior_loss(self, network: DiffAE, draws: Draws) -> Tensor:
+    def _prior_loss(self, network: DiffAE, rng: StepRng) -> Tensor:
         assert self.prior is not None
-        chosen = self.prior[draws.integers("prior", len(self.prior)).cpu()].to(draws.device)
-        t = draws.integers("prior t", 1000)
-        noise = draws.normal("prior noise", tuple(chosen.shape[1:]))
+        chosen = self.prior[rng.integers("prior", len(self.prior)).cpu()].to(rng.device)
+        t = rng.integers("prior t", 1000)
+        noise = rng.normal("prior noise", tuple(chosen.shape[1:]))
         z_sem = network.encode(chosen)
         diffused = network.to_diffused(chosen, z_sem)
         return training_loss(
@@ -198,11 +198,11 @@ class DiffAETask(Task):
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """How like the faces their decodings from z_sem alone are: Fréchet distance, identity, error."""
         assert isinstance(network, DiffAE)
-        if self._quick is None:
-            self._quick = QuickEvaluation(fixed_faces(self.faces, self.settings.evaluated).x_0)
-        x_0 = self._quick.x_0.to(_device(network))
+        if self._preview_metrics is None:
+            self._preview_metrics = PreviewMetrics(fixed_faces(self.faces, self.settings.evaluated).x_0)
+        x_0 = self._preview_metrics.x_0.to(_device(network))
         made = torch.cat([reconstruct(network, part, from_noise=True) for part in torch.split(x_0, 16)])
-        return self._quick.numbers(made.cpu())
+        return self._preview_metrics.compute(made.cpu())
 
     def state(self) -> dict[str, Any]:
         """Which weights adapters and prior faces belong to, where there are any."""
@@ -220,7 +220,7 @@ class DiffAETask(Task):
                 "faces are of those. Put the old file back, or begin anew with another --out."
             )
 
-    def kept(self, network: nn.Module) -> dict[str, Tensor]:
+    def checkpoint_state(self, network: nn.Module) -> dict[str, Tensor]:
         """The adapters where there are any, else everything."""
         return network.state_dict() if self.settings.lora is None else adapters(network)
 
@@ -307,9 +307,9 @@ def focus_map(size: int, focus: float, device: torch.device | str = "cpu") -> Te
     return weights / weights.mean()
 
 
-def flipped(x_0: Tensor, draws: Draws) -> Tensor:
+def flipped(x_0: Tensor, rng: StepRng) -> Tensor:
     """Mirror each face with probability one half."""
-    mirror = draws.uniform("flip") < 0.5
+    mirror = rng.uniform("flip") < 0.5
     return torch.where(mirror.view(-1, 1, 1, 1), x_0.flip(3), x_0)
 
 

@@ -23,7 +23,7 @@ from facebench.training.diffusion import q_sample
 from facebench.training.engine.fingerprint import fingerprint
 from facebench.training.engine.image_grid import to_images
 from facebench.training.engine.model_file import ModelFile
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.losses import shared_network_warnings
@@ -79,26 +79,26 @@ class DreamBoothTask(Task):
             self.base.recompute()
         self.read = _recogniser(settings)
         looked = settings.recogniser if self.read is not None else None
-        self.notes = (*unknown, *shared_network_warnings.warnings(looked))
+        self.warnings = (*unknown, *shared_network_warnings.warnings(looked))
         self._finder = FaceFinder()
         if self.read is not None:
             for what, images in (("data", self.faces), ("prior", prior_images)):
                 _refuse_images_of_nobody(what, images, self._finder)
 
-    def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
         """Reconstruction of instance and prior images, and the identity term."""
         settings, base, count = self.settings, self.base, len(batch)
-        chosen = self.prior[draws.integers("prior", len(self.prior)).cpu()]
-        images = torch.cat([batch.x_0, (chosen.float() / 127.5 - 1).to(draws.device)])
-        base.vae.to(draws.device)
+        chosen = self.prior[rng.integers("prior", len(self.prior)).cpu()]
+        images = torch.cat([batch.x_0, (chosen.float() / 127.5 - 1).to(rng.device)])
+        base.vae.to(rng.device)
         side = settings.resolution // base.shrinks
         shape = (base.latent_channels, side, side)
         encoder, noise = (
-            torch.cat([draws.normal(f"{what} {n}", shape) for n in range(2)]) for what in ("vae", "noise")
+            torch.cat([rng.normal(f"{what} {n}", shape) for n in range(2)]) for what in ("vae", "noise")
         )
         latents = base.latents(images, encoder)
-        t = torch.cat([draws.integers(f"t {n}", len(STABLE_DIFFUSION)) for n in range(2)])
-        prompt = Prompt.joined(self.prompts, count, draws.device)
+        t = torch.cat([rng.integers(f"t {n}", len(STABLE_DIFFUSION)) for n in range(2)])
+        prompt = Prompt.joined(self.prompts, count, rng.device)
         eps = base.eps(network, q_sample(latents, t, noise, STABLE_DIFFUSION), t, prompt)
         term = IdentityTerm(
             settings.identity_loss, base.decode, self._crop, self._recognise, settings.weigh_timesteps
@@ -129,7 +129,7 @@ class DreamBoothTask(Task):
                 "those. Put the old model back, or begin anew with another --out."
             )
 
-    def kept(self, network: nn.Module) -> dict[str, Tensor]:
+    def checkpoint_state(self, network: nn.Module) -> dict[str, Tensor]:
         """The adapters."""
         return {name: value for name, value in network.state_dict().items() if "lora" in name}
 

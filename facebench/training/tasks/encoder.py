@@ -32,7 +32,7 @@ from facebench.training.data.renderer_parameters import (
 )
 from facebench.training.data.sources import SynthfaceData
 from facebench.training.engine.model_file import ModelFile, plain
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import DiffAE, DiffAEConfig
@@ -95,7 +95,7 @@ class ReadingEncoder(nn.Module):
 class EncoderTask(Task):
     """Learn to read the parameters."""
 
-    score = ("expression_r2", True)
+    best_metric = ("expression_r2", True)
 
     def __init__(self, settings: EncoderSettings) -> None:
         self.settings = settings
@@ -112,7 +112,7 @@ class EncoderTask(Task):
         self.faces = CodedFaces(faces, autoencoder.encoder) if settings.freeze_encoder else faces
         self.network = ReadingEncoder(autoencoder, widths)
 
-    def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
         """Squared error of each group, of the draft, and of the change of the draft between the faces of a pair."""
         x_0, truth = (batch.x_0, batch.fields) if OTHER_IMAGE not in batch.fields else _both(batch)
         read = network(x_0, truth.get(CODE))

@@ -14,12 +14,12 @@ from torch.nn import functional
 from facebench.backbones.facereader import OUTPUTS, POSE_DEGREES, FaceReader, shrunk
 from facebench.metrics import affect_agreement
 from facebench.synthface.shape import ShapeBasis
-from facebench.training.data.augment import disturbed
+from facebench.training.data.augment import augment
 from facebench.training.data.faces import Batch, Face
 from facebench.training.data.people import AlignedFaces, SynthfacePeople
 from facebench.training.data.sources import SynthfaceData
 from facebench.training.engine.model_file import ModelFile
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 
@@ -73,7 +73,7 @@ class ReaderFaces:
 class FaceReaderTask(Task):
     """Learn to read what the renderer was told."""
 
-    score = ("valence_ccc", True)
+    best_metric = ("valence_ccc", True)
 
     def __init__(self, settings: FaceReaderSettings) -> None:
         self.settings = settings
@@ -83,9 +83,9 @@ class FaceReaderTask(Task):
         torch.manual_seed(settings.seed)
         self.network = FaceReader()
 
-    def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
         """Weighted sum of the errors of all outputs."""
-        crops = disturbed(batch.x_0, draws) if self.settings.augment else batch.x_0
+        crops = augment(batch.x_0, rng) if self.settings.augment else batch.x_0
         read = network(shrunk(crops))
         parts = {
             name: functional.mse_loss(read[name], batch.fields[name].float())

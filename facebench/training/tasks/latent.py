@@ -21,7 +21,7 @@ from facebench.training.editing.latents import encode_faces
 from facebench.training.editing.linear import LatentStatistics
 from facebench.training.engine.image_grid import grid, to_images
 from facebench.training.engine.model_file import ModelFile, device_of, plain
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import Settings, TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import DiffAE, LatentDPM, LatentDPMConfig
@@ -77,11 +77,11 @@ class LatentTask(Task):
         config = LatentDPMConfig(code_channels=z_sem.shape[1], **settings.model.model_dump())
         self.network: LatentDPM = LatentDPM(config)
 
-    def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
         """Absolute error of the predicted eps (L1, as the official latent model)."""
         z = batch.fields["z"]
-        t = draws.integers("t", len(SCHEDULE))
-        noise = draws.normal("noise", tuple(z.shape[1:]))
+        t = rng.integers("t", len(SCHEDULE))
+        noise = rng.normal("noise", tuple(z.shape[1:]))
         return {"loss": training_loss(network, z, t, noise, schedule=SCHEDULE, norm="l1").mean()}
 
     def preview(self, network: nn.Module) -> dict[str, NDArray[np.uint8]]:

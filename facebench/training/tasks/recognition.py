@@ -16,7 +16,7 @@ from facebench.training.data.people import AlignedFaces, open_people
 from facebench.training.data.sources import FolderData, SynthfaceData
 from facebench.training.engine.model_file import ModelFile
 from facebench.training.engine.plateau import Plateau, PlateauSettings
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import Settings, TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.recognition.benchmarks import IMAGES, Pairs, open_benchmark, synthetic_pairs
@@ -73,29 +73,29 @@ class RecognitionTask(Task):
 
     def __init__(self, settings: RecognitionSettings, faces: AlignedFaces, validation: Pairs | None) -> None:
         self.settings, self.faces, self.people, self.validation = settings, faces, faces.people, validation
-        self.notes = self.people.notes
+        self.warnings = self.people.notes
         self.plateau = Plateau(settings.plateau)
         torch.manual_seed(settings.seed)
         self.network = Recogniser(settings.network, settings.head, self.people.identities)
         if validation is not None:
-            self.score = ("validation_accuracy", True)
+            self.best_metric = ("validation_accuracy", True)
             self.keep_best = True
 
-    def running(self, running: TrainConfig) -> TrainConfig:
+    def resolve(self, config: TrainConfig) -> TrainConfig:
         """Steps and validations from epochs."""
-        assert isinstance(running, RecognitionSettings)
-        epoch = max(1, len(self.faces) // running.batch)
-        steps = running.steps or running.epochs * epoch
-        rhythm = running.evaluate_every or epoch
-        return running.model_copy(
+        assert isinstance(config, RecognitionSettings)
+        epoch = max(1, len(self.faces) // config.batch)
+        steps = config.steps or config.epochs * epoch
+        rhythm = config.evaluate_every or epoch
+        return config.model_copy(
             update={"steps": steps, "evaluate_every": rhythm if self.validation is not None else None}
         )
 
-    def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
         """Margin softmax loss of faces that are mirrored by chance; `accuracy` is that of the training batch."""
         assert isinstance(network, Recogniser)
         x = batch.x_0
-        mirror = (draws.uniform("flip") < 0.5).view(-1, 1, 1, 1)
+        mirror = (rng.uniform("flip") < 0.5).view(-1, 1, 1, 1)
         x = reduced(torch.where(mirror, x.flip(3), x), self.settings.network.size)
         embeddings, labels = network(x), batch.fields["identity"]
         # Logits reach 64: half precision would round them by more than they differ.
@@ -114,7 +114,7 @@ class RecognitionTask(Task):
         found = verification_accuracy(plain, mirrored, self.validation.same)
         return {"validation_accuracy": found.accuracy}
 
-    def judge(self, numbers: Mapping[str, float]) -> None:
+    def on_evaluation(self, numbers: Mapping[str, float]) -> None:
         """Lower the learning rate or stop when the validation accuracy does not grow."""
         if "validation_accuracy" in numbers:
             self.plateau.note(numbers["validation_accuracy"])
@@ -131,7 +131,7 @@ class RecognitionTask(Task):
         self.plateau.restore(dict(state))
         self._take_up()
 
-    def clipped(self) -> list[list[nn.Parameter]]:
+    def clip_groups(self) -> list[list[nn.Parameter]]:
         """Backbone and head are clipped apart, as released."""
         parts = (self.network.backbone, self.network.head)
         return [[p for p in part.parameters() if p.requires_grad] for part in parts]
@@ -149,7 +149,7 @@ class RecognitionTask(Task):
         return ModelFile(KIND, dict(network.backbone.state_dict()), architecture, about)
 
     def _take_up(self) -> None:
-        self.rate, self.finished = self.plateau.rate, self.plateau.finished
+        self.lr_factor, self.finished = self.plateau.rate, self.plateau.finished
 
 
 SETTINGS = RecognitionSettings

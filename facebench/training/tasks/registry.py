@@ -69,4 +69,4 @@ def prepare(kind: str, content: Mapping[str, Any], where: str) -> Prepared:
     module = importlib.import_module(f"facebench.training.tasks.{KINDS[kind]}")
     settings = check(module.SETTINGS, content, where)
     task: Task = module.make(settings)
-    return Prepared(task.running(settings), task)
+    return Prepared(task.resolve(settings), task)

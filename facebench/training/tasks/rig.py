@@ -21,7 +21,7 @@ from facebench.training.data.loading import collate
 from facebench.training.diffusion import Weighting, ddim_decode, timestep_weight, training_loss
 from facebench.training.engine.image_grid import grid, to_images
 from facebench.training.engine.model_file import ModelFile, plain
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import Settings, TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import DiffusionRig, DiffusionRigConfig
@@ -79,7 +79,7 @@ class RigSettings(TrainConfig):
 class RigTask(Task):
     """Learn to predict eps of a photo, told its buffers and the code that the encoder reads from it."""
 
-    score = ("mse", False)
+    best_metric = ("mse", False)
 
     def __init__(self, settings: RigSettings) -> None:
         self.settings = settings
@@ -124,12 +124,12 @@ class RigTask(Task):
                     "Leave `model` out, or give the checkpoint that fits."
                 )
 
-    def losses(self, network: nn.Module, batch: Batch, draws: Draws) -> dict[str, Tensor]:
+    def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
         """Weighted error of the predicted eps at uniform timesteps; as released, the weights are P2."""
         assert isinstance(network, DiffusionRig)
         x_0 = batch.x_0
-        t = draws.integers("t", 1000)
-        noise = draws.normal("noise", tuple(x_0.shape[1:]))
+        t = rng.integers("t", 1000)
+        noise = rng.normal("noise", tuple(x_0.shape[1:]))
         denoiser = network.driven_by(self._conditions(batch))
         loss = training_loss(denoiser, x_0, t, noise, network.encode(x_0), weight=self._weight(t))
         return {"loss": loss.mean()}

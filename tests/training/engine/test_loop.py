@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 from facebench.core.errors import InputError, WeightsError
 from facebench.training.engine import checkpoints, model_file
 from facebench.training.engine.loop import TrainingStopped, fit
-from facebench.training.engine.optimiser import learning_rate
-from facebench.training.engine.settings import Optimiser, read
+from facebench.training.engine.optimizer import learning_rate
+from facebench.training.engine.settings import OptimizerConfig, read
 from facebench.training.models.load import open_diffae
 from facebench.training.tasks import registry
 from tests.helpers.image_files import encode, picture
@@ -308,7 +308,7 @@ def test_the_model_file_opens_as_the_network_that_was_trained(faces: Path, tmp_p
 
 
 def test_a_cosine_ends_near_zero() -> None:
-    cosine = Optimiser(learning_rate=1.0, decay="cosine")
+    cosine = OptimizerConfig(learning_rate=1.0, decay="cosine")
     rates = [learning_rate(cosine, step, 100) for step in range(100)]
     assert rates[0] == 1.0
     assert rates == sorted(rates, reverse=True)

@@ -56,7 +56,7 @@ def train(
     }  # fmt: skip
     prepared = registry.prepare("diffae", content, "test")
     parameters = prepared.task.parameters()
-    prepared.task.clipped = lambda: [parameters[number::groups] for number in range(groups)]  # type: ignore[method-assign]
+    prepared.task.clip_groups = lambda: [parameters[number::groups] for number in range(groups)]  # type: ignore[method-assign]
     if broken:
         parameters[0].register_hook(lambda gradient: gradient * torch.nan)
     plain = prepared.settings.model_dump(mode="json")

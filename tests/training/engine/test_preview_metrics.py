@@ -16,7 +16,7 @@ from facebench.backbones.weights import path_of, registry
 from facebench.core.errors import WeightsError
 from facebench.training.engine.image_grid import to_images
 from facebench.training.engine.loop import fit
-from facebench.training.engine.preview_metrics import QuickEvaluation, lpips_notes
+from facebench.training.engine.preview_metrics import PreviewMetrics, lpips_warnings
 from facebench.training.tasks import registry as tasks
 from tests.helpers.paper_weights import own_cache, put_in_place
 from tests.training.engine.test_loop import TINY
@@ -74,10 +74,10 @@ def test_lpips_is_the_mean_over_the_pairs_that_the_network_gives() -> None:
             for row in range(3)
         ]
         expected = network.embed(torch.stack(pairs))["distance"].mean()
-        quick = QuickEvaluation(x_0)
-        assert quick.numbers(made)["lpips"] == pytest.approx(float(expected), rel=1e-5)
-        assert quick.numbers(x_0)["lpips"] == 0
-        assert "lpips" not in QuickEvaluation(x_0, lpips=False).numbers(made)
+        preview = PreviewMetrics(x_0)
+        assert preview.compute(made)["lpips"] == pytest.approx(float(expected), rel=1e-5)
+        assert preview.compute(x_0)["lpips"] == 0
+        assert "lpips" not in PreviewMetrics(x_0, lpips=False).compute(made)
 
 
 def test_damaged_weights_are_named_before_training_starts() -> None:
@@ -86,4 +86,4 @@ def test_damaged_weights_are_named_before_training_starts() -> None:
         path = path_of(registry.entry("lpips-alex"))
         path.write_bytes(b"")
         with pytest.raises(WeightsError, match=str(path)):
-            lpips_notes()
+            lpips_warnings()

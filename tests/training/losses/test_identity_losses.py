@@ -17,7 +17,7 @@ from facebench.training.data.pairs import FacesWithPartners, landmarks_of
 from facebench.training.data.synthetic import SynthfaceFaces
 from facebench.training.engine import model_file
 from facebench.training.engine.loop import fit
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.rng import StepRng
 from facebench.training.losses import shared_network_warnings
 from facebench.training.losses.identity_losses import LossWeights, Seen, face_terms, open_readers
 from facebench.training.models import DiffAE
@@ -50,7 +50,7 @@ def task(**loss: Any) -> Any:
 
 def losses(which: Any) -> dict[str, torch.Tensor]:
     batch = fixed_faces(which.faces, 6)
-    return which.losses(which.network.train(), batch, Draws(0, 0, 6, torch.arange(6)))
+    return which.losses(which.network.train(), batch, StepRng(0, 0, 6, torch.arange(6)))
 
 
 def test_without_further_terms_the_loss_is_l_simple() -> None:
@@ -218,5 +218,5 @@ def test_a_recogniser_that_metrics_look_through_too_is_said(
         (said,) = shared_network_warnings.warnings(given)
         assert "eer_arcface" in said
         assert "another network" in said
-    assert "eer_arcface" in task(identity=1.0, recogniser=str(recogniser)).notes[0]
-    assert task(recogniser=str(recogniser)).notes == ()
+    assert "eer_arcface" in task(identity=1.0, recogniser=str(recogniser)).warnings[0]
+    assert task(recogniser=str(recogniser)).warnings == ()

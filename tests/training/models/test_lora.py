@@ -18,7 +18,7 @@ from facebench.core.errors import InputError
 from facebench.training.engine import checkpoints
 from facebench.training.engine.fingerprint import fingerprint
 from facebench.training.engine.loop import fit
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.rng import StepRng
 from facebench.training.models.load import open_diffae
 from facebench.training.tasks import registry
 from facebench.training.tasks.diffae import fixed_faces
@@ -73,7 +73,7 @@ def test_convolutions_and_attention_of_the_u_net_have_adapters_and_only_these_ha
     assert any(name.endswith("qkv") for name in adapted)
     assert any(name.endswith("conv_2") for name in adapted)
     batch = fixed_faces(task.faces, 4)
-    task.losses(task.network.train(), batch, Draws(0, 0, 4, torch.arange(4)))["loss"].backward()
+    task.losses(task.network.train(), batch, StepRng(0, 0, 4, torch.arange(4)))["loss"].backward()
     reached = {name for name, value in task.network.named_parameters() if value.grad is not None}
     assert reached == {name for name, _ in task.network.named_parameters() if "lora_" in name}
     assert {id(value) for value in task.parameters()} == {

@@ -19,7 +19,7 @@ from facebench.synthface import FaceModel
 from facebench.training.data.prompts import SURROUNDINGS, prompts
 from facebench.training.engine import model_file
 from facebench.training.engine.loop import fit
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.rng import StepRng
 from facebench.training.models.stable_diffusion import open_base, put_on
 from facebench.training.recognition.recogniser import NetworkSettings, build_backbone
 from facebench.training.tasks import registry
@@ -157,7 +157,7 @@ def test_the_identity_term_reaches_the_adapters_through_the_decoder(
     landmarks = np.array([[45, 55], [82, 55], [64, 75], [50, 95], [78, 95]], np.float32)
     monkeypatch.setattr(task._finder, "find", lambda image: type("Face", (), {"landmarks": landmarks})())
     batch = fixed_faces(task.faces, 1)
-    parts = task.losses(task.network, batch, Draws(0, 0, 1, torch.arange(1)))
+    parts = task.losses(task.network, batch, StepRng(0, 0, 1, torch.arange(1)))
     assert float(parts["identity"].detach()) > 0
     parts["identity"].backward()
     reached = [p for name, p in task.network.named_parameters() if "lora_B" in name and p.grad is not None]
@@ -171,7 +171,7 @@ def test_an_image_in_which_nobody_is_found_leaves_the_term_out_and_is_counted(
     task: Any = registry.prepare(
         "dreambooth", content(bases["sd"], place, identity_loss="triplet"), "test"
     ).task
-    parts = task.losses(task.network, fixed_faces(task.faces, 1), Draws(0, 0, 1, torch.arange(1)))
+    parts = task.losses(task.network, fixed_faces(task.faces, 1), StepRng(0, 0, 1, torch.arange(1)))
     assert float(parts["without_face"]) == 1
     assert float(parts["identity"]) == 0
     assert torch.equal(parts["loss"], parts["reconstruction"])
@@ -280,12 +280,15 @@ def test_prior_images_remember_the_model_that_drew_them(
     refused = CliRunner().invoke(app, ["generate", str(other), str(drawn), *small])
     assert "Give another folder" in str(refused.exception)
     assert (
-        registry.prepare("dreambooth", content(bases["sd"], place, prior=str(drawn)), "test").task.notes == ()
+        registry.prepare("dreambooth", content(bases["sd"], place, prior=str(drawn)), "test").task.warnings
+        == ()
     )
     with pytest.raises(InputError, match="whose weights are not those of base="):
         registry.prepare("dreambooth", content(other, place, prior=str(drawn)), "test")
     (drawn / "prior.json").unlink()
-    (note,) = registry.prepare("dreambooth", content(bases["sd"], place, prior=str(drawn)), "test").task.notes
+    (note,) = registry.prepare(
+        "dreambooth", content(bases["sd"], place, prior=str(drawn)), "test"
+    ).task.warnings
     assert "does not say which model drew the prior images" in note
 
 
@@ -326,7 +329,7 @@ def test_gradient_checkpointing_recomputes_u_net_and_decoder_and_changes_nothing
         here = kept[recomputed]
         with torch.autograd.graph.saved_tensors_hooks(lambda x, here=here: here.append(1) or x, lambda x: x):
             parts = task.losses(
-                task.network.train(), fixed_faces(task.faces, 1), Draws(0, 0, 1, torch.arange(1))
+                task.network.train(), fixed_faces(task.faces, 1), StepRng(0, 0, 1, torch.arange(1))
             )
         parts["loss"].backward()
         gradients.append([p.grad for name, p in task.network.named_parameters() if "lora_B" in name])
@@ -344,7 +347,9 @@ def test_the_recogniser_of_loss_and_metric_being_one_is_said(
 
     def notes(loss: str) -> str:
         return " ".join(
-            registry.prepare("dreambooth", content(bases["sd"], place, identity_loss=loss), "test").task.notes
+            registry.prepare(
+                "dreambooth", content(bases["sd"], place, identity_loss=loss), "test"
+            ).task.warnings
         )
 
     assert "eer_arcface" in notes("triplet")

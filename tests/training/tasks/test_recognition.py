@@ -148,7 +148,7 @@ def test_the_presets_hold_the_numbers_of_the_released_configurations(
     schedule = task.settings.plateau
     assert (schedule.factor, schedule.patience, schedule.stop_after, schedule.first_epoch) == (0.1, 4, 6, 1)
     assert task.settings.epochs == 200
-    assert sum(map(len, task.clipped())) == len(task.parameters())
+    assert sum(map(len, task.clip_groups())) == len(task.parameters())
 
 
 def test_the_benchmark_shows_other_people_and_its_folds_share_nobody(people: Path) -> None:

@@ -24,7 +24,7 @@ from facebench.core.errors import InputError, WeightsError
 from facebench.images.image_set import ImageSet, Item
 from facebench.training.diffusion import Weighting, ddim_decode, q_sample, x_0_from_eps
 from facebench.training.engine import model_file
-from facebench.training.engine.rng import Draws
+from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import check, read
 from facebench.training.models import DiffusionRig, DiffusionRigConfig
 from facebench.training.models.official import official_names
@@ -125,7 +125,9 @@ def task(folder: Path, predicts: str = "eps", weighting: Weighting | None = None
 
 def loss(task: RigTask) -> Tensor:
     batch = task._shown()
-    return task.losses(task.network, batch, Draws(0, 0, len(batch), batch.rows, torch.device("cpu")))["loss"]
+    return task.losses(task.network, batch, StepRng(0, 0, len(batch), batch.rows, torch.device("cpu")))[
+        "loss"
+    ]
 
 
 @pytest.mark.parametrize(("predicts", "fitting"), [("eps", "p2"), ("v", "v"), ("change", "x_0")])
