@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from facebench.compare.leaderboard import SAME_SIZE
-from facebench.evaluation.per_image_values import quantity
+from facebench.evaluation.per_image import per_image_metric
 from facebench.evaluation.record import MetricResult, Run
 
 RESAMPLES = 1000
@@ -71,7 +71,7 @@ def _half_width(result: MetricResult) -> float:
 
 def _paired(metric: str, run: Run, baseline: Run) -> tuple[float, float, str] | None:
     """Ends and method of the paired interval; None where pairing is not possible."""
-    new, old = quantity(metric, run), quantity(metric, baseline)
+    new, old = per_image_metric(metric, run), per_image_metric(metric, baseline)
     if new is None or old is None:
         return None
     items = new.rows.index.union(old.rows.index)

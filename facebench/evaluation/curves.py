@@ -15,18 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import scipy.linalg
 
 from facebench.evaluation.cards import Card
+from facebench.evaluation.role_features import RoleFeatures
 from facebench.metrics.arrays import Array, Floats
 from facebench.metrics.frechet import frechet_distance
 from facebench.metrics.verification import DetCurve, Verification, thin
-
-if TYPE_CHECKING:
-    from facebench.evaluation.role_features import Roles
 
 BINS = 100
 POINTS = 400
@@ -59,9 +57,13 @@ def _shares(curve: DetCurve, at_least: Floats, edges: Floats) -> list[float]:
 
 
 def frechet_against_n(
-    metric: str, generated: Array, reference: Array, value: float, seed: int
+    metric: str, arguments: Sequence[Array], value: float, seed: int
 ) -> dict[str, Any] | None:
-    """Fréchet distance of an eighth, a quarter and half of the generated images; None below 64 of them."""
+    """Return the Fréchet distance of an eighth, a quarter and half of the generated images.
+
+    None below 64 generated images.
+    """
+    generated, reference = arguments
     n = len(generated)
     if n < 64:
         return None
@@ -92,26 +94,26 @@ class FeatureMap:
         return {"backbone": self.backbone, "fitted_on": self.fitted_on, "explained": _short(self.explained)}
 
 
-def feature_map(chosen: Sequence[Card], roles: Roles, seed: int) -> FeatureMap | None:
+def feature_map(chosen: Sequence[Card], features: RoleFeatures, seed: int) -> FeatureMap | None:
     """Principal components of the first features that a metric reads; None where there are too few images.
 
     Features that are compared with a reference set come first: they describe the whole image.
     """
     reading = sorted(chosen, key=lambda card: "reference" not in card.needs or "identities" in card.needs)
     for card in reading:
-        found = _map_of(card, roles, seed)
+        found = _map_of(card, features, seed)
         if found is not None:
             return found
     return None
 
 
-def _map_of(card: Card, roles: Roles, seed: int) -> FeatureMap | None:
+def _map_of(card: Card, features: RoleFeatures, seed: int) -> FeatureMap | None:
     backbone, array = card.reads.backbone, card.reads.array
     if not isinstance(array, str):
         return None
     held = {
-        role: roles.rows(role, backbone, array)
-        for role, extraction in roles.extractions.items()
+        role: features.rows(role, backbone, array)
+        for role, extraction in features.extractions.items()
         if backbone in extraction.arrays
     }
     # With reference sets given by name, the first one spans the map.

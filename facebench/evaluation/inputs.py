@@ -1,30 +1,30 @@
-"""What a run is given: one generated set, reference sets by name, and the files that a manifest links."""
+"""Image sets of a run: generated images, reference sets, and the files that a manifest links."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from facebench.core.errors import InputError
+from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.plan import Plan
 from facebench.images.image_set import ImageSet
 
-Reference = str | Path | Mapping[str, str | Path]
 LINKED = ("source", "target", "reconstruction")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Roles that a manifest links to generated images."""
 
 
-def open_sets(plan: Plan, generated: Path, reference: Reference | None) -> dict[str, ImageSet]:
-    """The image sets that the plan's metrics need, by role; a role that was not given is left out.
+def open_sets(plan: Plan, config: EvaluationConfig) -> dict[str, ImageSet]:
+    """Open the image sets that the metrics of a plan need, by role.
 
-    One reference set has the role `reference`; sets given by name have the roles `reference:NAME`.
+    One reference set has the role `reference`; named sets have the roles `reference:NAME`. Linked roles that the
+    manifest leaves empty are absent.
 
     Raises:
-        InputError: a set cannot be read, or a name holds more than letters, digits, `.`, `_` and `-`.
+        InputError: a set cannot be read.
     """
-    sets = {"generated": ImageSet.open(generated)}
-    for role, path in _references(reference).items():
+    sets = {"generated": ImageSet.open(config.generated)}
+    for role, path in config.references.items():
         sets[role] = ImageSet.open(path)
     for role in LINKED:
         if plan.needs(role) and any(sets["generated"].column(role)):
@@ -32,24 +32,15 @@ def open_sets(plan: Plan, generated: Path, reference: Reference | None) -> dict[
     return sets
 
 
-def _references(reference: Reference | None) -> dict[str, Path]:
-    if reference is None:
-        return {}
-    if not isinstance(reference, Mapping):
-        return {"reference": Path(reference)}
-    for name in reference:
-        if not _NAME.fullmatch(name):
-            raise InputError(
-                f"'{name}' cannot name a reference set. Use letters, digits, '.', '_' and '-', such as FFHQ."
-            )
-    return {f"reference:{name}": Path(path) for name, path in reference.items()}
-
-
-def reference_of(options: list[str] | None) -> Reference | None:
-    """What `--reference` options mean: one folder, or several as NAME=FOLDER.
+def parse_references(options: Sequence[str] | None) -> str | dict[str, str] | None:
+    """Parse `--reference` options: one folder, or several folders as NAME=FOLDER.
 
     Raises:
-        InputError: several without names, or a name twice.
+        InputError: several folders without names, or a name twice.
+
+    Example:
+        >>> parse_references(["TFD=photographs", "FFHQ=ffhq"])
+        {'TFD': 'photographs', 'FFHQ': 'ffhq'}
     """
     if not options:
         return None
@@ -64,19 +55,23 @@ def reference_of(options: list[str] | None) -> Reference | None:
     return {name: path for name, _, path in named}
 
 
-def tags_of(options: list[str] | None) -> dict[str, str]:
-    """What `--tag NAME=VALUE` options mean.
+def parse_tags(options: Sequence[str] | None) -> dict[str, str]:
+    """Parse `--tag NAME=VALUE` options.
 
     Raises:
         InputError: an option without a name or a value, or a name twice.
+
+    Example:
+        >>> parse_tags(["base=SD-2.1", "prompt=Complex"])
+        {'base': 'SD-2.1', 'prompt': 'Complex'}
     """
     tags: dict[str, str] = {}
     for option in options or []:
         name, _, value = option.partition("=")
         if not name or not value or name in tags:
-            why = "is given twice" if name in tags else "is not NAME=VALUE"
+            problem = "is given twice" if name in tags else "is not NAME=VALUE"
             raise InputError(
-                f"The tag '{option}' {why}. Write for example: --tag base=SD-2.1 --tag prompt=Complex"
+                f"The tag '{option}' {problem}. Write for example: --tag base=SD-2.1 --tag prompt=Complex"
             )
         tags[name] = value
     return tags

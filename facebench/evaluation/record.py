@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facebench.core.environment import Version
 from facebench.core.errors import InputError
+from facebench.evaluation.config import EvaluationConfig
 
 SCHEMA = 1
 RECORD = "record.json"
@@ -121,6 +122,8 @@ class Run(_Model):
     """What the model is, in the terms of a table or of a factorial study: base, prompt, stage, ..."""
     protocol: str
     suite: str
+    config: EvaluationConfig | None = None
+    """Options of the evaluation; None in records of facebench 0.1.0."""
     inputs: dict[str, InputRecord]
     backbones: dict[str, BackboneRecord]
     environment: dict[str, str]

@@ -1,4 +1,4 @@
-"""The features of every role of a run, and which source and target each generated face belongs to."""
+"""Features of every role of a run, and the source or target that belongs to each generated image."""
 
 from __future__ import annotations
 
@@ -14,73 +14,91 @@ from facebench.images.image_set import ImageSet
 
 Rows = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+Links = npt.NDArray[np.int64]
 
 
-@dataclass
-class Roles:
-    """Extractions by role; `links` gives, per generated item, the row of its source or target, or -1."""
+@dataclass(frozen=True)
+class RoleFeatures:
+    """Extracted features by role, with the selection of images that count.
+
+    Attributes:
+        extractions: by role: `generated`, `reference` or `reference:NAME`, `source`, `target`, `reconstruction`,
+            `reencoded`.
+        links: by linked role, for each generated item the row of its partner in that role, or -1.
+        selected: by role, which items count; all items of a role that is absent.
+        subject: the identity whose pairs are compared; None for all identities.
+    """
 
     extractions: dict[str, Extraction]
-    links: dict[str, npt.NDArray[np.int64]]
-    kept: Mapping[str, Mask] = field(default_factory=dict)
-    """Which items of a role count; all where the role is not named."""
+    links: dict[str, Links]
+    selected: Mapping[str, Mask] = field(default_factory=dict)
     subject: str | None = None
-    """The one identity whose pairs are compared; all identities when None."""
 
     def rows(self, role: str, backbone: str, array: str) -> tuple[Rows, Mask]:
-        """All rows of one array of a role, and which of them count and hold a result."""
+        """Return all rows of one array of a role, and a mask of the rows that count and hold a result."""
         extraction = self.extractions[role]
         rows, valid = (
             _detector_rows(extraction, array)
             if backbone == DETECTOR
             else (extraction.arrays[backbone][array], extraction.valid[backbone])
         )
-        return rows, valid & self.kept[role] if role in self.kept else valid
+        return rows, valid & self.selected[role] if role in self.selected else valid
 
-    def keeping(self, kept: Mapping[str, Mask]) -> Roles:
-        """The same features, of which only some items of some roles count."""
-        return replace(self, kept=kept)
+    def partner_rows(self, role: str, backbone: str, array: str) -> tuple[Rows, Mask]:
+        """Return, for every generated item, the row of its partner in a role, and a mask of existing results."""
+        rows, valid = self.rows(role, backbone, array)
+        if role == "generated":
+            return rows, valid
+        partner = self.links[role]
+        return rows[partner], (partner >= 0) & valid[partner]
 
-    def of(self, subject: str) -> Roles:
-        """The same features, of which only the pairs with one identity count."""
-        return replace(self, subject=subject)
+    def select(self, selected: Mapping[str, Mask]) -> RoleFeatures:
+        """Return the same features with another selection of items."""
+        return replace(self, selected=selected)
+
+    def for_subject(self, identity: str) -> RoleFeatures:
+        """Return the same features, restricted to pairs with one identity."""
+        return replace(self, subject=identity)
 
     @property
-    def counting(self) -> Mask:
-        """Which generated items count."""
+    def selected_generated(self) -> Mask:
+        """Mask of the generated items that count."""
         every = np.ones(len(self.extractions["generated"].items), dtype=np.bool_)
-        return self.kept.get("generated", every)
+        return self.selected.get("generated", every)
 
     @property
-    def references(self) -> list[str]:
-        """Names of the reference sets that were given by name."""
+    def reference_names(self) -> list[str]:
+        """Names of the named reference sets."""
         return [role.partition(":")[2] for role in self.extractions if role.startswith("reference:")]
 
-    def against(self, name: str) -> Roles:
-        """The same features, with one of the named reference sets as the reference."""
+    def with_reference(self, name: str) -> RoleFeatures:
+        """Return the same features with one named reference set in the role `reference`."""
         role = f"reference:{name}"
-        kept = {**self.kept, "reference": self.kept[role]} if role in self.kept else self.kept
-        return replace(self, extractions={**self.extractions, "reference": self.extractions[role]}, kept=kept)
+        selected = (
+            {**self.selected, "reference": self.selected[role]} if role in self.selected else self.selected
+        )
+        extractions = {**self.extractions, "reference": self.extractions[role]}
+        return replace(self, extractions=extractions, selected=selected)
 
     def column(self, role: str, name: str) -> list[str | None]:
-        """A column of every item of a role, None where it is empty."""
+        """Return a column of every item of a role; None for empty cells."""
         return [item.columns.get(name) or None for item in self.extractions[role].items]
 
     def identities(self, role: str) -> list[str | None]:
-        """The identity of every item of a role, None where it has none."""
+        """Return the identity of every item of a role; None for unknown identities."""
         return self.column(role, "identity")
 
     def numbers(self, column: str) -> npt.NDArray[np.float64]:
-        """A numeric column of the generated items' manifest; NaN where it is empty or not a number."""
+        """Return a numeric manifest column of the generated items; NaN for empty or non-numeric cells."""
         return np.array([_number(item.columns.get(column)) for item in self.extractions["generated"].items])
 
 
-def links(images: ImageSet, role: str, generated: Extraction, linked: Extraction) -> npt.NDArray[np.int64]:
-    """For each generated item the row of its source (or target) in that role's extraction, or -1."""
-    others, places = images.linked(role)
+def link_rows(images: ImageSet, role: str, generated: Extraction, linked: Extraction) -> Links:
+    """Return, for each generated item, the row of its source (or target) in the extraction of that role, or -1."""
+    linked_set, places = images.linked(role)
     row_of = {item.name: row for row, item in enumerate(linked.items)}
     partner = {
-        item.name: row_of.get(others.items[place].name, -1)
+        item.name: row_of.get(linked_set.items[place].name, -1)
         for item, place in zip(images.items, places, strict=True)
         if place is not None
     }
@@ -88,12 +106,11 @@ def links(images: ImageSet, role: str, generated: Extraction, linked: Extraction
 
 
 def _detector_rows(extraction: Extraction, array: str) -> tuple[Rows, Mask]:
-    found = np.array([face is not None for face in extraction.faces])
+    detected = np.array([face is not None for face in extraction.faces])
     if array == "found":
-        return found.astype(np.float32), np.ones(len(found), dtype=np.bool_)
-    return np.array(
-        [np.nan if face is None else face.score for face in extraction.faces], dtype=np.float32
-    ), found
+        return detected.astype(np.float32), np.ones(len(detected), dtype=np.bool_)
+    scores = [np.nan if face is None else face.score for face in extraction.faces]
+    return np.array(scores, dtype=np.float32), detected
 
 
 def _number(text: str | None) -> float:

@@ -1,9 +1,10 @@
-"""The rows a metric is computed from: one set, two sets, matched pairs, or all pairs of identities."""
+"""Samples: the rows from which a metric is computed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,62 +12,64 @@ from facebench.core.errors import InputError
 from facebench.evaluation.cards import Card, Reads
 from facebench.evaluation.inputs import LINKED
 from facebench.evaluation.plan import PAIR_NETWORKS
-from facebench.evaluation.role_features import Mask, Roles
+from facebench.evaluation.role_features import Mask, RoleFeatures
 from facebench.metrics.arrays import Array
+from facebench.metrics.registry import metric_function
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of the generated images; the base of the other kinds."""
+    """Rows of the generated images; base class of the other samples."""
 
     generated: Array
     counts: Mapping[str, int]
 
     @property
-    def arguments(self) -> list[Array]:
-        """What a metric of this kind of sample is called with."""
-        return [self.generated]
+    def arrays(self) -> dict[str, Any]:
+        """Arrays by the argument names of `facebench.metrics.registry`."""
+        return {"generated": self.generated}
 
     @property
     def size(self) -> int:
-        """What a card's smallest n is compared with."""
+        """Size that is compared with the smallest n of a card."""
         return min(self.counts.values())
 
     @property
     def unit(self) -> str:
-        """What `size` counts."""
+        """Unit of `size`."""
         return "images"
 
 
 @dataclass(frozen=True)
-class Versus(Sample):
+class TwoSets(Sample):
     """Rows of the generated and of the reference images, in no particular order."""
 
     reference: Array
     reference_identities: list[str | None]
-    """Who the reference images show, None where that is not known."""
+    """Identities of the reference images; None for unknown identities."""
 
     @property
-    def arguments(self) -> list[Array]:
-        """Generated rows, then reference rows."""
-        return [self.generated, self.reference]
+    def arrays(self) -> dict[str, Any]:
+        """Generated rows, reference rows, and identities of the reference rows."""
+        identities = self.reference_identities
+        return {**super().arrays, "reference": self.reference, "reference_identities": identities}
 
 
 @dataclass(frozen=True)
-class Paired(Sample):
-    """Row i of both belongs together: an edit and its source, a transfer and its target."""
+class ImagePairs(Sample):
+    """Row i of both arrays belongs together: an edit and its source, a transfer and its target."""
 
-    other: Array
+    partner: Array
 
     @property
-    def arguments(self) -> list[Array]:
-        """Generated rows, then what each belongs to."""
-        return [self.generated, self.other]
+    def arrays(self) -> dict[str, Any]:
+        """Generated rows and their partners."""
+        return {**super().arrays, "partner": self.partner}
 
 
 @dataclass(frozen=True)
-class Pairs(Sample):
-    """Embeddings with identities; every pair of images is compared."""
+class IdentityPairs(Sample):
+    """Embeddings with identities; all pairs of images are compared."""
 
     identities: list[str]
     reference: Array | None = None
@@ -79,133 +82,146 @@ class Pairs(Sample):
 
     @property
     def unit(self) -> str:
-        """What `size` counts."""
+        """Unit of `size`."""
         return "identities"
 
     @property
     def pairs(self) -> int:
-        """How many comparisons there are."""
+        """Number of comparisons."""
         n = len(self.generated)
         return n * (n - 1) // 2 if self.reference is None else n * len(self.reference)
 
 
 @dataclass(frozen=True)
-class Subject(Sample):
-    """One identity: its images, what shows the same person, and what shows others."""
+class SubjectPairs(Sample):
+    """Pairs of one identity: its images, images of the same person, and images of other people.
+
+    Attributes:
+        others: embeddings of other identities.
+        other_identities: their identities.
+        reference: reference images of the identity; None when its generated images are compared with each other.
+    """
 
     others: Array
     other_identities: list[str]
     reference: Array | None = None
-    """Reference images of the identity; None when its generated images are compared with each other."""
 
 
-def draw_sample(card: Card, roles: Roles) -> Sample:
-    """Choose the rows that a card's `needs` name.
+def draw_sample(card: Card, features: RoleFeatures) -> Sample:
+    """Select the rows from which a metric is computed.
 
     Raises:
-        InputError: the input lacks what the card needs; the message is the reason in the record.
+        InputError: the input lacks a role or column that the card needs; the record shows the message as reason.
     """
-    _refuse_missing_roles(card, roles)
-    needs = set() if card.reads.backbone in PAIR_NETWORKS else set(card.needs)
-    if "identities" in needs:
-        pairs = _pairs(card.reads, roles, against="reference" in needs)
-        return pairs if roles.subject is None else _subject(pairs, roles.subject)
-    if "reference" in needs:
-        generated, reference = _valid(roles, "generated", card.reads), _valid(roles, "reference", card.reads)
-        counts = {"generated": len(generated), "reference": len(reference)}
-        return Versus(generated, counts, reference, _names(roles, card.reads))
-    if needs:
-        return _paired(card.reads, roles, card.needs)
-    generated = _valid(roles, "generated", card.reads)
+    _check_roles(card, features)
+    sample = metric_function(card.compute).sample
+    if sample == "verification":
+        pairs = _identity_pairs(card.reads, features, against_reference="reference" in card.needs)
+        return pairs if features.subject is None else _subject_pairs(pairs, features.subject)
+    if sample in ("two_sets", "leakage"):
+        return _two_sets(card.reads, features)
+    if sample == "pairs_of_images":
+        return _image_pairs(card, features)
+    generated = _valid_rows(features, "generated", card.reads)
     return Sample(generated, {"generated": len(generated)})
 
 
-def _refuse_missing_roles(card: Card, roles: Roles) -> None:
-    if "reference" in card.needs and "reference" not in roles.extractions:
+def paired_roles(card: Card) -> tuple[str, str] | None:
+    """Return the two roles whose rows a metric of image pairs compares; None for any other metric.
+
+    A network of pairs has compared both images already, so its output is one number for each generated image.
+    """
+    if metric_function(card.compute).sample != "pairs_of_images" or card.reads.backbone in PAIR_NETWORKS:
+        return None
+    if "truth" in card.needs:
+        return None
+    return (card.needs[0], card.needs[1]) if len(card.needs) == 2 else ("generated", card.needs[0])
+
+
+def _check_roles(card: Card, features: RoleFeatures) -> None:
+    if "reference" in card.needs and "reference" not in features.extractions:
         raise InputError("needs a reference set: --reference DIR")
     for role in LINKED:
-        if role in card.needs and role not in roles.extractions:
+        if role in card.needs and role not in features.extractions:
             raise InputError(f"needs a manifest with the column '{role}'")
 
 
-def _rows(roles: Roles, role: str, reads: Reads) -> tuple[Array, Mask]:
+def _rows(features: RoleFeatures, role: str, reads: Reads) -> tuple[Array, Mask]:
     names = [reads.array] if isinstance(reads.array, str) else list(reads.array)
-    columns = [roles.rows(role, reads.backbone, name) for name in names]
+    columns = [features.rows(role, reads.backbone, name) for name in names]
     rows = columns[0][0] if len(names) == 1 else np.column_stack([column for column, _ in columns])
     return rows, columns[0][1]
 
 
-def _valid(roles: Roles, role: str, reads: Reads) -> Array:
-    rows, valid = _rows(roles, role, reads)
-    kept = rows if valid.all() else rows[valid]
-    if not reads.normalise or len(kept) == 0:
-        return kept
-    kept = np.asarray(kept, dtype=np.float64)
-    return np.asarray(kept / np.linalg.norm(kept, axis=1, keepdims=True))
+def _valid_rows(features: RoleFeatures, role: str, reads: Reads) -> Array:
+    rows, valid = _rows(features, role, reads)
+    selected = rows if valid.all() else rows[valid]
+    if not reads.normalise or len(selected) == 0:
+        return selected
+    selected = np.asarray(selected, dtype=np.float64)
+    return np.asarray(selected / np.linalg.norm(selected, axis=1, keepdims=True))
 
 
-def _paired(reads: Reads, roles: Roles, needs: Sequence[str]) -> Paired:
-    if "truth" in needs:
-        rows, valid = _rows(roles, "generated", reads)
-        other = roles.numbers(str(reads.array))
-        if np.isnan(other).all():
-            raise InputError(f"needs a manifest with numbers in the column '{reads.array}'")
-        both = valid & ~np.isnan(other)
-    else:
-        first, second = needs if len(needs) == 2 else ("generated", needs[0])
-        (rows, valid), (other, others_valid) = _linked(reads, roles, first), _linked(reads, roles, second)
-        both = valid & others_valid & roles.counting
-    return Paired(rows[both], {"generated": int(both.sum())}, other[both])
+def _two_sets(reads: Reads, features: RoleFeatures) -> TwoSets:
+    generated = _valid_rows(features, "generated", reads)
+    reference = _valid_rows(features, "reference", reads)
+    _, valid = _rows(features, "reference", reads)
+    names = zip(features.identities("reference"), valid, strict=True)
+    counts = {"generated": len(generated), "reference": len(reference)}
+    return TwoSets(generated, counts, reference, [name for name, is_valid in names if is_valid])
 
 
-def _names(roles: Roles, reads: Reads) -> list[str | None]:
-    """Who the reference images that `_valid` takes show."""
-    _, valid = _rows(roles, "reference", reads)
-    return [name for name, keep in zip(roles.identities("reference"), valid, strict=True) if keep]
+def _image_pairs(card: Card, features: RoleFeatures) -> ImagePairs:
+    backbone, array = card.reads.backbone, str(card.reads.array)
+    roles = paired_roles(card)
+    if roles is None:
+        rows, valid = features.rows("generated", backbone, array)
+        partner = features.numbers(array)
+        if np.isnan(partner).all():
+            raise InputError(f"needs a manifest with numbers in the column '{array}'")
+        both = valid & ~np.isnan(partner)
+        return ImagePairs(rows[both], {"generated": int(both.sum())}, partner[both])
+    (rows, valid), (partner_rows, partner_valid) = (
+        features.partner_rows(role, backbone, array) for role in roles
+    )
+    both = valid & partner_valid & features.selected_generated
+    return ImagePairs(rows[both], {"generated": int(both.sum())}, partner_rows[both])
 
 
-def _linked(reads: Reads, roles: Roles, role: str) -> tuple[Array, Mask]:
-    """For every generated item the row of what it belongs to in a role, and whether there is one."""
-    rows, valid = _rows(roles, role, reads)
-    if role == "generated":
-        return rows, valid
-    partner = roles.links[role]
-    return rows[partner], (partner >= 0) & valid[partner]
-
-
-def _pairs(reads: Reads, roles: Roles, *, against: bool) -> Pairs:
-    generated, identities = _identified(roles, "generated", reads)
+def _identity_pairs(reads: Reads, features: RoleFeatures, *, against_reference: bool) -> IdentityPairs:
+    generated, identities = _identified_rows(features, "generated", reads)
     counts = {"generated": len(generated)}
-    if not against:
-        return Pairs(generated, counts, identities)
-    reference, reference_identities = _identified(roles, "reference", reads)
+    if not against_reference:
+        return IdentityPairs(generated, counts, identities)
+    reference, reference_identities = _identified_rows(features, "reference", reads)
     if not set(identities) & set(reference_identities):
         raise InputError("no identity has the same name in the generated and in the reference set")
-    return Pairs(
-        generated, counts | {"reference": len(reference)}, identities, reference, reference_identities
-    )
+    counts["reference"] = len(reference)
+    return IdentityPairs(generated, counts, identities, reference, reference_identities)
 
 
-def _subject(pairs: Pairs, identity: str) -> Subject:
-    """One identity of a set, against the reference where there is one."""
-    own = np.array([name == identity for name in pairs.identities], dtype=np.bool_)
-    generated = pairs.generated[own]
+def _subject_pairs(pairs: IdentityPairs, identity: str) -> SubjectPairs:
+    """Restrict pairs to one identity of the generated set, against the reference where there is one."""
+    is_subject = np.array([name == identity for name in pairs.identities], dtype=np.bool_)
+    generated = pairs.generated[is_subject]
     rows, names = pairs.reference, pairs.reference_identities
     if rows is None or names is None:
         others = [name for name in pairs.identities if name != identity]
-        return Subject(generated, {"generated": len(generated)}, pairs.generated[~own], others)
+        return SubjectPairs(generated, {"generated": len(generated)}, pairs.generated[~is_subject], others)
     same = np.array([name == identity for name in names], dtype=np.bool_)
     counts = {"generated": len(generated), "reference": int(same.sum())}
-    return Subject(generated, counts, rows[~same], [name for name in names if name != identity], rows[same])
+    others = [name for name in names if name != identity]
+    return SubjectPairs(generated, counts, rows[~same], others, rows[same])
 
 
-def _identified(roles: Roles, role: str, reads: Reads) -> tuple[Array, list[str]]:
-    """Rows that hold a result and have an identity."""
-    rows, valid = _rows(roles, role, reads)
-    names = roles.identities(role)
-    known = valid & np.array([name is not None for name in names], dtype=np.bool_)
+def _identified_rows(features: RoleFeatures, role: str, reads: Reads) -> tuple[Array, list[str]]:
+    """Return the rows that hold a result and have an identity, with their identities."""
+    rows, valid = _rows(features, role, reads)
+    names = features.identities(role)
     if not any(name is not None for name in names):
         raise InputError(
             f"needs identities in the {role} set: sub-folders, or a manifest with the column 'identity'"
         )
-    return rows[known], [name for name, keep in zip(names, known, strict=True) if keep and name is not None]
+    identified = valid & np.array([name is not None for name in names], dtype=np.bool_)
+    selected = zip(names, identified, strict=True)
+    return rows[identified], [name for name, is_valid in selected if is_valid and name is not None]

@@ -12,7 +12,7 @@ from PIL import Image
 import facebench
 from facebench.compare.leaderboard import Leaderboard
 from facebench.core.errors import InputError
-from facebench.evaluation.inputs import reference_of, tags_of
+from facebench.evaluation.inputs import parse_references, parse_tags
 from facebench.evaluation.record import Run
 from facebench.metrics import (
     id_booth_pairs,
@@ -159,18 +159,18 @@ def test_released_scores_know_who_is_in_each_pair() -> None:
     ],
 )
 def test_reference_options_are_folders_or_names_with_folders(options: list[str], meant: object) -> None:
-    assert reference_of(options) == meant
+    assert parse_references(options) == meant
 
 
 @pytest.mark.parametrize("options", [["a", "b"], ["TFD=a", "b"], ["TFD=a", "TFD=b"]])
 def test_several_references_without_names_are_refused(options: list[str]) -> None:
     with pytest.raises(InputError, match="need a name each"):
-        reference_of(options)
+        parse_references(options)
 
 
 def test_a_folder_with_an_equals_sign_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "lr=1").mkdir()
-    assert reference_of([str(tmp_path / "lr=1")]) == str(tmp_path / "lr=1")
+    assert parse_references([str(tmp_path / "lr=1")]) == str(tmp_path / "lr=1")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_folder_with_an_equals_sign_is_a_folder(tmp_path: Path) -> None:
 )
 def test_a_tag_is_a_name_and_a_value(option: list[str], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        tags_of(option)
+        parse_tags(option)
 
 
 def test_a_reference_name_that_would_break_ids_is_refused(faces: Path) -> None:

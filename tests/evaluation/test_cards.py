@@ -9,8 +9,10 @@ import pytest
 
 from facebench import backbones, metrics
 from facebench.core.errors import InputError
-from facebench.evaluation import cards
-from facebench.evaluation.protocols import DETECTOR
+from facebench.evaluation.cards import Card, find_card, load_cards
+from facebench.evaluation.plan import DETECTOR
+from facebench.evaluation.protocols import load_protocols
+from facebench.evaluation.yaml_files import load_yaml
 
 GOOD = """
 id: fd_test
@@ -24,15 +26,15 @@ about: nothing
 """
 
 
-@pytest.mark.parametrize("card", cards.cards().values(), ids=lambda card: card.id)
-def test_every_card_names_a_function_and_a_backbone_that_exist(card: cards.Card) -> None:
+@pytest.mark.parametrize("card", load_cards().values(), ids=lambda card: card.id)
+def test_every_card_names_a_function_and_a_backbone_that_exist(card: Card) -> None:
     assert card.compute in metrics.__all__
     assert card.reads.backbone in {*backbones.names(), DETECTOR}
     assert len(card.about) > 20
 
 
-@pytest.mark.parametrize("card", cards.cards().values(), ids=lambda card: card.id)
-def test_every_card_says_formula_range_pitfalls_and_where_it_was_published(card: cards.Card) -> None:
+@pytest.mark.parametrize("card", load_cards().values(), ids=lambda card: card.id)
+def test_every_card_says_formula_range_pitfalls_and_where_it_was_published(card: Card) -> None:
     assert card.formula
     assert card.pitfalls
     assert "range" in card.model_fields_set
@@ -55,7 +57,7 @@ def test_the_metrics_that_papers_report_all_have_cards() -> None:
         for network in networks
     ]
     scores = [f"{kind}_{what}_arcface" for kind in ("genuine", "impostor") for what in ("mean", "std")]
-    assert set(one.split()) | set(affect) | set(scores) <= set(cards.cards())
+    assert set(one.split()) | set(affect) | set(scores) <= set(load_cards())
 
 
 def test_cards_read_what_was_published() -> None:
@@ -65,28 +67,28 @@ def test_cards_read_what_was_published() -> None:
         ("fid_legacy", "legacy"),
         ("kid", "tf"),
     ):
-        reads = cards.card(metric).reads
+        reads = find_card(metric).reads
         assert (reads.backbone, reads.array) == (f"inception-{backbone}", "pool")
-    vgg16 = cards.card("precision_vgg16")
+    vgg16 = find_card("precision_vgg16")
     assert (vgg16.reads.array, vgg16.params) == ("fc2_relu", {"k": 3})
     for metric in ("valence_error_emonet8", "expression_agreement_emonet8"):
-        assert cards.card(metric).reads.backbone == "emonet-8-flip"
-    assert cards.card("valence_error_emonet5").reads.backbone == "emonet-5-flip"
-    assert cards.card("pose_spread").reads.array == ("yaw", "pitch", "roll")
-    assert cards.card("precision_dinov2").params == {"k": 5, "strict": True}
-    assert cards.card("cmmd").params == {"sigma": 10.0, "scale": 1000.0}
+        assert find_card(metric).reads.backbone == "emonet-8-flip"
+    assert find_card("valence_error_emonet5").reads.backbone == "emonet-5-flip"
+    assert find_card("pose_spread").reads.array == ("yaw", "pitch", "roll")
+    assert find_card("precision_dinov2").params == {"k": 5, "strict": True}
+    assert find_card("cmmd").params == {"sigma": 10.0, "scale": 1000.0}
 
 
 def test_every_metric_of_every_protocol_has_a_card() -> None:
-    for protocol in cards.protocols().values():
+    for protocol in load_protocols().values():
         for suite, ids in protocol.suites.items():
             assert ids, f"{protocol.id} {suite} is empty"
             assert len(set(ids)) == len(ids)
 
 
 def test_numbers_of_different_networks_never_share_an_id() -> None:
-    assert cards.card("eer_sface").reads.backbone == "sface"
-    assert cards.card("eer_arcface").reads.backbone == "arcface-iresnet100"
+    assert find_card("eer_sface").reads.backbone == "sface"
+    assert find_card("eer_arcface").reads.backbone == "arcface-iresnet100"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_a_mistake_in_a_card_names_file_and_key(tmp_path: Path, change: str, mes
     file.parent.mkdir()
     file.write_text(GOOD.replace(change, message))
     with pytest.raises(InputError, match=r"metrics/bad\.yaml: ") as error:
-        cards.load_yaml(file, cards.Card)
+        load_yaml(file, Card)
     assert (message or change).partition(":")[0] in str(error.value)
 
 
@@ -112,7 +114,7 @@ def test_an_unknown_key_suggests_the_one_that_was_meant(tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text(GOOD + "smalest_n: 3\n")
     with pytest.raises(InputError, match="Did you mean smallest_n"):
-        cards.load_yaml(file, cards.Card)
+        load_yaml(file, Card)
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "id: [unclosed", "family: 3"])
@@ -120,7 +122,7 @@ def test_yaml_that_is_no_card_is_an_error_with_the_file_name(tmp_path: Path, tex
     file = tmp_path / "bad.yaml"
     file.write_text(text)
     with pytest.raises(InputError, match=r"bad\.yaml"):
-        cards.load_yaml(file, cards.Card)
+        load_yaml(file, Card)
 
 
 def test_a_family_is_read_once_for_every_network(tmp_path: Path) -> None:
@@ -129,7 +131,7 @@ def test_a_family_is_read_once_for_every_network(tmp_path: Path) -> None:
         "title: Test", "title: 'On {network}, {other}'"
     )
     file.write_text(text + "networks: [{suffix: a, network: A}, {suffix: b, network: B}]\n")
-    loaded = cards.load_yaml(file, cards.Card)
+    loaded = load_yaml(file, Card)
     assert [(card.id, card.title) for card in loaded] == [
         ("fd_a", "On A, {other}"),
         ("fd_b", "On B, {other}"),
@@ -138,4 +140,4 @@ def test_a_family_is_read_once_for_every_network(tmp_path: Path) -> None:
 
 def test_an_unknown_metric_lists_close_matches() -> None:
     with pytest.raises(InputError, match="fd_lite0"):
-        cards.card("fd_lit0")
+        find_card("fd_lit0")

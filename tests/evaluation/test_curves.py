@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facebench.evaluation import cards
+from facebench.evaluation.cards import find_card
 from facebench.evaluation.curves import POINTS, feature_map, frechet_against_n, score_curve
-from facebench.evaluation.role_features import Roles
+from facebench.evaluation.role_features import RoleFeatures
 from facebench.features.extraction import Extraction
 from facebench.images.image_set import Item
 from facebench.metrics import det_curve, frechet_distance, verification
@@ -78,8 +78,8 @@ def features(n: int, seed: int, shift: float = 0.0) -> np.ndarray:
 
 def test_the_axes_of_the_map_are_the_widest_directions_of_the_reference() -> None:
     rows = features(200, 0)
-    roles = Roles({"generated": extraction(features(50, 1)), "reference": extraction(rows)}, {})
-    placed = feature_map([cards.card("fd_lite0")], roles, seed=0)
+    roles = RoleFeatures({"generated": extraction(features(50, 1)), "reference": extraction(rows)}, {})
+    placed = feature_map([find_card("fd_lite0")], roles, seed=0)
     assert placed is not None
     assert placed.fitted_on == "reference"
     assert placed.explained == pytest.approx((0.8, 0.2), abs=0.001)
@@ -87,10 +87,12 @@ def test_the_axes_of_the_map_are_the_widest_directions_of_the_reference() -> Non
 
 
 def test_runs_with_one_reference_share_their_axes() -> None:
-    reference, card = extraction(features(100, 0)), [cards.card("fd_lite0")]
-    one = feature_map(card, Roles({"generated": extraction(features(50, 1)), "reference": reference}, {}), 0)
+    reference, card = extraction(features(100, 0)), [find_card("fd_lite0")]
+    one = feature_map(
+        card, RoleFeatures({"generated": extraction(features(50, 1)), "reference": reference}, {}), 0
+    )
     two = feature_map(
-        card, Roles({"generated": extraction(features(50, 2, 3.0)), "reference": reference}, {}), 0
+        card, RoleFeatures({"generated": extraction(features(50, 2, 3.0)), "reference": reference}, {}), 0
     )
     assert one is not None
     assert two is not None
@@ -101,12 +103,12 @@ def test_runs_with_one_reference_share_their_axes() -> None:
 def test_images_without_a_result_have_no_place_and_too_few_no_map() -> None:
     rows = features(20, 0)
     rows[3] = np.nan
-    placed = feature_map([cards.card("fd_lite0")], Roles({"generated": extraction(rows)}, {}), 0)
+    placed = feature_map([find_card("fd_lite0")], RoleFeatures({"generated": extraction(rows)}, {}), 0)
     assert placed is not None
     assert placed.fitted_on == "generated"
     assert np.isnan(placed.points["generated"]).all(axis=1).nonzero()[0].tolist() == [3]
-    few = Roles({"generated": extraction(features(20, 0)[:2])}, {})
-    assert feature_map([cards.card("fd_lite0")], few, 0) is None
+    few = RoleFeatures({"generated": extraction(features(20, 0)[:2])}, {})
+    assert feature_map([find_card("fd_lite0")], few, 0) is None
 
 
 def test_a_role_without_any_result_has_no_places_on_the_map_of_the_others() -> None:
@@ -115,8 +117,8 @@ def test_a_role_without_any_result_has_no_places_on_the_map_of_the_others() -> N
     blank.arrays = {
         name: {key: rows[:, 0] for key, rows in held.items()} for name, held in blank.arrays.items()
     }
-    roles = Roles({"generated": extraction(features(20, 1)), "reconstruction": blank}, {})
-    placed = feature_map([cards.card("fd_lite0")], roles, 0)
+    roles = RoleFeatures({"generated": extraction(features(20, 1)), "reconstruction": blank}, {})
+    placed = feature_map([find_card("fd_lite0")], roles, 0)
     assert placed is not None
     assert np.isfinite(placed.points["generated"]).all()
     assert placed.points["reconstruction"].shape == (4, 2)

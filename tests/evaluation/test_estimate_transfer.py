@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 import facebench
-from facebench.evaluation import cards
-from facebench.evaluation.estimate import measure
-from facebench.evaluation.per_image_values import quantity
+from facebench.evaluation.cards import load_cards
+from facebench.evaluation.estimate import estimate_metrics
+from facebench.evaluation.per_image import per_image_metric
+from facebench.evaluation.protocols import find_protocol
 from facebench.evaluation.record import MetricResult, Run
-from facebench.evaluation.role_features import Roles
+from facebench.evaluation.role_features import RoleFeatures
 from facebench.features.extraction import Extraction
 from facebench.images.image_set import ImageSet
 from facebench.images.jpeg_null import MOST, reencode
@@ -73,10 +74,10 @@ def test_the_record_names_what_was_given_and_nothing_that_was_made_on_the_way(la
 
 
 def test_what_a_comparison_with_the_source_averages_is_in_the_per_image_table(lazy: Run) -> None:
-    change = quantity("face_quality_change_sface", lazy)
+    change = per_image_metric("face_quality_change_sface", lazy)
     assert change is not None
     assert change.rows.shape == (8, 2)
-    leak = quantity("identity_leak_sface", lazy)
+    leak = per_image_metric("identity_leak_sface", lazy)
     assert leak is not None
     assert leak.rows.shape == (8, 1)
 
@@ -133,10 +134,10 @@ def affect() -> dict[str, MetricResult]:
     links = {role: np.arange(40) for role in roles if role != "generated"}
     chosen = [
         card
-        for card in cards.cards().values()
+        for card in load_cards().values()
         if card.id.endswith("_maxvit") and card.reads.backbone == "maxvit-va"
     ]
-    return measure(chosen, Roles(roles, links), seed=0, progress=lambda *_: None).results
+    return estimate_metrics(chosen, RoleFeatures(roles, links), seed=0, progress=lambda *_: None).results
 
 
 def test_known_answers_give_known_gaps_errors_and_nulls(affect: dict[str, MetricResult]) -> None:
@@ -170,9 +171,9 @@ def test_going_half_of_the_way_halves_the_gap_and_keeps_some_concordance(
 
 
 def test_every_affect_network_judges_every_transfer() -> None:
-    suites = cards.protocol("expression-transfer").suites
+    suites = find_protocol("expression-transfer").suites
     networks = {
-        card.id.rpartition("_")[2] for card in cards.cards().values() if card.id.startswith("valence_error")
+        card.id.rpartition("_")[2] for card in load_cards().values() if card.id.startswith("valence_error")
     }
     assert len(networks) == 7
     for network in networks:

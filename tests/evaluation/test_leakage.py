@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import facebench
 from facebench.cli import app
 from facebench.core.errors import InputError
-from facebench.evaluation.leakage import worst_pairs
+from facebench.evaluation.leakage import closest_table
 from facebench.evaluation.record import Run, load_run
 from facebench.metrics import closest_faces, leakage
 
@@ -57,13 +57,13 @@ def test_the_closest_training_face_of_each_generated_one_is_listed(run: Run) -> 
     for number in range(COPIED):
         assert rows.loc[f"copy{number}.png", "closest:sface"] == f"images/id{number:03d}/01.png"
         assert rows.loc[f"copy{number}.png", "closest_cosine:sface"] == pytest.approx(1, abs=1e-5)
-    worst = worst_pairs(run)
+    worst = closest_table(run)
     assert [row[0].text[:4] for row in worst.rows[:COPIED]] == ["copy"] * COPIED
 
 
 def test_the_list_survives_saving(run: Run, tmp_path: Path) -> None:
     run.save(tmp_path)
-    assert worst_pairs(load_run(tmp_path)).csv() == worst_pairs(run).csv()
+    assert closest_table(load_run(tmp_path)).csv() == closest_table(run).csv()
 
 
 def test_the_command_shows_the_worst_pairs(generated: Path, faces: Path, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_the_command_shows_the_worst_pairs(generated: Path, faces: Path, tmp_pat
 def test_without_a_training_set_there_is_a_reason(generated: Path) -> None:
     found = facebench.evaluate(generated, metrics=["leaked_share_sface"])
     assert found.metrics["leaked_share_sface"].reason == "needs a reference set: --reference DIR"
-    assert worst_pairs(found) is None
+    assert closest_table(found) is None
 
 
 def people(rng: np.random.Generator, count: int, images: int, spread: float = 0.5) -> np.ndarray:

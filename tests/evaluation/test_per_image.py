@@ -12,7 +12,7 @@ import pytest
 import facebench
 from facebench.compare.gate import check
 from facebench.evaluation.leakage import closest_pairs
-from facebench.evaluation.per_image_values import quantity, terms
+from facebench.evaluation.per_image import image_terms, per_image_metric
 from facebench.evaluation.record import Run
 from tests.evaluation.test_estimate_transfer import transfers
 from tests.helpers.records import make_result, make_run
@@ -42,7 +42,7 @@ def moved(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ru
 @pytest.mark.parametrize("metric", PAIRED)
 def test_the_mean_of_what_single_images_have_is_the_metric(moved: dict[str, Run], metric: str) -> None:
     for run in moved.values():
-        numbers = terms(metric, run)
+        numbers = image_terms(metric, run)
         assert numbers is not None
         assert len(numbers) == 8
         assert numbers.mean() == pytest.approx(run.metrics[metric].value, rel=1e-9)
@@ -63,7 +63,7 @@ def test_two_models_over_the_same_sources_are_compared_in_pairs(moved: dict[str,
 
 def test_values_survive_the_disk(moved: dict[str, Run], tmp_path: Path) -> None:
     loaded = facebench.load_run(moved["source"].save(tmp_path).parent)
-    assert terms("identity_leak_sface", loaded) is not None
+    assert image_terms("identity_leak_sface", loaded) is not None
 
 
 def answered(**columns: list[float]) -> Run:
@@ -82,13 +82,13 @@ def test_errors_and_biases_are_means_over_images_and_concordance_is_not() -> Non
         run.metrics[metric] = make_result(metric, value)
     concordance = facebench.metrics.affect_agreement([0.2, 0.1, -0.5], [0.1, 0.5, -0.5]).ccc
     run.metrics["valence_ccc_maxvit"].value = float(concordance)
-    error, bias = terms("valence_error_maxvit", run), terms("valence_bias_maxvit", run)
+    error, bias = image_terms("valence_error_maxvit", run), image_terms("valence_bias_maxvit", run)
     assert error is not None
     assert bias is not None
     assert error.to_list() == pytest.approx([0.1, 0.4, 0.0])
     assert bias.to_list() == pytest.approx([-0.1, 0.4, 0.0])
-    assert quantity("valence_ccc_maxvit", run) is not None
-    assert terms("valence_ccc_maxvit", run) is None
+    assert per_image_metric("valence_ccc_maxvit", run) is not None
+    assert image_terms("valence_ccc_maxvit", run) is None
 
 
 def test_a_pair_network_s_answer_is_a_number_of_the_generated_image_alone() -> None:
@@ -96,7 +96,7 @@ def test_a_pair_network_s_answer_is_a_number_of_the_generated_image_alone() -> N
     table["distance:lpips"] = [0.25, np.nan]
     run = make_run("ours").with_per_image(table)
     run.metrics["lpips"] = make_result("lpips", 0.25)
-    numbers = terms("lpips", run)
+    numbers = image_terms("lpips", run)
     assert numbers is not None
     assert numbers.to_dict() == {"a": 0.25}
 
@@ -117,7 +117,7 @@ def test_closest_training_faces_are_known_for_every_named_set(
     assert [cosine for _, _, cosine in train.pairs] == pytest.approx([1.0] * 4, abs=1e-6)
     assert all(other.endswith(f"id{int(image[0]):03d}/00.png") for image, other, _ in train.pairs)
     assert train.threshold == run.metrics["leak_threshold_sface@TRAIN"].value
-    leaked = terms("leaked_share_sface@TRAIN", run)
+    leaked = image_terms("leaked_share_sface@TRAIN", run)
     assert leaked is not None
     assert leaked.to_list() == [1, 1, 1, 1]
-    assert terms("closest_similarity_sface@OTHER", run) is not None
+    assert image_terms("closest_similarity_sface@OTHER", run) is not None

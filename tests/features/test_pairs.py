@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 import facebench
 from facebench.backbones import Backbone, build
 from facebench.backbones.lpips import LpipsAlex
-from facebench.evaluation.role_features import links
+from facebench.evaluation.role_features import link_rows
 from facebench.features.extraction import Extraction, extract
 from facebench.features.pairs import compare_pairs
 from facebench.features.store.sqlite import Store
@@ -54,7 +54,7 @@ def edits(tmp_path: Path) -> ImageSet:
 def compare(edits: ImageSet, lpips: Backbone, store: Store | None = None) -> tuple[Extraction, Extraction]:
     generated = extract(edits, [], store=store)
     source = extract(edits.linked("source")[0], [], store=store)
-    partner = links(edits, "source", generated, source)
+    partner = link_rows(edits, "source", generated, source)
     compare_pairs(lpips, generated, source, partner, store=store)
     return generated, source
 
@@ -97,7 +97,7 @@ def test_a_source_that_changes_during_the_run_is_named_and_not_compared(
 ) -> None:
     generated = extract(edits, [], store=None)
     source = extract(edits.linked("source")[0], [], store=None)
-    partner = links(edits, "source", generated, source)
+    partner = link_rows(edits, "source", generated, source)
     shutil.copy(IMAGES[2], edits.items[0].path.parent / IMAGES[1].name)
     compare_pairs(lpips, generated, source, partner, store=None)
     assert generated.valid["lpips"].sum() == 3

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from facebench.evaluation.leakage import closest_pairs
-from facebench.evaluation.per_image_values import linked_name
+from facebench.evaluation.per_image import linked_name
 from facebench.evaluation.record import Run
 from facebench.report.galleries.images import Thumbnail, thumbnail
 from facebench.report.pages.headline import headline

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from facebench.evaluation import cards
-from facebench.evaluation.per_image_values import terms
+from facebench.evaluation.cards import load_cards
+from facebench.evaluation.per_image import image_terms
 from facebench.evaluation.record import Run
 
 MOST = 6
@@ -21,11 +21,11 @@ def headline(run: Run, most: int = MOST) -> dict[str, pd.Series[float]]:
     asked = set()
     for metric, result in run.metrics.items():
         name, _, reference = metric.partition("@")
-        card = cards.cards().get(name)
+        card = load_cards().get(name)
         if card is None or result.better == "neither" or _NULLS & set(card.needs):
             continue
         question = (card.compute, card.field, card.reads.array, card.needs, reference)
-        numbers = None if question in asked else terms(metric, run)
+        numbers = None if question in asked else image_terms(metric, run)
         if numbers is None or numbers.nunique() < 2:
             continue
         asked.add(question)

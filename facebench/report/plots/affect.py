@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from facebench.evaluation.per_image_values import linked_column
+from facebench.evaluation.per_image import linked_column
 from facebench.evaluation.record import Run
 from facebench.metrics.arrays import Floats
 from facebench.report.plots import svg

@@ -19,7 +19,7 @@ import scipy.stats
 from facebench.compare.leaderboard import differences
 from facebench.core.errors import InputError
 from facebench.evaluation.breakdown import holm
-from facebench.evaluation.per_image_values import quantity
+from facebench.evaluation.per_image import per_image_metric
 from facebench.evaluation.record import MetricResult, Run, load_run
 from facebench.metrics.arrays import Floats
 
@@ -178,7 +178,7 @@ def _has(run: Run, metric: str) -> bool:
 def _draws(metric: str, runs: Sequence[Run], seed: int) -> tuple[Floats | None, str]:
     """How the runs' values vary together: (resamples, runs), and how that was found out."""
     rng = np.random.default_rng(seed)
-    found = [quantity(metric, run) for run in runs]
+    found = [per_image_metric(metric, run) for run in runs]
     sides = [side for side in found if side is not None]
     if len(sides) == len(runs) and all(set(side.rows.index) == set(sides[0].rows.index) for side in sides):
         items = sides[0].rows.index

@@ -1,0 +1,156 @@
+"""The extraction step: run every network over the roles that need it."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from facebench.backbones import Backbone, build
+from facebench.backbones.face_detection import Face, FaceFinder
+from facebench.core.environment import choose_device, describe
+from facebench.core.errors import InputError
+from facebench.core.progress import Progress
+from facebench.evaluation.config import EvaluationConfig
+from facebench.evaluation.inputs import LINKED
+from facebench.evaluation.plan import Plan
+from facebench.evaluation.role_features import Links, RoleFeatures, link_rows
+from facebench.features.engine.cluster import Cluster, open_cluster
+from facebench.features.extraction import Extraction, extract
+from facebench.features.pairs import compare_pairs
+from facebench.features.store.sqlite import Store
+from facebench.images.image_set import ImageSet
+from facebench.images.jpeg_null import ROLE as REENCODED
+from facebench.images.jpeg_null import reencode, same_names
+
+
+@dataclass(frozen=True)
+class ExtractedRoles:
+    """Features of all roles, and the environment in which they were computed."""
+
+    features: RoleFeatures
+    environment: dict[str, str]
+
+
+def extract_roles(
+    plan: Plan, sets: Mapping[str, ImageSet], config: EvaluationConfig, progress: Progress
+) -> ExtractedRoles:
+    """Compute or load the features of every role.
+
+    Raises:
+        InputError: a set holds no usable image, or too many unusable files.
+    """
+    device = choose_device(config.device) if config.engine == "local" else "cpu"
+    networks = {name: build(name, device=device) for name in plan.backbones()}
+    sets = dict(sets)
+    with ExitStack() as stack:
+        backbones = list(networks.values())
+        cluster = stack.enter_context(open_cluster(config.engine, backbones, config.device, config.address))
+        if plan.needs(REENCODED):
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            sets[REENCODED] = reencode(sets["generated"], scratch, config.seed)
+        extractions = _Extractor(plan, sets, networks, cluster, progress).run(config.max_rejected)
+    links = _links(sets["generated"], extractions)
+    for network in plan.pair_networks():
+        if "source" in extractions:
+            compare_pairs(
+                build(network, device=device),
+                extractions["generated"],
+                extractions["source"],
+                links["source"],
+                store=Store(),
+                progress=functools.partial(progress, "pairs"),
+            )
+    environment = describe(device) | ({"device": cluster.device_name} if cluster else {})
+    return ExtractedRoles(RoleFeatures(extractions, links), environment)
+
+
+@dataclass(frozen=True)
+class _Extractor:
+    """Extraction of several roles with shared networks."""
+
+    plan: Plan
+    sets: Mapping[str, ImageSet]
+    networks: Mapping[str, Backbone]
+    cluster: Cluster | None
+    progress: Progress
+
+    def run(self, max_rejected: float) -> dict[str, Extraction]:
+        """Extract every role; sources first, because edits share their face boxes."""
+        finder, store = FaceFinder(), Store()
+        extractions: dict[str, Extraction] = {}
+        order = {"generated": 1, REENCODED: 2}
+        for role in sorted(self.sets, key=lambda role: order.get(role, 0)):
+            extractions[role] = extract(
+                self.sets[role],
+                [self.networks[name] for name in self.plan.backbones(role)],
+                store=store,
+                finder=finder,
+                face_source=_shared_faces(role, self.sets["generated"], extractions),
+                find_faces=role == "generated" and self.plan.needs_detector,
+                progress=functools.partial(self.progress, role),
+                cluster=self.cluster,
+            )
+            _check_rejected(role, self.sets[role], extractions[role], max_rejected)
+        return {role: extractions[role] for role in self.sets}
+
+
+def _shared_faces(
+    role: str, generated: ImageSet, extractions: Mapping[str, Extraction]
+) -> dict[str, Face] | None:
+    """Return the faces whose boxes are used in place of the boxes detected in the image.
+
+    Box crops of an edit use the box of its source, and those of a re-encoded image the box of the image.
+    """
+    if role == REENCODED:
+        detected = _detected_faces(extractions["generated"])
+        return detected | (_source_faces(generated, extractions) or {})
+    return _source_faces(generated, extractions) if role == "generated" else None
+
+
+def _source_faces(generated: ImageSet, extractions: Mapping[str, Extraction]) -> dict[str, Face] | None:
+    """Return the face of the source of every generated image that has one."""
+    if "source" not in extractions:
+        return None
+    sources, places = generated.linked("source")
+    face_of = _detected_faces(extractions["source"])
+    pairs = zip(generated.items, places, strict=True)
+    return {
+        item.name: face_of[sources.items[place].name]
+        for item, place in pairs
+        if place is not None and sources.items[place].name in face_of
+    }
+
+
+def _detected_faces(extraction: Extraction) -> dict[str, Face]:
+    pairs = zip(extraction.items, extraction.faces, strict=True)
+    return {item.name: face for item, face in pairs if face is not None}
+
+
+def _links(generated: ImageSet, extractions: Mapping[str, Extraction]) -> dict[str, Links]:
+    """Return, by linked role, the row of the partner of every generated image."""
+    links = {
+        role: link_rows(generated, role, extractions["generated"], extractions[role])
+        for role in LINKED
+        if role in extractions
+    }
+    if REENCODED in extractions:
+        links[REENCODED] = same_names(extractions["generated"].items, extractions[REENCODED].items)
+    return links
+
+
+def _check_rejected(role: str, images: ImageSet, extraction: Extraction, limit: float) -> None:
+    rejected = [file for file in extraction.rejected if file.scope == "all" and file.counts]
+    total = len(extraction.items) + len(rejected)
+    if not extraction.items:
+        first = f" The first: {rejected[0].name}: {rejected[0].reason}." if rejected else ""
+        raise InputError(f"None of the {total} files of {images.root} ({role}) can be used.{first}")
+    if len(rejected) > limit * total:
+        listed = "; ".join(f"{file.name}: {file.reason}" for file in rejected[:5])
+        raise InputError(
+            f"{len(rejected)} of the {total} files of {images.root} ({role}) cannot be used, more than "
+            f"--max-rejected {limit:g} allows: {listed}{' …' if len(rejected) > 5 else ''}"
+        )
