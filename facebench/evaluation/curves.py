@@ -23,8 +23,9 @@ import scipy.linalg
 from facebench.evaluation.cards import Card
 from facebench.evaluation.role_features import RoleFeatures
 from facebench.metrics.arrays import Array, Floats
+from facebench.metrics.det_curve import DetCurve, thin
 from facebench.metrics.frechet import frechet_distance
-from facebench.metrics.verification import DetCurve, Verification, thin
+from facebench.metrics.verification import Verification
 
 BINS = 100
 POINTS = 400

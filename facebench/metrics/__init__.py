@@ -1,35 +1,36 @@
 """Metrics as pure functions on NumPy arrays: rows are samples, generated first, reference second.
 
-Nothing here reads files or knows a network. Sums and statistics are float64; inputs may be float32 and
-memory-mapped and are read in blocks. A function that returns several numbers returns a frozen dataclass.
+No function reads files or knows a network. Sums and statistics are float64. Inputs may be float32 and memory-mapped;
+they are read in blocks. A function that returns several numbers returns a frozen dataclass. One file holds one metric
+and starts with its formula. `registry` says how metric cards call each function.
 """
 
-from facebench.metrics.affect import AffectAgreement, affect_agreement, class_agreement
-from facebench.metrics.diversity import vendi_per_class, vendi_score
-from facebench.metrics.frechet import FrechetInfinity, frechet_distance, frechet_infinity
-from facebench.metrics.id_booth import PairList, id_booth_pairs, id_booth_scores, id_booth_verification
-from facebench.metrics.kernel import KernelDistance, kernel_distance, mmd_rbf
+from facebench.metrics.affect_agreement import AffectAgreement, affect_agreement
+from facebench.metrics.authenticity import authenticity
+from facebench.metrics.class_agreement import class_agreement
+from facebench.metrics.density_coverage import DensityCoverage, density_coverage
+from facebench.metrics.det_curve import DetCurve, det_curve
+from facebench.metrics.frechet import frechet_distance
+from facebench.metrics.frechet_infinity import FrechetInfinity, frechet_infinity
+from facebench.metrics.id_booth import (
+    PairList,
+    id_booth_pairs,
+    id_booth_scores,
+    id_booth_verification,
+    nearest_fmr,
+)
+from facebench.metrics.kernel_distance import KernelDistance, kernel_distance
 from facebench.metrics.leakage import Leakage, closest_faces, leakage
+from facebench.metrics.mean_std import MeanStd, mean_std
+from facebench.metrics.mmd_rbf import mmd_rbf
 from facebench.metrics.moments import Moments, clipped_mass
-from facebench.metrics.neighbours import (
-    DensityCoverage,
-    PrecisionRecall,
-    authenticity,
-    density_coverage,
-    precision_recall,
-)
+from facebench.metrics.paired import cosine_similarity, paired_delta, paired_distance, paired_similarity
 from facebench.metrics.pairs import PairScores, pair_scores
+from facebench.metrics.precision_recall import PrecisionRecall, precision_recall
 from facebench.metrics.rates import OperatingPoint
-from facebench.metrics.summary import (
-    MeanStd,
-    cosine_similarity,
-    mean_std,
-    paired_delta,
-    paired_distance,
-    paired_similarity,
-    spread,
-)
-from facebench.metrics.verification import DetCurve, Verification, det_curve, nearest_fmr, verification
+from facebench.metrics.spread import spread
+from facebench.metrics.vendi import vendi_per_class, vendi_score
+from facebench.metrics.verification import Verification, verification
 from facebench.metrics.verification_blocked import BlockedVerification, blocked_verification
 
 __all__ = [

@@ -2,13 +2,12 @@
 
     d² = |μ_g - μ_r|² + tr Σ_g + tr Σ_r - 2 tr (Σ_g Σ_r)^½          (Dowson and Landau 1982, eq. 16)
 
-With F_g, F_r any matrices such that FᵀF = Σ, the last trace is the nuclear norm (the sum of the singular
-values) of F_g F_rᵀ. That holds for singular covariances too, so nothing is ever added to a diagonal:
+For any matrices F_g, F_r with FᵀF = Σ, the last trace is the nuclear norm (the sum of the singular values) of F_g F_rᵀ.
+This also holds for singular covariances, so nothing is added to a diagonal:
 
-* n <= d: F is made of the rows themselves, so the covariance is never formed and its zero eigenvalues
-  never come back as noise.
-* n > d: F is the Cholesky factor of the streamed covariance or, where that one is close to singular,
-  the triangular factor of a QR of the rows, which does not square the condition.
+* n <= d: F consists of the centred rows. The covariance is never formed, so its zero eigenvalues add no noise.
+* n > d: F is the Cholesky factor of the streamed covariance. If that is close to singular, F is the triangular factor
+  of a QR of the rows, which does not square the condition number.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ from facebench.metrics.linalg import in_threads
 from facebench.metrics.moments import Moments
 
 _SMALLEST_PIVOT = 1e-4
-"""Ratio of Cholesky pivots under which the covariance is too close to singular to be factored as it is."""
+"""Ratio of Cholesky pivots below which the covariance is too close to singular for Cholesky."""
 _TOLERANCE = 1e-10
 """Largest relative error of the trace of the root."""
 _TOLERANCE_LEAVE_OUT = 1e-7
-"""The same where only differences between replicates matter."""
+"""The same for jackknife replicates, of which only differences matter."""
 
 
 @dataclass(frozen=True)
-class _Gaussian:
+class Gaussian:
     """One side of the distance: mean, trace of the covariance, and F (r, d) with FᵀF = covariance."""
 
     mean: Floats
@@ -43,15 +42,15 @@ class _Gaussian:
 def frechet_distance(generated: Array | Moments, reference: Array | Moments) -> float:
     """Squared Fréchet distance of Gaussians fitted to two feature sets, in squared units; lower is better.
 
-    The number that FID reports when the features are Inception pool features. It is biased upwards for
-    small sets, so compare only equal n. Covariances divide by n - 1. Nothing is regularised: the value is
-    exact for n < d as well. Rounding may leave a sum a hair below zero, which is returned as 0.
+    With Inception pool features it is FID. It is biased upwards for small sets, so compare only equal n. Covariances
+    divide by n - 1. Nothing is regularised: the value is exact for n < d as well. A sum just below zero, from
+    rounding, is returned as 0.
 
     Args:
         generated: (n, d) features of generated images, n >= 2, or their `Moments`.
-        reference: (m, d) features of reference images, m >= 2, or their `Moments`. Hand over moments only for
-            n > d: a singular covariance has already lost digits that the rows still have (error about 1e-7 of
-            the trace; negative eigenvalues made by rounding count as 0, and `clipped_mass` says how much).
+        reference: (m, d) features of reference images, m >= 2, or their `Moments`. Use moments only for n > d: a
+            singular covariance has lost digits that the rows still have (error about 1e-7 of the trace). Negative
+            eigenvalues from rounding count as 0; `clipped_mass` returns their share.
 
     Returns:
         The distance, >= 0; 0 for identical sets (within 1e-8 of the trace).
@@ -68,16 +67,17 @@ def frechet_distance(generated: Array | Moments, reference: Array | Moments) -> 
         >>> round(frechet_distance(x + 3.0, x), 9)
         36.0
     """
-    left, right = _gaussian(generated, "generated"), _gaussian(reference, "reference")
+    left, right = fit_gaussian(generated, "generated"), fit_gaussian(reference, "reference")
     if len(left.mean) != len(right.mean):
         raise InputError(
             f"generated has {len(left.mean)} features, reference has {len(right.mean)}. "
             "Both sides must come from the same backbone and array."
         )
-    return _distance(left, right)
+    return distance_of_gaussians(left, right)
 
 
-def _distance(left: _Gaussian, right: _Gaussian, tolerance: float = _TOLERANCE) -> float:
+def distance_of_gaussians(left: Gaussian, right: Gaussian, tolerance: float = _TOLERANCE) -> float:
+    """|μ_l - μ_r|² + tr Σ_l + tr Σ_r - 2 |F_l F_rᵀ|_*."""
     step = left.mean - right.mean
     root = nuclear_norm(left.factor @ right.factor.T, tolerance)
     return max(0.0, float(step @ step) + left.trace + right.trace - 2.0 * root)
@@ -86,8 +86,8 @@ def _distance(left: _Gaussian, right: _Gaussian, tolerance: float = _TOLERANCE) 
 def nuclear_norm(product: Floats, tolerance: float = _TOLERANCE) -> float:
     """Sum of the singular values of a matrix, with a relative error below `tolerance`.
 
-    Eigenvalues of the Gram matrix are several times faster than singular values, but an error e in σ² is one
-    of e / 2σ, or at most sqrt(e), in σ. They are used only where the sum of those errors is negligible.
+    Eigenvalues of the Gram matrix are several times faster than singular values, but an error e in σ² becomes an error
+    of e / 2σ, at most sqrt(e), in σ. They are used only when the sum of these errors is below the tolerance.
     """
     small = product if product.shape[0] <= product.shape[1] else product.T
     squares = np.maximum(np.linalg.eigvalsh(small @ small.T), 0.0)
@@ -100,7 +100,12 @@ def nuclear_norm(product: Floats, tolerance: float = _TOLERANCE) -> float:
     return float(np.linalg.svd(product, compute_uv=False).sum())
 
 
-def _gaussian(side: Array | Moments, name: str) -> _Gaussian:
+def fit_gaussian(side: Array | Moments, name: str) -> Gaussian:
+    """Fit a Gaussian to rows or moments.
+
+    Raises:
+        InputError: fewer than two rows, NaN or infinity.
+    """
     if isinstance(side, Moments):
         if side.n < 2:
             raise InputError(f"{name}: a covariance needs at least 2 rows, got {side.n}.")
@@ -109,33 +114,33 @@ def _gaussian(side: Array | Moments, name: str) -> _Gaussian:
     return _gaussian_of_rows(rows, Moments.of(rows) if len(rows) > rows.shape[1] else None)
 
 
-def _gaussian_of_rows(rows: Array, moments: Moments | None, kept: Ints | None = None) -> _Gaussian:
-    """The Gaussian of some rows, all when `kept` is None; their moments are given when rows outnumber columns."""
+def _gaussian_of_rows(rows: Array, moments: Moments | None, kept: Ints | None = None) -> Gaussian:
+    """Fit a Gaussian to the kept rows (all when None); `moments` are given when rows outnumber columns."""
     if moments is None:
         chosen = np.asarray(rows if kept is None else rows[kept], dtype=np.float64)
         mean = chosen.mean(axis=0)
         factor = _contrasts(chosen - mean) / np.sqrt(len(chosen) - 1)
-        return _Gaussian(mean, float(np.vdot(factor, factor)), factor)
+        return Gaussian(mean, float(np.vdot(factor, factor)), factor)
     covariance = moments.covariance
     upper = _cholesky(covariance)
     if upper is None:
         upper = _triangle(rows if kept is None else rows[kept], moments.mean) / np.sqrt(moments.n - 1)
-    return _Gaussian(moments.mean, float(np.trace(covariance)), upper)
+    return Gaussian(moments.mean, float(np.trace(covariance)), upper)
 
 
-def _gaussian_of_moments(moments: Moments) -> _Gaussian:
+def _gaussian_of_moments(moments: Moments) -> Gaussian:
     covariance = moments.covariance
     factor = _cholesky(covariance)
     if factor is None:
         values, vectors = np.linalg.eigh(covariance)
         factor = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
-    return _Gaussian(moments.mean, float(np.trace(covariance)), factor)
+    return Gaussian(moments.mean, float(np.trace(covariance)), factor)
 
 
 def _contrasts(centred: Floats) -> Floats:
-    """Rotate n centred rows so that one of them, being 0, can be left out: n - 1 rows with the same FᵀF.
+    """Rotate n centred rows into n - 1 rows with the same FᵀF.
 
-    The rotation is the Householder reflection that takes the vector of ones to the first axis.
+    The Householder reflection that maps the vector of ones to the first axis makes one row 0, which is dropped.
     """
     n = len(centred)
     first = centred[0] / (np.sqrt(n) - 1.0)
@@ -143,7 +148,7 @@ def _contrasts(centred: Floats) -> Floats:
 
 
 def _cholesky(covariance: Floats) -> Floats | None:
-    """Upper triangular U with UᵀU = covariance, or None when that is singular or close to it."""
+    """Upper triangular U with UᵀU = covariance; None when the covariance is singular or nearly so."""
     upper, failed = scipy.linalg.lapack.dpotrf(covariance, lower=0, clean=1)
     pivots = np.diag(upper)
     if failed or pivots.min() < _SMALLEST_PIVOT * pivots.max():
@@ -152,7 +157,7 @@ def _cholesky(covariance: Floats) -> Floats | None:
 
 
 def _triangle(rows: Array, mean: Floats) -> Floats:
-    """Triangular factor of the centred rows, taken block by block so that memory stays at a few d x d."""
+    """Triangular factor of the centred rows, computed block by block in memory of a few d x d matrices."""
     upper = np.zeros((0, rows.shape[1]))
     for block in blocks(rows, 2 * rows.shape[1]):
         upper = np.asarray(np.linalg.qr(np.concatenate([upper, block - mean]), mode="r"))
@@ -162,7 +167,7 @@ def _triangle(rows: Array, mean: Floats) -> Floats:
 def frechet_leave_out(
     generated: Array, reference: Array, labels: tuple[Ints, Ints], groups: int
 ) -> list[float]:
-    """The distance without each group of rows in turn, for the jackknife.
+    """Fréchet distance without each group of rows in turn, for the jackknife.
 
     Args:
         generated: (n, d) features.
@@ -173,97 +178,29 @@ def frechet_leave_out(
     sides = [_LeaveOut.of(generated, labels[0]), _LeaveOut.of(reference, labels[1])]
 
     def distance(group: int) -> float:
-        return _distance(sides[0].without(group), sides[1].without(group), _TOLERANCE_LEAVE_OUT)
+        return distance_of_gaussians(sides[0].without(group), sides[1].without(group), _TOLERANCE_LEAVE_OUT)
 
     return in_threads(distance, groups)
 
 
 @dataclass(frozen=True)
 class _LeaveOut:
-    """One side of the distance, ready to be fitted without any one group of its rows."""
+    """One side of the distance, prepared for fits without one group of its rows."""
 
     rows: Array
     labels: Ints
     total: Moments | None
-    """Moments of all rows, when rows outnumber columns whichever group is missing."""
+    """Moments of all rows; None when rows do not outnumber columns without the largest group."""
 
     @classmethod
     def of(cls, rows: Array, labels: Ints) -> _LeaveOut:
         fewest = len(rows) - int(np.bincount(labels).max())
         return cls(rows, labels, Moments.of(rows) if fewest > rows.shape[1] else None)
 
-    def without(self, group: int) -> _Gaussian:
+    def without(self, group: int) -> Gaussian:
         kept = np.flatnonzero(self.labels != group)
         if self.total is None:
             return _gaussian_of_rows(self.rows, None, kept)
-        # Taken out of the total instead of summed again: a group is a small part of the rows.
+        # Subtracting a group from the total is cheaper than summing the rest.
         moments = self.total.without(Moments.of(self.rows[self.labels == group]))
         return _gaussian_of_rows(self.rows, moments, kept)
-
-
-@dataclass(frozen=True)
-class FrechetInfinity:
-    """Fréchet distance extrapolated to infinitely many generated images.
-
-    Attributes:
-        value: intercept of the line fitted to the distance over 1/n; squared feature units, lower is better.
-        slope: its slope, the strength of the bias: at n images the line lies slope / n above `value`.
-        sizes: (parts,) generated images in a subset: n, n/2, n/3 ...
-        distances: (parts,) mean distance of the subsets of that size.
-    """
-
-    value: float
-    slope: float
-    sizes: Floats
-    distances: Floats
-
-
-def frechet_infinity(
-    generated: Array, reference: Array | Moments, *, parts: int = 5, seed: int = 0
-) -> FrechetInfinity:
-    """Fréchet distance extrapolated to n = ∞ (FID∞), in squared feature units; lower is better.
-
-    The generated images are shuffled and cut into s equal parts for s = 1, 2 ... `parts`; the mean distance of
-    the parts is fitted by a straight line in 1/n, whose intercept is free of the first order of the bias that
-    few *generated* images cause. The reference is used whole, so the bias of a small reference stays. Where
-    the parts have fewer images than features the curve bends and the value is a rough one. It may be negative
-    for sets that are alike.
-
-    Args:
-        generated: (n, d) features, n >= 4 parts.
-        reference: (m, d) features, m >= 2, or their `Moments`.
-        parts: most parts, >= 2.
-        seed: of the shuffle.
-
-    Raises:
-        InputError: too few rows or parts, different widths, NaN or infinity.
-
-    Source:
-        Chong and Forsyth 2020 (arXiv:1911.07023), with disjoint subsets, which use every image at every size,
-        in place of Sobol' sequences.
-
-    Example:
-        >>> import numpy as np
-        >>> rng = np.random.default_rng(0)
-        >>> x, y = rng.standard_normal((400, 8)), rng.standard_normal((4000, 8))
-        >>> frechet_infinity(x, y).value < frechet_distance(x, y)
-        True
-    """
-    if parts < 2:
-        raise InputError(f"frechet_infinity needs 2 parts or more, got {parts}.")
-    generated = matrix(generated, "generated", smallest=4 * parts)
-    right = _gaussian(reference, "reference")
-    if len(right.mean) != generated.shape[1]:
-        raise InputError(f"generated has {generated.shape[1]} features, reference has {len(right.mean)}.")
-    order = np.random.default_rng(seed).permutation(len(generated))
-    counts = np.arange(1, parts + 1)
-    distances = np.array([_mean_distance(generated, right, np.array_split(order, s)) for s in counts])
-    sizes = len(generated) / counts
-    slope, value = np.polyfit(1.0 / sizes, distances, 1)
-    return FrechetInfinity(float(value), float(slope), sizes, distances)
-
-
-def _mean_distance(generated: Array, right: _Gaussian, parts: list[Ints]) -> float:
-    # All rows are taken as they are: picking them by index would copy them.
-    chosen = [generated] if len(parts) == 1 else (generated[np.sort(rows)] for rows in parts)
-    return float(np.mean([_distance(_gaussian(rows, "generated"), right) for rows in chosen]))

@@ -1,4 +1,8 @@
-"""Verification as ID-Booth's released scripts compute it, reproduced for comparison with its tables."""
+"""Verification as the released scripts of ID-Booth compute it, for comparison with its tables.
+
+Two things differ from `verification`: the pairs are a sample (`id_booth_pairs`), and an operating point is the one
+whose FMR is nearest to the target (`nearest_fmr`), as in pyeer.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,13 @@ import numpy as np
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, matrix, unit_rows
 from facebench.metrics.pairs import PairScores
-from facebench.metrics.rates import Curve, Spread
+from facebench.metrics.rates import Curve, OperatingPoint, Spread
 from facebench.metrics.verification import Verification, summarise
 
 
 @dataclass(frozen=True)
 class PairList:
-    """Chosen pairs as (row of the generated set, row of the other or the same set)."""
+    """Sampled pairs: (row of the generated set, row of the reference or the same set), (p, 2) each."""
 
     genuine: Ints
     impostor: Ints
@@ -37,12 +41,13 @@ def id_booth_scores(
     *,
     seed: int = 0,
 ) -> PairScores:
-    """Scores of the pair lists of `id_booth_pairs`, with the identities in them, as `pair_scores` gives them.
+    """Scores of the pairs of `id_booth_pairs` and their identities, in the form of `pair_scores`.
 
-    Against a reference, identities are those of the generated set: the lists take both sets place by place.
+    Against a reference the identities are those of the generated set, because the pairs match the two sorted lists of
+    identities by position.
 
     Raises:
-        InputError: as `id_booth_pairs`, and for embeddings that do not fit.
+        InputError: as `id_booth_pairs`, or embeddings that do not match the identities.
 
     Example:
         >>> id_booth_scores([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]], ["a", "a", "b"]).genuine.tolist()
@@ -50,23 +55,22 @@ def id_booth_scores(
     """
     pairs = id_booth_pairs(identities, reference_identities, seed=seed)
     genuine, impostor = pairs.scores(embeddings, reference)
-    own = _places(identities)
-    other = own if reference_identities is None else _places(reference_identities)
+    own = _positions(identities)
+    other = own if reference_identities is None else _positions(reference_identities)
     both = np.stack([own[pairs.impostor[:, 0]], other[pairs.impostor[:, 1]]], axis=1)
     return PairScores(genuine, impostor, own[pairs.genuine[:, 0]], both)
 
 
-def _places(identities: Sequence[object] | Array) -> Ints:
-    """The place of each identity in the sorted list of them."""
+def _positions(identities: Sequence[object] | Array) -> Ints:
+    """Position of each row's identity in the sorted list of identities."""
     return np.asarray(np.unique([str(name) for name in identities], return_inverse=True)[1])
 
 
 def id_booth_verification(genuine: Array, impostor: Array) -> Verification:
-    """Verification with the operating points of pyeer and ID-Booth; all else as `verification`.
+    """Verification with the operating points of pyeer and ID-Booth; everything else as in `verification`.
 
-    FMR100, FMR1000 and ZeroFMR are the FNMR at the threshold whose FMR is *nearest* to 1 %, 0.1 % and 0: the
-    FMR may lie above the target, which `verification` never allows. With too few impostor pairs for a target
-    there still is a value; a note says what FMR it was taken at.
+    FMR100, FMR1000 and ZeroFMR are the FNMR at the threshold whose FMR is *nearest* to 1 %, 0.1 % and 0. That FMR can
+    exceed the target. With too few impostor pairs there still is a value, and a note states its FMR.
 
     Args:
         genuine: (n,) similarities of pairs of one identity, n >= 1, higher = more alike. Not distances.
@@ -88,7 +92,7 @@ def id_booth_verification(genuine: Array, impostor: Array) -> Verification:
 
 
 def id_booth_summary(curve: Curve, genuine: Spread, impostor: Spread) -> Verification:
-    """What `id_booth_verification` answers, from a curve and the spread of the scores."""
+    """Compute the result of `id_booth_verification` from a curve and the spread of the scores."""
     answer = summarise(curve, genuine, impostor)
     targets = {"fmr100": 0.01, "fmr1000": 0.001, "zero_fmr": 0.0}
     points = {
@@ -109,6 +113,30 @@ def id_booth_summary(curve: Curve, genuine: Spread, impostor: Spread) -> Verific
     )
 
 
+def nearest_fmr(genuine: Array, impostor: Array, target: float) -> OperatingPoint:
+    """The operating point whose FMR is *nearest* to a target, the rule of pyeer and ID-Booth.
+
+    The chosen FMR can exceed the target, mostly with few impostors; `verification` never exceeds it. Of two equally
+    near thresholds the lower one counts.
+
+    Args:
+        genuine: (n,) similarities of pairs of one identity.
+        impostor: (m,) similarities of pairs of two identities.
+        target: FMR as a fraction, 0.01 for FMR100, 0 for ZeroFMR.
+
+    Raises:
+        InputError: an empty list, NaN or infinity, a target outside [0, 1].
+
+    Example:
+        >>> nearest_fmr([0.9, 0.8, 0.4], [0.1, 0.2, 0.5], 0.3).threshold
+        0.4
+    """
+    if not 0.0 <= target <= 1.0:
+        raise InputError(f"nearest_fmr: the target must be a fraction in [0, 1], got {target}.")
+    curve = Curve.of(genuine, impostor)
+    return curve.point(int(np.argmin(np.abs(curve.fmr - target))))
+
+
 def _cosines(left: Floats, right: Floats, pairs: Ints) -> Floats:
     step = 65536
     parts = [
@@ -124,25 +152,24 @@ def id_booth_pairs(
     *,
     seed: int = 0,
 ) -> PairList:
-    """The pair lists of the ID-Booth release, reproduced draw for draw.
+    """The pair lists of the ID-Booth release, with the same random draws.
 
-    Identities are taken in sorted order and shuffled. Genuine among one set: all pairs i < j of an identity.
-    Genuine against a reference: image i of an identity with images j > i of the *same place* in the sorted
-    list of reference identities; the released code keeps the loop bounds of the first case, so reference
-    image 0 is never used. Impostor: an identity with those 1, 1 + s, 1 + 2s, ... places further (s = 18 among
-    one set, 17 against a reference), up to 8 of its images drawn, and up to 8 drawn afresh of the other for
-    each of them.
+    The sorted identities are shuffled. Genuine pairs within one set are all i < j of an identity. Against a reference
+    they are image i of an identity and images j > i of the identity at the *same position* among the sorted reference
+    identities: the release keeps the loop bounds of the first case, so it never uses reference image 0. Impostor
+    pairs join an identity with those 1, 1 + s, 1 + 2s, ... positions further (s = 18 within one set, 17 against a
+    reference): up to 8 of its images, and for each of them up to 8 newly drawn images of the other identity.
 
     Args:
         identities: (n,) identity of each row; rows of an identity in order of file name.
         reference_identities: (m,) the same of the real images; needs as many identities.
-        seed: of both generators, 0 in the release.
+        seed: seed of both generators; the release uses 0.
 
     Raises:
         InputError: the two sets do not hold the same number of identities.
 
     Source:
-        Tomašević et al. 2025, ID-Booth, its scripts that build genuine and impostor pairs.
+        Tomašević et al. 2025, ID-Booth, the scripts that build genuine and impostor pairs.
 
     Example:
         >>> id_booth_pairs(["a", "b", "a"]).genuine.tolist()
@@ -154,8 +181,8 @@ def id_booth_pairs(
         other, stride = _rows_by_identity(reference_identities), 17
     if len(own) != len(other):
         raise InputError(
-            f"{len(own)} generated and {len(other)} reference identities: the released pairs take them "
-            "one to one. Leave out identities that only one side has."
+            f"{len(own)} generated and {len(other)} reference identities: ID-Booth pairs match them one to one. "
+            "Remove identities that only one side has."
         )
     order = list(range(len(own)))
     random.Random(seed).shuffle(order)

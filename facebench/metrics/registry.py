@@ -16,24 +16,30 @@ import numpy as np
 
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
-from facebench.metrics.affect import affect_agreement, class_agreement, same_class
+from facebench.metrics.affect_agreement import affect_agreement
 from facebench.metrics.arrays import Array, Floats, vector
-from facebench.metrics.diversity import vendi_score
-from facebench.metrics.frechet import frechet_distance, frechet_infinity
+from facebench.metrics.authenticity import authenticity
+from facebench.metrics.class_agreement import class_agreement, same_class
+from facebench.metrics.density_coverage import density_coverage
+from facebench.metrics.frechet import frechet_distance
+from facebench.metrics.frechet_infinity import frechet_infinity
 from facebench.metrics.id_booth import id_booth_scores, id_booth_summary, id_booth_verification
-from facebench.metrics.kernel import kernel_distance, mmd_rbf
+from facebench.metrics.kernel_distance import kernel_distance
 from facebench.metrics.leakage import closest_cosines, leakage, leaked
-from facebench.metrics.neighbours import authenticity, density_coverage, precision_recall
-from facebench.metrics.pairs import PairScores, pair_scores
-from facebench.metrics.summary import (
+from facebench.metrics.mean_std import mean_std
+from facebench.metrics.mmd_rbf import mmd_rbf
+from facebench.metrics.paired import (
     cosine_similarity,
-    mean_std,
     paired_delta,
     paired_distance,
     paired_similarity,
+    row_delta,
     row_distance,
-    spread,
 )
+from facebench.metrics.pairs import PairScores, pair_scores
+from facebench.metrics.precision_recall import precision_recall
+from facebench.metrics.spread import spread
+from facebench.metrics.vendi import vendi_score
 from facebench.metrics.verification import Summary, summarise, verification
 from facebench.metrics.verification_blocked import BlockedVerification, blocked_verification
 
@@ -92,6 +98,7 @@ class MetricFunction:
         shares: result field to its full scale (1, or 100 for a percentage), for fields that are proportions.
             They get Clopper-Pearson ends near 0 and near the full scale.
         pairing: for verification only.
+        plotted_against_n: whether the record also holds the value on subsets, for a plot of value against n.
     """
 
     function: Callable[..., Any]
@@ -102,6 +109,7 @@ class MetricFunction:
     per_image: Mapping[str, PerImage] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
     pairing: Pairing | None = None
+    plotted_against_n: bool = False
 
     @property
     def name(self) -> str:
@@ -153,16 +161,12 @@ def _values(values: Array) -> Floats:
     return vector(values, "values")
 
 
-def _difference(generated: Array, partner: Array) -> Floats:
-    return vector(generated, "generated") - vector(partner, "partner")
-
-
-def _error(target: Array, generated: Array) -> Floats:
-    return np.abs(_difference(generated, target))
+def _absolute_error(target: Array, generated: Array) -> Floats:
+    return np.abs(row_delta(generated, target))
 
 
 def _bias(target: Array, generated: Array) -> Floats:
-    return _difference(generated, target)
+    return row_delta(generated, target)
 
 
 def _same_sign(target: Array, generated: Array) -> Floats:
@@ -186,7 +190,7 @@ def _distance_of_sets(
 
 _ENTRIES: tuple[MetricFunction, ...] = (
     # Distances between two sets, and metrics of neighbours.
-    _distance_of_sets(frechet_distance),
+    MetricFunction(frechet_distance, _TWO_SETS, "two_sets", resampling="jackknife", plotted_against_n=True),
     MetricFunction(frechet_infinity, _TWO_SETS, "two_sets", resampling="none"),
     _distance_of_sets(kernel_distance),
     _distance_of_sets(mmd_rbf),
@@ -199,13 +203,13 @@ _ENTRIES: tuple[MetricFunction, ...] = (
     MetricFunction(spread, ("generated",), "set"),
     # Pairs of images.
     MetricFunction(paired_similarity, _PAIRED, "pairs_of_images", per_image={"mean": cosine_similarity}),
-    MetricFunction(paired_delta, _PAIRED, "pairs_of_images", per_image={"mean": _difference}),
+    MetricFunction(paired_delta, _PAIRED, "pairs_of_images", per_image={"mean": row_delta}),
     MetricFunction(paired_distance, _PAIRED, "pairs_of_images", per_image={"mean": row_distance}),
     MetricFunction(
         affect_agreement,
         _TARGET_FIRST,
         "pairs_of_images",
-        per_image={"mae": _error, "mean_delta": _bias, "sagr": _same_sign},
+        per_image={"mae": _absolute_error, "mean_delta": _bias, "sagr": _same_sign},
         shares={"sagr": 1.0},
     ),
     MetricFunction(

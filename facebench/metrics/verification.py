@@ -1,8 +1,11 @@
-"""Verification: how well genuine scores can be told from impostor scores, by a threshold.
+"""Verification: how well a threshold separates genuine scores from impostor scores.
 
-Scores are similarities: higher means more alike, a pair is accepted when score >= threshold. Negate distances
-before they come here. FMR(t) is the share of impostor scores >= t, FNMR(t) the share of genuine scores < t;
-thresholds are the distinct scores observed, nothing is interpolated, rates are fractions.
+    FMR(t)  = |{impostor scores >= t}| / m            FNMR(t) = |{genuine scores < t}| / n
+    EER     = (FMR + FNMR) / 2 where the two cross    FMR100  = min FNMR(t) over t with FMR(t) <= 1 %
+    FDR     = (μ_g - μ_i)² / (σ_g² + σ_i²)            AUC     = area under 1 - FNMR over FMR
+
+Scores are similarities: higher means more alike, and a pair is accepted when score >= threshold. Negate distances
+first. Thresholds are the distinct scores observed; nothing is interpolated. Rates are fractions.
 """
 
 from __future__ import annotations
@@ -12,9 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facebench.core.errors import InputError
-from facebench.metrics.arrays import Array, Floats
-from facebench.metrics.rates import Curve, OperatingPoint, Rates, Scores, Spread
+from facebench.metrics.arrays import Array
+from facebench.metrics.rates import Curve, Rates, Scores, Spread
 
 
 @dataclass(frozen=True)
@@ -22,24 +24,24 @@ class Verification:
     """Verification statistics; rates are fractions.
 
     Attributes:
-        eer: equal error rate in [0, 1], lower is better: the mean of FMR and FNMR where they cross.
+        eer: equal error rate in [0, 1], the mean of FMR and FNMR where they cross; lower is better.
         eer_low: the lower of the two rates there.
         eer_high: the higher of the two rates there.
         eer_threshold: the score at which they are taken.
         fmr100: lowest FNMR at an FMR of at most 1 %, lower is better; None with fewer than 100 impostors.
         fmr1000: the same at 0.1 %; None with fewer than 1000.
-        zero_fmr: the same at an FMR of 0; 1 when the highest score is an impostor's.
+        zero_fmr: the same at an FMR of 0; 1 when an impostor has the highest score.
         auc: area under the ROC, trapezoids between observed thresholds, higher is better.
-        fdr: Fisher discriminant ratio (μ_g - μ_i)² / (σ_g² + σ_i²), higher is better; not a false discovery
-            rate. Infinite, or NaN for equal means, when neither side varies.
-        d_prime: |μ_g - μ_i| / sqrt((σ_g² + σ_i²) / 2), higher is better; 1 when neither side varies.
+        fdr: Fisher discriminant ratio (μ_g - μ_i)² / (σ_g² + σ_i²), higher is better; not the false discovery
+            rate. When both sides are constant it is infinite, or NaN for equal means.
+        d_prime: |μ_g - μ_i| / sqrt((σ_g² + σ_i²) / 2), higher is better; 1 when both sides are constant.
         genuine_mean: mean of the genuine scores.
         genuine_std: their population standard deviation.
         impostor_mean: mean of the impostor scores.
         impostor_std: their population standard deviation.
         genuine_count: number of genuine scores.
         impostor_count: number of impostor scores.
-        notes: field name to the reason why it is None or to be read with care.
+        notes: field name to the reason why it is None or unreliable.
     """
 
     eer: float
@@ -64,9 +66,9 @@ class Verification:
 def verification(genuine: Array, impostor: Array) -> Verification:
     """Error rates, separation and spread of genuine and impostor similarities; see `Verification`.
 
-    EER: t2 is the lowest threshold with FMR <= FNMR, t1 the threshold before it (t2 itself when the rates are
-    equal there or t2 is the first). Of the two the one with the smaller FMR + FNMR is taken, t1 when equal.
-    When FMR > FNMR everywhere the curves do not cross: the EER and both its ends are 1.
+    EER: t2 is the lowest threshold with FMR <= FNMR; t1 is the threshold before it, or t2 itself when the rates are
+    equal there or t2 is the first. The EER is taken at the one with the smaller FMR + FNMR, t1 when equal. When
+    FMR > FNMR at every threshold the curves do not cross: the EER and both its ends are 1.
 
     Args:
         genuine: (n,) similarities of pairs of one identity, n >= 1, higher = more alike. Not distances.
@@ -76,8 +78,8 @@ def verification(genuine: Array, impostor: Array) -> Verification:
         InputError: an empty list, NaN or infinity.
 
     Source:
-        Maio et al. 2002 (FVC2000), section 4, for the EER interval, FMR100, FMR1000 and ZeroFMR (at most the
-        stated FMR); the choice of the end of the interval is that of pyeer.
+        Maio et al. 2002 (FVC2000), section 4: EER interval, FMR100, FMR1000 and ZeroFMR (FMR at most the target).
+        pyeer: which end of the EER interval is reported.
 
     Example:
         >>> result = verification([0.9, 0.8, 0.4], [0.1, 0.2, 0.5])
@@ -93,7 +95,7 @@ Summary = Callable[[Curve, Spread, Spread], Verification]
 
 
 def summarise(rates: Rates, genuine: Spread, impostor: Spread) -> Verification:
-    """All statistics from error rates and the spread of the scores."""
+    """Compute all statistics from error rates and the spread of the scores."""
     low, high, threshold = _equal_error(rates)
     fmr100, fmr1000 = (_resolved(rates, impostor.count, most) for most in (100, 1000))
     notes = {
@@ -125,7 +127,7 @@ def summarise(rates: Rates, genuine: Spread, impostor: Spread) -> Verification:
 
 
 def _equal_error(rates: Rates) -> tuple[float, float, float]:
-    """Lower and higher rate where the curves cross, and the threshold; 1, 1 and the lowest if they do not."""
+    """Lower and higher rate at the crossing, and its threshold; 1, 1 and the lowest threshold without a crossing."""
     second = rates.first(lambda point: point.fmr <= point.fnmr)
     if second is None:
         lowest = rates.first(lambda point: True)
@@ -156,68 +158,3 @@ def _fisher(genuine: Spread, impostor: Spread) -> float:
 def _d_prime(genuine: Spread, impostor: Spread) -> float:
     variance = (genuine.std**2 + impostor.std**2) / 2
     return abs(genuine.mean - impostor.mean) / float(np.sqrt(variance)) if variance > 0 else 1.0
-
-
-def nearest_fmr(genuine: Array, impostor: Array, target: float) -> OperatingPoint:
-    """The operating point whose FMR is *nearest* to a target, the rule of pyeer and ID-Booth.
-
-    The chosen FMR may lie above the target, most of all with few impostors; `verification` never goes above.
-    Of two thresholds equally near the lower one counts.
-
-    Args:
-        genuine: (n,) similarities of pairs of one identity.
-        impostor: (m,) similarities of pairs of two identities.
-        target: FMR as a fraction, 0.01 for FMR100, 0 for ZeroFMR.
-
-    Raises:
-        InputError: an empty list, NaN or infinity, a target outside [0, 1].
-
-    Example:
-        >>> nearest_fmr([0.9, 0.8, 0.4], [0.1, 0.2, 0.5], 0.3).threshold
-        0.4
-    """
-    if not 0.0 <= target <= 1.0:
-        raise InputError(f"nearest_fmr: the target must be a fraction in [0, 1], got {target}.")
-    curve = Curve.of(genuine, impostor)
-    return curve.point(int(np.argmin(np.abs(curve.fmr - target))))
-
-
-@dataclass(frozen=True)
-class DetCurve:
-    """Points of the DET curve (FNMR over FMR), (t,) each; the ROC is 1 - fnmr over fmr."""
-
-    thresholds: Floats
-    fmr: Floats
-    fnmr: Floats
-
-
-def det_curve(genuine: Array, impostor: Array, *, points: int | None = None) -> DetCurve:
-    """FMR and FNMR at the observed thresholds, for DET and ROC plots.
-
-    Args:
-        genuine: (n,) similarities of pairs of one identity.
-        impostor: (m,) similarities of pairs of two identities.
-        points: keep about this many thresholds, evenly spaced along the curve; all when None.
-
-    Raises:
-        InputError: an empty list, NaN or infinity.
-
-    Example:
-        >>> det_curve([0.9, 0.4], [0.1, 0.5]).fmr.tolist()
-        [1.0, 0.5, 0.5, 0.0]
-    """
-    curve = Curve.of(genuine, impostor)
-    return thin(DetCurve(curve.thresholds, curve.fmr, curve.fnmr), points)
-
-
-def thin(curve: DetCurve, points: int | None) -> DetCurve:
-    """Keep about `points` points of a curve, half of them evenly spaced in log FMR and half in log FNMR."""
-    if points is None or len(curve.thresholds) <= points:
-        return curve
-    places = []
-    for rate in (curve.fmr[::-1], curve.fnmr):
-        positive = rate[rate > 0]
-        levels = np.geomspace(positive.min(), 1.0, points // 2) if len(positive) else np.empty(0)
-        places.append(np.minimum(np.searchsorted(rate, levels), len(rate) - 1))
-    keep = np.unique(np.concatenate([len(curve.fmr) - 1 - places[0], places[1], [0, len(curve.fmr) - 1]]))
-    return DetCurve(curve.thresholds[keep], curve.fmr[keep], curve.fnmr[keep])

@@ -16,9 +16,10 @@ import numpy as np
 
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints
+from facebench.metrics.det_curve import DetCurve, thin
 from facebench.metrics.pairs import BLOCK, Gallery
 from facebench.metrics.rates import Curve, Spread
-from facebench.metrics.verification import DetCurve, Verification, summarise, thin
+from facebench.metrics.verification import Verification, summarise
 
 _SCALE = 2**20
 """Bins per unit of score."""

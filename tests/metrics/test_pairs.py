@@ -6,43 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.core.errors import InputError
-from facebench.metrics import id_booth_pairs, pair_scores
-from tests.helpers.metric_inputs import Golden, few
-
-GOLDEN = Golden("verification")
-
-
-def identities(sizes: np.ndarray) -> np.ndarray:
-    return np.repeat([f"id{number:03d}" for number in range(len(sizes))], sizes)
-
-
-def row_pairs(indices: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Golden (identity, image, identity, image) as rows of the stacked sets."""
-    starts = np.cumsum(left) - left, np.cumsum(right) - right
-    return np.stack(
-        [starts[0][indices[:, 0]] + indices[:, 1], starts[1][indices[:, 2]] + indices[:, 3]], axis=1
-    )
-
-
-@pytest.mark.parametrize("case", ["among", "vs_real"])
-def test_golden_pair_lists_and_scores(case: str) -> None:
-    arrays = GOLDEN.arrays
-    own = arrays["pairs.n_synthetic"]
-    other = own if case == "among" else arrays["pairs.n_real"]
-    chosen = id_booth_pairs(identities(own), None if case == "among" else identities(other))
-    found = chosen.scores(
-        arrays["pairs.embeddings.synthetic"], None if case == "among" else arrays["pairs.embeddings.real"]
-    )
-    for kind, pairs, scores in zip(
-        ("genuine", "impostor"), (chosen.genuine, chosen.impostor), found, strict=True
-    ):
-        assert np.array_equal(pairs, row_pairs(arrays[f"pairs.{case}.{kind}"], own, other))
-        assert np.allclose(scores, arrays[f"pairs.{case}.{kind}_scores"], rtol=0, atol=1e-12)
-
-
-def test_released_pairs_take_identities_one_to_one() -> None:
-    with pytest.raises(InputError, match="2 generated and 1 reference"):
-        id_booth_pairs(["a", "b"], ["a"])
+from facebench.metrics import pair_scores
+from tests.helpers.metric_inputs import few
 
 
 @few

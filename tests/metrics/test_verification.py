@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.core.errors import InputError
-from facebench.metrics import det_curve, nearest_fmr, verification
+from facebench.metrics import verification
 from tests.helpers.metric_inputs import Golden, few, scores
 
 GOLDEN = Golden("verification")
@@ -49,23 +49,6 @@ def test_golden_statistics(case: str) -> None:
         if key in ("eer_th", "gmean", "imean"):
             value *= sign
         assert value == pytest.approx(expected, rel=1e-9, abs=1e-12, nan_ok=True), key
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_golden_operating_points_nearest_to_a_target(case: str) -> None:
-    genuine, impostor, sign = similarities(case)
-    for key, target in (("fmr0", 0.0), ("fmr100", 0.01), ("fmr1000", 0.001), ("fmr20", 0.05), ("fmr10", 0.1)):
-        point = nearest_fmr(genuine, impostor, target)
-        assert point.fnmr == pytest.approx(GOLDEN.value(case, key), rel=1e-9, abs=1e-12)
-        assert sign * point.threshold == pytest.approx(GOLDEN.value(case, f"{key}_th"), rel=1e-12)
-
-
-@pytest.mark.parametrize("case", ["ties", "tiny", "few_impostors"])
-def test_golden_curves(case: str) -> None:
-    curve = det_curve(GOLDEN.arrays[f"{case}.genuine"], GOLDEN.arrays[f"{case}.impostor"])
-    assert np.array_equal(curve.thresholds, GOLDEN.arrays[f"{case}.thresholds"])
-    assert np.allclose(curve.fmr, GOLDEN.arrays[f"{case}.fmr"], rtol=1e-12, atol=0)
-    assert np.allclose(curve.fnmr, GOLDEN.arrays[f"{case}.fnmr"], rtol=1e-12, atol=0)
 
 
 def by_definition(genuine: np.ndarray, impostor: np.ndarray, target: float) -> float:
@@ -141,16 +124,6 @@ def test_distances_given_as_similarities_are_pointed_out() -> None:
     assert "negate" in verification([0.1, 0.2], [0.8, 0.9]).notes["eer"]
 
 
-def test_a_thinned_curve_keeps_its_ends_and_its_points() -> None:
-    rng = np.random.default_rng(0)
-    genuine, impostor = rng.normal(1, 0.5, 5000), rng.normal(0, 0.5, 20000)
-    whole, thin = det_curve(genuine, impostor), det_curve(genuine, impostor, points=200)
-    assert 50 < len(thin.fmr) <= 202
-    assert set(zip(thin.fmr, thin.fnmr, strict=True)) <= set(zip(whole.fmr, whole.fnmr, strict=True))
-    assert (thin.fmr[0], thin.thresholds[-1]) == (1.0, whole.thresholds[-1])
-    assert (np.diff(thin.fmr) <= 0).all()
-
-
 @pytest.mark.parametrize(
     ("genuine", "impostor", "message"),
     [
@@ -164,11 +137,6 @@ def test_a_thinned_curve_keeps_its_ends_and_its_points() -> None:
 def test_unusable_scores_are_refused(genuine: list[float], impostor: list[float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         verification(genuine, impostor)
-
-
-def test_targets_are_fractions() -> None:
-    with pytest.raises(InputError, match="fraction"):
-        nearest_fmr([0.5], [0.1], 1.5)
 
 
 def test_results_cannot_be_changed() -> None:

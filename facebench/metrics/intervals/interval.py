@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.stats
 
 from facebench.metrics.arrays import Floats
 
+Metric = Callable[..., Any]
+"""A function of facebench.metrics, or a functools.partial that holds its parameters."""
 FEW_IMAGES = 30
 """Images below which an interval is marked as one not to be trusted."""
 FEW_IDENTITIES = 10
@@ -103,3 +107,10 @@ def numbers(result: object) -> dict[str, float]:
 def few(count: int, enough: int, what: str) -> str:
     """The note on a small sample, empty for a large one."""
     return f"only {count} {what}: too few for an interval to be trusted" if count < enough else ""
+
+
+def unwrap(function: Metric) -> tuple[Metric, dict[str, Any]]:
+    """Split a partial function into the function and its parameters."""
+    if isinstance(function, functools.partial) and not function.args:
+        return function.func, dict(function.keywords)
+    return function, {}

@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints
+from facebench.metrics.balls import Sets
+from facebench.metrics.density_coverage import DensityCoverage
 from facebench.metrics.distances import Scale, Side, exact, tiles, upwards, where
 from facebench.metrics.knn import nearest_neighbours
-from facebench.metrics.neighbours import DensityCoverage, PrecisionRecall, Sets
+from facebench.metrics.precision_recall import PrecisionRecall
 
 Flags = npt.NDArray[np.bool_]
 

@@ -1,4 +1,7 @@
-"""Diversity of one set of features: the Vendi score, whole and per class."""
+"""Vendi score: the effective number of different samples in one set.
+
+vendi = exp(-Σ λ_i log λ_i),   λ the eigenvalues of S / n,   S_ij = x_i · x_j / (|x_i| |x_j|)
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,24 @@ import numpy as np
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, blocks, matrix, unit_rows
 from facebench.metrics.linalg import in_threads
-from facebench.metrics.summary import MeanStd, mean_std
+from facebench.metrics.mean_std import MeanStd, mean_std
 
 
 def vendi_score(features: Array, *, q: float = 1.0) -> float:
     """Effective number of different samples, in [1, n]; higher is more diverse.
 
-    The exponential of the (Rényi) entropy of the eigenvalues of S / n, where S holds the cosine similarities
-    of the rows. For n > d the d x d Gram matrix, with the same non-zero eigenvalues, is streamed instead.
+    The exponential of the (Rényi) entropy of the eigenvalues of S / n, where S holds the cosine similarities of the
+    rows. For n > d the d x d Gram matrix, which has the same non-zero eigenvalues, is streamed instead.
 
     Args:
-        features: (n, d), n >= 1; rows are divided by their length.
-        q: order of the entropy; 1 is Shannon's, as published; q > 0, infinity allowed.
+        features: (n, d), n >= 1; rows are normalised to unit length.
+        q: order of the entropy; 1 (Shannon) is the published one; q > 0, infinity allowed.
 
     Raises:
         InputError: empty, NaN or infinity, a row of zeros, q not positive.
 
     Source:
-        Friedman and Dieng 2023 (arXiv:2210.02410), definition 3.1; orders after Pasarkar and Dieng 2024.
+        Friedman and Dieng 2023 (arXiv:2210.02410), definition 3.1; other orders: Pasarkar and Dieng 2024.
 
     Example:
         >>> import numpy as np
@@ -44,7 +47,7 @@ def vendi_per_class(features: Array, classes: Sequence[object] | Array, *, q: fl
 
     Args:
         features: (n, d) as in `vendi_score`.
-        classes: (n,) class of each row, for instance its identity.
+        classes: (n,) class of each row, such as its identity.
         q: order of the entropy.
 
     Raises:
@@ -63,7 +66,7 @@ def vendi_per_class(features: Array, classes: Sequence[object] | Array, *, q: fl
 
 
 def vendi_leave_out(features: Array, labels: Ints, groups: int, q: float = 1.0) -> list[float]:
-    """The score without each group of rows in turn, for the jackknife, from one Gram matrix.
+    """Vendi score without each group of rows in turn, for the jackknife, from one Gram matrix.
 
     Args:
         features: (n, d) as in `vendi_score`.

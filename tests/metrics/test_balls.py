@@ -7,9 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.core.errors import InputError
-from facebench.metrics import authenticity, density_coverage, distances, knn, neighbours, precision_recall
+from facebench.metrics import (
+    PrecisionRecall,
+    authenticity,
+    density_coverage,
+    distances,
+    knn,
+    precision_recall,
+)
+from facebench.metrics.balls import Sets
 from facebench.metrics.knn import nearest_neighbours
-from facebench.metrics.neighbours import Sets
 from tests.helpers.metric_inputs import Golden, few, gaussian, two_sets
 
 GOLDEN = Golden("distribution_metrics")
@@ -147,7 +154,7 @@ def test_swapping_the_sides_swaps_precision_and_recall(sides: tuple[np.ndarray, 
 
 def test_a_set_covers_itself_and_a_copy_is_not_authentic() -> None:
     x = gaussian(0, 50, 4)
-    assert precision_recall(x, x) == neighbours.PrecisionRecall(1.0, 1.0)
+    assert precision_recall(x, x) == PrecisionRecall(1.0, 1.0)
     assert density_coverage(x, x).coverage == 1.0
     assert authenticity(x, x) == 0.0
     assert authenticity(x + 1000.0, x) == 100.0
