@@ -1,8 +1,13 @@
 """Agreement of valence and arousal between the target and the generated face.
 
-mae        = mean |g - t|                      rmse = sqrt(mean (g - t)²)
-pearson    = cov(t, g) / (σ_t σ_g)             ccc  = 2 cov(t, g) / (σ_t² + σ_g² + (μ_t - μ_g)²)
-sagr       = mean [sign t = sign g]            mean_delta = mean (g - t)
+    mae        = mean |g - t|
+    rmse       = sqrt(mean (g - t)²)
+    pearson    = cov(t, g) / (σ_t σ_g)
+    ccc        = 2 cov(t, g) / (σ_t² + σ_g² + (μ_t - μ_g)²)
+    sagr       = mean [sign t = sign g]
+    mean_delta = mean (g - t)
+
+t is the target, g the generated face; variances divide by n.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every metric asks of its input: two-dimensional, finite, wide enough; read in blocks as float64."""
+"""Checks and conversions of input arrays: shape, type, finite values; reading in float64 blocks."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 BLOCK_ELEMENTS = 4_194_304
-"""Numbers held at once when features are streamed: 32 MB of float64."""
+"""Numbers in memory at once when features are streamed: 32 MB of float64."""
 
 
 def block_rows(width: int) -> int:
-    """How many rows of this width make one block."""
+    """Return the number of rows of this width in one block."""
     return max(16, BLOCK_ELEMENTS // max(1, width))
 
 
 def blocks(features: Array, rows: int | None = None) -> Iterator[Floats]:
-    """Go through the rows of a matrix in float64 blocks; a memory map is never read whole."""
+    """Yield the rows of a matrix in float64 blocks; a memory map is never read at once."""
     step = rows or block_rows(features.shape[1])
     for start in range(0, len(features), step):
         yield np.asarray(features[start : start + step], dtype=np.float64)
 
 
 def matrix(features: Array, name: str, smallest: int = 1) -> Array:
-    """Check a feature matrix and hand it back as it is (no copy).
+    """Check a feature matrix and return it without a copy.
 
     Args:
         features: (n, d) real numbers, any float or integer type, in memory or memory-mapped.
-        name: what the matrix is, for the message ("generated", "reference").
-        smallest: fewest rows that the metric is defined for.
+        name: name of the matrix for messages ("generated", "reference").
+        smallest: fewest rows for which the metric is defined.
 
     Raises:
-        InputError: not two-dimensional, not numbers, too few rows, no columns, or NaN or infinity inside.
+        InputError: not two-dimensional, not numbers, too few rows, no columns, NaN or infinity.
     """
     array = np.asanyarray(features)
     if array.ndim != 2:
@@ -51,7 +51,7 @@ def matrix(features: Array, name: str, smallest: int = 1) -> Array:
     if len(array) < smallest or array.shape[1] == 0:
         raise InputError(
             f"{name}: {len(array)} rows of {array.shape[1]} features, but this metric needs at least "
-            f"{smallest} rows and 1 feature. Add images or leave the metric out."
+            f"{smallest} rows and 1 feature. Add images or omit the metric."
         )
     if array.dtype.kind == "f":
         _finite_rows(array, name)
@@ -64,9 +64,7 @@ def _finite_rows(array: Array, name: str) -> None:
         good = np.isfinite(array[start : start + step]).all(axis=1)
         if not good.all():
             row = start + int(np.argmin(good))
-            raise InputError(
-                f"{name}: row {row} holds NaN or infinity. Leave out images that have no features."
-            )
+            raise InputError(f"{name}: row {row} holds NaN or infinity. Remove images without features.")
 
 
 def two_matrices(generated: Array, reference: Array, smallest: int = 1) -> tuple[Array, Array]:
@@ -85,7 +83,7 @@ def vector(values: Array, name: str, smallest: int = 1) -> Floats:
     """Check a list of numbers and return it as float64.
 
     Raises:
-        InputError: not one-dimensional, fewer than `smallest` numbers, or NaN or infinity inside.
+        InputError: not one-dimensional, fewer than `smallest` numbers, NaN or infinity.
     """
     array = np.asarray(values)
     if array.ndim != 1 or array.dtype.kind not in "fiub":
@@ -97,16 +95,16 @@ def vector(values: Array, name: str, smallest: int = 1) -> Floats:
     if not finite.all():
         raise InputError(
             f"{name}: value {int(np.argmin(finite))} is NaN or infinite "
-            f"({int((~finite).sum())} in all). Leave such items out before measuring."
+            f"({int((~finite).sum())} in all). Remove these items first."
         )
     return result
 
 
 def unit_rows(features: Array, name: str) -> Floats:
-    """Rows divided by their Euclidean length, float64.
+    """Normalise rows to unit Euclidean length, float64.
 
     Raises:
-        InputError: a row of zeros, which has no direction.
+        InputError: a row of zeros.
     """
     rows = np.asarray(features, dtype=np.float64)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)

@@ -1,10 +1,10 @@
-"""Tiles of squared distances in float32 with a proved error bound, so that only doubtful pairs need float64.
+"""Tiles of squared distances in float32 with a proven error bound, so that only doubtful pairs need float64.
 
-Tiles come from one matrix product of centred, scaled float32 rows. What they hold is a *lower bound*: the
-product minus the largest error that rounding can have made, which for any order of summation is below
-γ (|x| + |y|)² <= 2γ (|x|² + |y|²) with γ about d u, u = 2^-24 (Higham 2002, section 3.1). An upper bound is
-the lower one plus a term for the row and a term for the column. Whatever the bounds leave open is decided by
-`exact`, which sums squared differences in float64: the definition, in which equal pairs tie exactly.
+A tile is one matrix product of centred, scaled float32 rows. It contains *lower bounds*: the product minus the largest
+possible rounding error. For any order of summation that error is below γ (|x| + |y|)² <= 2γ (|x|² + |y|²) with
+γ about d u, u = 2^-24 (Higham 2002, section 3.1). The upper bound is the lower bound plus a term of the row and a term
+of the column. Pairs that the bounds do not decide go to `exact`, which sums squared differences in float64. This is
+the definition, under which equal pairs tie exactly.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Floats32 = npt.NDArray[np.float32]
 TILE = 2048
 """Rows and columns of a tile."""
 _PAIRS = 131_072
-"""Numbers gathered at once by `exact`, few enough to stay in the processor's cache: 1 MB of float64."""
+"""Numbers gathered at once by `exact`, few enough to fit the cache: 1 MB of float64."""
 _KEEP = 67_108_864
-"""Numbers of a prepared set that are kept (256 MB of float32); larger sets are prepared tile by tile."""
+"""Most numbers of a prepared set that stay in memory (256 MB of float32); larger sets are prepared tile by tile."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How rows are centred and scaled before they become float32: (x - centre) / unit.
+    """Centring and scaling of rows before conversion to float32: (x - centre) / unit.
 
     Attributes:
-        centre: (d,) a point amid the data, which keeps norms, and so the error bound, small. It is a float32
-            number, so that centring float32 rows rounds but once.
-        unit: a power of two no shorter than the longest centred row, so that nothing overflows.
+        centre: (d,) a point inside the data, which keeps norms, and so the error bound, small. It is representable in
+            float32, so that centring float32 rows rounds only once.
+        unit: a power of two at least as long as the longest centred row, so that nothing overflows.
         gamma: bound on the relative error of a tile.
     """
 
@@ -44,14 +44,14 @@ class Scale:
 
     @classmethod
     def of(cls, *sets: Array) -> Scale:
-        """The scale for distances among these sets."""
+        """Choose the scale for distances among these sets."""
         centre = sets[-1][: 4 * TILE].mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
         longest = max(float(_square_norms(rows, centre).max()) for rows in sets)
         unit = 2.0 ** np.ceil(np.log2(longest) / 2) if longest > 0 else 1.0
         return cls(centre, float(unit), (len(centre) + 64) * 2.0**-24)
 
     def square(self, lengths: Floats) -> Floats:
-        """Squared lengths of the data in the unit of the tiles."""
+        """Convert squared lengths of the data to the unit of the tiles."""
         return np.asarray(lengths / self.unit**2)
 
 
@@ -64,17 +64,17 @@ def _square_norms(features: Array, centre: Floats) -> Floats:
 
 
 class Side:
-    """One set made ready for tiles: a left block times a transposed right block is the lower bound.
+    """One set prepared for tiles: a left block times a transposed right block is the lower bound.
 
-    Left rows are (-2x, b, 1), right rows (x, 1, b), where b is the squared norm less the error it brings. The
-    lower bound plus the slack of the row plus the slack of the column is an upper bound.
+    Left rows are (-2x, b, 1) and right rows (x, 1, b), where b is the squared norm minus its error bound. The lower
+    bound plus the slack of the row plus the slack of the column is an upper bound.
     """
 
     def __init__(self, features: Array, scale: Scale) -> None:
         self.features = features
         self._scale = scale
         squares = scale.square(_square_norms(features, scale.centre))
-        # 1e-30 covers what underflow can do to rows that are tiny beside the longest one.
+        # 1e-30 covers underflow in rows that are tiny compared with the longest one.
         error = 2.0 * scale.gamma * squares + 1e-30
         self._base = (squares - error).astype(np.float32)
         self.slack = (2.5 * error).astype(np.float32)
@@ -82,12 +82,12 @@ class Side:
         self._rows = self._prepared(slice(0, len(features))) if whole else None
 
     def right(self, start: int) -> Floats32:
-        """Up to TILE prepared rows from `start` on, as columns of a tile."""
+        """Return up to TILE prepared rows from `start` on, as columns of a tile."""
         part = slice(start, start + TILE)
         return self._prepared(part) if self._rows is None else self._rows[part]
 
     def left(self, start: int) -> Floats32:
-        """The same as rows of a tile."""
+        """Return the same rows as rows of a tile."""
         rows = self.right(start).copy()
         rows[:, :-2] *= -2.0
         rows[:, [-2, -1]] = rows[:, [-1, -2]]
@@ -107,12 +107,12 @@ class Side:
 
 
 def tiles(points: Side, centres: Side) -> Iterator[tuple[slice, slice, Floats32]]:
-    """Go through all pairs of points (rows) and centres (columns) in tiles of lower bounds.
+    """Yield all pairs of points (rows) and centres (columns) in tiles of lower bounds.
 
-    When both are the same object only tiles on and above the diagonal come.
+    When both are the same object, only tiles on and above the diagonal are yielded.
 
     Yields:
-        Rows, columns and the tile, which is reused for the next one.
+        Rows, columns and the tile, whose memory is reused by the next one.
     """
     n, m = len(points.features), len(centres.features)
     buffer = np.empty(min(TILE, n) * min(TILE, m), dtype=np.float32)
@@ -126,7 +126,7 @@ def tiles(points: Side, centres: Side) -> Iterator[tuple[slice, slice, Floats32]
 
 
 def exact(points: Array, centres: Array, rows: Ints, columns: Ints) -> Floats:
-    """Squared distances of the given pairs as defined: float64 sums of squared differences."""
+    """Compute squared distances of the given pairs by definition: float64 sums of squared differences."""
     result = np.empty(len(rows))
     step = max(1, _PAIRS // points.shape[1])
     for start in range(0, len(rows), step):
@@ -138,12 +138,12 @@ def exact(points: Array, centres: Array, rows: Ints, columns: Ints) -> Floats:
 
 
 def where(mask: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Rows and columns of the true entries of a mostly false mask."""
+    """Return rows and columns of the true entries of a mostly false mask."""
     flat = np.flatnonzero(mask)
     return np.divmod(flat, mask.shape[1])
 
 
 def upwards(limit: Floats) -> Floats32:
-    """The limit in float32, two steps up, so that its own rounding leaves nothing out."""
+    """Round a limit up to float32 by two steps, so that no pair below it is excluded."""
     infinity = np.float32(np.inf)
     return np.asarray(np.nextafter(np.nextafter(limit.astype(np.float32), infinity), infinity))

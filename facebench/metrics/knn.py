@@ -1,4 +1,4 @@
-"""The k nearest rows, exact in float64, by candidates from float32 tiles (see `distances`)."""
+"""The k nearest neighbours, exact in float64, from candidates in float32 tiles (see `distances`)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from facebench.metrics.arrays import Floats, Ints
 from facebench.metrics.distances import TILE, Floats32, Side, exact, tiles, where
 
 _WAITING = 2_097_152
-"""Candidates of one block of rows that may wait to be decided: 40 MB."""
+"""Most undecided candidates of one block of rows: 40 MB."""
 
 
 def nearest_neighbours(points: Side, centres: Side, k: int) -> tuple[Floats, Ints]:
-    """The k nearest centres of every point; a point is not its own neighbour when both sets are one object.
+    """Find the k nearest centres of every point; a point is not its own neighbour when both sets are one object.
 
     Args:
         points: (n, d), prepared in the scale of both sets.
         centres: (m, d), m >= k, or m > k when it is `points` itself.
-        k: how many.
+        k: number of neighbours.
 
     Returns:
-        (n, k) squared distances in ascending order and (n, k) indices, ties broken by the lower index (but
-        among
-        k or more exact copies of a point, which are told from one another by nothing, any of them).
+        (n, k) squared distances in ascending order and (n, k) indices. Ties go to the lower index, except among k or
+        more exact copies of a point, of which any may be returned.
     """
     n = len(points.features)
     squares, indices = np.empty((n, k)), np.empty((n, k), dtype=np.int64)
@@ -43,11 +42,10 @@ def nearest_neighbours(points: Side, centres: Side, k: int) -> tuple[Floats, Int
 
 
 class _Block:
-    """A block of points on its way to its neighbours: candidates that wait, and the best that are decided.
+    """The neighbour search of one block of points: undecided candidates, and the best decided ones.
 
     Attributes:
-        bound: (r, k) the smallest upper bounds seen so far, ascending; a candidate lies below the last of
-            them.
+        bound: (r, k) the smallest upper bounds so far, ascending; a candidate lies below the last of them.
     """
 
     def __init__(self, points: Side, centres: Side, rows: slice, k: int) -> None:
@@ -58,7 +56,7 @@ class _Block:
         self.best = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
 
     def add(self, tile: Floats32, columns: slice) -> None:
-        """Take in the lower bounds of the distances to some more centres."""
+        """Add the lower bounds of the distances to more centres."""
         self._tighten(tile, self.centres.slack[columns])
         i, j = where(tile <= self.bound[:, -1:])
         self.candidates.append((i, j + columns.start, tile[i, j]))
@@ -73,7 +71,7 @@ class _Block:
 
     def _tighten(self, tile: Floats32, slack: Floats32) -> None:
         width, k = tile.shape[1], self.k
-        # The k lowest of the minima of groups are found much faster than the k lowest of all, and bound them.
+        # The k lowest minima of groups bound the k lowest values, and are found much faster.
         group = 16 if width >= 64 * k and width % 16 == 0 else 1
         low = tile.reshape(len(tile), group, width // group).min(axis=1) if group > 1 else tile
         loose = slack.reshape(group, -1).max(axis=0)
@@ -82,7 +80,7 @@ class _Block:
         self.bound = np.sort(np.concatenate([self.bound, upper], axis=1), axis=1)[:, :k]
 
     def _decide(self) -> None:
-        """Turn the waiting candidates into exact distances and keep the k best of each row."""
+        """Compute exact distances of the undecided candidates and keep the k best of each row."""
         i, j, lower = (np.concatenate(parts) for parts in zip(*self.candidates, strict=True))
         keep = lower <= self.bound[i, -1]
         i, j, lower = i[keep], j[keep], lower[keep]
@@ -98,7 +96,7 @@ class _Block:
         self._close(self.best[0], self.best[2])
 
     def _without_copies(self, i: Ints, j: Ints, lower: Floats32) -> tuple[Ints, Ints]:
-        """Of rows whose k likeliest candidates are exact copies keep those alone: none can be nearer."""
+        """For rows whose k likeliest candidates are exact copies, keep only those: none can be nearer."""
         order = np.lexsort((lower, i))
         i, j = i[order], j[order]
         likely = _ranks(i) < self.k
@@ -107,7 +105,7 @@ class _Block:
         return i[keep], j[keep]
 
     def _close(self, rows: Ints, squares: Floats) -> None:
-        """Rows with k exact copies need no more candidates."""
+        """Stop collecting candidates for rows with k exact copies."""
         zeros = np.bincount(rows, squares == 0.0, minlength=len(self.bound))
         self.bound[zeros >= self.k] = -np.inf
 
@@ -116,5 +114,5 @@ class _Block:
 
 
 def _ranks(rows: Ints) -> Ints:
-    """Place of each entry among those of its row, for ascending rows."""
+    """Position of each entry within its row, for ascending rows."""
     return np.arange(len(rows)) - np.searchsorted(rows, rows)

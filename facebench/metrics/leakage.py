@@ -1,4 +1,11 @@
-"""Leakage: is a generated face somebody from the training set?"""
+"""Leakage: the share of generated faces that show a person from the training set.
+
+    share      = |{g : max_r cos(g, r) >= T}| / n
+    T          = the (1 - rate) quantile of  max cos(r, r')  over training faces r and faces r' of other people
+    similarity = mean max_r cos(g, r)
+
+cos is the cosine of two embeddings.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +22,14 @@ _BLOCK = 1024
 
 @dataclass(frozen=True)
 class Leakage:
-    """How many generated faces are somebody from the training set.
+    """How many generated faces show a person from the training set.
 
     Attributes:
-        share: of generated faces whose closest training face is as alike as the threshold, or more; in [0, 1], lower is
-            better. A model that copies nobody has about the stated rate.
+        share: share of generated faces whose closest training face reaches the threshold, in [0, 1]; lower is better.
+            A model that copies nobody has about the stated rate.
         similarity: mean cosine of generated faces and their closest training faces, in [-1, 1].
         threshold: the cosine that the closest face of *another* person reaches in the stated share of searches.
-        notes: field name to the reason why it is to be read with care.
+        notes: field name to the reason why it is unreliable.
     """
 
     share: float
@@ -34,17 +41,17 @@ class Leakage:
 def leakage(
     generated: Array, training: Array, identities: Sequence[str | None] | None = None, *, rate: float = 0.01
 ) -> Leakage:
-    """Share of generated faces that are somebody from the training set; see `Leakage`.
+    """Share of generated faces that show a person from the training set; see `Leakage`.
 
-    The threshold comes from the training set itself. Every training face is searched among the faces of all other
-    people; at the threshold the given share of these searches finds somebody, wrongly. A search among many faces finds
-    a look-alike far more often than one comparison does, so a threshold for single pairs would accuse everybody.
+    The threshold comes from the training set. Every training face is searched among the faces of all other people; at
+    the threshold the stated share of these searches returns a false match. One search among many faces finds a
+    look-alike far more often than one comparison, so a threshold for single pairs would match almost every face.
 
     Args:
         generated: (n, d) embeddings.
         training: (m, d) embeddings.
-        identities: (m,) who the training faces are; without, every face counts as a person of its own.
-        rate: share of wrong finds, the false match rate of a whole search.
+        identities: (m,) identity of each training face; None (or a None entry) makes each face its own identity.
+        rate: share of searches with a false match (false positive identification rate).
 
     Raises:
         InputError: fewer than two training people, a rate outside (0, 1), widths that differ, NaN or infinity.
@@ -68,9 +75,9 @@ def closest_faces(
     identities: Sequence[object] | None = None,
     training_identities: Sequence[object] | None = None,
 ) -> tuple[Ints, Floats]:
-    """The most alike training face of each generated one: its row and the cosine, first of equals.
+    """Find the training face with the largest cosine for each generated face: its row and the cosine.
 
-    With identities on both sides, faces of the same person do not count.
+    Of equal cosines the first counts. With identities on both sides, faces of the same identity are skipped.
 
     Raises:
         InputError: empty, widths that differ, a row of zeros, NaN or infinity.
@@ -115,23 +122,21 @@ def leaked(
 
 
 def _threshold(training: Array, identities: Sequence[str | None] | None, rate: float) -> tuple[float, str]:
-    """The threshold, and why it is to be read with care."""
+    """The threshold, and why it is unreliable (empty if it is not)."""
     if not 0 < rate < 1:
-        raise InputError(f"The rate of wrong finds must lie between 0 and 1, got {rate:g}.")
+        raise InputError(f"leakage: rate must lie between 0 and 1, got {rate:g}.")
     known = identities is not None and any(name is not None for name in identities)
     names = [name or f"\0{row}" for row, name in enumerate(identities or [None] * len(training))]
     people = len(set(names))
     if people < 2:
-        raise InputError(
-            "leakage needs at least two people in the training set to learn what a stranger looks like."
-        )
+        raise InputError("leakage needs at least two identities in the training set to set its threshold.")
     _, nearest = closest_faces(training, training, names, names)
     threshold = float(np.quantile(nearest, 1 - rate, method="higher"))
     notes = []
     if not known:
         notes.append(
-            "the training set names no people, so each face counts as one: recurring people raise the threshold"
+            "the training set has no identities, so each face counts as one: repeated people raise the threshold"
         )
     if people * rate < 5:
-        notes.append(f"the threshold rests on {people} people, a rate of {rate:g} needs {round(5 / rate)}")
+        notes.append(f"the threshold comes from {people} people, a rate of {rate:g} needs {round(5 / rate)}")
     return threshold, "; ".join(notes)

@@ -1,4 +1,4 @@
-"""Counts, means and scatters of rows, streamed in blocks and merged exactly across shards."""
+"""Count, mean and scatter of rows, streamed in blocks and merged exactly across shards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from facebench.metrics.arrays import Array, Floats, blocks, matrix
 
 @dataclass(frozen=True)
 class Moments:
-    """Count, mean and scatter of rows: what a covariance is made of, mergeable across shards.
+    """Count, mean and scatter of rows: the sufficient statistics of a mean and covariance.
 
     Attributes:
         n: number of rows.
@@ -33,12 +33,12 @@ class Moments:
 
     @classmethod
     def empty(cls, d: int) -> Moments:
-        """Moments of no rows at all, the neutral element of `merge`."""
+        """Moments of zero rows, the neutral element of `merge`."""
         return cls(0, np.zeros(d), np.zeros((d, d)))
 
     @classmethod
     def of(cls, features: Array) -> Moments:
-        """Moments of a feature matrix (n, d), read in blocks.
+        """Compute the moments of a feature matrix (n, d), read in blocks.
 
         Raises:
             InputError: not a finite matrix with at least one row.
@@ -62,10 +62,10 @@ class Moments:
         return Moments(n, self.mean + step * (other.n / n), scatter)
 
     def without(self, other: Moments) -> Moments:
-        """Moments of the rows left when those of `other`, which were part of these, are taken out."""
+        """Moments of the remaining rows after removing those of `other`, which must be part of these."""
         n = self.n - other.n
         if n < 1:
-            raise InputError("no rows are left after taking these moments out.")
+            raise InputError("no rows remain after removing these moments.")
         mean = self.mean + (self.mean - other.mean) * (other.n / n)
         step = other.mean - mean
         scatter = self.scatter - other.scatter
@@ -79,9 +79,9 @@ class Moments:
 
 
 def clipped_mass(moments: Moments) -> float:
-    """Share of the trace that a covariance holds in negative eigenvalues (made by rounding alone); 0 is best.
+    """Share of the trace in negative eigenvalues, which come from rounding only; 0 is best.
 
-    `frechet_distance` of moments takes them as 0. With features given as rows nothing is ever clipped.
+    `frechet_distance` of moments sets them to 0. For features given as rows nothing is clipped.
     """
     values = np.linalg.eigvalsh(moments.covariance)
     return float(-values[values < 0].sum() / max(np.abs(values).sum(), np.finfo(float).tiny))

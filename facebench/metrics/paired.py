@@ -1,8 +1,10 @@
 """Similarity, difference and distance of matched pairs: an edited image and its source, a transfer and its target.
 
-paired_similarity = mean ± std of  x_i · y_i / (|x_i| |y_i|)
-paired_delta      = mean ± std of  x_i - y_i
-paired_distance   = mean ± std of  |x_i - y_i|
+    paired_similarity = mean ± std of  x_i · y_i / (|x_i| |y_i|)
+    paired_delta      = mean ± std of  x_i - y_i
+    paired_distance   = mean ± std of  |x_i - y_i|
+
+x is the generated image, y the image it belongs to.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ BLOCK = 2048
 
 @dataclass(frozen=True)
 class PairScores:
-    """Cosine scores of pairs, with the identities in them.
+    """Cosine scores of pairs, and their identities.
 
     Attributes:
         genuine: (n,) scores of pairs of one identity.
@@ -59,7 +59,7 @@ class Tile:
         return self.scores[genuine], self.scores[impostor]
 
     def labelled(self) -> PairScores:
-        """The pairs with the identities in them."""
+        """The pairs with their identities."""
         genuine, impostor = self._masks()
         i, j = np.nonzero(impostor)
         return PairScores(
@@ -81,15 +81,15 @@ class Tile:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Unit-norm embeddings in order of identity, one set or two, from which tiles of scores are made.
+    """Unit-norm embeddings sorted by identity, of one set or two, from which tiles of scores are computed.
 
     Attributes:
         rows: (n, d) float64 unit vectors, sorted by identity.
         row_identities: (n,) identity of each as a number.
         columns: the second set, or the first again.
         column_identities: (m,) likewise, numbered alike.
-        names: what each number stands for.
-        same: both sets are one.
+        names: identity of each number.
+        same: columns and rows are the same set.
     """
 
     rows: Floats
@@ -107,7 +107,7 @@ class Gallery:
         reference: Array | None = None,
         reference_identities: Sequence[object] | Array | None = None,
     ) -> Gallery:
-        """Check, number the identities (as strings), normalise and sort."""
+        """Check the input, number the identities (compared as strings), normalise and sort."""
         if (reference is None) != (reference_identities is None):
             raise InputError("give reference embeddings and reference identities together, or neither.")
         own, other = (
@@ -124,7 +124,7 @@ class Gallery:
         return cls(rows, row_codes, columns, column_codes, tuple(names.tolist()), reference is None)
 
     def tiles(self, block: int = BLOCK) -> Iterator[Tile]:
-        """Go through all pairs; the same block size gives the same scores to the last bit."""
+        """Yield all pairs; the same block size gives the same scores to the last bit."""
         for i in range(0, len(self.rows), block):
             for j in range(i if self.same else 0, len(self.columns), block):
                 rows, columns = slice(i, i + block), slice(j, j + block)
@@ -134,7 +134,7 @@ class Gallery:
                 )
 
     def counts(self) -> tuple[int, int]:
-        """How many genuine and impostor pairs there are."""
+        """Count the genuine and the impostor pairs."""
         own = np.bincount(self.row_identities, minlength=len(self.names)).astype(object)
         other = np.bincount(self.column_identities, minlength=len(self.names)).astype(object)
         if self.same:
@@ -154,7 +154,7 @@ def pair_scores(
 ) -> PairScores:
     """Cosine scores of all pairs among a set or, with a reference, of its full product with that set.
 
-    Holds every score; `blocked_verification` gives the same answers without.
+    Stores every score; `blocked_verification` gives the same statistics without storing them.
 
     Args:
         embeddings: (n, d), any norm but 0.

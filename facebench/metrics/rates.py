@@ -1,4 +1,9 @@
-"""Error rates of genuine and impostor similarities over thresholds, in two ways of keeping the scores."""
+"""Error rates of genuine and impostor similarities at the observed thresholds.
+
+    FMR(t) = |{impostor scores >= t}| / m,   FNMR(t) = |{genuine scores < t}| / n
+
+`Scores` keeps the sorted scores, `Curve` the distinct scores with their weights.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +37,11 @@ class Spread:
 
 
 Condition = Callable[[OperatingPoint], bool]
-"""Something that is false at low thresholds and, from some threshold on, true."""
+"""A condition that is false up to some threshold and true from there on."""
 
 
 class Rates(Protocol):
-    """Error rates at the observed thresholds, however the scores are kept."""
+    """Error rates at the observed thresholds."""
 
     def first(self, condition: Condition) -> OperatingPoint | None:
         """The lowest threshold where the condition holds."""
@@ -53,7 +58,7 @@ class Rates(Protocol):
 
 @dataclass(frozen=True)
 class Scores:
-    """Error rates of scores kept as two ascending lists; nothing is ever computed at every threshold.
+    """Error rates of two sorted lists of scores, computed only at the thresholds asked for.
 
     Attributes:
         genuine: (n,) ascending.
@@ -106,7 +111,7 @@ class Scores:
 
 
 def comparisons_won(genuine: Floats, impostor: Floats) -> int:
-    """Twice the pairs of ascending scores in which the genuine one is higher, plus the ties."""
+    """2 · (pairs in which the genuine score is higher) + (ties), for sorted scores."""
     few, many = (genuine, impostor) if len(genuine) <= len(impostor) else (impostor, genuine)
     below = int(np.searchsorted(many, few, "left").sum()) + int(np.searchsorted(many, few, "right").sum())
     return below if few is genuine else 2 * len(genuine) * len(impostor) - below
@@ -114,7 +119,7 @@ def comparisons_won(genuine: Floats, impostor: Floats) -> int:
 
 @dataclass(frozen=True)
 class Curve:
-    """Error rates of scores kept as weights of the distinct scores.
+    """Error rates of distinct scores with weights.
 
     Attributes:
         thresholds: (t,) distinct scores, ascending.

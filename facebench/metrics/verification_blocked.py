@@ -1,10 +1,9 @@
-"""Verification over all pairs of large sets, exactly, without keeping the scores.
+"""Verification over all pairs of large sets, exactly, without storing the scores.
 
-The scores are computed twice, in the same tiles and so to the same last bit. The first pass counts them in
-fine bins. From these counts follow the few bins in which the equal error rate and the stated FMRs must lie;
-the second pass collects the distinct scores of those bins alone. Everywhere else a threshold at the lower
-edge of a bin stands for all scores in it: its error rates are exact too, because bin edges are multiples of a
-power of two and sorting a score into its bin does not round.
+The scores are computed twice, in the same tiles and so to the same last bit. The first pass counts them in fine bins.
+The counts determine the few bins that contain the equal error rate and the target FMRs; the second pass collects the
+distinct scores of those bins only. In all other bins the lower edge is the threshold. Its error rates are exact too:
+bin edges are multiples of a power of two, so binning a score does not round.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ _LAST = _SCALE + 1
 """Index of the highest bin: cosines may exceed 1 by rounding."""
 _BINS = 2 * _LAST + 1
 _MOST_DISTINCT = 2**23
-"""Distinct scores kept in the second pass: 192 MB with their counts."""
+"""Most distinct scores in the second pass: 192 MB with their counts."""
 _MOST_GENUINE = 2**24
-"""Genuine scores kept for the exact area under the curve: 128 MB."""
+"""Most genuine scores stored for the exact area under the curve: 128 MB."""
 _CHUNK = 2**15
 _TARGETS = (0.01, 0.001, 0.0)
 
@@ -57,9 +56,9 @@ def blocked_verification(
 ) -> BlockedVerification:
     """Verification over every pair among a set, or of its full product with a reference set.
 
-    Equal to `verification` of `pair_scores` with the same block: error rates, thresholds and counts exactly,
-    means, deviations and the area under the curve up to the rounding of sums. Memory does not grow with the
-    number of pairs: beside the embeddings it takes a few hundred MB at most.
+    Equal to `verification` of `pair_scores` with the same block: error rates, thresholds and counts exactly; means,
+    deviations and the area under the curve up to the rounding of sums. Memory does not grow with the number of
+    pairs: at most a few hundred MB in addition to the embeddings.
 
     Args:
         embeddings: (n, d), any norm but 0.
@@ -99,7 +98,7 @@ def blocked_verification(
 
 @dataclass
 class _Side:
-    """What the first pass learns about genuine or impostor scores."""
+    """Counts and moments of the genuine or impostor scores from the first pass."""
 
     histogram: Ints = field(default_factory=lambda: np.zeros(_BINS, dtype=np.int64))
     count: int = 0
@@ -134,7 +133,7 @@ class _First:
     genuine: _Side
     impostor: _Side
     kept: Floats | None
-    """All genuine scores, sorted, when they are few enough."""
+    """All genuine scores, sorted; None when there are too many."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ class _Second:
     genuine: tuple[Floats, Ints]
     impostor: tuple[Floats, Ints]
     wins: int
-    """Twice the genuine scores above impostor scores, ties once, over impostors in bins that hold both."""
+    """2 · (genuine above impostor) + (ties), over impostors in bins that contain genuine scores too."""
 
 
 def _bins(scores: Floats) -> Ints:
@@ -151,7 +150,7 @@ def _bins(scores: Floats) -> Ints:
 
 
 def _chunks(scores: Floats) -> Iterator[Floats]:
-    """Parts of a long list that stay in the processor's cache while they are binned."""
+    """Split a long list into parts that fit the cache while they are binned."""
     return (scores[start : start + _CHUNK] for start in range(0, len(scores), _CHUNK))
 
 
@@ -168,7 +167,7 @@ def _first_pass(gallery: Gallery, block: int, keep: bool) -> _First:
 
 
 def _critical(genuine: Ints, impostor: Ints) -> Array:
-    """Bins that may hold a threshold looked for: the filled ones on both sides of every change of sign."""
+    """Bins that may contain a reported threshold: the filled ones on both sides of every crossing."""
     filled = np.flatnonzero(genuine + impostor)
     curve = Curve(filled.astype(np.float64), genuine[filled], impostor[filled])
     fmr, fnmr = curve.fmr, curve.fnmr
@@ -205,7 +204,7 @@ def _wins(genuine: Floats, impostor: Floats) -> int:
 
 
 class _Distinct:
-    """Distinct scores with their counts, merged whenever many have come together."""
+    """Distinct scores with their counts, merged whenever many have accumulated."""
 
     def __init__(self) -> None:
         self.scores: list[Floats] = []
@@ -245,7 +244,7 @@ def _merge(first: _First, second: _Second, critical: Array) -> Curve:
     histograms = (first.genuine.histogram, first.impostor.histogram)
     coarse = np.flatnonzero((histograms[0] + histograms[1] > 0) & ~critical)
     edges = (coarse - _LAST) / _SCALE
-    # The lowest score, not the edge below it: it is a threshold that may be reported.
+    # Use the lowest score in place of its bin edge: it is a threshold that may be reported.
     edges[:1] = np.maximum(edges[:1], min(first.genuine.low, first.impostor.low))
     thresholds = np.unique(np.concatenate([edges, second.genuine[0], second.impostor[0]]))
     sides = []
@@ -258,7 +257,7 @@ def _merge(first: _First, second: _Second, critical: Array) -> Curve:
 
 
 def _with_area(result: Verification, first: _First, second: _Second, curve: Curve) -> Verification:
-    """Put in the exact area under the curve, or say how far the binned one can be off."""
+    """Replace the area under the curve by the exact one, or note the largest error of the binned one."""
     genuine, impostor = first.genuine.histogram, first.impostor.histogram
     pairs = first.genuine.count * first.impostor.count
     if first.kept is None:
