@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.memory import anonymous_mb  # noqa: E402
 from facebench import backbones, evaluate  # noqa: E402
-from facebench.features.engine.cache import PIXELS, address_of, network_of, pack_pixels  # noqa: E402
+from facebench.features.engine.cache import IMAGE, address_of, image_to_arrays, network_of  # noqa: E402
 from facebench.features.store.sqlite import Store  # noqa: E402
 
 METRICS = ["fd_lite0", "kd_lite0", "mmd_lite0", "precision_lite0", "recall_lite0"]
@@ -47,7 +47,7 @@ def make_folder(folder: Path, store: Store, count: int, seed: int) -> None:
         (folder / f"{number:06}.bmp").write_bytes(file.getvalue())
         address = address_of(hashlib.sha256(file.getvalue()).hexdigest())
         features = {"features": rng.standard_normal(1280, dtype=np.float32)}
-        results += [(network, address, features), (PIXELS, address, pack_pixels((64, 64), []))]
+        results += [(network, address, features), (IMAGE, address, image_to_arrays((64, 64), []))]
         if len(results) >= 1000:
             store.put(results)
             results = []

@@ -15,7 +15,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # Threads render images; each keeps to one processor.
 
-from facebench.synthface import FaceModel, write
+from facebench.synthface import FaceModel, RenderOptions, write
 
 
 def throughput(size: int, workers: int, seconds: float) -> tuple[float, float]:
@@ -39,7 +39,7 @@ def disk(size: int) -> tuple[float, float]:
     """Mean bytes of an image and of its buffers."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "set"
-        write(out, identities=4, images=4, size=size, buffers=True)
+        write(out, identities=4, images=4, size=size, options=RenderOptions(buffers=True))
         images, buffers = ([p.stat().st_size for p in out.glob(g)] for g in ("images/*/*", "buffers/*/*"))
         return sum(images) / len(images), sum(buffers) / len(buffers)
 

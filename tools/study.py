@@ -191,7 +191,7 @@ def shown(run: Run, metric: str) -> str:
 
 def _showing(faces: Parameters, name: str) -> Parameters:
     count = len(faces)
-    return faces.but(
+    return faces.replace(
         psi=np.clip(faces.psi + expressions.psi(name), 0, 1),
         expression=np.full(count, expressions.names().index(name), np.int64),
         intensity=np.ones(count, np.float32),

@@ -20,8 +20,7 @@ def synth_command(out: Path, *, expressions: list[str] | None, buffers: bool, **
         synthface.write(
             out,
             expressions=expressions,
-            buffers=buffers,
-            progress=lambda done, total: stages.update("rendering", done, total),
+            options=synthface.RenderOptions(buffers=buffers, progress=stages.update),
             **options,
         )
     Console().print(f"wrote {out}: images, manifest.csv, parameters.npz", markup=False, soft_wrap=True)
@@ -29,13 +28,11 @@ def synth_command(out: Path, *, expressions: list[str] | None, buffers: bool, **
 
 def degrade_command(source: Path, out: Path, *, kind: str, strength: float, seed: int) -> None:
     """Write the worse copy and say where."""
-    from facebench.synthface.degradations import degrade
+    from facebench.synthface import RenderOptions, degrade
 
     messages = Console(stderr=True)
     with Stages(messages) as stages:
-        degrade(
-            out, source, kind, strength, seed, progress=lambda done, total: stages.update(kind, done, total)
-        )
+        degrade(out, source, kind, strength, seed, RenderOptions(progress=stages.update))
     Console().print(f"wrote {out}: {source} with {kind} {strength:g}", markup=False, soft_wrap=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -19,12 +18,12 @@ from facebench.evaluation.inputs import LINKED
 from facebench.evaluation.plan import Plan
 from facebench.evaluation.role_features import Links, RoleFeatures, link_rows
 from facebench.features.engine.cluster import Cluster, open_cluster
-from facebench.features.extraction import Extraction, extract
+from facebench.features.extraction import Execution, Extraction, FaceOptions, extract
 from facebench.features.pairs import compare_pairs
 from facebench.features.store.sqlite import Store
 from facebench.images.image_set import ImageSet
 from facebench.images.jpeg_null import ROLE as REENCODED
-from facebench.images.jpeg_null import reencode, same_names
+from facebench.images.jpeg_null import match_names, reencode
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def extract_roles(
                 extractions["source"],
                 links["source"],
                 store=Store(),
-                progress=functools.partial(progress, "pairs"),
+                progress=progress,
             )
     environment = describe(device) | ({"device": cluster.device_name} if cluster else {})
     return ExtractedRoles(RoleFeatures(extractions, links), environment)
@@ -88,11 +87,14 @@ class _Extractor:
                 self.sets[role],
                 [self.networks[name] for name in self.plan.backbones(role)],
                 store=store,
-                finder=finder,
-                face_source=_shared_faces(role, self.sets["generated"], extractions),
-                find_faces=role == "generated" and self.plan.needs_detector,
-                progress=functools.partial(self.progress, role),
-                cluster=self.cluster,
+                faces=FaceOptions(
+                    finder,
+                    _shared_faces(role, self.sets["generated"], extractions) or {},
+                    always_detect=role == "generated" and self.plan.needs_detector,
+                ),
+                execution=Execution(cluster=self.cluster),
+                progress=self.progress,
+                stage=role,
             )
             _check_rejected(role, self.sets[role], extractions[role], max_rejected)
         return {role: extractions[role] for role in self.sets}
@@ -138,7 +140,7 @@ def _links(generated: ImageSet, extractions: Mapping[str, Extraction]) -> dict[s
         if role in extractions
     }
     if REENCODED in extractions:
-        links[REENCODED] = same_names(extractions["generated"].items, extractions[REENCODED].items)
+        links[REENCODED] = match_names(extractions["generated"].items, extractions[REENCODED].items)
     return links
 
 

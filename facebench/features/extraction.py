@@ -1,4 +1,4 @@
-"""Features of an image set: decode once, feed every network, keep what was computed."""
+"""Feature extraction: decode each image once, run every network on it, and store the results."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,41 +15,68 @@ import numpy.typing as npt
 from facebench.backbones.base import Backbone
 from facebench.backbones.face_detection import Face, FaceFinder
 from facebench.core.errors import InputError
+from facebench.core.progress import Progress, no_progress
 from facebench.features.engine.cache import Cache
 from facebench.features.engine.cluster import Cluster
 from facebench.features.engine.compute import Compute
-from facebench.features.engine.run import Pass
+from facebench.features.engine.run import ExtractionRun
 from facebench.features.store.sqlite import Store
 from facebench.images.image_set import ImageSet, Item, Rejected
 
 
 @dataclass
 class Extraction:
-    """What the networks saw in an image set; n is the number of images that could be decoded."""
+    """Features of an image set, with one row for each of the n images that could be decoded."""
 
     items: tuple[Item, ...]
-    """In the set's order."""
+    """Decoded images in the order of the set."""
     rejected: tuple[Rejected, ...]
-    """Files and rows not used, from listing, reading, decoding, face finding and the networks."""
+    """Files and rows that were not used: rejected by listing, reading, decoding, face detection or a network."""
     sha256: list[str]
-    """Of each file's bytes."""
+    """sha256 of each file."""
     sizes: npt.NDArray[np.int64]
-    """(n, 2): width, height."""
+    """(n, 2) width and height."""
     faces: list[Face | None]
-    """The face found in each image; all None when none was looked for."""
+    """Detected face of each image; all None if face detection did not run."""
     arrays: dict[str, dict[str, npt.NDArray[np.float32]]]
-    """Backbone name → array name → n rows. Rows without a result are NaN. Large arrays lie in files."""
+    """Backbone name → array name → n rows. Rows without a result are NaN. Large arrays are memory-mapped."""
     valid: dict[str, npt.NDArray[np.bool_]]
-    """Backbone name → (n,), True where there is a finite result."""
+    """Backbone name → (n,) mask of the rows with a finite result."""
     backbones: dict[str, Backbone]
     timings: dict[str, float]
-    """Seconds by kind of work, summed over threads, and "total" as the clock on the wall shows it."""
+    """Seconds by stage, summed over threads; "total" is wall time."""
     digest: str
-    """sha256 over names, columns and content of the images."""
+    """sha256 of names, columns and contents of the images."""
     warnings: list[str] = field(default_factory=list)
-    """What the reader of the numbers should know: a store that failed, a picture of several frames."""
+    """Notes for the reader of the results, such as a failed store or an image with several frames."""
     finder: FaceFinder | None = None
-    """What found the faces; None when none was looked for."""
+    """Face detector; None if face detection did not run."""
+
+
+@dataclass(frozen=True)
+class FaceOptions:
+    """Face detection and box crops."""
+
+    finder: FaceFinder | None = None
+    """Face detector; created if needed and not given."""
+    box_faces: Mapping[str, Face] = field(default_factory=dict)
+    """By item name, the face that determines box crops (face224, face256), such as the face of the source of an
+    edit. The aligned crop (face112) always uses the landmarks of the image itself."""
+    always_detect: bool = False
+    """Detect faces even if no network needs a crop."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Execution of networks."""
+
+    batch_size: int | None = None
+    """Batch size of every network; 8 on a CPU and 128 on a GPU by default. It is halved if a GPU runs out of
+    memory."""
+    workers: int | None = None
+    """Threads for decoding and preprocessing; by default the number of cores."""
+    cluster: Cluster | None = None
+    """Workers that decode and compute in place of this process, with the same networks."""
 
 
 def extract(
@@ -57,96 +84,110 @@ def extract(
     backbones: Sequence[Backbone],
     *,
     store: Store | None,
-    finder: FaceFinder | None = None,
-    batch_size: int | None = None,
-    workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    face_source: Mapping[str, Face] | None = None,
-    find_faces: bool = False,
-    cluster: Cluster | None = None,
+    faces: FaceOptions | None = None,
+    execution: Execution | None = None,
+    progress: Progress = no_progress,
+    stage: str = "images",
 ) -> Extraction:
-    """Run networks over an image set in one pass.
+    """Run networks on an image set.
 
-    Each file is read once, decoded only if the store lacks something, and its face is found once for all
-    networks. Results go to the store batch by batch: after a crash, at most the current batch is computed
-    again, and the arrays are the same bit for bit as without the crash. Memory holds a few batches of network
-    inputs and the arrays themselves, the large ones in temporary files.
+    Each file is read once. It is decoded only if the store lacks a result, and its face is detected once for all
+    networks. Results are stored batch by batch. After a crash, at most the current batch is computed again, and the
+    arrays are identical bit for bit. Memory holds a few batches of network inputs and the arrays.
 
     Args:
-        images: the set.
-        backbones: networks with different names.
-        store: what was computed before, and where new results go; None keeps nothing. A store that cannot
-            be read or written costs a warning, never a result.
-        finder: finds faces; one is made when it is needed and not given.
-        batch_size: of every network; by default 8 on a CPU and 128 on a GPU, halved when its memory is full.
-        workers: threads that decode and preprocess; by default as many as there are cores.
-        progress: called with the number of finished items and of all.
-        face_source: by item name, the face in the image that it was edited from. Crops around a box
-            (face224, face256) are cut there, so that source and edit are cut alike; the aligned crop
-            (face112) keeps the landmarks of the image itself. Other items are cut at their own face.
-        find_faces: look for faces even if no network needs a crop.
-        cluster: workers that decode and compute in the place of this process, with the same networks.
+        images: the image set.
+        backbones: networks with unique names.
+        store: previous and new results; None disables storage. A failing store causes a warning.
+        faces: face detection; defaults of `FaceOptions`.
+        execution: batch size, threads or cluster; defaults of `Execution`.
+        progress: called with `stage`, the number of finished images, and the total.
+        stage: name of this stage for `progress`.
 
     Returns:
         Arrays with one row for each image that could be decoded.
 
     Raises:
         InputError: two backbones have the same name.
-        FacebenchError: a single image does not fit in the GPU's memory.
-        KeyboardInterrupt: after what was computed so far has been written.
+        FacebenchError: a single image does not fit in the memory of the GPU.
+        KeyboardInterrupt: after the computed results have been stored.
     """
     start = time.perf_counter()
+    _check_names(backbones)
+    faces, execution = faces or FaceOptions(), execution or Execution()
+    total = len(images.items)
+    cache = Cache(store)
+    run = ExtractionRun(
+        images.items,
+        backbones,
+        cache,
+        _finder(backbones, faces),
+        faces.box_faces,
+        lambda done: progress(stage, done, total),
+    )
+    cluster = execution.cluster
+    if cluster is None:
+        run.run(Compute(backbones, run.finder, execution.batch_size, execution.workers or _cores()))
+    else:
+        run.run(cluster.compute)
+        run.warnings += cluster.warnings
+        cluster.warnings = []
+    timings = run.seconds | {"total": time.perf_counter() - start}
+    return _collect(images, backbones, run, timings, cache.warnings())
+
+
+def set_digest(items: Sequence[Item], sha256: Sequence[str]) -> str:
+    """Return the sha256 of the names, columns and contents of an image set, in order."""
+    digest = hashlib.sha256()
+    for item, content in zip(items, sha256, strict=True):
+        digest.update(json.dumps([item.name, sorted(item.columns.items()), content]).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _check_names(backbones: Sequence[Backbone]) -> None:
     names = [backbone.name for backbone in backbones]
     if len(set(names)) < len(names):
         raise InputError(f"A backbone is named twice: {', '.join(sorted(names))}. Name each one once.")
-    if not find_faces and all(backbone.crop == "image" for backbone in backbones):
-        finder = None
-    elif finder is None:
-        finder = FaceFinder()
-    cache = Cache(store)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    work = Pass(images.items, backbones, cache, finder, face_source or {}, progress)
-    work.run(cluster.compute if cluster else Compute(backbones, finder, batch_size, workers or cores))
-    if cluster is not None:
-        work.warnings += cluster.warnings
-        cluster.warnings = []
-    timings = work.seconds | {"total": time.perf_counter() - start}
-    return _collect(images, backbones, work, timings, cache.warnings())
+
+
+def _finder(backbones: Sequence[Backbone], faces: FaceOptions) -> FaceFinder | None:
+    """Return the face detector; None if no face is needed."""
+    if faces.always_detect or any(backbone.crop != "image" for backbone in backbones):
+        return faces.finder or FaceFinder()
+    return None
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _collect(
     images: ImageSet,
     backbones: Sequence[Backbone],
-    work: Pass,
+    run: ExtractionRun,
     timings: dict[str, float],
     warnings: list[str],
 ) -> Extraction:
-    """Leave out the rows of images that could not be decoded."""
-    kept = np.array([i for i in range(len(images.items)) if i not in work.rejected], np.intp)
-    finished = {name: table.finish(kept) for name, table in work.tables.items()}
-    in_order = sorted([*work.rejected.items(), *work.excluded], key=lambda pair: (pair[0], pair[1].detail))
-    notes = [f"{images.items[i].name}: {note}." for i in sorted(work.notes) for note in work.notes[i]]
+    """Build the result without the rows of images that could not be decoded."""
+    kept = np.array([i for i in range(len(images.items)) if i not in run.rejected], np.intp)
+    finished = {name: table.finish(kept) for name, table in run.tables.items()}
+    rejected = sorted([*run.rejected.items(), *run.excluded], key=lambda pair: (pair[0], pair[1].detail))
+    notes = [f"{images.items[i].name}: {note}." for i in sorted(run.notes) for note in run.notes[i]]
     items = tuple(images.items[i] for i in kept)
-    sha256 = [work.sha256[i] for i in kept]
+    sha256 = [run.sha256[i] for i in kept]
     return Extraction(
         items=items,
-        rejected=images.rejected + tuple(rejected for _, rejected in in_order),
+        rejected=images.rejected + tuple(entry for _, entry in rejected),
         sha256=sha256,
-        sizes=work.sizes[kept],
-        faces=[work.faces[i] for i in kept],
+        sizes=run.sizes[kept],
+        faces=[run.faces[i] for i in kept],
         arrays={name: arrays for name, (arrays, _) in finished.items()},
         valid={name: valid for name, (_, valid) in finished.items()},
         backbones={backbone.name: backbone for backbone in backbones},
         timings=timings,
         digest=set_digest(items, sha256),
-        warnings=warnings + work.warnings + notes,
-        finder=work.finder,
+        warnings=warnings + run.warnings + notes,
+        finder=run.finder,
     )
-
-
-def set_digest(items: Sequence[Item], sha256: Sequence[str]) -> str:
-    """Sha256 over the names, columns and contents of an image set, in order."""
-    digest = hashlib.sha256()
-    for item, content in zip(items, sha256, strict=True):
-        digest.update(json.dumps([item.name, sorted(item.columns.items()), content]).encode() + b"\n")
-    return digest.hexdigest()

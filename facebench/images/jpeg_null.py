@@ -1,4 +1,4 @@
-"""The null of an edit: what networks answer when an image is only stored again, and nothing was edited."""
+"""Null distribution of an edit: images that are only re-encoded as JPEG, not edited."""
 
 from __future__ import annotations
 
@@ -13,37 +13,42 @@ from facebench.images.decoding import ImageError, decode
 from facebench.images.image_set import ImageSet, Item, read
 
 ROLE = "reencoded"
-QUALITY = 95
-MOST = 500
-"""Images that are re-encoded; a mean of so many is steadier than any difference worth reporting."""
+JPEG_QUALITY = 95
+MAX_IMAGES = 500
+"""Number of re-encoded images. The standard error of a mean of 500 is below any difference worth reporting."""
 
 
 def reencode(images: ImageSet, folder: Path, seed: int) -> ImageSet:
-    """The images of a set as JPEG of quality 95 in a folder, under the same names; at most 500, drawn at random.
+    """Re-encode a random sample of at most `MAX_IMAGES` images as JPEG, under the same item names.
 
-    Images that cannot be decoded are left out: the set itself names them.
+    Images that cannot be decoded are left out; the extraction of the set itself reports them.
+
+    Args:
+        images: original images.
+        folder: existing folder for the JPEG files.
+        seed: seed of the sample.
     """
     order = np.random.default_rng(seed).permutation(len(images))
     items = []
-    for place in sorted(order[:MOST].tolist()):
-        item = images.items[place]
+    for index in sorted(order[:MAX_IMAGES].tolist()):
+        item = images.items[index]
         try:
             pixels = decode(read(item), item.name)
         except ImageError:
             continue
-        path = folder / f"{place:06d}.jpg"
-        path.write_bytes(_jpeg(pixels))
+        path = folder / f"{index:06d}.jpg"
+        path.write_bytes(_encode_jpeg(pixels))
         items.append(Item(path, item.name, {}))
     return ImageSet(folder, "folder", tuple(items))
 
 
-def same_names(items: tuple[Item, ...], others: tuple[Item, ...]) -> npt.NDArray[np.int64]:
-    """For each item the place of the one with its name, or -1."""
-    places = {item.name: place for place, item in enumerate(others)}
-    return np.array([places.get(item.name, -1) for item in items], dtype=np.int64)
+def match_names(items: tuple[Item, ...], candidates: tuple[Item, ...]) -> npt.NDArray[np.int64]:
+    """Return, for each item, the index of the candidate with the same name, or -1."""
+    index = {item.name: i for i, item in enumerate(candidates)}
+    return np.array([index.get(item.name, -1) for item in items], dtype=np.int64)
 
 
-def _jpeg(pixels: npt.NDArray[np.uint8]) -> bytes:
+def _encode_jpeg(pixels: npt.NDArray[np.uint8]) -> bytes:
     stream = io.BytesIO()
-    PillowImage.fromarray(pixels).save(stream, "JPEG", quality=QUALITY)
+    PillowImage.fromarray(pixels).save(stream, "JPEG", quality=JPEG_QUALITY)
     return stream.getvalue()

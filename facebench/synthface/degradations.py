@@ -1,16 +1,15 @@
-"""Controlled damage for validating metrics: each kind has a strength from 0 (untouched) to 1 (severe) and a seed.
+"""Controlled degradations for the validation of metrics, with a strength from 0 (unchanged) to 1 (severe) and a seed.
 
-Image level (uint8 arrays): blur, jpeg, noise, occlusion. Parameter level: identity_drift,
-expression_strength. Set level:
-mode_collapse. A metric that does not move when one of these grows does not measure what it should.
+Of images: blur, jpeg, noise, occlusion. Of parameters: identity_drift, expression_strength. Of sets: mode_collapse.
+A valid metric changes with the strength of the degradations that it is meant to detect.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,15 @@ from PIL import Image
 from scipy import ndimage
 
 from facebench.core.errors import InputError
-from facebench.synthface.dataset import Progress, load_parameters, new_folder, render_to, save_parameters
+from facebench.core.files import atomic_write_bytes
+from facebench.core.suggest import suggest
+from facebench.synthface.dataset import (
+    RenderOptions,
+    load_parameters,
+    new_folder,
+    render_to,
+    save_parameters,
+)
 from facebench.synthface.parameters import IDENTITY_FIELDS, Parameters
 from facebench.synthface.sampling import person
 
@@ -33,13 +40,13 @@ def blur(images: Images, strength: float, seed: int = 0) -> Images:
     Args:
         images: (h, w, 3) or (n, h, w, 3) uint8.
         strength: 0 to 1.
-        seed: not used: this kind has no randomness.
+        seed: unused, because blur is deterministic.
 
     Returns:
-        An array of the same shape.
+        uint8 array of the same shape.
 
     Raises:
-        InputError: a strength outside [0, 1], or an array of another kind.
+        InputError: the strength is outside [0, 1], or the array has another type or shape.
     """
     sigma = strength * images.shape[-3] / 20
 
@@ -50,29 +57,29 @@ def blur(images: Images, strength: float, seed: int = 0) -> Images:
 
 
 def jpeg(images: Images, strength: float, seed: int = 0) -> Images:
-    """JPEG compression with a quality from 90 down to 2. Arguments, result and errors as `blur`."""
+    """JPEG compression with a quality from 90 down to 2. Arguments, result and errors as for `blur`."""
     quality = round(90 - 88 * strength)
 
-    def squeeze(image: Images, _: np.random.Generator) -> Images:
+    def compress(image: Images, _: np.random.Generator) -> Images:
         stream = io.BytesIO()
         Image.fromarray(image).save(stream, "JPEG", quality=quality)
         return np.asarray(Image.open(stream))
 
-    return _each(images, strength, seed, squeeze)
+    return _each(images, strength, seed, compress)
 
 
 def noise(images: Images, strength: float, seed: int = 0) -> Images:
     """Gaussian noise with a standard deviation of up to 80 grey levels.
 
-    Arguments, result and errors as `blur`.
+    Arguments, result and errors as for `blur`.
     """
     return _each(images, strength, seed, lambda image, rng: image + rng.normal(0, 80 * strength, image.shape))
 
 
 def occlusion(images: Images, strength: float, seed: int = 0) -> Images:
-    """A plain box over up to 45 % of the image; it grows around a fixed point.
+    """Uniform box over up to 45 % of the image. It grows around a fixed point.
 
-    Arguments, result and errors as `blur`.
+    Arguments, result and errors as for `blur`.
     """
 
     def cover(image: Images, rng: np.random.Generator) -> Images:
@@ -88,59 +95,59 @@ def occlusion(images: Images, strength: float, seed: int = 0) -> Images:
 
 
 def identity_drift(parameters: Parameters, strength: float, seed: int = 0) -> Parameters:
-    """Every image drifts towards a stranger of its own: shape, age, colours, brows; at strength 1 it is that stranger.
+    """Interpolate the identity of each image towards a different stranger.
 
     Args:
         parameters: n faces.
-        strength: 0 to 1, the share of the stranger.
-        seed: which strangers.
+        strength: 0 to 1, the weight of the stranger.
+        seed: seed of the strangers.
 
     Returns:
         n faces with the same labels, expressions, poses and lights.
 
     Raises:
-        InputError: a strength outside [0, 1].
+        InputError: the strength is outside [0, 1].
     """
     _check(strength)
-    # Strangers come from far beyond the numbers that a set of faces uses.
+    # Indices of strangers lie far above those of the people in a set.
     strangers = [person(seed, 10**9 + i) for i in range(len(parameters))]
     changed: dict[str, NDArray[Any]] = {}
     for name in IDENTITY_FIELDS[1:]:
-        own, other = parameters.arrays()[name], np.stack([s[name] for s in strangers])
-        if name == "hair":  # Its kind is a choice, so that half a stranger is no one's hair.
-            changed[name] = np.where(strength > 0.5, other, own).astype(own.dtype)
+        original, other = parameters.arrays()[name], np.stack([s[name] for s in strangers])
+        if name == "hair":  # the kind of hair is categorical and cannot be interpolated
+            changed[name] = np.where(strength > 0.5, other, original).astype(original.dtype)
         else:
-            changed[name] = ((1 - strength) * own + strength * other).astype(own.dtype)
-    return parameters.but(**changed)
+            changed[name] = ((1 - strength) * original + strength * other).astype(original.dtype)
+    return parameters.replace(**changed)
 
 
 def expression_strength(parameters: Parameters, strength: float, seed: int = 0) -> Parameters:
-    """Expressions fade: ψ times 1 - strength, so that 1 leaves every face neutral.
+    """Scale ψ by 1 - strength; strength 1 gives neutral faces.
 
-    Arguments, result and errors as `identity_drift`.
+    Arguments, result and errors as for `identity_drift`.
     """
     _check(strength)
-    return parameters.but(psi=(parameters.psi * (1 - strength)).astype(np.float32))
+    return parameters.replace(psi=(parameters.psi * (1 - strength)).astype(np.float32))
 
 
 def mode_collapse(parameters: Parameters, strength: float, seed: int = 0) -> Parameters:
-    """A share of the set becomes near-copies of one face in twenty.
+    """Replace a fraction of the set by near-copies of one face in twenty.
 
-    Arguments, result and errors as `identity_drift`.
-    A near-copy keeps person, expression, light and background, and moves by less than a degree or so.
+    A near-copy has the same person, expression, light and background, and differs in pose by about one degree.
+    Arguments, result and errors as for `identity_drift`.
     """
     _check(strength)
     n = len(parameters)
     rng = np.random.default_rng([seed, n])
-    # The same order at every strength: more strength only adds to what has collapsed.
-    order, models = rng.permutation(n), rng.permutation(n)[: max(1, n // 20)]
+    # The order does not depend on the strength, so that a higher strength replaces a superset of the faces.
+    order, templates = rng.permutation(n), rng.permutation(n)[: max(1, n // 20)]
     source = np.arange(n)
-    lost = order[: round(strength * n)]
-    source[lost] = models[lost % len(models)]
+    replaced = order[: round(strength * n)]
+    source[replaced] = templates[replaced % len(templates)]
     collapsed = parameters.take(source)
     jitter = np.zeros((n, 3), np.float32)
-    jitter[lost] = rng.normal(0, 0.7, (n, 3)).astype(np.float32)[lost]
-    return collapsed.but(pose=collapsed.pose + jitter)
+    jitter[replaced] = rng.normal(0, 0.7, (n, 3)).astype(np.float32)[replaced]
+    return collapsed.replace(pose=collapsed.pose + jitter)
 
 
 ON_IMAGES: dict[str, Callable[[Images, float, int], Images]] = {
@@ -160,59 +167,62 @@ def degrade(
     kind: str,
     strength: float,
     seed: int = 0,
-    workers: int | None = None,
-    progress: Progress | None = None,
+    options: RenderOptions | None = None,
 ) -> Path:
-    """Write a damaged copy of a set that `write` made; its manifest keeps saying what was asked for.
+    """Write a degraded copy of a set written by `write`. The manifest keeps the original labels.
 
     Args:
         out: new or empty folder.
         source: folder with manifest.csv, parameters.npz and images/.
         kind: one of `KINDS`.
         strength: 0 to 1.
-        seed: of the damage.
-        workers: rendering threads, by default one per processor.
-        progress: called with (images done, images in all).
+        seed: seed of the degradation.
+        options: threads and progress.
 
     Returns:
-        The new manifest's path.
+        Path of the new manifest.
 
     Raises:
-        InputError: unknown kind, a strength outside [0, 1], a folder that is no such set, or one that is not
-            empty.
+        InputError: the kind is unknown, the strength is outside [0, 1], the source is not a synthetic set, or the
+            target is not empty.
     """
     _check(strength)
     if kind not in KINDS:
-        raise InputError(f"Unknown degradation {kind!r}. Use one of: {', '.join(KINDS)}.")
-    old = Path(source)
-    parameters = load_parameters(old / "parameters.npz")
-    names = sorted(p.relative_to(old).as_posix() for p in old.glob("images/*/*.png"))
+        raise InputError(f"Unknown degradation {kind!r}. {suggest(kind, KINDS)}")
+    options = options or RenderOptions()
+    original = Path(source)
+    parameters = load_parameters(original / "parameters.npz")
+    names = sorted(p.relative_to(original).as_posix() for p in original.glob("images/*/*.png"))
     if len(names) != len(parameters):
         raise InputError(
-            f"{old} holds {len(names)} images but parameters of {len(parameters)} faces; write the set again."
+            f"{original} holds {len(names)} images but parameters of {len(parameters)} faces. Write the set again."
         )
+    manifest = (original / "manifest.csv").read_bytes()
     folder = new_folder(out)
     if kind in ON_PARAMETERS:
         parameters = ON_PARAMETERS[kind](parameters, strength, seed)
-        with Image.open(old / names[0]) as first:
+        with Image.open(original / names[0]) as first:
             size = first.width
-        render_to(folder, parameters, names, size, workers=workers, progress=progress)
+        render_to(folder, parameters, names, size, replace(options, buffers=False))
     else:
         for i, name in enumerate(names):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            with Image.open(old / name) as image:
-                damaged = ON_IMAGES[kind](np.asarray(image), strength, seed + i)
-            Image.fromarray(damaged).save(folder / name, compress_level=4)
-            if progress is not None:
-                progress(i + 1, len(names))
+            _degrade_file(original / name, folder / name, kind, strength, seed + i)
+            options.progress("degrading", i + 1, len(names))
     save_parameters(folder / "parameters.npz", parameters)
-    shutil.copyfile(old / "manifest.csv", folder / "manifest.csv")
+    atomic_write_bytes(folder / "manifest.csv", manifest)
     return folder / "manifest.csv"
+
+
+def _degrade_file(source: Path, target: Path, kind: str, strength: float, seed: int) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with Image.open(source) as image:
+        degraded = ON_IMAGES[kind](np.asarray(image), strength, seed)
+    Image.fromarray(degraded).save(target, compress_level=4)
 
 
 def _check(strength: float) -> None:
     if not 0.0 <= strength <= 1.0:
-        raise InputError(f"The strength of a degradation lies between 0 and 1, not {strength}.")
+        raise InputError(f"The strength of a degradation must be between 0 and 1, not {strength}.")
 
 
 def _each(
@@ -221,7 +231,7 @@ def _each(
     seed: int,
     change: Callable[[Images, np.random.Generator], NDArray[np.generic]],
 ) -> Images:
-    """Apply a change to every image with its own random numbers; strength 0 changes nothing."""
+    """Apply a change to each image with its own random numbers; strength 0 returns a copy."""
     _check(strength)
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] != 3:
         raise InputError(

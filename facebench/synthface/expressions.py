@@ -1,9 +1,9 @@
-"""Named facial expressions as combinations of the 52 ARKit units, each with a stated valence and arousal.
+"""Named facial expressions: activations of the 52 ARKit units, with nominal valence and arousal.
 
-The unit combinations follow the action units of the basic emotions (Ekman and Friesen, EMFACS), written in
-ARKit's names. The places on the valence-arousal plane are a construction, not a measurement: they follow the
-circumplex of Russell (1980), at distances from neutral like the class means of in-the-wild sets such as AffectNet
-(Mollahosseini et al. 2017), and they scale linearly with intensity.
+The units follow the action units of the basic emotions (Ekman and Friesen, EMFACS) under the names of ARKit.
+Valence and arousal are constructed, not measured. Their directions follow the circumplex of Russell (1980). Their
+distances from neutral resemble the class means of in-the-wild datasets such as AffectNet (Mollahosseini et al.
+2017). Both scale linearly with intensity.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facebench.core.errors import InputError
+from facebench.core.suggest import suggest
 from facebench.synthface import head
 
 INTENSITIES = (0.4, 0.7, 1.0)
@@ -22,13 +23,12 @@ INTENSITIES = (0.4, 0.7, 1.0)
 
 @dataclass(frozen=True)
 class Expression:
-    """One named expression at full intensity.
+    """A named expression at full intensity.
 
     Attributes:
-        units: ARKit unit name to activation in [0, 1]; a name that ends in Left/Right's stem stands for both
-            sides.
-        valence: place on the axis from unpleasant (-1) to pleasant (1).
-        arousal: place on the axis from calm (-1) to excited (1).
+        units: activation in [0, 1] by ARKit unit; a name without the suffix Left or Right refers to both sides.
+        valence: from -1 (unpleasant) to 1 (pleasant).
+        arousal: from -1 (calm) to 1 (excited).
     """
 
     units: Mapping[str, float]
@@ -76,23 +76,23 @@ EXPRESSIONS: dict[str, Expression] = {
 
 
 def names() -> tuple[str, ...]:
-    """The expression names, neutral first."""
+    """Return the names of all expressions, neutral first."""
     return tuple(EXPRESSIONS)
 
 
-def check(wanted: str) -> Expression:
-    """The expression of that name.
+def get(name: str) -> Expression:
+    """Return an expression by name.
 
     Raises:
-        InputError: no expression has this name.
+        InputError: unknown name.
     """
-    if wanted not in EXPRESSIONS:
-        raise InputError(f"Unknown expression {wanted!r}. Use one of: {', '.join(EXPRESSIONS)}.")
-    return EXPRESSIONS[wanted]
+    if name not in EXPRESSIONS:
+        raise InputError(f"Unknown expression {name!r}. {suggest(name, EXPRESSIONS)}")
+    return EXPRESSIONS[name]
 
 
 def psi(name: str, intensity: float = 1.0) -> NDArray[np.float32]:
-    """ψ of a named expression: (52,) float32 activations in [0, 1], linear in the intensity.
+    """Return ψ of a named expression: (52,) float32 activations in [0, 1], linear in intensity.
 
     Args:
         name: one of `names()`.
@@ -106,19 +106,19 @@ def psi(name: str, intensity: float = 1.0) -> NDArray[np.float32]:
         0.45
     """
     if not 0.0 <= intensity <= 1.0:
-        raise InputError(f"The intensity of an expression lies between 0 and 1, not {intensity}.")
+        raise InputError(f"The intensity of an expression must be between 0 and 1, not {intensity}.")
     units = head.load().expression_names
     values = np.zeros(len(units), np.float32)
-    for stem, value in check(name).units.items():
-        hit = [i for i, unit in enumerate(units) if unit in (stem, stem + "Left", stem + "Right")]
-        if not hit:
-            raise InputError(f"Expression {name!r} names the unknown unit {stem!r}.")
-        values[hit] = value
+    for stem, value in get(name).units.items():
+        matching = [i for i, unit in enumerate(units) if unit in (stem, stem + "Left", stem + "Right")]
+        if not matching:
+            raise InputError(f"Expression {name!r} has the unknown unit {stem!r}.")
+        values[matching] = value
     return values * np.float32(intensity)
 
 
 def affect(name: str, intensity: float = 1.0) -> tuple[float, float]:
-    """The stated valence and arousal of a named expression, each in [-1, 1], linear in the intensity.
+    """Return the nominal valence and arousal of a named expression, each in [-1, 1], linear in intensity.
 
     Raises:
         InputError: unknown name.
@@ -127,5 +127,5 @@ def affect(name: str, intensity: float = 1.0) -> tuple[float, float]:
         >>> affect("happy", 0.5)
         (0.4, 0.2)
     """
-    expression = check(name)
+    expression = get(name)
     return expression.valence * intensity, expression.arousal * intensity

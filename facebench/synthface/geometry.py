@@ -1,4 +1,4 @@
-"""From parameters to a posed mesh on the image plane."""
+"""Posed mesh of a face, projected to the image plane."""
 
 from __future__ import annotations
 
@@ -16,28 +16,26 @@ from facebench.synthface.parameters import Parameters
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-PIVOT = np.array([0.0, -0.085, -0.085], np.float32)  # where the skull sits on the neck
-CENTRE = np.array([0.0, -0.020, 0.0], np.float32)  # what the camera looks at
-TORSO = 0.3  # share of the head's rotation that the shoulders follow
+PIVOT = np.array([0.0, -0.085, -0.085], np.float32)  # joint of skull and neck
+CENTRE = np.array([0.0, -0.020, 0.0], np.float32)  # target of the camera
+TORSO = 0.3  # rotation of the shoulders as a fraction of that of the head
 
 
 @dataclass(frozen=True)
 class Topology:
-    """The triangles that every face shares, and what never changes at their corners.
+    """Triangles and constant vertex attributes shared by all faces.
 
-    A vertex at a seam of the painted fields is drawn as two points, so that every point has one place in the
-    fields.
+    A vertex at a seam of the painted fields is split into two points, so that every point has unique texture
+    coordinates.
 
     Attributes:
-        source: (r,) vertex of the mesh (head, then hair shell) behind every point; the shell's points come
-            last, in order.
-        faces: (f, 3) points of the triangles of the head without lashes, then of the inner side of the shell.
+        source: (r,) mesh vertex (head, then hair shell) of every point; points of the shell come last, in order.
+        faces: (f, 3) points of the opaque triangles: the head without lashes, then the inner side of the shell.
         parts: (f,) part numbers.
-        fixed: (r, 7) openness to the sky, garment, column and row in the fields, place on the eyeball.
-        over: (g, 3) what is laid over the rest with some transparency: the outer side of the shell, then the
-            lashes.
-        over_lash: (g,) bool, true for the lashes, which show from both sides.
-        over_fixed: (r, 4) place on the hair shell; for lashes, the length first.
+        fixed: (r, 7) openness to the sky, garment, column and row in the fields, position on the eyeball.
+        over: (g, 3) points of the translucent triangles: the outer side of the shell, then the lashes.
+        over_lash: (g,) bool, true for lashes, which are two-sided.
+        over_fixed: (r, 4) position on the hair shell; for lashes, the first column is the length.
     """
 
     source: Ints
@@ -51,19 +49,19 @@ class Topology:
 
 @cache
 def topology() -> Topology:
-    """The triangles that every face shares."""
+    """Return the topology shared by all faces."""
     head = heads.load()
     corners = np.concatenate([head.faces.reshape(-1, 1), head.texel.reshape(-1, 2)], 1)
     points, index = np.unique(corners, axis=0, return_inverse=True)
-    faces, own = index.reshape(-1, 3), points[:, 0].astype(np.int64)
+    faces, vertex = index.reshape(-1, 3), points[:, 0].astype(np.int64)
     shell = np.arange(len(head.hair_anchor))
-    outer, lash = head.hair_faces + len(own), head.parts == heads.LASHES
-    fixed = np.concatenate([head.occlusion[:, None], head.garment[:, None], head.eye_place], 1)[own]
+    outer, lash = head.hair_faces + len(vertex), head.parts == heads.LASHES
+    fixed = np.concatenate([head.occlusion[:, None], head.garment[:, None], head.eye_place], 1)[vertex]
     inner = np.tile(np.array([0.35, -1, 0.5, 0.5, 0, 0, 0], np.float32), (len(shell), 1))
-    length = np.zeros((len(own), 4), np.float32)
-    length[:, 0] = head.lash[own]
+    length = np.zeros((len(vertex), 4), np.float32)
+    length[:, 0] = head.lash[vertex]
     return Topology(
-        source=np.concatenate([own, shell + len(head.mean)]),
+        source=np.concatenate([vertex, shell + len(head.mean)]),
         faces=np.concatenate([faces[~lash], outer[:, ::-1]]),
         parts=np.concatenate([head.parts[~lash], np.full(len(outer), heads.HAIR_INSIDE, np.uint8)]),
         fixed=np.concatenate([np.insert(fixed, [2, 2], points[:, 1:], 1), inner]).astype(np.float32),
@@ -75,15 +73,14 @@ def topology() -> Topology:
 
 @dataclass(frozen=True)
 class Mesh:
-    """One posed face.
+    """A posed face.
 
     Attributes:
-        xyz: (v + s, 3) vertices of head and hair shell, metres.
+        xyz: (v + s, 3) vertices of head and hair shell in metres.
         normals: (v + s, 3) unit normals in camera space: x right, y up, z towards the viewer.
-        screen: (v + s, 2) positions in units of the image's side, x right, y down, (0, 0) the upper left
-            corner.
+        screen: (v + s, 2) positions as fractions of the image side, x right, y down, origin at the upper left.
         depth: (v + s,) metres from the camera along its axis.
-        hairy: (s,) metres above the hairline at the shell's vertices: hair grows where it is positive.
+        hairy: (s,) metres above the hairline at the vertices of the shell; positive where hair grows.
     """
 
     xyz: Floats
@@ -94,23 +91,24 @@ class Mesh:
 
 
 def build(parameters: Parameters, row: int) -> Mesh:
-    """The posed mesh of one face of a set."""
+    """Build the posed mesh of one face of a set."""
     head = heads.load()
-    still = at_rest(parameters, row)
+    rest = at_rest(parameters, row)
     psi = parameters.psi[row]
     active = np.flatnonzero(psi)
-    moved = still + (psi[active] @ head.expression[active]).reshape(-1, 3) if len(active) else still
-    shell, hairy = _shell(head, still, parameters.hair[row])
-    turn = rotation(parameters.pose[row])
-    lean = rotation(parameters.pose[row] * TORSO)
-    turned, leant = (moved - PIVOT) @ turn.T, (moved - PIVOT) @ lean.T
-    xyz = np.concatenate([leant + (turned - leant) * head.follows, (shell - PIVOT) @ turn.T]) + PIVOT
-    screen, depth = _project(xyz, turn @ (CENTRE - PIVOT) + PIVOT, parameters.camera[row])
+    deformed = rest + (psi[active] @ head.expression[active]).reshape(-1, 3) if len(active) else rest
+    shell, hairy = _shell(head, rest, parameters.hair[row])
+    head_turn = rotation(parameters.pose[row])
+    torso_turn = rotation(parameters.pose[row] * TORSO)
+    with_head, with_torso = (deformed - PIVOT) @ head_turn.T, (deformed - PIVOT) @ torso_turn.T
+    posed = with_torso + (with_head - with_torso) * head.follows
+    xyz = np.concatenate([posed, (shell - PIVOT) @ head_turn.T]) + PIVOT
+    screen, depth = _project(xyz, head_turn @ (CENTRE - PIVOT) + PIVOT, parameters.camera[row])
     return Mesh(xyz, _normals(head, xyz), screen, depth, hairy)
 
 
 def at_rest(parameters: Parameters, row: int) -> Floats:
-    """Vertices (v, 3) of a person's head without expression or pose, metres around the point between the eyes."""
+    """Return the vertices (v, 3) of a head without expression or pose, in metres from the point between the eyes."""
     return _identity(
         parameters.beta[row].tobytes(),
         (float(parameters.age[row]), float(parameters.gender[row]), float(parameters.weight[row])),
@@ -119,22 +117,26 @@ def at_rest(parameters: Parameters, row: int) -> Floats:
 
 
 def rotation(pose: Floats) -> Floats:
-    """Rotation matrix of yaw, pitch and roll in degrees: pitch first, then yaw, then roll; (3, 3) float32."""
+    """Return the (3, 3) float32 rotation by pitch, then yaw, then roll.
+
+    Args:
+        pose: yaw, pitch and roll in degrees.
+    """
     yaw, pitch, roll = np.radians(pose.astype(np.float64))
     about_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
     about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     about_z = np.array([[np.cos(roll), np.sin(roll), 0], [-np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-    turn: Floats = (about_z @ about_y @ about_x).astype(np.float32)
-    return turn
+    matrix: Floats = (about_z @ about_y @ about_x).astype(np.float32)
+    return matrix
 
 
 @lru_cache(maxsize=16)
 def _identity(beta: bytes, macro: tuple[float, float, float], ancestry: bytes) -> Floats:
-    """Vertices of a person at rest, (v, 3); kept for the next image of the same person."""
+    """Return the vertices (v, 3) of a person at rest; cached for further images of the same person."""
     head = heads.load()
     age, gender, weight = macro
     ages = np.array([max(0.0, 1 - 2 * age), 1 - abs(2 * age - 1), max(0.0, 2 * age - 1)], np.float32)
-    # The base model counts male first.
+    # The base model lists male first.
     genders = np.array([gender, 1 - gender], np.float32)
     weights = np.array([max(0.0, 1 - 2 * weight), max(0.0, 2 * weight - 1)], np.float32)
     shares = np.frombuffer(ancestry, np.float32)
@@ -149,8 +151,8 @@ def _identity(beta: bytes, macro: tuple[float, float, float], ancestry: bytes) -
     return centred
 
 
-def _shell(head: Head, still: Floats, hair: Floats) -> tuple[Floats, Floats]:
-    """Vertices of the hair shell and how far each lies above the hairline."""
+def _shell(head: Head, rest: Floats, hair: Floats) -> tuple[Floats, Floats]:
+    """Return the vertices of the hair shell and their heights above the hairline."""
     kind, volume, shift, fringe, length, opening, curl = (float(x) for x in hair)
     angle, polar, drop = head.hair_place[:, :3].T
     hairy = head.hair_place[:, 3] - shift + fringe * np.exp(-((angle / 42) ** 2))
@@ -164,16 +166,16 @@ def _shell(head: Head, still: Floats, hair: Floats) -> tuple[Floats, Floats]:
     rise = rise + curl * 0.003 * waves * (volume > 0)
     hang = drop * (length / 0.24)
     rise = rise + hang * 0.12
-    xyz = still[head.hair_anchor] + head.hair_resting + head.hair_outward * rise[:, None].astype(np.float32)
+    xyz = rest[head.hair_anchor] + head.hair_resting + head.hair_outward * rise[:, None].astype(np.float32)
     xyz[:, 1] -= hang
     if length == 0:
-        # Nothing hangs: the rows below the ears fall together with the last row above them.
+        # No hanging hair: the rows below the ears collapse onto the last row above them.
         strands = xyz.reshape(-1, heads.HAIR_ROWS, 3)
         strands[:, heads.HAIR_ROWS - heads.HANGING_ROWS :] = strands[
             :, [heads.HAIR_ROWS - heads.HANGING_ROWS - 1]
         ]
     if kind < 2:
-        # No volume: the shell withdraws under the skin, and only the painted scalp shows.
+        # No volume: the shell moves below the skin, and only the painted scalp is visible.
         xyz, hairy = xyz - 0.006 * head.hair_outward, np.full_like(hairy, -1.0)
     return xyz.astype(np.float32), hairy.astype(np.float32)
 
@@ -198,13 +200,13 @@ def _normals(head: Head, xyz: Floats) -> Floats:
 
 
 def _face_normals(xyz: Floats, faces: Ints) -> Floats:
-    """(f, 3) normals of triangles, as long as twice their areas."""
+    """Return the (f, 3) normals of triangles, with twice the area as length."""
     a, b, c = (np.take(np.ascontiguousarray(xyz.T), faces[:, corner], axis=1) for corner in range(3))
-    one, two = b - a, c - a
-    return np.stack([one[j] * two[k] - one[k] * two[j] for j, k in ((1, 2), (2, 0), (0, 1))], 1)
+    ab, ac = b - a, c - a
+    return np.stack([ab[j] * ac[k] - ab[k] * ac[j] for j, k in ((1, 2), (2, 0), (0, 1))], 1)
 
 
 @cache
 def _gather_shell() -> Any:
     head = heads.load()
-    return heads.gathering(head.hair_faces, len(head.hair_anchor))
+    return heads.corner_sum(head.hair_faces, len(head.hair_anchor))

@@ -1,4 +1,4 @@
-"""The baked head: MakeHuman's base mesh (CC0) with its sliders and expression units, loaded from head.npz."""
+"""Head model: the base mesh of MakeHuman (CC0) with its sliders and expression units, loaded from head.npz."""
 
 from __future__ import annotations
 
@@ -15,35 +15,36 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 SKIN, MOUTH, LEFT_EYE, RIGHT_EYE, TEETH, TONGUE, LASHES, HAIR_INSIDE = range(8)
-HAIR_ROWS, HANGING_ROWS = 26, 8  # of the hair shell: per strand, and of these below the ears
+HAIR_ROWS, HANGING_ROWS = (
+    26,
+    8,
+)  # vertices of the hair shell per strand, and how many of them lie below the ears
 # Columns of Head.fields.
 LIPS, BROW_ALONG, BROW_ABOVE, HAIRLINE, BEARD, BLUSH, LIDS = range(7)
 
 
 @dataclass(frozen=True)
 class Head:
-    """Vertices, triangles and displacements of the baked head.
+    """Vertices, triangles and displacements of the head.
 
-    Metres: x to the image's right, y up, z towards the viewer; the origin lies between the eyes.
+    Coordinates are in metres: x to the right of the image, y up, z towards the viewer, origin between the eyes.
 
     Attributes:
         mean: (v, 3) average young adult.
         states: (3, 2, 3, v * 3) displacement per age (child, young, old) × gender (male, female) × ancestry.
         weight: (2, 2, v * 3) displacement per gender (male, female) × weight (least, most).
-        shape: sparse (v * 3, 258) displacement of every slider, the positive directions first.
+        shape: sparse (v * 3, 258) displacement per slider, positive directions first.
         shape_names: the 129 slider names.
-        expression: (52, v * 3) displacement of every ARKit unit.
+        expression: (52, v * 3) displacement per ARKit unit.
         expression_names: the 52 unit names.
-        faces: (f, 3) triangles, counter-clockwise when seen from outside.
-        parts: (f,) part number of every triangle.
-        texel: (f, 3, 2) float32 column and row of every corner in the fields.
-        fields: (side * side, 8) painted fields from 0 to 255; the columns are LIPS, BROW_ALONG ... LIDS, and
-            zeros.
+        faces: (f, 3) triangles, counter-clockwise seen from outside.
+        parts: (f,) part number per triangle.
+        texel: (f, 3, 2) float32 column and row of each corner in the fields.
+        fields: (side * side, 8) painted fields from 0 to 255, with the columns LIPS, BROW_ALONG ... LIDS and zeros.
         side: texels per row of the fields.
-        occlusion: (v,) share of the sky that a vertex sees.
+        occlusion: (v,) fraction of the sky visible from each vertex.
         garment: (v,) metres below the neckline of a shirt.
-        hair_anchor, hair_resting, hair_outward, hair_place, hair_faces: the shell that hair hangs on (see
-            tools/bake_paint.py).
+        hair_anchor, hair_resting, hair_outward, hair_place, hair_faces: hair shell (see tools/bake_paint.py).
     """
 
     mean: Floats
@@ -68,30 +69,30 @@ class Head:
 
     @cached_property
     def eyes(self) -> tuple[Ints, Ints]:
-        """Vertices of the left eyeball and of the right one."""
+        """Vertices of the left and of the right eyeball."""
         return np.unique(self.faces[self.parts == LEFT_EYE]), np.unique(self.faces[self.parts == RIGHT_EYE])
 
     @cached_property
     def eye_place(self) -> Floats:
-        """(v, 3) place on the unit eyeball for vertices of the eyes, (0, 0, 0) elsewhere; +z is the optical axis."""
-        place = np.zeros_like(self.mean)
+        """(v, 3) position on the unit eyeball (+z is the optical axis); (0, 0, 0) for other vertices."""
+        position = np.zeros_like(self.mean)
         for eye in self.eyes:
             points = self.mean[eye]
             offset = points - (points.min(0) + points.max(0)) / 2
-            # The cornea bulges: the radius is that of the sphere seen from the side.
-            place[eye] = offset / (np.ptp(points[:, 0]) / 2)
-        return place
+            # The cornea bulges along z, so the radius is measured along x.
+            position[eye] = offset / (np.ptp(points[:, 0]) / 2)
+        return position
 
     @cached_property
     def follows(self) -> Floats:
-        """(v, 1) how far a vertex follows the head: 1 on the head, 0 on the shoulders, in between along the neck."""
+        """(v, 1) weight of the head rotation: 1 on the head, 0 on the shoulders, blended along the neck."""
         lowest = -0.175 - 0.35 * (self.mean[:, 2] + 0.08)
         t = np.clip((self.mean[:, 1] - lowest) / 0.085, 0, 1)
         return (t * t * (3 - 2 * t)).astype(np.float32)[:, None]
 
     @cached_property
     def lash(self) -> Floats:
-        """(v,) metres that a vertex of the lashes stands off the lids, 0 elsewhere."""
+        """(v,) distance of lash vertices from the lids in metres, 0 for other vertices."""
         lashes = np.unique(self.faces[self.parts == LASHES])
         lids = self.mean[np.unique(self.faces[self.parts == SKIN])]
         length = np.zeros(len(self.mean), np.float32)
@@ -101,11 +102,11 @@ class Head:
     @cached_property
     def gather(self) -> Any:
         """Sparse (v, f) matrix that sums triangle normals at their corners."""
-        return gathering(self.faces, len(self.mean))
+        return corner_sum(self.faces, len(self.mean))
 
 
-def gathering(faces: Ints, vertices: int) -> Any:
-    """Sparse (vertices, f) float32 matrix that sums a value per triangle at its corners."""
+def corner_sum(faces: Ints, vertices: int) -> Any:
+    """Return the sparse (vertices, f) float32 matrix that sums values of triangles at their corners."""
     columns = np.tile(np.arange(len(faces)), 3)
     ones = np.ones(len(columns), np.float32)
     return sparse.csr_matrix((ones, (faces.T.ravel(), columns)), shape=(vertices, len(faces)))
@@ -113,13 +114,13 @@ def gathering(faces: Ints, vertices: int) -> Any:
 
 @cache
 def load() -> Head:
-    """Read the head that ships with the package; the arrays are shared, so treat them as read-only."""
+    """Load the head model of the package. The arrays are shared and must not be modified."""
     with (
         resources.files(__package__).joinpath("head.npz").open("rb") as file,
         np.load(file, allow_pickle=False) as baked,
     ):
         z = {name: baked[name] for name in baked.files}
-    step = np.float32(z["step"])
+    step = np.float32(z["step"])  # metres per integer unit
 
     def metres(name: str) -> Floats:
         flat: Floats = z[name].astype(np.float32) * step

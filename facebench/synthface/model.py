@@ -1,4 +1,4 @@
-"""FaceModel: draw parameters of faces, and render them to images and physical buffers."""
+"""Face model: sample parameters of faces and render them to images and physical buffers."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from facebench.synthface.shade import Samples, light, samples
 Floats = NDArray[np.float32]
 Images = NDArray[np.uint8]
 
-SMALLEST, LARGEST = 16, 1024
+MIN_SIZE, MAX_SIZE = 16, 1024
 
 
 @dataclass(frozen=True)
 class Buffers:
-    """What the renderer knows about n images of side s; display values are the square root of linear light.
+    """Physical buffers of n images of side s. Display values are the square root of linear light.
 
     Attributes:
-        image: (n, s, s, 3) uint8, the same bytes that `FaceModel.render` gives.
+        image: (n, s, s, 3) uint8, identical to the output of `FaceModel.render`.
         normal: (n, s, s, 3) float32 unit normals in camera space (x right, y up, z towards the viewer), 0 off
             the face.
         albedo: (n, s, s, 3) float32 diffuse colour in [0, 1], display values, 0 off the face.
-        shading: (n, s, s, 3) float32 diffuse light, display values: image ≈ albedo × shading where nothing
-            shines.
+        shading: (n, s, s, 3) float32 diffuse light, display values: image ≈ albedo × shading outside highlights.
         rendered: (n, s, s, 3) float32 Lambertian rendering in [0, 1], display values: albedo × shading, without
-            highlights or background; the condition that DiffusionRig calls rendered.
-        mask: (n, s, s) float32 share of the pixel that the figure covers.
+            highlights or background; called `rendered` by DiffusionRig.
+        mask: (n, s, s) float32 fraction of the pixel covered by the figure.
         depth: (n, s, s) float32 metres from the camera, 0 off the face.
     """
 
@@ -47,10 +46,9 @@ class Buffers:
 
 
 class FaceModel:
-    """Parametric faces whose truth is known: parameters in, images and physical buffers out.
+    """Parametric face model with ground truth.
 
-    Rendering is a pure function of the parameters: the same parameters give the same bytes, whatever else is
-    rendered with them.
+    Rendering is a pure function of the parameters of a face. It does not depend on the other faces of a set.
 
     Example:
         >>> model = FaceModel()
@@ -67,14 +65,14 @@ class FaceModel:
         start: int = 0,
         expressions: Sequence[str] | None = None,
     ) -> Parameters:
-        """Draw n faces of an endless set; face i never depends on how many others are drawn.
+        """Sample n faces of an infinite set; face i does not depend on n.
 
         Args:
-            n: how many faces.
-            seed: the set.
+            n: number of faces.
+            seed: seed of the set.
             images: images per person; face i is image i % images of person i // images.
-            start: number of the first face, for loaders that draw by index.
-            expressions: names to draw from, all by default; with several images per person they take turns.
+            start: index of the first face.
+            expressions: names to sample from, all by default; several images per person cycle through them.
 
         Returns:
             Parameters with n rows.
@@ -85,11 +83,11 @@ class FaceModel:
         return draw(n, seed, images=images, start=start, names=expressions)
 
     def render(self, parameters: Parameters, size: int = 128) -> Images:
-        """Render every face to an RGB image.
+        """Render RGB images.
 
         Args:
             parameters: n faces.
-            size: pixels per side, 16 to 1024.
+            size: pixels per side, from 16 to 1024.
 
         Returns:
             (n, size, size, 3) uint8.
@@ -97,53 +95,54 @@ class FaceModel:
         Raises:
             InputError: a size outside the range.
         """
-        _check(size)
+        _check_size(size)
         return np.stack(
             [_image(parameters, i, samples(parameters, i, size), size) for i in range(len(parameters))]
         )
 
     def buffers(self, parameters: Parameters, size: int = 128) -> Buffers:
-        """Render every face together with its normals, albedo, shading, Lambertian rendering, mask and depth.
+        """Render images together with normals, albedo, shading, Lambertian rendering, mask and depth.
 
         Raises:
             InputError: a size outside the range.
         """
-        _check(size)
+        _check_size(size)
         rows = [_buffers(parameters, i, size) for i in range(len(parameters))]
         return Buffers(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
 
 
-def _check(size: int) -> None:
-    if not SMALLEST <= size <= LARGEST:
-        raise InputError(f"A face can be rendered at {SMALLEST} to {LARGEST} pixels, not {size}.")
+def _check_size(size: int) -> None:
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise InputError(f"The size of a face must be {MIN_SIZE} to {MAX_SIZE} pixels, not {size}.")
 
 
-def _image(parameters: Parameters, row: int, seen: Samples, size: int) -> Images:
-    diffuse, shine = light(parameters, row, seen)
-    # Samples are clipped before they are averaged: a highlight must not bleed over its edge.
-    bright = np.minimum(seen.surface.albedo * diffuse + shine, 1)
-    figure = seen.average(np.concatenate([bright, np.ones((1, bright.shape[1]), np.float32)]), size)
+def _image(parameters: Parameters, row: int, visible: Samples, size: int) -> Images:
+    diffuse, specular = light(parameters, row, visible)
+    # Clip before averaging, so that a highlight does not bleed over its edge.
+    radiance = np.minimum(visible.surface.albedo * diffuse + specular, 1)
+    figure = visible.average(np.concatenate([radiance, np.ones((1, radiance.shape[1]), np.float32)]), size)
     linear = figure[:3] + backdrop.paint(parameters, row, size) * (1 - figure[3])
     display: Images = np.round(np.sqrt(linear) * 255).astype(np.uint8)
     return display.transpose(1, 2, 0)
 
 
 def _buffers(parameters: Parameters, row: int, size: int) -> dict[str, NDArray[np.generic]]:
-    seen = samples(parameters, row, size)
-    diffuse, _ = light(parameters, row, seen)
-    albedo = np.clip(seen.surface.albedo, 0, 1)
+    visible = samples(parameters, row, size)
+    diffuse, _ = light(parameters, row, visible)
+    albedo = np.clip(visible.surface.albedo, 0, 1)
     ones = np.ones((1, albedo.shape[1]), np.float32)
-    flat = seen.average(np.concatenate([seen.normal, albedo, albedo * diffuse, seen.depth[None], ones]), size)
-    normal, albedo, rendered, depth, mask = flat[:3], flat[3:6], flat[6:9], flat[9], flat[10]
-    share = np.where(mask > 0, mask, 1)
+    channels = np.concatenate([visible.normal, albedo, albedo * diffuse, visible.depth[None], ones])
+    pixels = visible.average(channels, size)
+    normal, albedo, rendered, depth, mask = pixels[:3], pixels[3:6], pixels[6:9], pixels[9], pixels[10]
+    coverage = np.where(mask > 0, mask, 1)
     length = np.sqrt((normal**2).sum(0))
-    lit = np.divide(rendered, albedo, out=np.zeros_like(rendered), where=albedo > 0)
+    shading = np.divide(rendered, albedo, out=np.zeros_like(rendered), where=albedo > 0)
     return {
-        "image": _image(parameters, row, seen, size),
+        "image": _image(parameters, row, visible, size),
         "normal": (normal / np.where(length > 0, length, 1)).transpose(1, 2, 0),
-        "albedo": np.sqrt(albedo / share).transpose(1, 2, 0),
-        "shading": np.sqrt(lit).transpose(1, 2, 0),
-        "rendered": np.sqrt(np.minimum(rendered / share, 1)).transpose(1, 2, 0),
+        "albedo": np.sqrt(albedo / coverage).transpose(1, 2, 0),
+        "shading": np.sqrt(shading).transpose(1, 2, 0),
+        "rendered": np.sqrt(np.minimum(rendered / coverage, 1)).transpose(1, 2, 0),
         "mask": mask,
-        "depth": depth / share,
+        "depth": depth / coverage,
     }

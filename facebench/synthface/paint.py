@@ -1,7 +1,6 @@
-"""Colour of every visible sample: skin, lips, brows, scalp, eyes, mouth, lashes, shirt and hair.
+"""Materials of visible samples: skin, lips, brows, scalp, eyes, mouth, lashes, shirt and hair.
 
-Arrays keep the channel first, (3, k), because NumPy is several times faster along long rows than along rows
-of three.
+Arrays are channel-first, (3, k): NumPy is several times faster along long rows than along rows of three.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from facebench.synthface.head import Head
 Floats = NDArray[np.float32]
 Ints = NDArray[np.integer]
 
-GRAIN = 256  # side of the noise tile
+NOISE_SIDE = 256  # side of the noise tile
 
 
 @dataclass
@@ -29,8 +28,8 @@ class Surface:
     Attributes:
         albedo: (3, k) diffuse colour, linear RGB.
         gloss: (k,) strength of the highlight.
-        wet: (k,) 1 where the highlight is that of a wet surface, else 0.
-        shade: (k,) share of the light that arrives, below 1 under the upper lid.
+        wet: (k,) 1 for the sharper highlight of a wet surface, else 0.
+        shade: (k,) fraction of the light that arrives; below 1 under the upper lid.
     """
 
     albedo: Floats
@@ -40,19 +39,19 @@ class Surface:
 
     @staticmethod
     def plain(colour: Floats, gloss: float, k: int) -> Surface:
-        """The same dry material on k samples."""
+        """Return k samples of one dry material."""
         albedo = np.repeat(np.asarray(colour, np.float32)[:, None], k, axis=1)
         return Surface(albedo, np.full(k, gloss, np.float32), np.zeros(k, np.float32), np.ones(k, np.float32))
 
-    def put(self, rows: Ints, piece: Surface) -> None:
-        """Overwrite some samples."""
-        self.albedo[:, rows], self.gloss[rows] = piece.albedo, piece.gloss
-        self.wet[rows], self.shade[rows] = piece.wet, piece.shade
+    def put(self, rows: Ints, other: Surface) -> None:
+        """Replace the samples `rows`."""
+        self.albedo[:, rows], self.gloss[rows] = other.albedo, other.gloss
+        self.wet[rows], self.shade[rows] = other.wet, other.shade
 
 
 @dataclass(frozen=True)
 class Look:
-    """The colours and marks of one face: rows of `Parameters`, and the length of the lashes in metres."""
+    """Colours of one face: rows of `Parameters`, and the length of the lashes in metres."""
 
     albedo: Floats
     brow: Floats
@@ -66,7 +65,7 @@ class Look:
 
 
 def smooth_step(x: Floats, low: float, high: float) -> Floats:
-    """Smooth step from 0 at low to 1 at high."""
+    """Return the smooth step from 0 at `low` to 1 at `high`."""
     t = (x - np.float32(low)) * np.float32(1 / (high - low))
     np.clip(t, 0, 1, out=t)
     smooth: Floats = t * t * (3 - 2 * t)
@@ -74,11 +73,12 @@ def smooth_step(x: Floats, low: float, high: float) -> Floats:
 
 
 @cache
-def grain() -> Floats:
-    """(2, GRAIN * GRAIN) tiling noise in [-1, 1]: fine, and smooth."""
+def noise_tiles() -> Floats:
+    """Return two noise tiles in [-1, 1], (2, NOISE_SIDE * NOISE_SIDE): fine and coarse."""
     rng = np.random.default_rng(20240607)
-    white = rng.normal(size=(GRAIN, GRAIN))
-    frequency = np.hypot(np.fft.fftfreq(GRAIN)[:, None], np.fft.fftfreq(GRAIN)[None]) * GRAIN
+    white = rng.normal(size=(NOISE_SIDE, NOISE_SIDE))
+    frequencies = np.fft.fftfreq(NOISE_SIDE)
+    frequency = np.hypot(frequencies[:, None], frequencies[None]) * NOISE_SIDE
     layers = []
     for centre in (60.0, 9.0):
         band = np.exp(-((np.log(np.maximum(frequency, 0.5) / centre) / 0.6) ** 2))
@@ -88,14 +88,17 @@ def grain() -> Floats:
 
 
 def noise(layer: int, x: Floats, y: Floats) -> Floats:
-    """Noise at places in tile units, nearest neighbour."""
-    column, row = np.floor(x).astype(np.int32) & (GRAIN - 1), np.floor(y).astype(np.int32) & (GRAIN - 1)
-    values: Floats = grain()[layer][row * GRAIN + column]
+    """Sample a noise tile at coordinates in texels, by nearest neighbour."""
+    column, row = (
+        np.floor(x).astype(np.int32) & (NOISE_SIDE - 1),
+        np.floor(y).astype(np.int32) & (NOISE_SIDE - 1),
+    )
+    values: Floats = noise_tiles()[layer][row * NOISE_SIDE + column]
     return values
 
 
 def _fields(head: Head, x: Floats, y: Floats) -> Floats:
-    """(8, k) painted fields at texel coordinates, bilinear."""
+    """Sample the painted fields bilinearly at texel coordinates; (8, k)."""
     x, y = x - np.float32(0.5), y - np.float32(0.5)
     left, top = np.floor(x), np.floor(y)
     fx, fy = x - left, y - top
@@ -106,9 +109,14 @@ def _fields(head: Head, x: Floats, y: Floats) -> Floats:
 
 
 def lookup(index: Ints, weights: Floats, table: Floats) -> Floats:
-    """(c, k) weighted sums of rows of a (v, c) table: (k, m) row numbers and (k, m) weights.
+    """Return (c, k) weighted sums of rows of a (v, c) table.
 
-    A sparse product does this several times faster than indexing.
+    A sparse product is several times faster than indexing.
+
+    Args:
+        index: (k, m) rows.
+        weights: (k, m) weights.
+        table: (v, c) values.
     """
     k, m = weights.shape
     pointers = np.arange(0, k * m + 1, m, dtype=np.int32)
@@ -118,14 +126,14 @@ def lookup(index: Ints, weights: Floats, table: Floats) -> Floats:
 
 
 def _mix(base: Floats, colour: Floats, alpha: Floats) -> Floats:
-    """Lay a colour, (3,) or (3, k), over (3, k) with opacity (k,), in place."""
+    """Blend a colour, (3,) or (3, k), over (3, k) with opacity (k,), in place."""
     over = colour[:, None] if colour.ndim == 1 else colour
     base += (over - base) * alpha
     return base
 
 
 def skin(head: Head, look: Look, x: Floats, y: Floats, garment: Floats) -> Surface:
-    """Skin with everything painted on it, down to the shirt, at texel coordinates x and y."""
+    """Return skin with make-up, hair stubble and shirt at texel coordinates x and y."""
     fields = _fields(head, x, y)
     fine, smooth = noise(0, x * 1.3, y * 1.3), noise(1, x * 0.9, y * 0.9)
     tone, lips, hair = look.albedo[0], look.albedo[1], look.albedo[2]
@@ -176,7 +184,7 @@ def _scalp(look: Look, fields: Floats, fine: Floats) -> Floats:
 
 
 def eye(look: Look, x: Floats, y: Floats, z: Floats) -> Surface:
-    """Sclera, iris, limbal ring and pupil from the place on the unit eyeball; z is the optical axis."""
+    """Return sclera, iris, limbal ring and pupil at positions on the unit eyeball; z is the optical axis."""
     radius = np.where(z > 0, np.sqrt(x * x + y * y), np.float32(2))
     iris = look.albedo[3]
     veins = np.array([[0.02], [0.16], [0.17]], np.float32) * smooth_step(radius, 0.5, 1.0)
@@ -187,7 +195,7 @@ def eye(look: Look, x: Floats, y: Floats, z: Floats) -> Surface:
     _mix(albedo, iris * np.float32(0.25), smooth_step(radius, 0.33, 0.42))
     _mix(albedo, white, smooth_step(radius, 0.395, 0.435))
     _mix(albedo, np.full(3, 0.004, np.float32), smooth_step(-radius, -0.185, -0.15))
-    # The upper lid and its lashes shade the top of the eye.
+    # The upper lid and its lashes cast a shadow on the top of the eye.
     k = len(x)
     return Surface(
         albedo, np.full(k, 0.75, np.float32), np.ones(k, np.float32), 1 - 0.45 * smooth_step(y, 0.05, 0.5)
@@ -195,7 +203,7 @@ def eye(look: Look, x: Floats, y: Floats, z: Floats) -> Surface:
 
 
 def inside(look: Look, part: int, k: int) -> Surface:
-    """Mouth cavity, teeth, tongue or the inner side of the hair."""
+    """Return mouth cavity, teeth, tongue or the inner side of the hair."""
     if part == heads.MOUTH:
         return Surface.plain(np.array([0.20, 0.045, 0.045], np.float32), 0.03, k)
     if part == heads.TEETH:
@@ -206,30 +214,30 @@ def inside(look: Look, part: int, k: int) -> Surface:
     return Surface.plain(look.albedo[2] * 0.35, 0.0, k)
 
 
-def strands(look: Look, place: Floats) -> tuple[Surface, Floats]:
-    """Hair on the shell, with its opacity.
+def strands(look: Look, position: Floats) -> tuple[Surface, Floats]:
+    """Return hair on the shell and its opacity.
 
     Args:
-        look: the face's colours.
-        place: (4, k) angle and polar angle in degrees, drop in metres, metres above the hairline.
+        look: colours of the face.
+        position: (4, k) angle and polar angle in degrees, drop in metres, metres above the hairline.
     """
     curl = float(look.hair[6])
-    along = place[1] * 0.9 + place[2] * 420
-    across = place[0] * (2.2 + 2 * curl) + curl * 9 * np.sin(along * 0.16)
+    along = position[1] * 0.9 + position[2] * 420
+    across = position[0] * (2.2 + 2 * curl) + curl * 9 * np.sin(along * 0.16)
     streak = noise(0, across, along * (0.12 + 0.9 * curl))
     wave = noise(1, across * 0.5, along * 0.2)
-    alpha = smooth_step(place[3] + 0.004 * streak + 0.002 * wave, 0.0005, 0.008)
+    alpha = smooth_step(position[3] + 0.004 * streak + 0.002 * wave, 0.0005, 0.008)
     albedo = look.albedo[2][:, None] * (1 + 0.42 * streak + 0.22 * wave)
-    k = place.shape[1]
+    k = position.shape[1]
     return Surface(albedo, 0.05 + 0.05 * (1 + streak), np.zeros(k, np.float32), np.ones(k, np.float32)), alpha
 
 
 def lashes(look: Look, length: Floats) -> tuple[Surface, Floats]:
-    """Lashes with their opacity, which fades from the lid outwards.
+    """Return lashes and their opacity, which fades outwards from the lid.
 
     Args:
-        look: the face's colours.
-        length: (k,) metres off the lid.
+        look: colours of the face.
+        length: (k,) metres from the lid.
     """
     alpha = 0.85 * smooth_step(-length, -look.lashes, -0.2 * look.lashes)
     return Surface.plain(np.minimum(look.albedo[2] * 0.3, 0.03), 0.0, len(length)), alpha

@@ -1,9 +1,10 @@
-"""What a synthetic face is made of: identity, expression, pose, camera, light, background."""
+"""Parameters of synthetic faces: identity, expression, pose, camera, light and background."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from facebench.synthface import expressions
 
 Floats = NDArray[np.float32]
 
-# Fields that make a person; all others vary from image to image of the same person.
+# Fields shared by all images of a person; the others vary between images.
 IDENTITY_FIELDS = (
     "identity", "beta", "age", "gender", "ancestry", "weight", "albedo", "brow", "hair", "beard", "blush", "freckles"
 )  # fmt: skip
@@ -27,30 +28,30 @@ class Parameters:
     Angles are in degrees, lengths in metres, colours in linear RGB.
 
     Attributes:
-        identity: (n,) int64, number of the person.
+        identity: (n,) int64, index of the person.
         beta: (n, 129) β, face-shape sliders in [-1, 1], in the order of `Head.shape_names`.
         psi: (n, 52) ψ, ARKit units in [0, 1], in the order of `Head.expression_names`.
-        expression: (n,) int64, number of the named expression in `expressions.names()`.
-        intensity: (n,) of that expression, 0 to 1.
+        expression: (n,) int64, index of the named expression in `expressions.names()`.
+        intensity: (n,) intensity of that expression, 0 to 1.
         pose: (n, 3) yaw (positive: the face turns to the image's right), pitch (positive: up), roll (positive:
             clockwise).
         age: (n,) 0 child, 0.5 young adult, 1 old.
         gender: (n,) 0 female, 1 male.
-        ancestry: (n, 3) shares of the base model's three ancestries, rows sum to 1.
-        weight: (n,) 0 least, 0.5 average, 1 most.
+        ancestry: (n, 3) weights of the three ancestries of the base model; rows sum to 1.
+        weight: (n,) body weight: 0 lowest, 0.5 average, 1 highest.
         albedo: (n, 4, 3) diffuse colour of skin, lips, hair, iris.
-        brow: (n, 4) half thickness, height above the usual place, density in [0, 1], slope.
+        brow: (n, 4) half thickness, height above the default position, density in [0, 1], slope.
         hair: (n, 7) kind (0 shaved, 1 cropped, 2 with volume), volume, hairline shift, fringe, length below the
             ears, opening angle of hanging hair, curliness in [0, 1].
         beard: (n,) density in [0, 1].
         blush: (n,) strength in [0, 1].
         freckles: (n,) strength in [0, 1].
-        camera: (n, 4) distance, height of the view at the face, shift right and up as a share of that height.
+        camera: (n, 4) distance, height of the view at the face, shift right and up as a fraction of that height.
         light: (n, 3) unit direction towards the key light.
         lamps: (n, 4, 3) colour of the key light, the fill light, the sky and the ground.
         garment: (n, 3) colour of the shirt.
-        background: (n, 3, 3) the colours it blends between.
-        scene: (n,) uint32, seeds the arrangement of the background.
+        background: (n, 3, 3) colours of the background.
+        scene: (n,) uint32, seed of the background.
     """
 
     identity: NDArray[np.int64]
@@ -81,34 +82,34 @@ class Parameters:
 
     @property
     def affect(self) -> Floats:
-        """(n, 2) float32 valence and arousal that the named expressions were built from, each in [-1, 1]."""
+        """(n, 2) float32 nominal valence and arousal of the named expressions, each in [-1, 1]."""
         full = np.array([expressions.affect(name) for name in expressions.names()], np.float32)
         scaled: Floats = full[self.expression] * self.intensity[:, None]
         return scaled
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All arrays by name, as they are written to parameters.npz."""
+        """Return all arrays by name, as stored in parameters.npz."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def take(self, rows: Sequence[int] | NDArray[np.int64] | slice) -> Parameters:
-        """The faces of these rows, in this order."""
+        """Select faces by row."""
         index = rows if isinstance(rows, slice) else np.asarray(rows, np.int64)
         return Parameters(**{name: array[index] for name, array in self.arrays().items()})
 
-    def but(self, **arrays: NDArray[Any]) -> Parameters:
-        """The same faces with some arrays replaced.
+    def replace(self, **arrays: NDArray[Any]) -> Parameters:
+        """Return a copy with some arrays replaced.
 
         Raises:
-            InputError: an array of another shape than the one that it replaces.
+            InputError: an array differs in shape from the one it replaces.
         """
         for name, array in arrays.items():
             if name not in self.arrays() or array.shape != self.arrays()[name].shape:
                 raise InputError(f"Cannot replace {name!r} by an array of shape {array.shape}.")
-        return replace(self, **arrays)
+        return dataclasses.replace(self, **arrays)
 
     @staticmethod
     def join(parts: Sequence[Parameters]) -> Parameters:
-        """Faces of several sets, one after the other."""
+        """Concatenate several sets of faces."""
         return Parameters(
             **{name: np.concatenate([p.arrays()[name] for p in parts]) for name in parts[0].arrays()}
         )

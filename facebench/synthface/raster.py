@@ -1,4 +1,4 @@
-"""A vectorised scan-line rasteriser in plain NumPy: triangles in, one visible triangle per sample out."""
+"""Vectorised scan-line rasteriser in NumPy: finds the visible triangle at every sample of a grid."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Hits:
-    """What is visible at each covered sample of a square grid.
+    """Visible triangle at each covered sample of a square grid.
 
     Attributes:
         samples: (k,) flat index (row * size + column) of each covered sample, ascending.
         triangles: (k,) index of the nearest triangle there.
         weights: (k, 3) float32 perspective-correct barycentric weights, rows sum to 1.
-        depth: (k,) float32 distance along the viewing axis, in the unit of the input.
+        depth: (k,) float32 distance along the viewing axis, in the units of the input.
     """
 
     samples: Ints
@@ -29,22 +29,22 @@ class Hits:
     depth: Floats
 
     def shifted(self, by: int) -> Hits:
-        """The same hits where the triangles are counted from `by`."""
+        """Return the same hits with `by` added to the triangle indices."""
         return replace(self, triangles=self.triangles + by)
 
 
 @dataclass(frozen=True)
 class _Triangles:
-    """Screen corners of the triangles that are drawn: x and y hold three arrays each, one per corner."""
+    """Triangles to be drawn; x, y and nearness (1 / depth) hold one array per corner."""
 
-    number: Ints
+    index: Ints
     x: tuple[Doubles, Doubles, Doubles]
     y: tuple[Doubles, Doubles, Doubles]
     area: Doubles
     nearness: tuple[Doubles, Doubles, Doubles]
 
     def plane(self) -> tuple[Doubles, Doubles, Doubles]:
-        """Coefficients c, dx, dy of nearness = c + dx·x + dy·y over each triangle."""
+        """Return the coefficients c, dx, dy of nearness = c + dx·x + dy·y over each triangle."""
         (x0, x1, x2), (y0, y1, y2), (n0, n1, n2) = self.x, self.y, self.nearness
         dx = ((n1 - n0) * (y2 - y0) - (n2 - n0) * (y1 - y0)) / self.area
         dy = ((n2 - n0) * (x1 - x0) - (n1 - n0) * (x2 - x0)) / self.area
@@ -60,16 +60,15 @@ def rasterise(
 ) -> Hits:
     """Find the nearest triangle at every sample of a size × size grid.
 
-    A triangle whose corners run counter-clockwise as seen shows its front; the others are culled unless they
-    are two-sided.
+    Triangles whose corners appear clockwise are culled unless they are two-sided.
 
     Args:
-        points: (v, 2) screen position of every vertex in samples, x right, y down; sample centres sit at
+        points: (v, 2) screen position of every vertex in samples, x right, y down; sample centres lie at
             integers + 0.5.
         depth: (v,) distance along the viewing axis, positive.
         triangles: (f, 3) vertex indices.
         size: samples per side.
-        two_sided: (f,) or single bool, triangles that are drawn from both sides.
+        two_sided: (f,) or a single bool, triangles drawn from both sides.
 
     Returns:
         The hits, sorted by sample.
@@ -87,14 +86,14 @@ def rasterise(
     constant, dx, dy = drawn.plane()
     slope = dx[triangle]
     start = constant[triangle] + dy[triangle] * (rows + 0.5) + slope * (first + 0.5)
-    # A run is spelled out as its samples: `step` counts 0, 1, 2 ... along each run.
+    # Expand runs to samples: `step` counts 0, 1, 2 ... along each run.
     run = np.repeat(np.arange(len(rows)), count)
     step = np.arange(len(run)) - np.repeat(np.cumsum(count) - count, count)
     nearest = _nearest((rows * size + first)[run] + step, start[run] + slope[run] * step, size)
     covered = np.flatnonzero(nearest >= 0)
-    chosen = triangle[run[nearest[covered]]]
-    weights, distance = _weights(drawn, chosen, covered, size)
-    return Hits(covered, drawn.number[chosen], weights, distance)
+    visible = triangle[run[nearest[covered]]]
+    weights, distance = _weights(drawn, visible, covered, size)
+    return Hits(covered, drawn.index[visible], weights, distance)
 
 
 def _front(
@@ -104,7 +103,7 @@ def _front(
     size: int,
     two_sided: NDArray[np.bool_] | bool,
 ) -> _Triangles:
-    """The triangles that face the camera and touch the grid."""
+    """Select the triangles that face the camera and overlap the grid."""
     columns = np.ascontiguousarray(triangles.T)
     px, py = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
     x, y = px[columns], py[columns]
@@ -125,14 +124,14 @@ def _front(
 
 
 def _spans(drawn: _Triangles, size: int) -> tuple[Ints, Ints, Ints, Ints]:
-    """Cut every triangle into runs of samples: triangle, row, first column and length of each run."""
+    """Split triangles into runs of samples; return triangle, row, first column and length of each run."""
     y0, y1, y2 = drawn.y
     low = np.clip(np.ceil(np.minimum(np.minimum(y0, y1), y2) - 0.5), 0, size).astype(np.int64)
     high = np.clip(np.ceil(np.maximum(np.maximum(y0, y1), y2) - 0.5), 0, size).astype(np.int64)
     height = high - low
     triangle = np.repeat(np.arange(len(height)), height)
     rows = np.arange(len(triangle)) - np.repeat(np.cumsum(height) - height - low, height)
-    lines = np.take(_sides(drawn), triangle, axis=1)
+    lines = np.take(_side_lines(drawn), triangle, axis=1)
     centre = rows + 0.5
     left = np.maximum(lines[0] + lines[1] * centre, lines[2] + lines[3] * centre)
     right = np.minimum(lines[4] + lines[5] * centre, lines[6] + lines[7] * centre)
@@ -142,11 +141,11 @@ def _spans(drawn: _Triangles, size: int) -> tuple[Ints, Ints, Ints, Ints]:
     return triangle[kept], rows[kept], first[kept], count[kept]
 
 
-def _sides(drawn: _Triangles) -> Doubles:
-    """The lines x = offset + slope·y that bound each triangle: (8, k), two from the left, then two from the right.
+def _side_lines(drawn: _Triangles) -> Doubles:
+    """Return the lines x = offset + slope·y that bound each triangle: (8, k), two on the left, then two on the right.
 
-    Of a triangle's three edges one or two bound it from the left, the rest from the right; a level edge bounds it from
-    neither. A side with a single edge names it twice.
+    One or two of the three edges bound a triangle on the left, and the others on the right. A horizontal edge bounds
+    neither side. A side with a single edge lists it twice.
     """
     offsets, slopes, on_left, on_right = [], [], [], []
     for a, b in ((0, 1), (1, 2), (2, 0)):
@@ -159,20 +158,20 @@ def _sides(drawn: _Triangles) -> Doubles:
         on_right.append(downwards > 0)
     every = np.arange(len(drawn.area))
     offset, slope = np.stack(offsets), np.stack(slopes)
-    chosen = []
+    lines = []
     for side in (on_left, on_right):
         first = np.where(side[0], 0, np.where(side[1], 1, 2))
         last = np.where(side[2], 2, np.where(side[1], 1, 0))
         for edge in (first, last):
-            chosen += [offset[edge, every], slope[edge, every]]
-    return np.stack(chosen)
+            lines += [offset[edge, every], slope[edge, every]]
+    return np.stack(lines)
 
 
 def _nearest(samples: Ints, nearness: Doubles, size: int) -> Ints:
-    """For each sample of the grid the candidate with the greatest nearness, or -1."""
+    """Return the candidate with the largest nearness for each sample of the grid, or -1."""
     low, high = float(nearness.min()), float(nearness.max())
     scale = (2.0**31 - 1) / max(high - low, 1e-12)
-    # One integer holds distance first and candidate second, so that a single minimum settles both.
+    # Distance in the high bits and candidate in the low bits: one minimum selects both.
     key = ((high - nearness) * scale).astype(np.int64) << 32 | np.arange(len(samples))
     none = np.iinfo(np.int64).max
     best = np.full(size * size, none)
@@ -180,13 +179,13 @@ def _nearest(samples: Ints, nearness: Doubles, size: int) -> Ints:
     return np.where(best == none, -1, best & 0xFFFFFFFF)
 
 
-def _weights(drawn: _Triangles, chosen: Ints, samples: Ints, size: int) -> tuple[Floats, Floats]:
-    """Perspective-correct barycentric weights and the depth at each sample."""
+def _weights(drawn: _Triangles, visible: Ints, samples: Ints, size: int) -> tuple[Floats, Floats]:
+    """Return perspective-correct barycentric weights and depth at each sample."""
     (x0, x1, x2), (y0, y1, y2) = drawn.x, drawn.y
-    # Weights of the second and third corner are planes over the screen: gather their coefficients, not the corners.
+    # Weights of the second and third corner are linear over the screen: gather their coefficients.
     slopes = [(y2 - y0) / drawn.area, (x2 - x0) / drawn.area, (x1 - x0) / drawn.area, (y1 - y0) / drawn.area]
     table = np.stack([x0, y0, *slopes, *drawn.nearness]).astype(np.float32)
-    at_x, at_y, second_x, second_y, third_y, third_x, *near = np.take(table, chosen, axis=1)
+    at_x, at_y, second_x, second_y, third_y, third_x, *near = np.take(table, visible, axis=1)
     row, column = np.divmod(samples, size)
     dx, dy = (column + 0.5).astype(np.float32) - at_x, (row + 0.5).astype(np.float32) - at_y
     second, third = dx * second_x - dy * second_y, dy * third_y - dx * third_x

@@ -1,4 +1,4 @@
-"""How synthetic faces are drawn at random: each by its own number, so that none depends on the others."""
+"""Random sampling of synthetic faces. Each face has its own seed, so that it does not depend on the others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 
 def person(seed: int, identity: int) -> Row:
-    """Draw one person: the identity fields of `Parameters`, without the leading axis."""
+    """Sample one person: the identity fields of `Parameters`, without the leading axis."""
     rng = np.random.default_rng([seed, 0, identity])
     gender = float(np.clip(rng.beta(0.35, 0.35), 0.02, 0.98))
     age = float(
@@ -49,7 +49,7 @@ def person(seed: int, identity: int) -> Row:
 
 
 def appearance(seed: int, identity: int, image: int) -> Row:
-    """Draw pose, camera, light, shirt and background of one image of a person."""
+    """Sample pose, camera, light, shirt and background of one image of a person."""
     rng = np.random.default_rng([seed, 1, identity, image])
     pose = np.clip(rng.normal(0, [13, 6, 3.5]), [-32, -16, -10], [32, 16, 10])
     azimuth, elevation = np.radians(rng.uniform(-65, 65)), np.radians(rng.uniform(5, 55))
@@ -81,13 +81,13 @@ def appearance(seed: int, identity: int, image: int) -> Row:
     }
 
 
-def wander(seed: int, identity: int, image: int) -> Floats:
-    """Small involuntary movement added to ψ: gaze, lids and a trace of asymmetry; (52,) float32."""
+def jitter(seed: int, identity: int, image: int) -> Floats:
+    """Sample small movements added to ψ: gaze, lids and slight asymmetry; (52,) float32."""
     rng = np.random.default_rng([seed, 2, identity, image])
     psi = np.zeros(52, np.float32)
     units = {name: i for i, name in enumerate(head.load().expression_names)}
     sideways, upwards = rng.normal(0, 0.16, 2)
-    # Both eyes turn together: one looks in while the other looks out.
+    # Both eyes turn together: one looks inwards while the other looks outwards.
     pair = ("eyeLookOutLeft", "eyeLookInRight") if sideways > 0 else ("eyeLookInLeft", "eyeLookOutRight")
     tilt = ("eyeLookUpLeft", "eyeLookUpRight") if upwards > 0 else ("eyeLookDownLeft", "eyeLookDownRight")
     psi[[units[u] for u in pair]] = min(abs(sideways), 0.4)
@@ -101,28 +101,28 @@ def wander(seed: int, identity: int, image: int) -> Floats:
 def draw(
     n: int, seed: int, *, images: int = 1, start: int = 0, names: Sequence[str] | None = None
 ) -> Parameters:
-    """Draw faces start ... start + n - 1 of an endless set; face i is image i % images of person i // images.
+    """Sample faces start ... start + n - 1 of an infinite set; face i is image i % images of person i // images.
 
     Args:
-        n: how many faces.
-        seed: the set.
+        n: number of faces.
+        seed: seed of the set.
         images: images per person.
-        start: number of the first face.
-        names: the expressions to draw from. When there are several images per person they take turns, else each
-            face takes a random one.
+        start: index of the first face.
+        names: expressions to sample from. Several images per person cycle through them; single images choose one at
+            random.
 
     Raises:
         InputError: n or images below 1, a negative seed or start, or an unknown expression.
     """
     if n < 1 or images < 1 or start < 0 or seed < 0:
         raise InputError(
-            f"Need n >= 1, images >= 1, start >= 0 and seed >= 0, not {n}, {images}, {start}, {seed}."
+            f"Need n >= 1, images >= 1, start >= 0 and seed >= 0, not {n}, {images}, {start} and {seed}."
         )
     choices = tuple(names) if names is not None else expressions.names()
     if not choices:
         raise InputError("Name at least one expression.")
     for name in choices:
-        expressions.check(name)
+        expressions.get(name)
     rows = [_face(seed, *divmod(i, images), images, choices) for i in range(start, start + n)]
     return Parameters(
         **{field.name: np.stack([row[field.name] for row in rows]) for field in fields(Parameters)}
@@ -136,23 +136,23 @@ def _face(seed: int, identity: int, image: int, images: int, choices: tuple[str,
     return {
         **person(seed, identity),
         **appearance(seed, identity, image),
-        "psi": np.clip(expressions.psi(name, intensity) + wander(seed, identity, image), 0, 1),
+        "psi": np.clip(expressions.psi(name, intensity) + jitter(seed, identity, image), 0, 1),
         "expression": np.int64(expressions.names().index(name)),
         "intensity": np.float32(intensity),
     }
 
 
-# How far a slider spreads, by the first of these words that its name contains. Sliders that shift whole features
-# stay small: a nose or mouth off the middle line is no likeness but an accident.
-_SPREAD = (
+# Standard deviation of a slider, by the first of these words in its name. Sliders that shift whole features have small
+# values, because a shifted nose or mouth looks deformed.
+_SLIDER_STD = (
     ("trans-out", 0.07), ("head-angle", 0.1), ("head-age", 0.2), ("head-trans", 0.07), ("head-", 0.2),
     ("forehead", 0.28), ("eye-trans", 0.16), ("eye-push", 0.15), ("eye-scale", 0.24), ("eye-height", 0.2),
     ("eye-epicanthus", 0.3), ("eyebrows-angle", 0.18), ("eyebrows", 0.35), ("mouth-trans", 0.22),
     ("mouth-angles", 0.12), ("mouth-laugh", 0.4), ("mouth", 0.28), ("ear", 0.34), ("nose", 0.34),
     ("chin-cleft", 0.4), ("chin", 0.34), ("cheek", 0.4), ("", 0.28),
 )  # fmt: skip
-# The base model's eyes are small beside those of photographs.
-_USUAL = {"eye-scale-incr": 0.22, "eye-height2-incr": 0.15}
+# The eyes of the base model are smaller than in photographs.
+_SLIDER_MEAN = {"eye-scale-incr": 0.22, "eye-height2-incr": 0.15}
 
 
 def _beta(rng: Generator) -> Floats:
@@ -161,15 +161,15 @@ def _beta(rng: Generator) -> Floats:
     values = np.zeros(len(names), np.float32)
     for i, name in enumerate(names):
         stem = name.removeprefix("l-").removeprefix("r-")
-        spread = next(s for word, s in _SPREAD if word in stem)
+        spread = next(s for word, s in _SLIDER_STD if word in stem)
         if stem not in common:
-            common[stem] = float(rng.normal(_USUAL.get(stem, 0.0), spread))
+            common[stem] = float(rng.normal(_SLIDER_MEAN.get(stem, 0.0), spread))
         values[i] = common[stem] + (rng.normal(0, 0.1 * spread) if stem != name else 0.0)
     return np.clip(values, -1, 1)
 
 
 def _skin(rng: Generator, ancestry: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Skin albedo in linear RGB, along a line from light to dark with a little change of hue."""
+    """Sample skin albedo in linear RGB: a tone from light to dark with a small variation of hue."""
     darkness = float(np.clip(ancestry @ [0.78, 0.32, 0.18] + rng.normal(0, 0.12), 0, 1))
     stops = np.array(
         [[0.74, 0.50, 0.40], [0.62, 0.37, 0.26], [0.42, 0.22, 0.13], [0.22, 0.105, 0.06], [0.11, 0.05, 0.03]]

@@ -1,8 +1,7 @@
-"""Shape codes: a person's head at rest as coordinates in the principal components of many such heads.
+"""Shape codes: principal components of heads at rest.
 
-The 129 sliders, age, gender, weight and ancestry together make a head, and many settings of them make nearly the
-same one. A code in standard deviations along principal components says how far two heads really differ, like the
-β of DECA's FLAME model does.
+Many combinations of the 129 sliders, age, gender, weight and ancestry give nearly the same head. A shape code has
+units of standard deviations along principal components and measures the difference between heads, like β of FLAME.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from facebench.synthface.sampling import draw
 Floats = NDArray[np.float32]
 
 STRIDE = 16
-"""Every sixteenth vertex tells a head's shape as well as all."""
+"""Every sixteenth vertex is sufficient to describe the shape."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +37,7 @@ class ShapeBasis:
 
     @classmethod
     def of(cls, people: int, components: int, seed: int = 0) -> ShapeBasis:
-        """Find the basis of `people` random persons.
+        """Compute the basis from `people` random persons.
 
         Example:
             >>> ShapeBasis.of(people=8, components=3).directions.shape[0]
@@ -48,14 +47,14 @@ class ShapeBasis:
         mean = heads.mean(axis=0)
         _, singular, directions = np.linalg.svd(heads - mean, full_matrices=False)
         std = singular[:components] / np.sqrt(people - 1)
-        # The sign of a component is free; its largest entry is made positive.
+        # The sign of a component is arbitrary: make its largest entry positive.
         largest = np.abs(directions[:components]).argmax(axis=1)
         signs = np.sign(directions[np.arange(components), largest])
-        fixed = directions[:components] * signs[:, None]
-        return cls(mean.astype(np.float32), fixed.astype(np.float32), std.astype(np.float32))
+        oriented = directions[:components] * signs[:, None]
+        return cls(mean.astype(np.float32), oriented.astype(np.float32), std.astype(np.float32))
 
     def code(self, parameters: Parameters) -> Floats:
-        """Shape codes (n, k) of faces in standard deviations, free of expression and pose."""
+        """Return the shape codes (n, k) of faces in standard deviations, independent of expression and pose."""
         centred = _at_rest(parameters) - self.mean
         code: Floats = (centred @ self.directions.T / self.std).astype(np.float32)
         return code

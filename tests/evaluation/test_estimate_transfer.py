@@ -19,7 +19,7 @@ from facebench.evaluation.record import MetricResult, Run
 from facebench.evaluation.role_features import RoleFeatures
 from facebench.features.extraction import Extraction
 from facebench.images.image_set import ImageSet
-from facebench.images.jpeg_null import MOST, reencode
+from facebench.images.jpeg_null import MAX_IMAGES, reencode
 from facebench.images.listing import Item
 
 DIMENSIONS = ("valence", "arousal")
@@ -93,7 +93,7 @@ def test_without_targets_there_are_reasons(faces: Path) -> None:
 def test_re_encoding_keeps_names_and_draws_at_most_so_many(faces: Path, tmp_path: Path) -> None:
     images = ImageSet.open(faces)
     again = reencode(images, tmp_path, seed=0)
-    assert [item.name for item in again.items] == [item.name for item in images.items][:MOST]
+    assert [item.name for item in again.items] == [item.name for item in images.items][:MAX_IMAGES]
     assert all(item.path.read_bytes()[:2] == b"\xff\xd8" for item in again.items)
 
 

@@ -1,4 +1,4 @@
-"""The extraction engine: every image once, every result kept, nothing lost."""
+"""Feature extraction: each image is processed once, every result is stored, and none is lost."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from torch import Tensor
 
 from facebench.backbones.face_detection import Face, FaceFinder
 from facebench.core.errors import FacebenchError, InputError
+from facebench.core.progress import Progress, no_progress
 from facebench.features.engine import preparation, table
 from facebench.features.engine.batches import Batcher
-from facebench.features.extraction import Extraction, extract
+from facebench.features.extraction import Execution, Extraction, FaceOptions, extract
 from facebench.features.store.sqlite import Store
 from facebench.images.image_set import ImageSet
 from tests.helpers.paths import GOLDENS_FOLDER, REPOSITORY
@@ -46,7 +47,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each file is decoded from here on."""
+    """Count how often each file is decoded."""
     counter: Counter[str] = Counter()
     real = preparation.decode_with_notes
 
@@ -58,13 +59,21 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counter
 
 
-def run(folder: Path, *backbones: Tiny, store: Store | None = None, **options: object) -> Extraction:
+def run(
+    folder: Path,
+    *backbones: Tiny,
+    store: Store | None = None,
+    faces: FaceOptions | None = None,
+    batch_size: int | None = 4,
+    progress: Progress = no_progress,
+) -> Extraction:
     images = ImageSet.open(folder, identities=False)
-    return extract(images, backbones, store=store, **{"batch_size": 4, **options})  # type: ignore[arg-type]
+    execution = Execution(batch_size=batch_size)
+    return extract(images, backbones, store=store, faces=faces, execution=execution, progress=progress)
 
 
 def assert_same(one: Extraction, other: Extraction) -> None:
-    """Equal bit for bit."""
+    """Assert equality bit for bit."""
     assert one.items == other.items
     assert one.sha256 == other.sha256
     assert one.digest == other.digest
@@ -86,7 +95,7 @@ def reasons(extraction: Extraction) -> dict[str, str]:
     return {rejected.name: rejected.reason for rejected in extraction.rejected}
 
 
-def test_each_row_is_what_the_network_says_about_its_image(folder: Path) -> None:
+def test_each_row_is_the_result_of_the_network_for_its_image(folder: Path) -> None:
     network, face_network = Tiny(), TinyFace("tinyface")
     extraction = run(folder, network, face_network)
     assert [item.name for item in extraction.items] == [file.name for file in FILES]
@@ -125,7 +134,7 @@ def test_a_second_run_computes_nothing(folder: Path, store: Store, decoded: Coun
     assert_same(first, second)
 
 
-def test_an_overlapping_folder_computes_only_what_is_new(
+def test_an_overlapping_folder_computes_only_new_images(
     folder: Path, store: Store, decoded: Counter[str], tmp_path: Path
 ) -> None:
     run(folder, Tiny(), store=store)
@@ -137,7 +146,7 @@ def test_an_overlapping_folder_computes_only_what_is_new(
     assert network.batches == [4]
 
 
-def test_a_new_network_alone_is_computed(folder: Path, store: Store) -> None:
+def test_only_a_new_network_is_computed(folder: Path, store: Store) -> None:
     run(folder, Tiny("a"), store=store)
     known, new = Tiny("a"), Tiny("b", seed=1)
     both = run(folder, known, new, store=store)
@@ -145,7 +154,7 @@ def test_a_new_network_alone_is_computed(folder: Path, store: Store) -> None:
     assert_same(both, run(folder, Tiny("a"), Tiny("b", seed=1)))
 
 
-def test_other_weights_or_preprocessing_are_another_result(folder: Path, store: Store) -> None:
+def test_other_weights_or_preprocessing_give_another_result(folder: Path, store: Store) -> None:
     run(folder, Tiny(), store=store)
     run(folder, other_weights := Tiny(seed=1), store=store)
     other_preprocessing = Tiny()
@@ -155,7 +164,7 @@ def test_other_weights_or_preprocessing_are_another_result(folder: Path, store: 
 
 
 @pytest.mark.parametrize("known", [1, 3, 8, 13])
-def test_neighbours_in_the_batch_do_not_change_a_bit(folder: Path, tmp_path: Path, known: int) -> None:
+def test_other_images_in_the_batch_do_not_change_a_bit(folder: Path, tmp_path: Path, known: int) -> None:
     whole = run(folder, Tiny(), TinyFace("tinyface"))
     part = tmp_path / "part"
     part.mkdir()
@@ -181,7 +190,7 @@ def test_the_same_content_is_computed_once(folder: Path, store: Store) -> None:
     assert_same(extraction, run(folder, Tiny(), TinyFace("tinyface"), store=store))
 
 
-def test_an_image_without_a_face_is_kept_for_the_other_networks(folder: Path, store: Store) -> None:
+def test_an_image_without_a_face_is_kept_for_networks_that_need_none(folder: Path, store: Store) -> None:
     Pillow.new("RGB", (200, 100), (90, 120, 90)).save(folder / "meadow.png")
     for extraction in [run(folder, Tiny(), TinyFace("tinyface"), store=store) for _ in range(2)]:
         row = [item.name for item in extraction.items].index("meadow.png")
@@ -195,41 +204,42 @@ def test_an_image_without_a_face_is_kept_for_the_other_networks(folder: Path, st
         ]
 
 
-def test_a_set_without_any_face_has_no_valid_row(tmp_path: Path) -> None:
+def test_a_set_without_faces_has_no_valid_row(tmp_path: Path) -> None:
     Pillow.new("RGB", (64, 64)).save(tmp_path / "black.png")
     extraction = run(tmp_path, TinyFace())
     assert not extraction.valid["tiny"].any()
     assert np.isnan(extraction.arrays["tiny"]["features"]).all()
 
 
-def test_faces_are_not_searched_when_no_network_needs_them(folder: Path) -> None:
+def test_faces_are_not_detected_if_no_network_needs_them(folder: Path) -> None:
     assert run(folder, Tiny()).faces == [None] * 14
 
 
 def test_an_edit_is_cropped_with_the_box_of_its_source(folder: Path, store: Store) -> None:
-    found = run(folder, TinyFace(), store=store)
-    face = found.faces[2]
+    plain = run(folder, TinyFace(), store=store)
+    face = plain.faces[2]
     assert face is not None
     shifted = Face((face.box[0] + 9, *face.box[1:]), face.landmarks + np.float32(9), face.score)
-    given = {item.name: shifted for item in found.items[:3]}
+    options = FaceOptions(box_faces={item.name: shifted for item in plain.items[:3]})
     box = run(folder, TinyBox("box"), store=store).arrays["box"]["features"]
     for _ in range(2):
-        extraction = run(folder, TinyBox("box"), TinyFace("aligned"), store=store, face_source=given)
-        assert [face and face.box for face in extraction.faces] == [face and face.box for face in found.faces]
+        extraction = run(folder, TinyBox("box"), TinyFace("aligned"), store=store, faces=options)
+        assert [face and face.box for face in extraction.faces] == [face and face.box for face in plain.faces]
         moved = extraction.arrays["box"]["features"]
         assert not np.array_equal(moved[2], box[2])
         np.testing.assert_array_equal(moved[3:], box[3:])
         np.testing.assert_array_equal(
-            extraction.arrays["aligned"]["features"], found.arrays["tiny"]["features"]
+            extraction.arrays["aligned"]["features"], plain.arrays["tiny"]["features"]
         )
-    same = run(folder, network := TinyBox("box"), store=store, face_source={found.items[2].name: face})
+    unchanged = FaceOptions(box_faces={plain.items[2].name: face})
+    same = run(folder, network := TinyBox("box"), store=store, faces=unchanged)
     assert network.batches == []
     np.testing.assert_array_equal(same.arrays["box"]["features"], box)
 
 
-def test_faces_are_found_for_their_own_sake(folder: Path, store: Store) -> None:
+def test_faces_are_detected_on_request(folder: Path, store: Store) -> None:
     for _ in range(2):
-        extraction = run(folder, Tiny(), store=store, find_faces=True)
+        extraction = run(folder, Tiny(), store=store, faces=FaceOptions(always_detect=True))
         assert extraction.finder is not None
         assert sum(face is not None for face in extraction.faces) == 14
         assert run(folder, Tiny(), store=store).finder is None
@@ -239,15 +249,15 @@ def test_progress_counts_every_item_once(folder: Path, store: Store) -> None:
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     shutil.copy(FILES[0], folder / "same.png")
     for _ in range(2):
-        calls: list[tuple[int, int]] = []
+        calls: list[tuple[str, int, int | None]] = []
         run(
             folder,
             Tiny(),
             TinyFace("tinyface"),
             store=store,
-            progress=lambda done, total, calls=calls: calls.append((done, total)),
+            progress=lambda *call, calls=calls: calls.append(call),  # type: ignore[misc]
         )
-        assert calls == [(done, 16) for done in range(1, 17)]
+        assert calls == [("images", done, 16) for done in range(1, 17)]
 
 
 def test_the_digest_changes_with_names_columns_and_content(folder: Path) -> None:
@@ -264,15 +274,15 @@ def test_the_digest_changes_with_names_columns_and_content(folder: Path) -> None
     assert len(digests) == 4
 
 
-def test_one_backbone_name_twice_is_refused(folder: Path) -> None:
+def test_a_repeated_backbone_name_is_rejected(folder: Path) -> None:
     with pytest.raises(InputError, match="named twice"):
         run(folder, Tiny(), Tiny())
 
 
-def test_large_arrays_lie_in_a_file(folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_arrays_are_memory_mapped(folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     in_memory = run(folder, Tiny(), store=store)
     (folder / "aaa.png").write_bytes(b"no image")
-    monkeypatch.setattr(table, "IN_MEMORY", 1000)
+    monkeypatch.setattr(table, "MAX_BYTES_IN_MEMORY", 1000)
     on_disk = run(folder, Tiny(), store=store)
     assert isinstance(on_disk.arrays["tiny"]["features"], np.memmap)
     np.testing.assert_array_equal(on_disk.arrays["tiny"]["features"], in_memory.arrays["tiny"]["features"])
@@ -280,26 +290,26 @@ def test_large_arrays_lie_in_a_file(folder: Path, store: Store, monkeypatch: pyt
 
 
 class Unstable(Tiny):
-    """Divides by the part of the picture that is brighter than half: nothing, for dark pictures."""
+    """Divides by the fraction of bright pixels, which is zero in dark images."""
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:
         bright = (batch > 0.5).float().mean(dim=(1, 2, 3))
         return {"features": self.network(batch) / bright[:, None], "brightness": bright}
 
 
-def test_a_result_that_is_not_finite_names_its_image(folder: Path, store: Store) -> None:
+def test_a_result_that_is_not_finite_is_reported_with_its_image(folder: Path, store: Store) -> None:
     Pillow.new("RGB", (64, 64), (9, 9, 9)).save(folder / "dark.png")
     for _ in range(2):
         extraction = run(folder, Unstable(), store=store)
         (rejected,) = extraction.rejected
         assert (rejected.name, rejected.reason) == ("dark.png", "not_finite")
-        assert rejected.detail == "tiny gave a features that is not finite"
+        assert rejected.detail == "tiny: the array 'features' is not finite"
         assert extraction.valid["tiny"].sum() == 14
         assert np.isnan(extraction.arrays["tiny"]["features"][~extraction.valid["tiny"]]).all()
 
 
 class SmallDevice(Tiny):
-    """Runs out of memory above a batch size."""
+    """Runs out of memory above the batch size `fits`."""
 
     fits = 2
 
@@ -311,27 +321,27 @@ class SmallDevice(Tiny):
 
 def test_out_of_memory_halves_the_batch_and_loses_nothing(folder: Path) -> None:
     extraction = run(folder, network := SmallDevice(), batch_size=8)
-    assert network.batches == [8, 4, *[2] * 7]
+    assert network.batches == [2] * 7
     assert [warning.split("; ")[1] for warning in extraction.warnings] == [
-        "batches now hold 4.",
-        "batches now hold 2.",
+        "the batch size is now 4.",
+        "the batch size is now 2.",
     ]
     assert_same(extraction, run(folder, Tiny(), batch_size=2))
 
 
 @pytest.mark.parametrize("fits", [2, 8])
-def test_networks_in_a_thread_of_their_own_give_the_same_bits(fits: int) -> None:
+def test_a_threaded_network_gives_the_same_results_bit_for_bit(fits: int) -> None:
     """As on a GPU, where the next batch is collected while one is computed."""
     network = SmallDevice()
     network.fits = fits
     inputs = torch.rand(21, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    aside, direct = Batcher[int](network, 8, aside=True), Batcher[int](network, 8, aside=False)
-    late = [len(aside.add(number, tensor)) for number, tensor in enumerate(inputs)]
-    assert late == [0] * 15 + [8] + [0] * 5 if fits == 8 else sum(late) > 0
-    rows = dict(aside.flush())
+    threaded, direct = Batcher[int](network, 8, threaded=True), Batcher[int](network, 8, threaded=False)
+    early = [len(threaded.add(number, tensor)) for number, tensor in enumerate(inputs)]
+    assert early == [0] * 15 + [8] + [0] * 5 if fits == 8 else sum(early) > 0
+    rows = dict(threaded.flush())
     for number, tensor in enumerate(inputs):
         direct.add(number, tensor)
-    assert len(rows) == 21 - sum(late)
+    assert len(rows) == 21 - sum(early)
     for number, expected in direct.flush():
         assert rows[number]["features"].tobytes() == expected["features"].tobytes()
 
@@ -344,14 +354,14 @@ def test_a_gpu_agrees_with_the_processor(folder: Path) -> None:
     )
 
 
-def test_out_of_memory_with_one_image_says_what_to_do(folder: Path) -> None:
+def test_out_of_memory_with_a_single_image_is_explained(folder: Path) -> None:
     network = SmallDevice()
     network.fits = 0
     with pytest.raises(FacebenchError, match=r"single image.*--device cpu"):
         run(folder, network)
 
 
-def test_a_file_that_vanishes_or_changes_is_no_crash(folder: Path) -> None:
+def test_a_file_removed_after_listing_is_rejected(folder: Path) -> None:
     images = ImageSet.open(folder)
     images.items[4].path.unlink()
     images.items[5].path.unlink()
@@ -367,7 +377,7 @@ def test_a_file_that_vanishes_or_changes_is_no_crash(folder: Path) -> None:
     assert len(extraction.items) == len(extraction.arrays["tiny"]["features"]) == 11
 
 
-def test_one_percent_of_broken_files_costs_only_these(tmp_path: Path) -> None:
+def test_broken_files_do_not_affect_other_images(tmp_path: Path) -> None:
     base = np.array(Pillow.open(FILES[0]).convert("RGB").resize((64, 64)))
     for number in range(300):
         Pillow.fromarray(np.roll(base, number, axis=1) ^ np.uint8(number // 64)).save(
@@ -382,7 +392,7 @@ def test_one_percent_of_broken_files_costs_only_these(tmp_path: Path) -> None:
     assert extraction.valid["tiny"].all()
 
 
-def test_a_gigantic_image_is_refused_before_it_is_decoded(folder: Path) -> None:
+def test_a_huge_image_is_rejected_before_decoding(folder: Path) -> None:
     with (folder / "poster.ppm").open("wb") as poster:
         poster.write(b"P4 30000 30000\n")
         poster.truncate(poster.tell() + 30_000 * 30_000 // 8)
@@ -391,29 +401,29 @@ def test_a_gigantic_image_is_refused_before_it_is_decoded(folder: Path) -> None:
     assert len(extraction.items) == 14
 
 
-def test_the_first_of_several_frames_is_told(folder: Path, store: Store) -> None:
+def test_an_image_with_several_frames_is_reported(folder: Path, store: Store) -> None:
     frames = [Pillow.open(file).convert("RGB").resize((64, 64)) for file in FILES[:3]]
     frames[0].save(folder / "pages.tiff", save_all=True, append_images=frames[1:])
     for _ in range(2):
         assert run(folder, Tiny(), store=store).warnings == ["pages.tiff: first of 3 frames."]
 
 
-def test_a_store_that_cannot_be_used_costs_a_warning(folder: Path, tmp_path: Path) -> None:
+def test_an_unusable_store_causes_a_warning(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     extraction = run(folder, Tiny(), store=Store(tmp_path / "file" / "store"))
     (warning,) = extraction.warnings
     assert "FACEBENCH_CACHE" in warning
-    assert warning.endswith("This run goes on without it.")
+    assert warning.endswith("This run continues without it.")
     assert_same(extraction, run(folder, Tiny()))
 
 
-def test_a_disk_that_fills_up_costs_a_warning(folder: Path, store: Store) -> None:
+def test_a_full_disk_causes_a_warning(folder: Path, store: Store) -> None:
     store.put([])
-    store._connected().execute("PRAGMA max_page_count=1")  # not one page more than it has
+    store._connected().execute("PRAGMA max_page_count=1")  # the file cannot grow
     extraction = run(folder, Tiny(), store=store)
     (warning,) = extraction.warnings
     assert "full" in warning
-    assert warning.endswith("Results are not kept for the next run.")
+    assert warning.endswith("Results are not stored for the next run.")
     assert_same(extraction, run(folder, Tiny(), store=Store(store.folder)))
 
 
@@ -427,14 +437,14 @@ def test_damaged_entries_are_computed_again(folder: Path, store: Store) -> None:
     store.path.write_bytes(content)
     extraction = run(folder, network := Tiny(), store=store)
     assert network.batches == [4]
-    assert extraction.warnings == ["Stored results of tiny damaged and computed again: 2."]
+    assert extraction.warnings == ["Damaged results of tiny are computed again: 2."]
     assert_same(before, extraction)
     assert run(folder, Tiny(), store=Store(store.folder)).warnings == []
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], Path]:
-    """What became of extractions that were killed, interrupted, or run twice at once."""
+    """Run extractions that are killed, interrupted, or run twice at the same time."""
     folder, work = tmp_path_factory.mktemp("faces"), tmp_path_factory.mktemp("work")
     for file in sorted(GOLDEN.iterdir())[:16]:
         shutil.copy(file, folder)
@@ -449,25 +459,25 @@ def arrays_in(path: Path) -> dict[str, bytes]:
         return {name: file[name].tobytes() for name in file.files}
 
 
-def test_killed_at_any_moment_it_loses_at_most_a_batch_and_resumes(outcomes: tuple[dict, Path]) -> None:  # type: ignore[type-arg]
-    told, work = outcomes
-    assert sum(kill["killed"] for kill in told["kills"]) >= 3
-    for kill in told["kills"]:
+def test_a_killed_run_loses_at_most_one_batch_and_resumes(outcomes: tuple[dict, Path]) -> None:  # type: ignore[type-arg]
+    report, work = outcomes
+    assert sum(kill["killed"] for kill in report["kills"]) >= 3
+    for kill in report["kills"]:
         assert kill.get("tiny", 0) >= kill["finished"]
     assert len(arrays_in(work / "undisturbed.npz")) == 4
     assert arrays_in(work / "killed.npz") == arrays_in(work / "undisturbed.npz")
 
 
-def test_interrupted_it_ends_cleanly_and_resumes(outcomes: tuple[dict, Path]) -> None:  # type: ignore[type-arg]
-    told, work = outcomes
-    assert told["interrupt"]["exit"] == 42
-    assert 1 <= told["interrupt"]["kept"] < 16
+def test_an_interrupted_run_ends_cleanly_and_resumes(outcomes: tuple[dict, Path]) -> None:  # type: ignore[type-arg]
+    report, work = outcomes
+    assert report["interrupt"]["exit"] == 42
+    assert 1 <= report["interrupt"]["kept"] < 16
     assert arrays_in(work / "interrupted.npz") == arrays_in(work / "undisturbed.npz")
 
 
-def test_two_at_once_share_one_store(outcomes: tuple[dict, Path]) -> None:  # type: ignore[type-arg]
-    told, work = outcomes
-    assert told["two_at_once"] == [0, 0]
+def test_two_simultaneous_runs_share_one_store(outcomes: tuple[dict, Path]) -> None:  # type: ignore[type-arg]
+    report, work = outcomes
+    assert report["two_at_once"] == [0, 0]
     assert (
         arrays_in(work / "shared0.npz")
         == arrays_in(work / "shared1.npz")

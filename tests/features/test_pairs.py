@@ -1,4 +1,4 @@
-"""Networks that look at an edit and its source together: every pair once, and none that does not belong."""
+"""Pair networks: each edit is compared once with its source."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IMAGES = sorted((GOLDENS_FOLDER / "images" / "a").glob("*.png"))[:4]
 
 
 def lpips_state() -> dict[str, torch.Tensor]:
-    """Filled; channel weights made positive, as trained ones are."""
+    """Filled weights; channel weights are positive, as in the trained network."""
     with torch.device("meta"):
         shapes = {name: tuple(value.shape) for name, value in LpipsAlex().state_dict().items()}
     return {name: x.abs() if name.startswith("lin") else x for name, x in fill(shapes, 0).items()}
@@ -39,7 +39,7 @@ def lpips() -> Backbone:
 
 @pytest.fixture
 def edits(tmp_path: Path) -> ImageSet:
-    """Two edits of one image, an edit of another, one that changes nothing, and one without a source."""
+    """Two edits of one image, an edit of another, an unchanged image, and an image without a source."""
     for image in IMAGES:
         shutil.copy(image, tmp_path)
     for number, dark in enumerate((0.9, 0.5)):
@@ -59,20 +59,20 @@ def compare(edits: ImageSet, lpips: Backbone, store: Store | None = None) -> tup
     return generated, source
 
 
-def test_every_edit_is_compared_with_its_own_source(edits: ImageSet, lpips: Backbone) -> None:
+def test_each_edit_is_compared_with_its_source(edits: ImageSet, lpips: Backbone) -> None:
     generated, _ = compare(edits, lpips)
     names = [item.name for item in generated.items]
-    found = dict(zip(names, generated.arrays["lpips"]["distance"], strict=True))
-    assert found[IMAGES[3].name] == 0
-    assert 0 < found["dark0.png"] < found["dark1.png"]
-    assert np.isnan(found[IMAGES[1].name])
+    distance = dict(zip(names, generated.arrays["lpips"]["distance"], strict=True))
+    assert distance[IMAGES[3].name] == 0
+    assert 0 < distance["dark0.png"] < distance["dark1.png"]
+    assert np.isnan(distance[IMAGES[1].name])
     assert generated.valid["lpips"].tolist() == [name != IMAGES[1].name for name in names]
     pair = [lpips.preprocess(np.asarray(PillowImage.open(IMAGES[i]).convert("RGB"))) for i in (2, 1)]
     alone = lpips.embed(torch.stack(pair)[None])["distance"][0]
-    assert found[IMAGES[2].name] == pytest.approx(alone, rel=1e-5)
+    assert distance[IMAGES[2].name] == pytest.approx(alone, rel=1e-5)
 
 
-def test_a_known_pair_is_not_computed_again_and_another_one_is(
+def test_a_stored_pair_is_not_computed_again_and_a_new_pair_is(
     edits: ImageSet, lpips: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path / "store")
@@ -92,7 +92,7 @@ def test_a_known_pair_is_not_computed_again_and_another_one_is(
     assert other.arrays["lpips"]["distance"][0] != first.arrays["lpips"]["distance"][0]
 
 
-def test_a_source_that_changes_during_the_run_is_named_and_not_compared(
+def test_a_source_changed_during_the_run_is_reported_and_not_compared(
     edits: ImageSet, lpips: Backbone
 ) -> None:
     generated = extract(edits, [], store=None)
@@ -106,6 +106,6 @@ def test_a_source_that_changes_during_the_run_is_named_and_not_compared(
     ]
 
 
-def test_without_sources_the_metric_says_what_it_needs() -> None:
+def test_without_sources_the_metric_states_its_requirement() -> None:
     run = facebench.evaluate(IMAGES[0].parent, metrics=["lpips"])
     assert run.metrics["lpips"].reason == "needs a manifest with the column 'source'"

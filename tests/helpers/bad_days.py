@@ -1,7 +1,7 @@
-"""Run extractions in children of this process and do to them what happens to processes.
+"""Run extractions in child processes and kill, interrupt or duplicate them.
 
-Usage: python -m tests.helpers.bad_days FOLDER WORK. Prints one JSON object; arrays are left as WORK/*.npz. The
-children are forked from a process that has not run a network yet, so that none has to import torch again.
+Usage: python -m tests.helpers.bad_days FOLDER WORK. Prints one JSON object and writes arrays to WORK/*.npz. The
+children are forked before any network runs, so that none has to import torch again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facebench.features.extraction import extract
+from facebench.features.extraction import Execution, extract
 from facebench.features.store.sqlite import Store
 from facebench.images.image_set import ImageSet
 from tests.helpers.tiny_networks import Tiny, TinyFace
@@ -26,16 +26,16 @@ INTERRUPTED = 42
 
 
 def child(folder: Path, store: Path, out: Path, reports: int) -> None:
-    """Extract, tell each finished image through the pipe, and keep the arrays."""
-    # Tests that run in the background of a shell inherit a Ctrl-C that is ignored.
+    """Extract, report each finished image through the pipe, and save the arrays."""
+    # Processes in the background of a shell inherit an ignored SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         extraction = extract(
             ImageSet.open(folder, identities=False),
             [Tiny(), TinyFace("tinyface")],
             store=Store(store),
-            batch_size=4,
-            progress=lambda done, total: os.write(reports, b".") and None,
+            execution=Execution(batch_size=4),
+            progress=lambda stage, done, total: os.write(reports, b".") and None,
         )
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)
@@ -44,7 +44,7 @@ def child(folder: Path, store: Path, out: Path, reports: int) -> None:
 
 
 def start(folder: Path, store: Path, out: Path) -> tuple[int, int]:
-    """The child's process id, and a pipe with one byte for each finished image."""
+    """Return the process id of the child, and a pipe with one byte for each finished image."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -55,7 +55,7 @@ def start(folder: Path, store: Path, out: Path) -> tuple[int, int]:
 
 
 def finish(pid: int, reports: int) -> tuple[int, int]:
-    """Exit status, and how many images were finished."""
+    """Return the exit status and the number of finished images."""
     finished = 0
     while part := os.read(reports, 1000):
         finished += len(part)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from facebench.core.errors import InputError
-from facebench.synthface import FaceModel, degrade, load_parameters, write
+from facebench.synthface import FaceModel, RenderOptions, degrade, load_parameters, write
 from facebench.synthface import degradations as damage
 from facebench.synthface.expressions import affect
 
@@ -26,18 +26,18 @@ def digest(folder: Path) -> dict[str, str]:
     return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def test_the_same_arguments_write_the_same_bytes(written: Path, tmp_path: Path) -> None:
-    write(tmp_path / "again", identities=3, images=4, size=SIZE, seed=5, workers=3)
+def test_equal_arguments_write_identical_files(written: Path, tmp_path: Path) -> None:
+    write(tmp_path / "again", identities=3, images=4, size=SIZE, seed=5, options=RenderOptions(workers=3))
     assert digest(tmp_path / "again") == digest(written)
 
 
-def test_more_people_leave_the_first_ones_as_they_were(written: Path, tmp_path: Path) -> None:
+def test_more_people_do_not_change_the_first_ones(written: Path, tmp_path: Path) -> None:
     write(tmp_path / "more", identities=4, images=4, size=SIZE, seed=5)
-    own, more = digest(written), digest(tmp_path / "more")
-    assert all(more[name] == own[name] for name in own if name.endswith(".png"))
+    original, more = digest(written), digest(tmp_path / "more")
+    assert all(more[name] == original[name] for name in original if name.endswith(".png"))
 
 
-def test_the_manifest_tells_the_truth(written: Path) -> None:
+def test_the_manifest_matches_the_parameters(written: Path) -> None:
     rows = list(csv.DictReader((written / "manifest.csv").open(encoding="utf-8")))
     faces = load_parameters(written / "parameters.npz")
     assert len(rows) == len(faces) == 12
@@ -53,7 +53,7 @@ def test_the_manifest_tells_the_truth(written: Path) -> None:
             assert image.size == (SIZE, SIZE)
 
 
-def test_the_parameters_render_the_images_again(written: Path) -> None:
+def test_the_parameters_reproduce_the_images(written: Path) -> None:
     faces = load_parameters(written / "parameters.npz")
     assert faces.beta.shape == (12, 129)
     assert faces.psi.shape == (12, 52)
@@ -62,22 +62,23 @@ def test_the_parameters_render_the_images_again(written: Path) -> None:
 
 
 def test_buffers_are_written_on_request_and_progress_counts(tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    write(tmp_path / "b", identities=1, images=2, size=32, buffers=True, progress=lambda *at: seen.append(at))
-    assert seen == [(1, 2), (2, 2)]
+    calls: list[tuple[str, int, int | None]] = []
+    options = RenderOptions(buffers=True, progress=lambda *call: calls.append(call))
+    write(tmp_path / "b", identities=1, images=2, size=32, options=options)
+    assert calls == [("rendering", 1, 2), ("rendering", 2, 2)]
     with np.load(tmp_path / "b/buffers/id000/01.npz", allow_pickle=False) as file:
         assert set(file.files) == {"normal", "albedo", "shading", "rendered", "mask"}
-        known = FaceModel().buffers(load_parameters(tmp_path / "b/parameters.npz").take([1]), 32)
-        np.testing.assert_allclose(file["normal"] / 255 * 2 - 1, known.normal[0], atol=0.005)
+        buffers = FaceModel().buffers(load_parameters(tmp_path / "b/parameters.npz").take([1]), 32)
+        np.testing.assert_allclose(file["normal"] / 255 * 2 - 1, buffers.normal[0], atol=0.005)
 
 
-def test_only_chosen_expressions_appear(tmp_path: Path) -> None:
+def test_only_the_requested_expressions_appear(tmp_path: Path) -> None:
     manifest = write(tmp_path / "c", identities=1, images=3, size=32, expressions=["happy", "sad"])
     rows = list(csv.DictReader(manifest.open(encoding="utf-8")))
     assert [r["expression"] for r in rows] == ["happy", "sad", "happy"]
 
 
-def test_a_folder_in_use_is_refused(written: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_rejected(written: Path, tmp_path: Path) -> None:
     before = digest(written)
     with pytest.raises(InputError, match="not empty"):
         write(written, identities=1, images=1, size=32)
@@ -90,7 +91,7 @@ def test_a_folder_in_use_is_refused(written: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-def test_parameters_of_something_else_are_refused(tmp_path: Path) -> None:
+def test_a_file_without_face_parameters_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no"):
         load_parameters(tmp_path / "parameters.npz")
     np.savez(tmp_path / "parameters.npz", beta=np.zeros(3))
@@ -113,35 +114,35 @@ class TestDegradations:
             assert damaged.shape == images.shape
             error.append(float(((damaged.astype(float) - images) ** 2).mean()))
         assert error[0] == 0
-        assert np.all(np.diff(error) > 0)  # A larger error is a lower PSNR.
+        assert np.all(np.diff(error) > 0)  # a larger error is a lower PSNR
         assert 10 * np.log10(255**2 / error[-1]) < 26
 
-    def test_the_seed_decides(self, images: np.ndarray) -> None:
+    def test_the_result_depends_only_on_the_seed(self, images: np.ndarray) -> None:
         one, same, other = (damage.noise(images, 0.5, s) for s in (1, 1, 2))
         np.testing.assert_array_equal(one, same)
         assert (one != other).any()
 
-    def test_one_image_works_as_well_as_many(self, images: np.ndarray) -> None:
+    def test_a_single_image_gives_the_same_result_as_a_batch(self, images: np.ndarray) -> None:
         np.testing.assert_array_equal(damage.blur(images[0], 0.4), damage.blur(images, 0.4)[0])
 
-    def test_identity_drifts_all_the_way_to_strangers(self) -> None:
+    def test_identity_drift_ends_at_strangers(self) -> None:
         faces = FaceModel().sample(6, seed=1, images=3)
-        away = [
+        distances = [
             np.abs(damage.identity_drift(faces, s).beta - faces.beta).mean() for s in (0.0, 0.3, 0.6, 1.0)
         ]
-        assert away[0] == 0
-        assert away == sorted(away)
-        gone = damage.identity_drift(faces, 1.0)
-        assert not np.allclose(gone.beta[0], gone.beta[1])  # Two images of a person drift to two strangers.
-        np.testing.assert_array_equal(gone.psi, faces.psi)
-        np.testing.assert_array_equal(gone.identity, faces.identity)
+        assert distances[0] == 0
+        assert distances == sorted(distances)
+        strangers = damage.identity_drift(faces, 1.0)
+        assert not np.allclose(strangers.beta[0], strangers.beta[1])  # two images drift to two strangers
+        np.testing.assert_array_equal(strangers.psi, faces.psi)
+        np.testing.assert_array_equal(strangers.identity, faces.identity)
 
     def test_expressions_fade_to_neutral(self) -> None:
         faces = FaceModel().sample(3, seed=1)
         np.testing.assert_allclose(damage.expression_strength(faces, 0.25).psi, faces.psi * 0.75, rtol=1e-6)
         assert not damage.expression_strength(faces, 1.0).psi.any()
 
-    def test_collapse_leaves_fewer_and_fewer_different_people(self) -> None:
+    def test_mode_collapse_reduces_the_number_of_people(self) -> None:
         faces = FaceModel().sample(60, seed=1)
         left = [len(np.unique(damage.mode_collapse(faces, s).beta[:, 0])) for s in (0.0, 0.5, 1.0)]
         assert left[0] == 60
@@ -149,19 +150,19 @@ class TestDegradations:
         assert left[2] == 3
 
     @pytest.mark.parametrize("kind", damage.KINDS)
-    def test_a_damaged_copy_keeps_names_and_manifest(self, written: Path, tmp_path: Path, kind: str) -> None:
+    def test_a_degraded_copy_keeps_names_and_manifest(self, written: Path, tmp_path: Path, kind: str) -> None:
         manifest = degrade(tmp_path / "copy", written, kind, 0.8, seed=2)
         assert manifest.read_bytes() == (written / "manifest.csv").read_bytes()
         assert digest(tmp_path / "copy").keys() == digest(written).keys()
         before, after = digest(written), digest(tmp_path / "copy")
         assert any(before[name] != after[name] for name in before if name.endswith(".png"))
 
-    def test_bad_requests_say_what_is_wrong(self, images: np.ndarray, written: Path, tmp_path: Path) -> None:
+    def test_invalid_arguments_are_explained(self, images: np.ndarray, written: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="between 0 and 1"):
             damage.blur(images, 1.2)
         with pytest.raises(InputError, match="uint8"):
             damage.noise(images.astype(float), 0.5)  # type: ignore[arg-type]
-        with pytest.raises(InputError, match=r"Unknown degradation 'fog'.*mode_collapse"):
+        with pytest.raises(InputError, match=r"Unknown degradation 'fog'.*Known: .*mode_collapse"):
             degrade(tmp_path / "x", written, "fog", 0.5)
         with pytest.raises(InputError, match="There is no"):
             degrade(tmp_path / "x", tmp_path, "blur", 0.5)

@@ -1,4 +1,4 @@
-"""Real networks take the rendered faces for faces, and the people for people."""
+"""Pretrained networks detect the rendered faces and recognise the people."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ IMAGES = 8
 
 
 @pytest.fixture(scope="module")
-def drawn() -> Parameters:
+def parameters() -> Parameters:
     return FaceModel().sample(6 * IMAGES, seed=1, images=IMAGES)
 
 
 @pytest.fixture(scope="module")
-def pictures(drawn: Parameters) -> np.ndarray:
-    return FaceModel().render(drawn, 112)
+def images(parameters: Parameters) -> np.ndarray:
+    return FaceModel().render(parameters, 112)
 
 
 @pytest.fixture(scope="module")
-def found(pictures: np.ndarray) -> list[Face | None]:
+def faces(images: np.ndarray) -> list[Face | None]:
     finder = FaceFinder()
-    return [finder.find(image) for image in pictures]
+    return [finder.find(image) for image in images]
 
 
-def embeddings(pictures: np.ndarray, found: list[Face | None]) -> np.ndarray:
+def embeddings(images: np.ndarray, faces: list[Face | None]) -> np.ndarray:
     backbone = build("sface")
-    crops = [align(i, f.landmarks) for i, f in zip(pictures, found, strict=True) if f is not None]
+    crops = [align(i, f.landmarks) for i, f in zip(images, faces, strict=True) if f is not None]
     rows = [backbone.embed(backbone.preprocess(crop)[None])["embedding"] for crop in crops]
     return np.concatenate(rows)
 
@@ -44,27 +44,27 @@ def scores(rows: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return similarity[same], similarity[~same]
 
 
-def test_yunet_finds_every_face(found: list[Face | None]) -> None:
-    assert all(face is not None and face.score > 0.8 for face in found)
+def test_yunet_detects_every_face(faces: list[Face | None]) -> None:
+    assert all(face is not None and face.score > 0.8 for face in faces)
 
 
-def test_the_eyes_lie_side_by_side_above_the_mouth(found: list[Face | None]) -> None:
-    for face in found:
+def test_the_landmarks_have_the_arrangement_of_a_face(faces: list[Face | None]) -> None:
+    for face in faces:
         assert face is not None
         eyes, mouth = face.landmarks[:2], face.landmarks[3:]
         assert eyes[:, 1].max() < mouth[:, 1].min()
         assert eyes[0, 0] < eyes[1, 0]
 
 
-def test_sface_tells_people_apart_until_they_drift(
-    drawn, pictures: np.ndarray, found: list[Face | None]
+def test_sface_separates_people_until_their_identity_drifts(
+    parameters: Parameters, images: np.ndarray, faces: list[Face | None]
 ) -> None:
-    kept = verification(*scores(embeddings(pictures, found), drawn.identity))
-    assert kept.eer < 0.08
-    assert kept.fdr > 4
-    strangers = FaceModel().render(identity_drift(drawn, 1.0, seed=3), 112)
+    original = verification(*scores(embeddings(images, faces), parameters.identity))
+    assert original.eer < 0.08
+    assert original.fdr > 4
+    strangers = FaceModel().render(identity_drift(parameters, 1.0, seed=3), 112)
     finder = FaceFinder()
-    seen = [finder.find(image) for image in strangers]
-    people = drawn.identity[[face is not None for face in seen]]
-    lost = verification(*scores(embeddings(strangers, seen), people))
-    assert lost.eer > 0.3
+    detected = [finder.find(image) for image in strangers]
+    people = parameters.identity[[face is not None for face in detected]]
+    drifted = verification(*scores(embeddings(strangers, detected), people))
+    assert drifted.eer > 0.3

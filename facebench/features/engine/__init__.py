@@ -1,1 +1,1 @@
-"""The pieces of the extraction engine; `facebench.features.extraction` is its entrance."""
+"""Internals of feature extraction; `facebench.features.extraction` is the public entrance."""

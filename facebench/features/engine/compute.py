@@ -1,4 +1,4 @@
-"""From images to results: decode, crop and preprocess in threads, run the networks in batches."""
+"""Execution in one process: prepare images in threads and run networks in batches."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from functools import partial
 from facebench.backbones.base import Backbone
 from facebench.backbones.face_detection import FaceFinder
 from facebench.features.engine.batches import Batcher, Rows
-from facebench.features.engine.preparation import Seen, Task, ahead, clocked, prepare
+from facebench.features.engine.preparation import ImageTask, PreparedImage, prefetch, prepare, timed
 
 _BATCH_CPU = 8
 _BATCH_CUDA = 128
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Results of one network: for each image its number and its row of every array."""
+class BatchResults:
+    """Results of one network: index of the image and its row of every array."""
 
     network: str
     results: Sequence[tuple[int, Rows]]
@@ -26,27 +26,27 @@ class Batch:
     warnings: Sequence[str] = ()
 
 
-Event = Seen | Batch
+Event = PreparedImage | BatchResults
 
 
-def default_batch(device: str) -> int:
-    """Inputs in a batch to begin with; a GPU whose memory is full halves it.
+def default_batch_size(device: str) -> int:
+    """Return the initial batch size; it is halved if the GPU runs out of memory.
 
     Example:
-        >>> default_batch("cpu")
+        >>> default_batch_size("cpu")
         8
     """
     return _BATCH_CUDA if device.startswith("cuda") else _BATCH_CPU
 
 
 class Compute:
-    """The networks of one process, and the threads that feed them.
+    """Execution engine of one process.
 
     Args:
-        backbones: the networks, with different names.
-        finder: finds faces; None when no task asks for it.
-        batch_size: of every network; by default what suits its device.
-        workers: threads that decode and preprocess.
+        backbones: networks with unique names.
+        finder: face detector; None if no task needs one.
+        batch_size: of every network; None selects a default for the device.
+        workers: threads for decoding and preprocessing.
     """
 
     def __init__(
@@ -55,30 +55,30 @@ class Compute:
         self._backbones = {backbone.name: backbone for backbone in backbones}
         self._finder, self._workers = finder, workers
         self._batchers = {
-            backbone.name: Batcher[int](backbone, batch_size or default_batch(backbone.device.type))
+            backbone.name: Batcher[int](backbone, batch_size or default_batch_size(backbone.device.type))
             for backbone in backbones
         }
 
-    def __call__(self, tasks: Iterable[Task]) -> Generator[Event, None, None]:
-        """Do the work of all tasks: first what each image is, then its results, batch by batch."""
+    def __call__(self, tasks: Iterable[ImageTask]) -> Generator[Event, None, None]:
+        """Process all tasks; yield the facts of each image before its results."""
         depth = max((batcher.size for batcher in self._batchers.values()), default=1) + 2 * self._workers
-        work = partial(prepare, backbones=self._backbones, finder=self._finder)
+        function = partial(prepare, backbones=self._backbones, finder=self._finder)
         pool = ThreadPoolExecutor(self._workers)
         try:
-            for seen, inputs in ahead(pool, work, tasks, depth):
-                yield seen
+            for image, inputs in prefetch(pool, function, tasks, depth):
+                yield image
                 for name, tensor in inputs.items():
-                    yield from self._embed(name, partial(self._batchers[name].add, seen.index, tensor))
+                    yield from self._embed(name, partial(self._batchers[name].add, image.index, tensor))
             for name, batcher in self._batchers.items():
                 yield from self._embed(name, batcher.flush)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _embed(self, name: str, run: Callable[[], list[tuple[int, Rows]]]) -> Iterator[Batch]:
+    def _embed(self, name: str, run: Callable[[], list[tuple[int, Rows]]]) -> Iterator[BatchResults]:
         seconds: dict[str, float] = {}
-        with clocked(seconds, f"embed {name}"):
+        with timed(seconds, f"embed {name}"):
             results = run()
         if results:
             batcher = self._batchers[name]
             warnings, batcher.warnings = batcher.warnings, []
-            yield Batch(name, results, seconds, warnings)
+            yield BatchResults(name, results, seconds, warnings)

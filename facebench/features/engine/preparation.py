@@ -1,4 +1,4 @@
-"""From an item to network inputs: read, decode, find the face, crop, preprocess. Runs in worker threads."""
+"""Prepare network inputs in worker threads: read, decode, detect the face, crop, preprocess."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from torch import Tensor
 
 from facebench.backbones.base import Backbone
 from facebench.backbones.face_detection import Face, FaceFinder, crop
-from facebench.images.image_set import ImageError, Item, Rejected, decode_with_notes, read
+from facebench.images.image_set import Image, ImageError, Item, Rejected, decode_with_notes, read
 
 BOX_CROPS = ("face224", "face256")
-"""Crops around the face's box; the other one is aligned by its landmarks."""
+"""Crops around the face box. The remaining crop, face112, is aligned by landmarks."""
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
-def ahead(
+def prefetch(
     pool: ThreadPoolExecutor,
     function: Callable[[Argument], Result],
     arguments: Iterable[Argument],
     depth: int,
 ) -> Iterator[Result]:
-    """Results of `function` in the order of the arguments, at most `depth` of them in work or waiting."""
-    waiting: deque[Future[Result]] = deque()
+    """Yield results of `function` in the order of the arguments, with at most `depth` calls pending."""
+    pending: deque[Future[Result]] = deque()
     for argument in arguments:
-        waiting.append(pool.submit(function, argument))
-        if len(waiting) >= depth:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+        pending.append(pool.submit(function, argument))
+        if len(pending) >= depth:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
 
 
 @contextmanager
-def clocked(seconds: dict[str, float], what: str) -> Iterator[None]:
-    """Add the time spent inside to `seconds[what]`."""
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the elapsed time of the block to `seconds[stage]`."""
     start = time.perf_counter()
     try:
         yield
     finally:
-        seconds[what] = seconds.get(what, 0.0) + time.perf_counter() - start
+        seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
 @dataclass(frozen=True)
-class Content:
-    """The bytes of one item's file, or why there are none."""
+class FileContent:
+    """Bytes of the file of an item, or the reason why it could not be read."""
 
     index: int
     data: bytes
@@ -61,21 +61,21 @@ class Content:
     seconds: Mapping[str, float]
 
 
-def read_item(numbered: tuple[int, Item]) -> Content:
-    """Read a file once; digest and pixels come from the same bytes even if the file changes meanwhile."""
-    index, item = numbered
+def read_item(indexed: tuple[int, Item]) -> FileContent:
+    """Read a file once, so that digest and pixels come from the same bytes even if the file changes."""
+    index, item = indexed
     seconds: dict[str, float] = {}
-    with clocked(seconds, "read"):
+    with timed(seconds, "read"):
         try:
             data = read(item)
         except ImageError as error:
-            return Content(index, b"", "", Rejected(item.name, error.reason, error.detail), seconds)
-        return Content(index, data, hashlib.sha256(data).hexdigest(), None, seconds)
+            return FileContent(index, b"", "", Rejected(item.name, error.reason, error.detail), seconds)
+        return FileContent(index, data, hashlib.sha256(data).hexdigest(), None, seconds)
 
 
 @dataclass(frozen=True)
-class Task:
-    """What has to be computed for one image."""
+class ImageTask:
+    """Work to be done for one image."""
 
     index: int
     name: str
@@ -83,54 +83,66 @@ class Task:
     networks: Sequence[str]
     face: Face | None
     box: Face | None
-    """The face whose box is cut out instead of the image's own."""
+    """Face that determines box crops in place of the detected face."""
     find_face: bool
-    """True when it is not known yet whether there is a face; `face` is None then."""
+    """Whether the face has to be detected; `face` is None in that case."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one image turned out to be."""
+class PreparedImage:
+    """Facts about one image after decoding and face detection."""
 
     index: int
     size: tuple[int, int] = (0, 0)
     notes: tuple[str, ...] = ()
     face: Face | None = None
-    sought_face: bool = False
+    detected: bool = False
+    """Whether face detection ran."""
     networks: Sequence[str] = ()
-    """Those that will have a result for it."""
+    """Networks that will produce a result."""
     rejected: Rejected | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def prepare(
-    task: Task, backbones: Mapping[str, Backbone], finder: FaceFinder | None
-) -> tuple[Seen, dict[str, Tensor]]:
-    """Decode once, find the face once, make each kind of crop once, and preprocess for every network.
+    task: ImageTask, backbones: Mapping[str, Backbone], finder: FaceFinder | None
+) -> tuple[PreparedImage, dict[str, Tensor]]:
+    """Decode once, detect the face once, make each kind of crop once, and preprocess for every network.
 
     Returns:
-        What the image is, and the inputs of the networks; the pixels themselves are gone already.
+        Facts about the image, and the input of each network. The decoded pixels are released.
     """
     seconds: dict[str, float] = {}
     try:
-        with clocked(seconds, "decode"):
+        with timed(seconds, "decode"):
             image, notes = decode_with_notes(task.data, task.name)
     except ImageError as error:
         rejected = Rejected(task.name, error.reason, error.detail)
-        return Seen(task.index, rejected=rejected, seconds=seconds), {}
+        return PreparedImage(task.index, rejected=rejected, seconds=seconds), {}
     face = task.face
     if task.find_face and finder is not None:
-        with clocked(seconds, "faces"):
+        with timed(seconds, "faces"):
             face = finder.find(image)
-    with clocked(seconds, "preprocess"):
-        crops = {"image": image}
-        inputs = {}
-        for backbone in (backbones[name] for name in task.networks):
-            kind = backbone.crop
-            if kind not in crops:
-                if face is None:
-                    continue
-                crops[kind] = crop(kind, image, (task.box or face) if kind in BOX_CROPS else face)
-            inputs[backbone.name] = backbone.preprocess(crops[kind])
+    with timed(seconds, "preprocess"):
+        inputs = _network_inputs([backbones[name] for name in task.networks], image, face, task.box)
     size = (image.shape[1], image.shape[0])
-    return Seen(task.index, size, notes, face, task.find_face, tuple(inputs), None, seconds), inputs
+    prepared = PreparedImage(
+        task.index, size, notes, face, detected=task.find_face, networks=tuple(inputs), seconds=seconds
+    )
+    return prepared, inputs
+
+
+def _network_inputs(
+    backbones: Sequence[Backbone], image: Image, face: Face | None, box: Face | None
+) -> dict[str, Tensor]:
+    """Crop and preprocess for each network; networks that need a face are skipped if there is none."""
+    crops = {"image": image}
+    inputs = {}
+    for backbone in backbones:
+        kind = backbone.crop
+        if kind not in crops:
+            if face is None:
+                continue
+            crops[kind] = crop(kind, image, (box or face) if kind in BOX_CROPS else face)
+        inputs[backbone.name] = backbone.preprocess(crops[kind])
+    return inputs

@@ -1,1 +1,1 @@
-"""The feature store: computed features, kept by the content they were computed from."""
+"""Feature store: computed features, addressed by the content they were computed from."""

@@ -1,4 +1,4 @@
-"""What the file of the feature store looks like inside."""
+"""Tables of the feature store and the checksum of an entry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS contents(id INTEGER PRIMARY KEY, checksum BLOB NOT NU
 
 @dataclass(frozen=True)
 class Network:
-    """What produced a result: a change of any of the three makes it another result."""
+    """Network that produced a result. Results are shared only if all three fields are equal."""
 
     name: str
     weights: str
@@ -28,7 +28,7 @@ class Network:
 
 
 def checksum(network: Network, address: bytes, data: bytes) -> bytes:
-    """Covers the address too, so that an intact content under a wrong address is found."""
+    """Return the checksum of an entry; it covers the address, so that swapped contents are detected."""
     digest = hashlib.blake2b(
         f"{network.name}\0{network.weights}\0{network.preprocessing}\0".encode(), digest_size=8
     )

@@ -1,8 +1,8 @@
-"""The feature store: what was computed once is kept under the content it was computed from.
+"""SQLite feature store, addressed by content.
 
-An entry is addressed by the sha256 of an image file's bytes (and of the face geometry, when the network saw a
-crop), the network's name, the sha256 of its weights and the identity of its preprocessing. It is one SQLite
-file in WAL mode; `docs/store.md` says why.
+The address of an entry consists of the sha256 of the image file (and the face geometry, if the network received a
+crop), the name of the network, the sha256 of its weights, and the id of its preprocessing. The store is a single
+SQLite file in WAL mode; `docs/store.md` gives the reasons.
 """
 
 from __future__ import annotations
@@ -22,37 +22,31 @@ from filelock import FileLock
 from platformdirs import user_cache_dir
 
 from facebench.core.errors import StoreError
-from facebench.features.store.maintenance import StoreInfo, count, prune, remove_damaged
+from facebench.features.store.maintenance import StoreInfo, prune, remove_damaged, store_info
 from facebench.features.store.schema import SCHEMA, VERSION, Network, checksum
-from facebench.features.store.serialisation import Arrays, pack, unpack
+from facebench.features.store.serialisation import Arrays, deserialise, serialise
 
 Result = TypeVar("Result")
 
-_QUERY = 500  # addresses in one SELECT: SQLite's smallest usual limit on parameters is 999
+_ADDRESSES_PER_QUERY = 500
+"""Below 999, the smallest common limit of SQLite on query parameters."""
+_SECONDS_PER_DAY = 86400
 
 
 def default_folder() -> Path:
-    """Folder of the store: `store` in the user's cache folder, or in `FACEBENCH_CACHE` when that is set."""
+    """Return the default folder: `store` in `FACEBENCH_CACHE` or, if unset, in the user's cache folder."""
     return Path(os.environ.get("FACEBENCH_CACHE") or user_cache_dir("facebench")) / "store"
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    return any(words in str(error) for words in ("malformed", "not a database", "unsupported file format"))
-
-
-def _writable(folder: Path) -> bool:
-    return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
-
-
 class Store:
-    """Results by content, shared by all runs and processes of a user.
+    """Feature store shared by all processes of a user.
 
-    Nothing is opened before the first use, so a folder that cannot be written is reported where the caller
-    can carry on without it. A damaged entry counts as absent, a damaged file is set aside and begun anew;
-    both are told in `warnings`.
+    The file is opened at first use, so that an unusable folder raises where the caller can continue without a
+    store. A damaged entry counts as missing. A damaged file is renamed and replaced by an empty one. Both are
+    reported in `warnings`.
 
     Args:
-        folder: where `features.sqlite` lies; `default_folder()` when None.
+        folder: folder of `features.sqlite`; `default_folder()` by default.
 
     Example:
         >>> import tempfile
@@ -70,73 +64,79 @@ class Store:
         self.warnings: list[str] = []
         self.read_only = False
         self._connection: sqlite3.Connection | None = None
-        self._numbers: dict[Network, int] = {}
+        self._network_ids: dict[Network, int] = {}
 
     def get(self, network: Network, addresses: Sequence[bytes]) -> dict[bytes, dict[str, npt.NDArray[Any]]]:
-        """The stored results among `addresses`; damaged ones are left out and told in `warnings`.
+        """Return the stored results by address; missing and damaged ones are left out.
 
         Raises:
             StoreError: the store cannot be read.
         """
-        return self._guarded(lambda db: self._get(db, network, addresses), otherwise={})
+        return self._guarded(lambda db: self._get(db, network, addresses), default={})
 
     def put(self, results: Sequence[tuple[Network, bytes, Arrays]]) -> None:
-        """Write results in one transaction: after a crash either all of them are there or none.
+        """Write results in one transaction.
 
         Raises:
-            StoreError: the store cannot be written (read-only, disk full).
+            StoreError: the store cannot be written.
         """
-        self._guarded(lambda db: self._put(db, results), otherwise=None)
+        self._guarded(lambda db: self._put(db, results), default=None)
 
     def info(self) -> StoreInfo:
-        """Count what is stored, by network."""
+        """Count entries and bytes by network."""
         empty = StoreInfo(self.path, 0, 0, {})
-        return self._guarded(partial(count, path=self.path), otherwise=empty) if self.path.exists() else empty
+        if not self.path.exists():
+            return empty
+        return self._guarded(partial(store_info, path=self.path), default=empty)
 
     def verify(self) -> tuple[int, int]:
         """Check every entry against its checksum and remove the damaged ones.
 
         Returns:
-            The number of sound entries and the number of removed ones.
+            The number of intact entries and the number of removed entries.
         """
-        return self._guarded(remove_damaged, otherwise=(0, 0)) if self.path.exists() else (0, 0)
+        return self._guarded(remove_damaged, default=(0, 0)) if self.path.exists() else (0, 0)
 
     def prune(self, max_bytes: int) -> int:
-        """Remove the entries unused for longest until the file is at most `max_bytes` long.
+        """Remove the least recently used entries until the file is at most `max_bytes` long.
 
         Returns:
             The number of removed entries.
         """
-        return self._guarded(partial(prune, max_bytes=max_bytes), otherwise=0) if self.path.exists() else 0
+        return self._guarded(partial(prune, max_bytes=max_bytes), default=0) if self.path.exists() else 0
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
-        self._numbers.clear()
+        self._network_ids.clear()
 
-    def _guarded(self, action: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
-        """Run `action`; a damaged file is set aside and answered with `otherwise`, the rest raises."""
+    def _guarded(self, action: Callable[[sqlite3.Connection], Result], default: Result) -> Result:
+        """Run `action`. On a damaged file, replace the file and return `default`.
+
+        Raises:
+            StoreError: any other error of the database or the file system.
+        """
         try:
             return action(self._connected())
         except sqlite3.DatabaseError as error:
             if not _is_damage(error) or self.read_only:
-                raise StoreError(self._explain(error)) from error
+                raise StoreError(self._message(error)) from error
             self._set_aside()
-            return otherwise
+            return default
         except OSError as error:
-            raise StoreError(self._explain(error)) from error
+            raise StoreError(self._message(error)) from error
 
-    def _explain(self, error: Exception) -> str:
-        words = str(error)
-        if "locked" in words:
-            advice = "Another process holds it; wait for it to end"
-        elif "full" in words or "I/O" in words:
-            advice = "Free some disk space (`facebench store prune --max-size 1GB`)"
+    def _message(self, error: Exception) -> str:
+        text = str(error)
+        if "locked" in text:
+            advice = "Another process holds it; wait until it has finished"
+        elif "full" in text or "I/O" in text:
+            advice = "Free disk space (`facebench store prune --max-size 1GB`)"
         else:
-            advice = "Set FACEBENCH_CACHE to a folder that you can write"
-        return f"The feature store {self.path} cannot be used ({words}). {advice}."
+            advice = "Set FACEBENCH_CACHE to a writable folder"
+        return f"The feature store {self.path} cannot be used ({text}). {advice}."
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -149,25 +149,25 @@ class Store:
             db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
             self._set_up(db)
         except (sqlite3.OperationalError, OSError):
-            if not self.path.is_file() or _writable(self.folder):
+            if not self.path.is_file() or _is_writable(self.folder):
                 raise
-            # Someone else's store, not ours to write: its results are still good to read.
+            # The store belongs to another user: read it without locks.
             self.read_only = True
             db = sqlite3.connect(f"file:{quote(str(self.path.resolve()))}?mode=ro&immutable=1", uri=True)
             db.execute("PRAGMA user_version").fetchone()
         return db
 
     def _set_up(self, db: sqlite3.Connection) -> None:
+        """Create the tables of a new file and check the format of an existing one."""
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):
             raise StoreError(
-                f"The feature store {self.path} was written by another facebench (format {version}, this one "
-                f"reads {VERSION}). Set FACEBENCH_CACHE to another folder, or delete the file."
+                f"The feature store {self.path} has format {version}; this facebench reads format {VERSION}. "
+                "Set FACEBENCH_CACHE to another folder, or delete the file."
             )
         if version == 0:
-            with FileLock(
-                self.folder / "create.lock"
-            ):  # SQLite does not wait when two change the journal at once
+            # SQLite fails at once if two processes change the journal mode at the same time.
+            with FileLock(self.folder / "create.lock"):
                 db.execute("PRAGMA auto_vacuum=INCREMENTAL")
                 db.execute("PRAGMA journal_mode=WAL")
                 with self._transaction(db):
@@ -177,19 +177,19 @@ class Store:
         db.execute("PRAGMA synchronous=NORMAL")
 
     def _set_aside(self) -> None:
-        """Move a damaged file out of the way, unless another process has done so already."""
+        """Rename a damaged file, unless another process has replaced it already."""
         self.close()
         with FileLock(self.folder / "repair.lock"):
             if self._is_sound():
                 return
-            aside = f"{self.path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+            renamed = f"{self.path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
             for suffix in ("", "-wal", "-shm"):
-                part = self.path.with_name(self.path.name + suffix)
-                if part.exists():
-                    part.rename(self.path.with_name(aside + suffix))
+                file = self.path.with_name(self.path.name + suffix)
+                if file.exists():
+                    file.rename(self.path.with_name(renamed + suffix))
         self.warnings.append(
-            f"The feature store {self.path} was damaged. It was set aside as {aside} and a new one begun; "
-            "what it held is computed again."
+            f"The feature store {self.path} was damaged. It was renamed to {renamed} and replaced by an empty "
+            "store; its results are computed again."
         )
 
     def _is_sound(self) -> bool:
@@ -209,75 +209,97 @@ class Store:
         try:
             yield
         except BaseException:
-            self._numbers.clear()  # a number given within the transaction is gone with it
+            self._network_ids.clear()  # ids assigned within the transaction are rolled back
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
         db.execute("COMMIT")
 
-    def _number(self, db: sqlite3.Connection, network: Network) -> int | None:
-        if network not in self._numbers:
+    def _network_id(self, db: sqlite3.Connection, network: Network) -> int | None:
+        if network not in self._network_ids:
             row = db.execute(
                 "SELECT id FROM networks WHERE name=? AND weights=? AND preprocessing=?",
                 (network.name, network.weights, network.preprocessing),
             ).fetchone()
             if row is None:
                 return None
-            self._numbers[network] = row[0]
-        return self._numbers[network]
+            self._network_ids[network] = row[0]
+        return self._network_ids[network]
 
     def _get(
         self, db: sqlite3.Connection, network: Network, addresses: Sequence[bytes]
     ) -> dict[bytes, dict[str, npt.NDArray[Any]]]:
-        number = self._number(db, network)
-        found: dict[bytes, dict[str, npt.NDArray[Any]]] = {}
-        stale: list[tuple[int, int]] = []
+        network_id = self._network_id(db, network)
+        if network_id is None:
+            return {}
+        results: dict[bytes, dict[str, npt.NDArray[Any]]] = {}
+        outdated: list[tuple[int, int]] = []
         damaged = 0
-        today = int(time.time() // 86400)
-        for start in range(0, len(addresses) if number is not None else 0, _QUERY):
-            part = addresses[start : start + _QUERY]
-            rows = db.execute(
-                "SELECT id, address, used, checksum, data FROM entries JOIN contents USING (id) "
-                f"WHERE network=? AND address IN ({','.join('?' * len(part))})",
-                (number, *part),
-            )
-            for identifier, address, used, expected, data in rows:
-                if checksum(network, address, data) != expected:
-                    damaged += 1
-                    continue
-                found[address] = unpack(data)
-                if used != today:
-                    stale.append((today, identifier))
+        today = _today()
+        for identifier, address, used, expected, data in _entries(db, network_id, addresses):
+            if checksum(network, address, data) != expected:
+                damaged += 1
+                continue
+            results[address] = deserialise(data)
+            if used != today:
+                outdated.append((today, identifier))
         if damaged:
-            self.warnings.append(f"Stored results of {network.name} damaged and computed again: {damaged}.")
-        if stale and not self.read_only:
+            self.warnings.append(f"Damaged results of {network.name} are computed again: {damaged}.")
+        if outdated and not self.read_only:
             with self._transaction(db):
-                db.executemany("UPDATE entries SET used=? WHERE id=?", stale)
-        return found
+                db.executemany("UPDATE entries SET used=? WHERE id=?", outdated)
+        return results
 
     def _put(self, db: sqlite3.Connection, results: Sequence[tuple[Network, bytes, Arrays]]) -> None:
         if self.read_only:
             raise sqlite3.OperationalError("the folder is read-only")
-        today = int(time.time() // 86400)
         with self._transaction(db):
             for network, address, arrays in results:
-                number = self._number(db, network)
-                if number is None:
-                    db.execute(
-                        "INSERT INTO networks(name, weights, preprocessing) VALUES (?, ?, ?)",
-                        (network.name, network.weights, network.preprocessing),
-                    )
-                    number = self._number(db, network)
-                data = pack(arrays)
-                (identifier,) = db.execute(
-                    "INSERT INTO entries(network, address, used, size) VALUES (?, ?, ?, ?) "
-                    "ON CONFLICT DO UPDATE SET used=excluded.used, size=excluded.size RETURNING id",
-                    (number, address, today, len(data)),
-                ).fetchone()
-                db.execute(
-                    "INSERT OR REPLACE INTO contents(id, checksum, data) VALUES (?, ?, ?)",
-                    (identifier, checksum(network, address, data), data),
-                )
+                self._put_one(db, network, address, serialise(arrays))
+
+    def _put_one(self, db: sqlite3.Connection, network: Network, address: bytes, data: bytes) -> None:
+        network_id = self._network_id(db, network)
+        if network_id is None:
+            db.execute(
+                "INSERT INTO networks(name, weights, preprocessing) VALUES (?, ?, ?)",
+                (network.name, network.weights, network.preprocessing),
+            )
+            network_id = self._network_id(db, network)
+        (identifier,) = db.execute(
+            "INSERT INTO entries(network, address, used, size) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET used=excluded.used, size=excluded.size RETURNING id",
+            (network_id, address, _today(), len(data)),
+        ).fetchone()
+        db.execute(
+            "INSERT OR REPLACE INTO contents(id, checksum, data) VALUES (?, ?, ?)",
+            (identifier, checksum(network, address, data), data),
+        )
+
+
+def _entries(
+    db: sqlite3.Connection, network_id: int, addresses: Sequence[bytes]
+) -> Iterator[tuple[int, bytes, int, bytes, bytes]]:
+    """Yield id, address, day of last use, checksum and data of the entries that exist."""
+    for start in range(0, len(addresses), _ADDRESSES_PER_QUERY):
+        block = addresses[start : start + _ADDRESSES_PER_QUERY]
+        yield from db.execute(
+            "SELECT id, address, used, checksum, data FROM entries JOIN contents USING (id) "
+            f"WHERE network=? AND address IN ({','.join('?' * len(block))})",
+            (network_id, *block),
+        )
+
+
+def _today() -> int:
+    """Return the current day, counted from 1970."""
+    return int(time.time() // _SECONDS_PER_DAY)
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    return any(words in str(error) for words in ("malformed", "not a database", "unsupported file format"))
+
+
+def _is_writable(folder: Path) -> bool:
+    return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 __all__ = ["Network", "Store", "StoreInfo", "default_folder"]

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from facebench.core.errors import InputError
 from facebench.evaluation.cards import Damage
+from facebench.core.progress import Progress, no_progress
 from facebench.synthface import expressions
-from facebench.synthface.dataset import Progress, render_to, save_parameters
+from facebench.synthface.dataset import RenderOptions, render_to, save_parameters
 from facebench.synthface.degradations import degrade
 from facebench.synthface.parameters import Parameters
 from facebench.synthface.sampling import draw
@@ -72,7 +73,7 @@ class Stage:
 
 
 def build(
-    folder: Path, *, identities: int, images: int, size: int, seed: int, progress: Progress | None = None
+    folder: Path, *, identities: int, images: int, size: int, seed: int, progress: Progress = no_progress
 ) -> Stage:
     """Render the generated set and the real faces into a folder.
 
@@ -82,7 +83,7 @@ def build(
         images: of each person in each of the two sets; with 8 every expression is there once.
         size: side in pixels.
         seed: which people, poses and lights.
-        progress: called with rendered images and all.
+        progress: called with "faces", the number of rendered images, and the total.
 
     Raises:
         InputError: fewer than two people, or a size that cannot be rendered.
@@ -100,11 +101,10 @@ def build(
     for done, (part, chosen) in enumerate(parts.items()):
         target = folder / "undamaged" / part
 
-        def count(rendered: int, total: int, before: int = done * len(names)) -> None:
-            if progress is not None:
-                progress(before + rendered, 2 * total)
+        def count(stage: str, rendered: int, total: int | None, before: int = done * len(names)) -> None:
+            progress("faces", before + rendered, 2 * len(names))
 
-        render_to(target, everyone.take(chosen), names, size, progress=count)
+        render_to(target, everyone.take(chosen), names, size, RenderOptions(progress=count))
     generated = everyone.take(parts[""])
     save_parameters(folder / "undamaged" / "parameters.npz", generated)
     _write_manifest(folder / "undamaged" / "manifest.csv", generated, names, images)

@@ -209,7 +209,7 @@ def _shared(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def _with_expression_of(faces: Parameters, others: Parameters) -> Parameters:
-    return faces.but(psi=others.psi, expression=others.expression, intensity=others.intensity)
+    return faces.replace(psi=others.psi, expression=others.expression, intensity=others.intensity)
 
 
 def _fields(parameters: Parameters) -> dict[str, NDArray[np.generic]]:

@@ -1,4 +1,4 @@
-"""The result of an image does not depend on its place in a batch or on its neighbours, to the last bit."""
+"""The result of an image does not depend on its position in a batch or on the other images, bit for bit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from facebench.backbones import Backbone, build
 from facebench.backbones.dinov2 import DinoVisionTransformer
-from facebench.features.engine import fast
+from facebench.features.engine import fused_cpu
 from tests.goldens.fill import fill
 from tests.helpers.golden_networks import Golden, calmed
 
@@ -40,23 +40,23 @@ NETWORKS: dict[str, Callable[[], Backbone]] = {
 
 
 SIZES = {"windows": 8}
-"""Images in a batch. Three leave the last vector of an activation unfilled, which is the harder case; MaxViT's
-SiLU rounds such a rest differently, so it is held to the engine's own size."""
+"""Batch sizes. The default of three leaves the last vector register of an activation incomplete, the harder case.
+The SiLU of MaxViT rounds an incomplete register differently, so it is tested at the batch size of the engine."""
 
 
-def pictures(backbone: Backbone, size: int) -> Tensor:
-    """Golden images as the network reads them; a crop's side is part of its name."""
+def golden_inputs(backbone: Backbone, size: int) -> Tensor:
+    """Preprocessed golden images; the name of a crop ends in its side."""
     side = None if backbone.crop == "image" else int(backbone.crop.removeprefix("face"))
     images = Golden("emonet").images(size)
     return torch.stack([backbone.preprocess(image[:side, :side].copy()) for image in images])
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_place_and_neighbours_do_not_change_a_bit(kind: str) -> None:
+def test_results_do_not_depend_on_position_or_other_images(kind: str) -> None:
     backbone = NETWORKS[kind]()
-    batch = pictures(backbone, SIZES.get(kind, 3))
-    first = fast.embed(backbone, batch)
-    moved = fast.embed(backbone, torch.stack([batch[-1], batch[0], *batch[2:].flip(-1)]))
+    batch = golden_inputs(backbone, SIZES.get(kind, 3))
+    first = fused_cpu.embed(backbone, batch)
+    moved = fused_cpu.embed(backbone, torch.stack([batch[-1], batch[0], *batch[2:].flip(-1)]))
     for array in first:
         assert first[array][0].tobytes() == moved[array][1].tobytes(), array
         assert first[array][-1].tobytes() == moved[array][0].tobytes(), array

@@ -1,4 +1,4 @@
-"""A cluster of two workers says what one process says, also when one of them is killed."""
+"""A cluster of two workers gives the results of one process, also if one worker is killed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GOLDEN = GOLDENS_FOLDER / "images" / "a"
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], Path]:
-    """What a local run and a cluster of two workers made of the same folder."""
+    """Run a local extraction and a cluster of two workers on the same folder."""
     pytest.importorskip("ray")
     folder, work = tmp_path_factory.mktemp("faces"), tmp_path_factory.mktemp("work")
     for file in GOLDEN.iterdir():
@@ -41,37 +41,39 @@ def content(path: Path) -> dict[str, object]:
     return arrays | json.loads(path.with_suffix(".json").read_text())  # type: ignore[no-any-return]
 
 
-def test_two_workers_give_the_bits_of_one_process(outcomes: tuple[dict[str, object], Path]) -> None:
-    told, work = outcomes
+def test_two_workers_give_the_results_of_one_process_bit_for_bit(
+    outcomes: tuple[dict[str, object], Path],
+) -> None:
+    report, work = outcomes
     local = content(work / "local.npz")
-    assert told["workers"] == 2
-    assert told["warnings"] == []
+    assert report["workers"] == 2
+    assert report["warnings"] == []
     assert [one[1] for one in local["rejected"]] == ["truncated", "no_face"]  # type: ignore[attr-defined]
     assert content(work / "cluster.npz") == local
 
 
-def test_a_worker_killed_in_the_middle_changes_nothing(outcomes: tuple[dict[str, object], Path]) -> None:
-    told, work = outcomes
-    assert told["killed"] == 1
-    assert told["warnings_after_loss"] == [
-        "A worker of the Ray cluster was lost; what it had was computed again."
+def test_a_killed_worker_does_not_change_the_results(outcomes: tuple[dict[str, object], Path]) -> None:
+    report, work = outcomes
+    assert report["killed"] == 1
+    assert report["warnings_after_loss"] == [
+        "A worker of the Ray cluster was lost; its images were computed again."
     ]
     assert content(work / "lost.npz") == content(work / "local.npz")
 
 
-def test_results_of_a_cluster_are_kept(outcomes: tuple[dict[str, object], Path]) -> None:
-    told, work = outcomes
-    assert told["computed_when_warm"] == []
+def test_results_of_a_cluster_are_stored(outcomes: tuple[dict[str, object], Path]) -> None:
+    report, work = outcomes
+    assert report["computed_when_warm"] == []
     assert content(work / "warm.npz") == content(work / "local.npz")
 
 
-def test_without_ray_the_line_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_error_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"pip install facebench\[ray\]"):
         open_cluster("ray", [], "cpu", None)
 
 
-def test_an_address_where_nobody_answers_is_named() -> None:
+def test_an_address_without_a_cluster_is_named() -> None:
     pytest.importorskip("ray")
     with pytest.raises(InputError, match=r"no Ray cluster at 'auto'.*ray start --head"):
         open_cluster("ray", [], "cpu", "auto")
@@ -80,6 +82,6 @@ def test_an_address_where_nobody_answers_is_named() -> None:
 @pytest.mark.parametrize(
     ("engine", "address", "words"), [("dask", None, "local, ray"), ("local", "auto", "Add --engine ray")]
 )
-def test_a_wrong_engine_is_refused(engine: str, address: str | None, words: str) -> None:
+def test_an_unknown_engine_is_rejected(engine: str, address: str | None, words: str) -> None:
     with pytest.raises(InputError, match=words):
         open_cluster(engine, [], "cpu", address)

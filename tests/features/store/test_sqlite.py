@@ -1,4 +1,4 @@
-"""The feature store keeps what it is given, and survives what happens to files."""
+"""The feature store returns what was stored and survives damage to its files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from facebench.commands.store import app, parse_size, show_size
 from facebench.core.errors import InputError, StoreError
-from facebench.features.store.serialisation import pack, unpack
+from facebench.features.store.serialisation import deserialise, serialise
 from facebench.features.store.sqlite import Network, Store, default_folder
 from tests.helpers.paths import REPOSITORY
 
@@ -54,26 +54,26 @@ def store(tmp_path: Path) -> Store:
     )
 )
 @settings(max_examples=50, deadline=None)
-def test_packed_arrays_come_back_bit_for_bit(arrays: dict[str, np.ndarray]) -> None:
-    back = unpack(pack(arrays))
-    assert list(back) == list(arrays)
+def test_serialised_arrays_are_restored_bit_for_bit(arrays: dict[str, np.ndarray]) -> None:
+    restored = deserialise(serialise(arrays))
+    assert list(restored) == list(arrays)
     for name, value in arrays.items():
-        assert back[name].dtype == value.dtype
-        assert back[name].shape == value.shape
-        assert back[name].tobytes() == value.tobytes()
+        assert restored[name].dtype == value.dtype
+        assert restored[name].shape == value.shape
+        assert restored[name].tobytes() == value.tobytes()
 
 
-def test_what_was_put_is_there_for_the_next_process(tmp_path: Path) -> None:
+def test_stored_results_are_available_to_the_next_process(tmp_path: Path) -> None:
     Store(tmp_path).put([(SFACE, address(1), result(1))])
-    found = Store(tmp_path).get(SFACE, [address(1), address(2)])
-    assert list(found) == [address(1)]
-    np.testing.assert_array_equal(found[address(1)]["features"], result(1)["features"])
+    results = Store(tmp_path).get(SFACE, [address(1), address(2)])
+    assert list(results) == [address(1)]
+    np.testing.assert_array_equal(results[address(1)]["features"], result(1)["features"])
 
 
 @pytest.mark.parametrize(
     "other", [Network("sface", "fb14", "v2"), Network("sface", "aaaa", "v1"), Network("x", "fb14", "v1")]
 )
-def test_another_network_weights_or_preprocessing_finds_nothing(store: Store, other: Network) -> None:
+def test_another_network_weights_or_preprocessing_has_no_results(store: Store, other: Network) -> None:
     fill(store, 3)
     fill(store, 1, Network("lite0", "5793", "v1"))
     assert store.get(other, [address(0), address(1)]) == {}
@@ -88,13 +88,13 @@ def test_a_later_result_replaces_the_earlier_one(store: Store) -> None:
     assert store.info().entries == 1
 
 
-def test_many_addresses_are_found_in_one_call(store: Store) -> None:
+def test_one_call_returns_many_results(store: Store) -> None:
     store.put([(SFACE, address(i), {"norm": np.float32([i])}) for i in range(1300)])
-    found = store.get(SFACE, [address(i) for i in range(2000)])
-    assert {int(value["norm"][0]) for value in found.values()} == set(range(1300))
+    results = store.get(SFACE, [address(i) for i in range(2000)])
+    assert {int(value["norm"][0]) for value in results.values()} == set(range(1300))
 
 
-def test_a_failing_transaction_leaves_nothing_behind(store: Store) -> None:
+def test_a_failed_transaction_writes_nothing(store: Store) -> None:
     with pytest.raises(AttributeError):
         store.put([(SFACE, address(1), result(1)), (SFACE, address(2), None)])  # type: ignore[list-item]
     assert store.get(SFACE, [address(1)]) == {}
@@ -102,20 +102,20 @@ def test_a_failing_transaction_leaves_nothing_behind(store: Store) -> None:
     assert len(store.get(SFACE, [address(0), address(1)])) == 2
 
 
-def test_a_flipped_bit_is_found_and_reported(store: Store) -> None:
+def test_a_flipped_bit_is_detected_and_reported(store: Store) -> None:
     fill(store, 20)
     data = result(7)["features"].tobytes()
     flip_on_disk(store, data[: len(data) // 2][-16:])
-    found = store.get(SFACE, [address(i) for i in range(20)])
-    assert len(found) == 19
-    assert address(7) not in found
-    assert store.warnings == ["Stored results of sface damaged and computed again: 1."]
+    results = store.get(SFACE, [address(i) for i in range(20)])
+    assert len(results) == 19
+    assert address(7) not in results
+    assert store.warnings == ["Damaged results of sface are computed again: 1."]
     assert store.verify() == (19, 1)
     assert store.verify() == (19, 0)
 
 
 def flip_on_disk(store: Store, pattern: bytes) -> None:
-    """Flip a bit of `pattern` in the database file itself, behind SQLite's back."""
+    """Flip a bit of `pattern` in the database file, without SQLite."""
     store.close()
     content = bytearray(store.path.read_bytes())
     at = content.index(pattern)
@@ -123,7 +123,7 @@ def flip_on_disk(store: Store, pattern: bytes) -> None:
     store.path.write_bytes(content)
 
 
-def test_a_result_under_a_wrong_address_is_found(store: Store) -> None:
+def test_a_result_at_a_wrong_address_is_detected(store: Store) -> None:
     fill(store, 2)
     store.close()
     with sqlite3.connect(store.path) as db:
@@ -134,7 +134,7 @@ def test_a_result_under_a_wrong_address_is_found(store: Store) -> None:
 
 
 @pytest.mark.parametrize("damage", ["header", "middle", "cut", "text", "empty"])
-def test_a_damaged_file_is_set_aside_and_begun_anew(store: Store, damage: str) -> None:
+def test_a_damaged_file_is_renamed_and_replaced(store: Store, damage: str) -> None:
     fill(store, 50)
     store.close()
     content = bytearray(store.path.read_bytes())
@@ -149,25 +149,24 @@ def test_a_damaged_file_is_set_aside_and_begun_anew(store: Store, damage: str) -
     store.path.write_bytes(content)
     store.get(SFACE, [address(i) for i in range(50)])
     fill(store, 50)
-    found = Store(store.folder).get(SFACE, [address(i) for i in range(50)])
-    assert len(found) == 50
+    assert len(Store(store.folder).get(SFACE, [address(i) for i in range(50)])) == 50
     if damage != "empty":
-        assert "set aside" in store.warnings[0]
+        assert "It was renamed to" in store.warnings[0]
         assert [path for path in store.folder.iterdir() if ".damaged-" in path.name]
 
 
-def test_a_store_of_another_format_is_left_alone(store: Store) -> None:
+def test_a_store_of_another_format_is_not_changed(store: Store) -> None:
     fill(store, 1)
     store.close()
     with sqlite3.connect(store.path) as db:
         db.execute("PRAGMA user_version=99")
-    with pytest.raises(StoreError, match=r"another facebench .*format 99.*FACEBENCH_CACHE"):
+    with pytest.raises(StoreError, match=r"format 99; this facebench reads format 1.*FACEBENCH_CACHE"):
         store.get(SFACE, [address(0)])
 
 
 @pytest.fixture
 def unprivileged() -> Iterator[Path]:
-    """A folder, and a user whom permissions stop even where the tests run as root."""
+    """Provide a folder to an unprivileged user, even if the tests run as root."""
     root = os.geteuid() == 0
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
@@ -193,13 +192,13 @@ def test_a_read_only_store_is_read_but_not_written(unprivileged: Path) -> None:
         fill(store, 4)
 
 
-def test_a_folder_that_cannot_be_made_is_named(unprivileged: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(unprivileged: Path) -> None:
     unprivileged.chmod(0o555)
     with pytest.raises(StoreError, match=r"sub/features.sqlite.*FACEBENCH_CACHE"):
         fill(Store(unprivileged / "sub"), 1)
 
 
-def test_a_full_disk_is_an_error_that_keeps_what_was_written(store: Store) -> None:
+def test_a_full_disk_is_an_error_and_keeps_earlier_results(store: Store) -> None:
     fill(store, 5)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (store.info().bytes + 40_000, hard))
@@ -215,7 +214,7 @@ def test_a_full_disk_is_an_error_that_keeps_what_was_written(store: Store) -> No
 
 WRITER = """
 import sys
-from tests.test_store import SFACE, Store, address, result
+from tests.features.store.test_sqlite import SFACE, Store, address, result
 store = Store(sys.argv[1])
 for start in range(int(sys.argv[2]), int(sys.argv[3]), 5):
     store.put([(SFACE, address(i), result(i)) for i in range(start, start + 5)])
@@ -223,7 +222,7 @@ for start in range(int(sys.argv[2]), int(sys.argv[3]), 5):
 """
 
 
-def test_two_processes_write_one_store_at_once(store: Store) -> None:
+def test_two_processes_write_to_one_store(store: Store) -> None:
     ranges = [(0, 100), (50, 150)]
     processes = [
         subprocess.Popen(
@@ -233,17 +232,17 @@ def test_two_processes_write_one_store_at_once(store: Store) -> None:
         for low, high in ranges
     ]
     assert [process.wait(timeout=100) for process in processes] == [0, 0]
-    found = store.get(SFACE, [address(i) for i in range(200)])
-    assert len(found) == 150
+    results = store.get(SFACE, [address(i) for i in range(200)])
+    assert len(results) == 150
     for i in (0, 75, 149):
-        np.testing.assert_array_equal(found[address(i)]["features"], result(i)["features"])
+        np.testing.assert_array_equal(results[address(i)]["features"], result(i)["features"])
     assert store.verify() == (150, 0)
 
 
-def test_prune_removes_what_was_not_used_for_longest(store: Store) -> None:
+def test_prune_removes_the_least_recently_used_results(store: Store) -> None:
     fill(store, 300)
     store.close()
-    with sqlite3.connect(store.path) as db:  # as if all of it had been written long ago
+    with sqlite3.connect(store.path) as db:  # as if written long ago
         db.execute("UPDATE entries SET used = 100 + id")
     recent = [address(i) for i in range(10)]
     store.get(SFACE, recent)
@@ -267,7 +266,9 @@ def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert default_folder().parts[-2:] == ("facebench", "store")
 
 
-def test_the_command_line_tells_checks_and_shrinks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_commands_show_verify_and_prune_the_store(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
     run = CliRunner().invoke
     assert "0 results" in run(app, ["info"]).output
@@ -290,15 +291,15 @@ def test_the_command_line_tells_checks_and_shrinks(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("text", "count"), [("800MB", 800_000_000), ("2GiB", 2**31), ("12", 12), ("1.5 k", 1500)]
 )
-def test_sizes_are_understood(text: str, count: int) -> None:
+def test_sizes_are_parsed(text: str, count: int) -> None:
     assert parse_size(text) == count
 
 
-def test_what_is_not_a_size_is_refused() -> None:
+def test_an_invalid_size_is_rejected() -> None:
     with pytest.raises(InputError, match="'much' is not a size"):
         parse_size("much")
 
 
 @pytest.mark.parametrize(("count", "text"), [(12, "12 B"), (1500, "1.5 kB"), (2_500_000_000_000, "2.5 TB")])
-def test_sizes_are_shown_for_people(count: int, text: str) -> None:
+def test_sizes_are_formatted(count: int, text: str) -> None:
     assert show_size(count) == text
