@@ -119,7 +119,7 @@ def validate(
             images=images,
             size=size,
             seed=seed,
-            progress=lambda done, total: told("faces", done, total),
+            progress=told,
         )
         sets = [(None, 0.0), *((kind, strength) for kind in claiming for strength in STRENGTHS)]
         for place, (kind, strength) in enumerate(sets):
