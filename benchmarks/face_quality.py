@@ -29,8 +29,8 @@ from torch import Tensor
 from torchvision.transforms import functional
 
 from facebench.backbones.face_detection import FaceFinder, align
-from facebench.backbones.sface import mended, session_options, to_input
-from facebench.backbones.sface_quality import perturbed, squash
+from facebench.backbones.sface import patch_onnx, session_options, to_input
+from facebench.backbones.sface_quality import perturbed, saturate
 from facebench.backbones.weights import resolve
 from facebench.images.image_set import ImageSet, decode, read
 from facebench.synthface import write
@@ -62,7 +62,7 @@ class Networks:
     """SFace cut before its last layer, so that dropout can act there as SER-FIQ wants it."""
 
     def __init__(self) -> None:
-        model = mended(resolve("sface").path)
+        model = patch_onnx(resolve("sface").path)
         head = onnx.utils.Extractor(onnx.shape_inference.infer_shapes(model)).extract_model([FLAT], ["fc1"])
         model.graph.output.append(onnx.helper.make_tensor_value_info(FLAT, onnx.TensorProto.FLOAT, None))
         self.whole, self.head = (
@@ -100,7 +100,7 @@ def candidates(networks: Networks, crops: Tensor) -> dict[str, Array]:
         return np.linalg.norm(np.mean([raw, *(copy for g in groups for copy in copies[g])], axis=0), axis=1)
 
     return {
-        KEPT: squash(mean_length("mirror", "turn", "cover", "noise")),
+        KEPT: saturate(mean_length("mirror", "turn", "cover", "noise")),
         "mean with mirror image": mean_length("mirror"),
         "mean of all copies": mean_length(*GROUPS),
         "length of the embedding": length,

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from facebench.evaluation import cards
-from facebench.evaluation.cards import Card, Protocol
+from facebench.evaluation.cards import Card, card_families, find_card, load_cards
+from facebench.evaluation.protocols import Protocol, load_protocols
 from facebench.report.pages.cards import facts
 
 
@@ -17,7 +17,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put every protocol into the navigation."""
     for entry in config.nav or []:
         if isinstance(entry, dict) and "Protocols" in entry:
-            entry["Protocols"] = [{name: f"protocols/{name}.md"} for name in cards.protocols()]
+            entry["Protocols"] = [{name: f"protocols/{name}.md"} for name in load_protocols()]
     return config
 
 
@@ -30,14 +30,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def pages() -> dict[str, str]:
     """Every page by the place where it would lie in docs/."""
-    found = {f"metrics/{metric}.md": metric_page(card) for metric, card in cards.cards().items()}
-    found |= {f"protocols/{name}.md": protocol_page(one) for name, one in cards.protocols().items()}
+    found = {f"metrics/{metric}.md": metric_page(card) for metric, card in load_cards().items()}
+    found |= {f"protocols/{name}.md": protocol_page(one) for name, one in load_protocols().items()}
     return found | {"metrics/index.md": index_page()}
 
 
 def metric_page(card: Card) -> str:
     """All that a card says, and where the metric is used."""
-    family = next(members for members in cards.families().values() if card.id in {m.id for m in members})
+    family = next(members for members in card_families().values() if card.id in {m.id for m in members})
     shown = [(heading, text) for heading, text in facts(card).items() if heading != "claims"]
     parts = [f"# {card.id} {card.arrow}".rstrip(), f"**{card.title}**", linked(card.about)]
     parts.append(table([("", "")], shown))
@@ -49,7 +49,7 @@ def metric_page(card: Card) -> str:
         parts.append("Claimed by the card, and [tested on damaged faces](../validation.md).")
     named = [
         f"[{protocol.id}](../protocols/{protocol.id}.md) ({suite})"
-        for protocol in cards.protocols().values()
+        for protocol in load_protocols().values()
         for suite, ids in protocol.suites.items()
         if card.id in ids
     ]
@@ -79,15 +79,15 @@ def protocol_page(protocol: Protocol) -> str:
     ]
     for suite, ids in protocol.suites.items():
         parts.append(
-            f"## Suite {suite}\n\n" + metric_table([cards.card(metric) for metric in ids], "../metrics/")
+            f"## Suite {suite}\n\n" + metric_table([find_card(metric) for metric in ids], "../metrics/")
         )
     return "\n\n".join(parts) + "\n"
 
 
 def index_page() -> str:
     """All metrics, family by family."""
-    parts = ["# Metrics", f"{len(cards.cards())} metrics, each with a card of its own."]
-    for family, members in cards.families().items():
+    parts = ["# Metrics", f"{len(load_cards())} metrics, each with a card of its own."]
+    for family, members in card_families().items():
         parts.append(f"## {family.replace('_', ' ')}\n\n" + metric_table(members, ""))
     return "\n\n".join(parts) + "\n"
 

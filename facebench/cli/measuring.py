@@ -64,11 +64,11 @@ def evaluate(
 ) -> None:
     """Measure a folder of generated faces and write a run record."""
     from facebench.commands.evaluating import evaluate_command
-    from facebench.evaluation.inputs import reference_of, tags_of
+    from facebench.evaluation.inputs import parse_references, parse_tags
 
     evaluate_command(
         generated,
-        reference_of(reference),
+        parse_references(reference),
         protocol=protocol,
         suite=suite.value,
         metrics=metrics.split(",") if metrics else None,
@@ -80,7 +80,7 @@ def evaluate(
         seed=seed,
         max_rejected=max_rejected,
         by=by,
-        tags=tags_of(tag),
+        tags=parse_tags(tag),
         accept_licence=accept_licence,
         as_json=as_json,
     )

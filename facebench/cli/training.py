@@ -81,7 +81,7 @@ def utility(
 ) -> None:
     """Train recognisers on generated faces and verify them on real ones: what the faces are good for."""
     from facebench.commands.recognising import utility_command
-    from facebench.evaluation.inputs import tags_of
+    from facebench.evaluation.inputs import parse_tags
 
     utility_command(
         generated,
@@ -93,7 +93,7 @@ def utility(
         seeds=seeds,
         out=out,
         name=name,
-        tags=tags_of(tag),
+        tags=parse_tags(tag),
         device=device.value,
     )
 

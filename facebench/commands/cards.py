@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from facebench.evaluation import cards
-from facebench.evaluation.trained_protocols import Training, trainings
+from facebench.evaluation.cards import find_card, load_cards
+from facebench.evaluation.protocols import find_protocol, load_protocols
+from facebench.evaluation.trained_protocols import TrainedProtocol, load_trained_protocols
 from facebench.report.pages.cards import facts
 
 
@@ -16,14 +17,14 @@ def print_cards() -> None:
     table = Table(box=None, header_style="bold")
     for heading in ("metric", "", "title", "backbone", "needs"):
         table.add_column(heading)
-    for card in cards.cards().values():
+    for card in load_cards().values():
         table.add_row(card.id, card.arrow, escape(card.title), card.reads.backbone, ", ".join(card.needs))
     Console().print(table)
 
 
 def print_card(metric: str) -> None:
     """Everything a card says."""
-    card = cards.card(metric)
+    card = find_card(metric)
     console = Console()
     console.print(f"[bold]{card.id}[/bold] {card.arrow}  {escape(card.title)}")
     grid = Table.grid(padding=(0, 2))
@@ -41,19 +42,19 @@ def print_protocols() -> None:
     table = Table(box=None, header_style="bold")
     for heading in ("protocol", "title", "roles"):
         table.add_column(heading)
-    for protocol in cards.protocols().values():
+    for protocol in load_protocols().values():
         table.add_row(protocol.id, escape(protocol.title), ", ".join(protocol.roles))
-    for training in trainings().values():
+    for training in load_trained_protocols().values():
         table.add_row(training.id, escape(training.title), f"generated; {training.command}")
     Console().print(table)
 
 
 def print_protocol(name: str) -> None:
     """A protocol's roles and the metrics of both suites."""
-    if name in trainings():
-        _print_training(trainings()[name])
+    if name in load_trained_protocols():
+        _print_training(load_trained_protocols()[name])
         return
-    protocol = cards.protocol(name)
+    protocol = find_protocol(name)
     console = Console()
     console.print(f"[bold]{protocol.id}[/bold]  {escape(protocol.title)}")
     console.print(escape(protocol.about.strip()))
@@ -62,11 +63,11 @@ def print_protocol(name: str) -> None:
     for suite, metrics in protocol.suites.items():
         console.print(f"\n[bold]{suite}[/bold]")
         for metric in metrics:
-            card = cards.card(metric)
+            card = find_card(metric)
             console.print(f"  {metric} {card.arrow}  [dim]{escape(card.title)}[/dim]")
 
 
-def _print_training(training: Training) -> None:
+def _print_training(training: TrainedProtocol) -> None:
     console = Console()
     console.print(f"[bold]{training.id}[/bold]  {escape(training.title)}")
     console.print(escape(training.about.strip()))

@@ -13,8 +13,9 @@ from rich.text import Text
 from facebench.backbones import weights
 from facebench.core.environment import versions
 from facebench.core.version import __version__
-from facebench.evaluation import cards
-from facebench.evaluation.protocols import DETECTOR
+from facebench.evaluation.cards import find_card
+from facebench.evaluation.plan import DETECTOR
+from facebench.evaluation.protocols import load_protocols
 from facebench.features.store.sqlite import default_folder
 
 
@@ -31,7 +32,7 @@ def print_report() -> None:
     table.add_row("weights", _place(weights.cache_dir()))
     console.print(table)
     console.print()
-    for name, protocol in cards.protocols().items():
+    for name, protocol in load_protocols().items():
         for suite, metrics in protocol.suites.items():
             console.print(f"{name} · {suite}: ", _readiness(metrics), sep="", soft_wrap=True)
 
@@ -53,7 +54,7 @@ def _place(folder: Path) -> str:
 
 
 def _readiness(metrics: tuple[str, ...]) -> Text:
-    backbones = sorted({cards.card(metric).reads.backbone for metric in metrics} - {DETECTOR})
+    backbones = sorted({find_card(metric).reads.backbone for metric in metrics} - {DETECTOR})
     missing = weights.suite_ready(backbones)
     if not missing:
         return Text("ready", style="green")

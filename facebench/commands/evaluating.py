@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -11,16 +12,15 @@ from facebench.backbones import weights
 from facebench.cli.progress import Stages
 from facebench.cli.show import print_groups, print_run, print_table
 from facebench.commands.weights import Downloads, confirm
-from facebench.evaluation.inputs import Reference
-from facebench.evaluation.leakage import worst_pairs
+from facebench.evaluation.leakage import closest_table
 from facebench.evaluation.pipeline import evaluate
-from facebench.evaluation.protocols import make_plan
+from facebench.evaluation.plan import make_plan
 from facebench.evaluation.record import Run
 
 
 def evaluate_command(
     generated: Path,
-    reference: Reference | None,
+    reference: Any,
     *,
     protocol: str,
     suite: str,
@@ -71,7 +71,7 @@ def evaluate_command(
     print_run(console, run)
     if run.groups:
         print_groups(console, run)
-    pairs = worst_pairs(run)
+    pairs = closest_table(run)
     if pairs is not None:
         print_table(console, pairs)
     console.print(f"record: {record}", style="dim", markup=False, soft_wrap=True)

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import typer
 
 from facebench.core.errors import InputError, WeightsError
+from facebench.evaluation.cards import find_card
+from facebench.evaluation.protocols import load_protocols
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -157,15 +159,14 @@ def _chosen(names: list[str] | None, suite: str | None) -> list[str]:
         raise InputError("Say what to fetch: names from `facebench weights list`, or --suite paper.")
     if names:
         return names
-    from facebench.evaluation import cards
 
-    suites = [dict(protocol.suites) for protocol in cards.protocols().values()]
+    suites = [dict(protocol.suites) for protocol in load_protocols().values()]
     metrics = {
         metric for by_name in suites for name, ids in by_name.items() if name == suite for metric in ids
     }
     if not metrics:
         raise InputError(f"There is no suite '{suite}'. There are: paper, compact.")
-    return sorted({cards.card(metric).reads.backbone for metric in metrics})
+    return sorted({find_card(metric).reads.backbone for metric in metrics})
 
 
 def confirm(entry: Entry) -> bool:

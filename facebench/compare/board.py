@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from facebench.compare.published import MARK, PublishedRow
 from facebench.core.tables import Cell, Column, Mark, Table
-from facebench.evaluation import cards
-from facebench.evaluation.cards import TableLayout
+from facebench.evaluation.protocols import TableLayout, load_protocols
 from facebench.evaluation.record import MetricResult
-from facebench.evaluation.trained_protocols import trainings
+from facebench.evaluation.trained_protocols import load_trained_protocols
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def published_row(row: PublishedRow) -> Row:
 
 def layout_of(protocol: str) -> TableLayout:
     """How a protocol wants its table; the plain one for a protocol that is not known here."""
-    known = trainings().get(protocol) or cards.protocols().get(protocol)
+    known = load_trained_protocols().get(protocol) or load_protocols().get(protocol)
     return TableLayout() if known is None else known.table
 
 

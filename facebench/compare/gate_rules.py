@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from facebench.core.errors import InputError
-from facebench.evaluation.cards import suggest
+from facebench.core.suggest import suggest
 
 
 class _Strict(BaseModel):

@@ -10,9 +10,9 @@ from facebench.compare.board import Row, laid_out, layout_of, published_row, sou
 from facebench.compare.published import MARK, PublishedRow, published_rows
 from facebench.core.errors import InputError
 from facebench.core.tables import Cell, Column, Table
-from facebench.evaluation import cards
+from facebench.evaluation.protocols import load_protocols
 from facebench.evaluation.record import MetricResult, Run, load_run
-from facebench.evaluation.trained_protocols import trainings
+from facebench.evaluation.trained_protocols import load_trained_protocols
 
 # Sizes of two image sets count as equal up to this share: one unreadable file must not split a board.
 SAME_SIZE = 0.01
@@ -234,7 +234,7 @@ def _join_published(boards: Sequence[Board]) -> dict[str, list[PublishedRow]]:
     """Give boards the published rows that share a metric with them; returns what no board took, by protocol."""
     left = {}
     for protocol in dict.fromkeys(board.runs[0].protocol for board in boards):
-        rows = published_rows(protocol) if protocol in {*cards.protocols(), *trainings()} else []
+        rows = published_rows(protocol) if protocol in {*load_protocols(), *load_trained_protocols()} else []
         for board in boards:
             if board.runs[0].protocol == protocol:
                 board.published = [row for row in rows if set(row.metrics) & set(board.metrics)]

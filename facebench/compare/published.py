@@ -10,11 +10,12 @@ from pathlib import Path
 
 from facebench.core.errors import InputError
 from facebench.core.shipped_data import data_folder
+from facebench.core.suggest import suggest
 from facebench.core.tables import Cell, Column, Table
-from facebench.evaluation import cards
-from facebench.evaluation.cards import Published, PublishedTable, suggest
+from facebench.evaluation.cards import Card, find_card
+from facebench.evaluation.protocols import Published, PublishedTable, find_protocol
 from facebench.evaluation.record import MetricResult
-from facebench.evaluation.trained_protocols import Measure, Training, trainings
+from facebench.evaluation.trained_protocols import Measure, TrainedProtocol, load_trained_protocols
 
 MARK = "published"
 
@@ -38,10 +39,10 @@ class PublishedRow:
 
 def published_rows(protocol: str) -> list[PublishedRow]:
     """The rows that were published for a protocol, in the order of the paper; empty when there are none."""
-    chosen = trainings().get(protocol) or cards.protocol(protocol)
+    chosen = load_trained_protocols().get(protocol) or find_protocol(protocol)
     if chosen.published is None:
         return []
-    measures = chosen.measures if isinstance(chosen, Training) else {}
+    measures = chosen.measures if isinstance(chosen, TrainedProtocol) else {}
     rows: dict[tuple[str, ...], PublishedRow] = {}
     for table in chosen.published.tables:
         for line in _lines(table):
@@ -89,14 +90,14 @@ def _results(
 ) -> dict[str, MetricResult]:
     found = {}
     for column, metric in table.columns.items():
-        card = measures[metric] if metric in measures else cards.card(metric.partition("@")[0])
+        card = measures[metric] if metric in measures else find_card(metric.partition("@")[0])
         text = line[column]
         found[metric] = MetricResult(
             title=card.title,
             value=float(text),
             better=card.better,
             decimals=len(text.partition(".")[2]),
-            backbone=card.reads.backbone if isinstance(card, cards.Card) else "trained",
+            backbone=card.reads.backbone if isinstance(card, Card) else "trained",
         )
     return found
 

@@ -16,6 +16,7 @@ from facebench.core.errors import InputError
 from facebench.core.shipped_data import data_folder
 from facebench.core.suggest import suggest
 from facebench.evaluation.yaml_files import load_folder
+from facebench.metrics.registry import Sample, metric_function
 
 Need = Literal["reference", "identities", "source", "target", "reconstruction", "reencoded", "truth"]
 IntervalMethod = Literal["jackknife", "bootstrap_images", "bootstrap_identities", "none"]
@@ -23,6 +24,16 @@ Damage = Literal[
     "blur", "jpeg", "noise", "occlusion", "identity_drift", "expression_strength", "mode_collapse", "copying"
 ]
 Response = Literal["worse", "better", "rises", "falls", "stays"]
+
+
+_REQUIRED_NEEDS: dict[Sample, set[Need]] = {
+    "set": set(),
+    "two_sets": {"reference"},
+    "pairs_of_images": {"source", "target", "reconstruction", "reencoded", "truth"},
+    "verification": {"identities"},
+    "leakage": {"reference"},
+}
+"""Roles without which a kind of sample cannot be drawn; one of them is enough."""
 
 
 class Reads(BaseModel):
@@ -91,6 +102,13 @@ class Card(BaseModel):
     def _sizes_are_ordered(self) -> Card:
         if self.reliable_n < self.smallest_n:
             raise ValueError("reliable_n: must not be below smallest_n")
+        return self
+
+    @model_validator(mode="after")
+    def _needs_match_the_function(self) -> Card:
+        required = _REQUIRED_NEEDS[metric_function(self.compute).sample]
+        if required and not required & set(self.needs):
+            raise ValueError(f"needs: {self.compute} needs {' or '.join(sorted(required))}")
         return self
 
     @property

@@ -17,7 +17,7 @@ import scipy.stats
 from facebench.core.environment import choose_device, describe, facebench_version
 from facebench.core.errors import InputError
 from facebench.evaluation.record import InputRecord, MetricResult, RejectedFile, Run
-from facebench.evaluation.trained_protocols import trainings
+from facebench.evaluation.trained_protocols import load_trained_protocols
 from facebench.features.extraction import set_digest
 from facebench.training.data.people import AlignedFaces, FolderPeople
 from facebench.training.engine import loop, settings
@@ -209,8 +209,8 @@ def _average_names(request: Request) -> tuple[str, str]:
 def _result(
     metric: str, draws: np.ndarray[Any, np.dtype[np.float64]], counts: dict[str, int]
 ) -> MetricResult:
-    """Mean over the trainings, with a t interval over them when there are several."""
-    measure = trainings()[PROTOCOL].measures.get(metric)
+    """Mean over the load_trained_protocols, with a t interval over them when there are several."""
+    measure = load_trained_protocols()[PROTOCOL].measures.get(metric)
     value, n = float(draws.mean()), len(draws)
     interval: dict[str, Any] = {"note": "one training run is one draw: give --seeds 3 or more"}
     if n > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from facebench.backbones import weights
 from facebench.backbones.weights import registry
 from facebench.backbones.weights.registry import Entry
-from facebench.evaluation import cards
+from facebench.evaluation.cards import find_card
+from facebench.evaluation.protocols import find_protocol
 from tests.helpers.paper_weights import facebench
 from tests.helpers.paths import GOLDENS_FOLDER
 from tests.helpers.weights_server import Site, serving
@@ -35,8 +37,11 @@ def shelf(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             body = f"no checkpoint, but {name}".encode()
             site.files[entry.file] = body
             changes = {"urls": (site.url(entry.file),), "non_commercial": True, "manual": None}
-            unchecked = {"sha256": None, "git_blob": None, "size": None, "member": None}
-            changed[name] = entry if entry.wheel else entry.model_copy(update=changes | unchecked)
+            fingerprint = {"sha256": hashlib.sha256(body).hexdigest(), "fingerprint": "this test"}
+            unchecked = {"git_blob": None, "size": None, "member": None}
+            changed[name] = (
+                entry if entry.wheel else entry.model_copy(update=changes | fingerprint | unchecked)
+            )
         monkeypatch.setattr(registry, "entries", lambda: changed)
         yield site
 
@@ -67,11 +72,11 @@ def test_with_consent_all_weights_of_the_suite_are_fetched_pair_networks_include
     shelf: Site, cache: Path
 ) -> None:
     done = facebench("evaluate", FACES, "--suite", "paper", "--protocol", "edit", "--accept-licence")
-    needed = {cards.card(metric).reads.backbone for metric in cards.protocol("edit").suites["paper"]}
+    needed = {find_card(metric).reads.backbone for metric in find_protocol("edit").suites["paper"]}
     assert weights.suite_ready(needed - {"yunet"}) == []
     assert (cache / "lpips_v0.1_alex.pth").read_bytes() == b"no checkpoint, but lpips-alex"
     assert done.code == 2, "a file that is no checkpoint is refused when the network is built"
-    assert "no PyTorch checkpoint" in done.text
+    assert "not a PyTorch checkpoint" in done.text
 
 
 def test_the_compact_suite_never_looks_for_the_network(shelf: Site) -> None:

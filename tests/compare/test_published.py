@@ -14,7 +14,7 @@ from facebench.cli import app
 from facebench.compare.leaderboard import Leaderboard
 from facebench.compare.published import published_rows, published_table, tables
 from facebench.core.errors import InputError
-from facebench.evaluation import cards
+from facebench.evaluation.protocols import find_protocol
 from facebench.evaluation.record import Run
 from tests.helpers.paths import REPOSITORY
 from tests.helpers.records import make_run
@@ -72,7 +72,7 @@ def test_distances_between_the_two_real_sets_are_the_same_in_both_directions() -
 def test_every_published_row_is_found_with_metrics_of_the_protocol(protocol: str) -> None:
     rows = published_rows(protocol)
     assert len(rows) == 18
-    known = {metric for metrics in cards.protocol(protocol).suites.values() for metric in metrics}
+    known = {metric for metrics in find_protocol(protocol).suites.values() for metric in metrics}
     assert {metric.partition("@")[0] for row in rows for metric in row.metrics} <= known
     row = next(r for r in rows if (r.name, r.tags) == ("ID-Booth", {"base": "SD-XL", "prompt": "Complex"}))
     suffix = "_released" if protocol.endswith("released") else ""

@@ -165,7 +165,7 @@ def test_holm_is_between_no_correction_and_bonferroni(p: list[float]) -> None:
 
 def test_chance_alone_rarely_makes_a_group_stand_out() -> None:
     """Twenty groups of equal faces, a hundred times: Holm keeps false alarms near one study in twenty."""
-    from facebench.evaluation.breakdown import _corrected, _tested
+    from facebench.evaluation.breakdown import _compare, _correct
     from tests.helpers.records import make_result
 
     rng = np.random.default_rng(0)
@@ -180,8 +180,8 @@ def test_chance_alone_rarely_makes_a_group_stand_out() -> None:
             return make_result("face_quality_sface", mean, rows.size, **change)
 
         whole = summary(values)
-        groups = {str(i): {"m": _tested(summary(rows), whole, 10, 0.05)} for i, rows in enumerate(values)}
-        alarms += any(results["m"].differs for results in _corrected(groups).values())
+        groups = {str(i): {"m": _compare(summary(rows), whole, 10, 0.05)} for i, rows in enumerate(values)}
+        alarms += any(results["m"].differs for results in _correct(groups).values())
     assert alarms <= 12
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from facebench import backbones, metrics
 from facebench.core.errors import InputError
-from facebench.evaluation.cards import Card, find_card, load_cards
+from facebench.evaluation.cards import Card, card_family, card_file, find_card, load_cards
 from facebench.evaluation.plan import DETECTOR
 from facebench.evaluation.protocols import load_protocols
 from facebench.evaluation.yaml_files import load_yaml
@@ -141,3 +141,38 @@ def test_a_family_is_read_once_for_every_network(tmp_path: Path) -> None:
 def test_an_unknown_metric_lists_close_matches() -> None:
     with pytest.raises(InputError, match="fd_lite0"):
         find_card("fd_lit0")
+
+
+@pytest.mark.parametrize("card", load_cards().values(), ids=lambda card: card.id)
+def test_the_card_of_a_metric_lies_in_the_file_that_its_id_begins_with(card: Card) -> None:
+    assert card in load_yaml(card_file(card.id), Card)
+
+
+@pytest.mark.parametrize(
+    ("metric", "family"),
+    [("eer_arcface_real_released", "eer"), ("fmr1000_sface", "fmr1000"), ("cmmd", "cmmd"), ("fid_tf", "fid")],
+)
+def test_the_family_is_the_longest_file_name_that_the_id_begins_with(metric: str, family: str) -> None:
+    assert card_family(metric) == family
+
+
+def test_an_id_without_a_file_is_an_error() -> None:
+    with pytest.raises(InputError, match="No file of metric cards belongs to 'sharpness_sface'"):
+        card_file("sharpness_sface")
+
+
+def test_an_item_of_a_family_can_name_fewer_networks(tmp_path: Path) -> None:
+    file = tmp_path / "two.yaml"
+    text = GOOD.replace("id: fd_test\n", "")
+    file.write_text(
+        text
+        + "networks: [{suffix: a}, {suffix: b}]\n"
+        + "family:\n- {id: 'fd_{suffix}'}\n- {id: 'fd_{suffix}_strict', networks: [b]}\n"
+    )
+    assert [card.id for card in load_yaml(file, Card)] == ["fd_a", "fd_b", "fd_b_strict"]
+
+
+def test_a_card_whose_function_compares_identities_needs_identities() -> None:
+    content = find_card("eer_sface").model_dump() | {"needs": ()}
+    with pytest.raises(ValueError, match="needs: verification needs identities"):
+        Card(**content)

@@ -44,12 +44,12 @@ def test_the_error_curve_is_small_and_falls() -> None:
 def test_distance_against_n_ends_at_the_value_itself() -> None:
     rng = np.random.default_rng(2)
     x, y = rng.standard_normal((80, 4)), rng.standard_normal((90, 4))
-    curve = frechet_against_n("fd_lite0", x, y, frechet_distance(x, y), seed=0)
+    curve = frechet_against_n("fd_lite0", [x, y], frechet_distance(x, y), seed=0)
     assert curve is not None
     assert curve["sizes"] == [10, 20, 40, 80]
     assert curve["distances"][-1] == frechet_distance(x, y)
     assert curve["distances"][0] > curve["distances"][-1]
-    assert frechet_against_n("fd_lite0", x[:63], y, 1.0, seed=0) is None
+    assert frechet_against_n("fd_lite0", [x[:63], y], 1.0, seed=0) is None
 
 
 def extraction(rows: np.ndarray) -> Extraction:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from facebench import cli, load_run
 from facebench.backbones.lpips import LpipsAlex
-from facebench.evaluation import cards
+from facebench.evaluation.cards import find_card
 from facebench.evaluation.record import MetricResult, Run
 from tests.helpers.golden_networks import Golden, calmed, fill, scaled
 
@@ -103,7 +103,7 @@ def valued(results: dict[str, MetricResult]) -> None:
     """Every metric has a finite value inside its card's range, and says what it rests on."""
     for metric, result in results.items():
         assert result.value is not None, f"{metric}: {result.reason}"
-        low, high = cards.card(metric).range
+        low, high = find_card(metric).range
         assert result.value >= (-np.inf if low is None else low), metric
         assert result.value <= (np.inf if high is None else high), metric
         assert result.n

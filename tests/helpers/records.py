@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from facebench.core.version import __version__
-from facebench.evaluation import cards
+from facebench.evaluation.cards import find_card
 from facebench.evaluation.record import BackboneRecord, InputRecord, MetricResult, Run, Version
 
 
@@ -36,7 +36,7 @@ def make_run(name: str, *, images: int = 2000, reference: str = "r" * 64, **valu
 
 def make_result(metric: str, value: float | None, n: int = 2000, **change: Any) -> MetricResult:
     """A result that agrees with the metric's card."""
-    card = cards.card(metric)
+    card = find_card(metric)
     interval: dict[str, Any] = (
         {} if value is None else {"low": value * 0.9, "high": value * 1.1, "level": 0.95}
     )

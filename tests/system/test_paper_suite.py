@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist
 
 from facebench import Leaderboard
 from facebench.backbones import weights
-from facebench.evaluation.protocols import make_plan
+from facebench.evaluation.plan import make_plan
 from facebench.evaluation.record import Run
 from tests.helpers.golden_networks import GOLDENS, Golden
 from tests.helpers.paper_weights import facebench, marked, measure, own_cache, put_in_place, valued

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from facebench.evaluation.protocols import make_plan
+from facebench.evaluation.plan import make_plan
 from tests.helpers.golden_networks import GOLDENS
 from tests.helpers.paper_weights import marked, measure, own_cache, put_in_place, valued
 

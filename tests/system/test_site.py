@@ -15,7 +15,8 @@ import typer.main
 from typer.core import TyperGroup
 
 from facebench.cli import app
-from facebench.evaluation import cards
+from facebench.evaluation.cards import load_cards
+from facebench.evaluation.protocols import load_protocols
 from tests.helpers.paths import REPOSITORY
 
 ROOT = REPOSITORY
@@ -34,11 +35,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_metric_and_protocol_has_a_page_that_says_what_its_card_says(site: Path) -> None:
-    for metric, card in cards.cards().items():
+    for metric, card in load_cards().items():
         page = _text(site / "metrics" / metric / "index.html")
         assert card.title in page
         assert all(kind.replace("_", " ") in page for kind in card.claims)
-    for name, protocol in cards.protocols().items():
+    for name, protocol in load_protocols().items():
         page = _text(site / "protocols" / name / "index.html")
         assert protocol.title in page
         assert all(metric in page for ids in protocol.suites.values() for metric in ids)
@@ -60,7 +61,7 @@ def test_start_pages_lead_to_each_other(site: Path) -> None:
 
 def test_nothing_is_loaded_from_another_server(site: Path) -> None:
     files = list(site.rglob("*.html"))
-    assert len(files) > len(cards.cards())
+    assert len(files) > len(load_cards())
     for file in files:
         found = _Loads()
         found.feed(file.read_text(encoding="utf-8"))

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from facebench.core.errors import InputError
-from facebench.evaluation import cards
-from facebench.evaluation.cards import Card, Protocol
+from facebench.evaluation.cards import Card, card_families
+from facebench.evaluation.protocols import Protocol, load_protocols
 
 _DIRECTION = {"higher": "higher is better", "lower": "lower is better", "neither": "no better direction"}
 _NOTICE = "<!-- Written from the cards by facebench.report.pages.cards; change metrics/*.yaml instead. -->"
@@ -18,7 +18,7 @@ def facts(card: Card) -> dict[str, str]:
     """What a card says in short, as text by heading, without what it leaves open.
 
     Example:
-        >>> facts(cards.card("eer_sface"))["range"]
+        >>> facts(find_card("eer_sface"))["range"]
         '0 to 1'
     """
     low, high = card.range
@@ -44,9 +44,9 @@ def facts(card: Card) -> dict[str, str]:
 
 def card_pages() -> dict[str, str]:
     """Every page by file name: one for each family of metrics, one for the protocols, and an index."""
-    families = cards.families()
+    families = card_families()
     pages = {f"{family}.md": _family_page(family, members) for family, members in families.items()}
-    pages["protocols.md"] = _page("Protocols", map(_protocol_section, cards.protocols().values()))
+    pages["protocols.md"] = _page("Protocols", map(_protocol_section, load_protocols().values()))
     return {"README.md": _index(families)} | pages
 
 
@@ -106,7 +106,7 @@ def _index(families: dict[str, list[Card]]) -> str:
 
 
 def _link(metric: str) -> str:
-    family = next(name for name, members in cards.families().items() if metric in {m.id for m in members})
+    family = next(name for name, members in card_families().items() if metric in {m.id for m in members})
     return f"[{metric}]({family}.md#{metric})"
 
 

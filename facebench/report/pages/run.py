@@ -12,7 +12,7 @@ from facebench.compare.board import Row, laid_out
 from facebench.compare.leaderboard import Board, Leaderboard
 from facebench.core.tables import Cell, Column, Table
 from facebench.core.version import __version__
-from facebench.evaluation.cards import TableLayout
+from facebench.evaluation.protocols import TableLayout
 from facebench.evaluation.record import MetricResult, Run
 from facebench.report.galleries import images as gallery
 from facebench.report.galleries import pairs as pair_gallery

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from facebench.core.errors import InputError
-from facebench.evaluation.cards import suggest
+from facebench.core.suggest import suggest
 
 _FOLDER = Path(__file__).parent / "languages"
 

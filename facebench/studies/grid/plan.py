@@ -19,7 +19,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from facebench.core.errors import InputError
-from facebench.evaluation.cards import suggest
+from facebench.core.suggest import suggest
 from facebench.images.image_set import ImageSet
 from facebench.synthface.dataset import COLUMNS
 from facebench.training.engine.settings import Settings, read

@@ -10,10 +10,11 @@ from typing import Any, get_args
 
 from facebench.core.environment import facebench_version
 from facebench.core.errors import InputError
-from facebench.evaluation import cards
-from facebench.evaluation.cards import Card, Damage
+from facebench.core.suggest import suggest
+from facebench.evaluation.cards import Card, Damage, find_card, load_cards
 from facebench.evaluation.pipeline import evaluate
-from facebench.evaluation.protocols import make_plan
+from facebench.evaluation.plan import make_plan
+from facebench.evaluation.protocols import load_protocols
 from facebench.evaluation.record import MetricResult, Run
 from facebench.studies.validation import datasets
 from facebench.studies.validation.verdicts import LEVEL, Curve, Judged, Verdict, curve, judge, widening
@@ -140,19 +141,19 @@ def validate(
 def _cards(suite: str, metrics: Sequence[str] | None) -> list[Card]:
     """The metrics that were named, or all that the protocols have in a suite, by family."""
     if metrics is not None:
-        return [cards.card(metric.strip()) for metric in dict.fromkeys(metrics)]
-    plans = [make_plan(protocol, suite) for protocol in cards.protocols()]
+        return [find_card(metric.strip()) for metric in dict.fromkeys(metrics)]
+    plans = [make_plan(protocol, suite) for protocol in load_protocols()]
     if suite == "auto" and len({plan.suite for plan in plans}) > 1:  # weights of some protocols only
         return _cards("compact", None)
     named = {card.id for plan in plans for card in plan.cards}
-    return [card for card in cards.cards().values() if card.id in named]
+    return [card for card in load_cards().values() if card.id in named]
 
 
 def _kinds(kinds: Sequence[str] | None) -> list[Damage]:
     known: tuple[Damage, ...] = get_args(Damage)
     for kind in kinds or ():
         if kind not in known:
-            raise InputError(f"There is no damage '{kind}'. {cards.suggest(kind, known)}")
+            raise InputError(f"There is no damage '{kind}'. {suggest(kind, known)}")
     return [kind for kind in known if kinds is None or kind in kinds]
 
 
@@ -171,7 +172,7 @@ def _curves(claiming: dict[Damage, list[Card]], runs: dict[tuple[Damage | None, 
     for kind, of_kind in claiming.items():
         of_strength = {0.0: runs[None, 0.0]} | {strength: runs[kind, strength] for strength in STRENGTHS}
         found += [curve(card, kind, of_strength) for card in of_kind]
-    order = list(cards.cards())
+    order = list(load_cards())
     return sorted(found, key=lambda one: order.index(one.card.id))
 
 

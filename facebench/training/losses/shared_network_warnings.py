@@ -8,7 +8,7 @@ from pathlib import Path
 from facebench.backbones.weights import registry
 from facebench.backbones.weights.cache import path_of
 from facebench.backbones.weights.digest import sha256_of
-from facebench.evaluation import cards
+from facebench.evaluation.cards import load_cards
 
 FACE_READER = "facereader"
 NAMED = 3
@@ -53,7 +53,7 @@ def _is(path: Path, file: Path, sha256: str) -> bool:
 
 
 def _sentence(what: str, backbones: Collection[str]) -> str:
-    metrics = [name for name, card in cards.cards().items() if card.reads.backbone in backbones]
+    metrics = [name for name, card in load_cards().items() if card.reads.backbone in backbones]
     if not metrics:
         return ""
     more = f" and {len(metrics) - NAMED} more" if len(metrics) > NAMED else ""

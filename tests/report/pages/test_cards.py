@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from facebench.core.errors import InputError
-from facebench.evaluation import cards
+from facebench.evaluation.cards import card_families, load_cards
+from facebench.evaluation.protocols import load_protocols
 from facebench.report.pages.cards import card_pages, facts, write_card_pages
 
 
@@ -20,11 +21,11 @@ def pages() -> dict[str, str]:
 def test_every_card_and_protocol_has_its_section(pages: dict[str, str]) -> None:
     headings = [line for text in pages.values() for line in text.splitlines() if line.startswith("## ")]
     ids = [heading.split()[1] for heading in headings]
-    assert sorted(ids) == sorted([*cards.cards(), *cards.protocols()])
+    assert sorted(ids) == sorted([*load_cards(), *load_protocols()])
 
 
 def test_a_section_says_all_that_the_card_says(pages: dict[str, str]) -> None:
-    for family, members in cards.families().items():
+    for family, members in card_families().items():
         text = pages[f"{family}.md"]
         for card in members:
             for said in (card.title, card.about.strip(), *card.pitfalls, *facts(card).values()):
@@ -33,7 +34,7 @@ def test_a_section_says_all_that_the_card_says(pages: dict[str, str]) -> None:
 
 def test_links_lead_to_a_heading(pages: dict[str, str]) -> None:
     found = [link for text in pages.values() for link in re.findall(r"\]\((\w+\.md)#(\w+)\)", text)]
-    assert len(found) > len(cards.cards())
+    assert len(found) > len(load_cards())
     for page, metric in found:
         assert re.search(rf"^## {metric}( [↑↓])?$", pages[page], re.MULTILINE)
 

@@ -16,8 +16,10 @@ from typer.testing import CliRunner
 from facebench.cli import app
 from facebench.core.errors import InputError
 from facebench.evaluation import cards
-from facebench.evaluation.cards import Card, Damage
+from facebench.evaluation.cards import Card, Damage, find_card, load_cards
+from facebench.evaluation.protocols import load_protocols
 from facebench.evaluation.record import Run
+from facebench.evaluation.yaml_files import load_yaml
 from facebench.studies.validation import STRENGTHS, datasets, validate
 from facebench.studies.validation.verdicts import Curve, Judged, curve, difference, judge
 from facebench.synthface import degradations
@@ -29,7 +31,7 @@ LEVELS = (0.0, *STRENGTHS)
 
 def claiming(claim: str, metric: str = METRIC, kind: str = "noise") -> Card:
     """The card of a metric, with one claim of our own."""
-    return cards.card(metric).model_copy(update={"claims": {kind: claim}})
+    return find_card(metric).model_copy(update={"claims": {kind: claim}})
 
 
 def answer(card: Card, values: Sequence[float | None], error: float = 0.0, kind: Damage = "noise") -> Curve:
@@ -56,7 +58,7 @@ def test_what_cards_claim_about_can_be_made() -> None:
 def test_every_metric_of_the_compact_suite_that_ranks_models_claims_something() -> None:
     silent = [
         card
-        for protocol in cards.protocols().values()
+        for protocol in load_protocols().values()
         for card in map(cards.card, protocol.suites["compact"])
         if not card.claims and card.better != "neither"
     ]
@@ -72,7 +74,7 @@ def test_worse_needs_a_better_direction(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(text + "source: here, about: nothing, claims: {blur: worse}}")
     with pytest.raises(InputError, match=r"a\.yaml: .*rises, falls or stays"):
-        cards.load_yaml(file, Card)
+        load_yaml(file, Card)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ def test_the_metrics_answer_as_their_cards_claim(tmp_path: Path) -> None:
 def test_a_metric_that_breaks_its_claim_turns_the_command_red(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = cards.cards()
+    known = load_cards()
     wrong = known | {METRIC: known[METRIC].model_copy(update={"claims": {"noise": "better"}})}
     monkeypatch.setattr(cards, "cards", lambda: wrong)
     done = run(tmp_path, "--metrics", METRIC)
