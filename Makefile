@@ -1,10 +1,12 @@
-# Two commands: `make demo` shows what facebench does, `make test` proves it. Both install what they need into .venv.
+# `make demo` shows what facebench does, `make test` runs all checks. Both install what they need into .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope
 
-.PHONY: demo utility-demo study-directions study-identity-losses test gate docs format clean
+.PHONY: demo utility-demo study-directions study-identity-losses test test-fast test-portable test-portable-one \
+	test-oldest lint gate docs rooms format clean
 
 # Rebuilt only when the dependencies change.
 $(VENV)/installed: pyproject.toml
@@ -12,11 +14,50 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-test: $(VENV)/installed
+# Style, types, and the order of the rooms.
+lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope --cov --cov-report=term:skip-covered
+	$(BIN)/lint-imports
+
+# All tests.
+test: lint
+	$(PYTEST) --cov --cov-report=term:skip-covered
+
+# Without tests marked slow (training), large (memory) or system (browser, site, wheel, servers).
+test-fast: lint
+	$(PYTEST) -m "not slow and not large and not system"
+
+# The numerical tests under other instruction sets and thread counts; a set that the processor lacks is lowered.
+NUMERICAL := tests/metrics tests/features/engine tests/backbones tests/training/diffusion tests/training/engine \
+	tests/training/losses tests/training/models tests/training/recognition
+test-portable: $(VENV)/installed
+	for isa in "SSE41 default" "AVX2 avx2" "AVX512_CORE avx512"; do \
+		for threads in 1 4; do \
+			set -- $$isa; \
+			echo "== oneDNN $$1, ATen $$2, $$threads threads"; \
+			ONEDNN_MAX_CPU_ISA=$$1 ATEN_CPU_CAPABILITY=$$2 OMP_NUM_THREADS=$$threads \
+				$(BIN)/python -m pytest $(NUMERICAL) || exit 1; \
+		done; \
+	done
+
+# One setting that differs from every current machine's own; CI runs it.
+test-portable-one: $(VENV)/installed
+	ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -n auto --dist loadscope tests/metrics tests/training/engine tests/training/models \
+		tests/training/recognition
+
+# The fast tests with the lowest versions that facebench declares, in an environment of its own.
+OLDEST := .venv-oldest
+$(OLDEST)/installed: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-oldest.txt \
+		--editable '.[train]' pytest pytest-xdist pytest-cov hypothesis
+	touch $@
+
+test-oldest: $(OLDEST)/installed
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n auto --dist loadscope -m "not large and not system" tests
 
 # The project's own gate: fails when a change in the code makes a number worse on images that do not change.
 gate: $(VENV)/installed
@@ -28,6 +69,10 @@ gate: $(VENV)/installed
 docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+# The picture of the rooms in docs/rooms.svg, drawn from the imports.
+rooms: $(VENV)/installed
+	$(BIN)/python tools/draw_rooms.py docs/rooms.svg
+
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -35,11 +80,11 @@ format: $(VENV)/installed
 demo: $(VENV)/installed
 	$(BIN)/python tools/demo.py $(DEMO)
 
-# Trains a recogniser on synthetic people and verifies strangers with it: about half an hour, nothing is downloaded.
+# Train a recogniser on synthetic people and verify other people with it: about half an hour, no download.
 utility-demo: $(VENV)/installed
 	$(BIN)/python tools/utility_demo.py utility-demo
 
-# The studies of docs/studies, on the shipped autoencoder; a study that was stopped goes on.
+# The studies of docs/studies with the shipped autoencoder; a stopped study continues.
 study-directions: $(VENV)/installed
 	$(BIN)/python tools/study_directions.py
 

@@ -1,4 +1,4 @@
-"""Rendered faces that many tests measure, and a cache of their own."""
+"""Rendered faces that many tests evaluate, a cache of their own, and the marker of each folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,37 @@ import pytest
 
 from facebench import synthface
 from facebench.synthface.degradations import degrade
+
+
+MARKERS = {
+    "tests/training/tasks": "slow",
+    "tests/training/engine": "slow",
+    "tests/training/editing": "slow",
+    "tests/training/losses/test_identity_losses.py": "slow",
+    "tests/training/models/test_lora.py": "slow",
+    "tests/training/rig": "slow",
+    "tests/studies": "slow",
+    "tests/cli/test_train": "slow",
+    "tests/cli/test_edit": "slow",
+    "tests/backbones/test_clip.py": "large",
+    "tests/backbones/test_dinov2.py": "large",
+    "tests/system": "system",
+    "tests/system/test_paper_suite_large.py": "large",
+    "tests/report/test_browser.py": "system",
+    "tests/features/engine/test_cluster.py": "system",
+    "tests/backbones/weights/test_fetch.py": "system",
+    "tests/cli/test_evaluate_interrupted.py": "system",
+}
+"""Beginning of a path to the marker of its tests."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by their folder, so that `make test-fast` leaves out what is slow, large, or needs a system."""
+    for item in items:
+        path = item.path.relative_to(config.rootpath).as_posix()
+        for beginning, marker in MARKERS.items():
+            if path.startswith(beginning):
+                item.add_marker(marker)
 
 
 @pytest.fixture(scope="session", autouse=True)
