@@ -36,7 +36,7 @@ ABOUT = {
     "metrics": "formulas and intervals on arrays",
     "core": "errors, files, tables, progress",
 }
-WIDTH, ROW, BOX_HEIGHT, BOX_WIDTH = 860, 78, 46, 258
+WIDTH, ROW, BOX_HEIGHT, BOX_WIDTH = 1060, 78, 46, 252
 
 
 def imports() -> set[tuple[str, str]]:

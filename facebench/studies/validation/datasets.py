@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.core.errors import InputError
-from facebench.evaluation.cards import Damage
 from facebench.core.progress import Progress, no_progress
+from facebench.evaluation.cards import Damage
 from facebench.synthface import expressions
 from facebench.synthface.dataset import RenderOptions, render_to, save_parameters
 from facebench.synthface.degradations import degrade
