@@ -205,7 +205,7 @@ def _is_done(job: Job, folder: Path) -> bool:
     if job.name == "factorial":
         return False
     raise InputError(
-        f"'{job.name}' was finished by a different command in {folder} ({_difference(before, _mark(job))}). Use another "
+        f"'{job.name}' was finished by a different command in {folder} ({_difference(before, _mark(job))}). Use a new "
         f"--out, or delete {folder / job.folder} and {marker}."
     )
 
