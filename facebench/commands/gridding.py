@@ -33,7 +33,7 @@ def grid_command(path: Path, out: Path | None, *, workers: int, gpus: str | None
             )
 
     folder = out or Path("runs") / grid.grid
-    study = run_grid(path, folder, workers=workers, gpus=gpus.split(",") if gpus else (), tell=tell)
+    study = run_grid(path, folder, workers=workers, gpus=gpus.split(",") if gpus else (), progress=tell)
     console.print(
         (folder / "logs" / "factorial.log").read_text(encoding="utf-8"), markup=False, soft_wrap=True
     )

@@ -1,4 +1,4 @@
-"""Faces to validate with: a generated set, the real faces that it is compared with, and damaged copies of it."""
+"""Rendered faces of a validation: a generated set, real faces of the same people, and damaged copies."""
 
 from __future__ import annotations
 
@@ -26,44 +26,48 @@ _COLUMNS = ("image", "identity", "expression", "valence", "arousal", "source", "
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A folder with an undamaged generated set, and with real faces of the same people.
+class ValidationFaces:
+    """A folder with an undamaged generated set and real faces of the same people.
 
-    Image k of person i has as its source the neutral real face of that person, and as its target the real face of
-    the next person with the same expression.
+    The source of image k of person i is the neutral real face of that person. Its target is the real face of the next
+    person with the same expression.
+
+    Attributes:
+        folder: the folder.
+        images: names of the generated images; the real faces have the same names under `real`.
+        seed: seed of the damages.
     """
 
     folder: Path
     images: tuple[str, ...]
-    """Names of the generated images; the real faces have the same names under `real`."""
     seed: int
 
     @property
     def manifest(self) -> Path:
-        """The undamaged generated set."""
+        """Manifest of the undamaged generated set."""
         return self.folder / "undamaged" / "manifest.csv"
 
     @property
     def reference(self) -> Path:
-        """The real faces, one folder for each person."""
+        """Folder of the real faces, with one folder for each person."""
         return self.folder / "undamaged" / "real" / "images"
 
     @contextmanager
-    def damaged(self, kind: Damage, strength: float) -> Iterator[Path]:
-        """The manifest of a damaged copy, which is there only inside the `with` block."""
+    def damaged(self, damage: Damage, strength: float) -> Iterator[Path]:
+        """Yield the manifest of a damaged copy; the copy is removed at the end of the `with` block."""
         copy = self.folder / "damaged"
         try:
-            if kind == "copying":
+            if damage == "copying":
                 self._copy_training_faces(copy, strength)
             else:
-                degrade(copy, self.manifest.parent, kind, strength, seed=self.seed)
+                degrade(copy, self.manifest.parent, damage, strength, seed=self.seed)
                 shutil.copytree(self.manifest.parent / "real", copy / "real")
             yield copy / "manifest.csv"
         finally:
             shutil.rmtree(copy, ignore_errors=True)
 
     def _copy_training_faces(self, copy: Path, strength: float) -> None:
-        """A share of the generated images becomes the real image of another place, byte for byte."""
+        """Replace a share of the generated images by real images of other rows, byte for byte."""
         shutil.copytree(self.manifest.parent, copy)
         n = len(self.images)
         rng = np.random.default_rng([self.seed, n])
@@ -72,18 +76,18 @@ class Stage:
             shutil.copyfile(copy / "real" / self.images[copied[place]], copy / self.images[place])
 
 
-def build(
+def render_faces(
     folder: Path, *, identities: int, images: int, size: int, seed: int, progress: Progress = no_progress
-) -> Stage:
+) -> ValidationFaces:
     """Render the generated set and the real faces into a folder.
 
     Args:
         folder: an empty folder.
-        identities: people, at least two.
-        images: of each person in each of the two sets; with 8 every expression is there once.
-        size: side in pixels.
-        seed: which people, poses and lights.
-        progress: called with "faces", the number of rendered images, and the total.
+        identities: number of people, at least two.
+        images: images of each person in each of the two sets; 8 images show every expression once.
+        size: width and height in pixels.
+        seed: seed of people, poses and lights.
+        progress: callback invoked with "faces", the number of rendered images, and the total.
 
     Raises:
         InputError: fewer than two people, or a size that cannot be rendered.
@@ -92,23 +96,23 @@ def build(
         raise InputError(
             f"Validation needs at least 2 identities and 1 image each, not {identities} and {images}."
         )
-    # Expressions take turns, so that images a whole number of turns apart show the same one.
-    turn = math.ceil(images / len(expressions.names())) * len(expressions.names())
-    everyone = draw(identities * 2 * turn, seed, images=2 * turn)
-    places: npt.NDArray[np.int64] = np.arange(len(everyone)).reshape(identities, 2 * turn)
+    # Expressions repeat with a fixed period, so images that are whole periods apart show the same expression.
+    period = math.ceil(images / len(expressions.names())) * len(expressions.names())
+    parameters = draw(identities * 2 * period, seed, images=2 * period)
+    places: npt.NDArray[np.int64] = np.arange(len(parameters)).reshape(identities, 2 * period)
     names = tuple(f"images/id{i // images:03d}/{i % images:02d}.png" for i in range(identities * images))
-    parts = {"": places[:, :images].ravel(), "real": places[:, turn : turn + images].ravel()}
+    parts = {"": places[:, :images].ravel(), "real": places[:, period : period + images].ravel()}
     for done, (part, chosen) in enumerate(parts.items()):
         target = folder / "undamaged" / part
 
         def count(stage: str, rendered: int, total: int | None, before: int = done * len(names)) -> None:
             progress("faces", before + rendered, 2 * len(names))
 
-        render_to(target, everyone.take(chosen), names, size, RenderOptions(progress=count))
-    generated = everyone.take(parts[""])
+        render_to(target, parameters.take(chosen), names, size, RenderOptions(progress=count))
+    generated = parameters.take(parts[""])
     save_parameters(folder / "undamaged" / "parameters.npz", generated)
     _write_manifest(folder / "undamaged" / "manifest.csv", generated, names, images)
-    return Stage(folder, names, seed)
+    return ValidationFaces(folder, names, seed)
 
 
 def _write_manifest(path: Path, generated: Parameters, names: tuple[str, ...], images: int) -> None:

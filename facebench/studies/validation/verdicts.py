@@ -1,4 +1,4 @@
-"""Does a metric do what its card claims? Response curves, and what their intervals allow to be said."""
+"""Response curves of metrics to damage, and verdicts on the claims of their cards."""
 
 from __future__ import annotations
 
@@ -15,32 +15,37 @@ from facebench.evaluation.cards import Card, Damage, Response
 from facebench.evaluation.record import MetricResult, Run
 
 LEVEL = 0.95
-"""Chance that all changes of a validation lie in their widened intervals at once."""
+"""Joint level of the widened intervals of all changes of a validation."""
 IGNORED = 0.1
-"""Share of a metric's response below which a change counts as none."""
+"""Share of the response of a metric below which a change is ignored."""
 
 Verdict = Literal["holds", "broken", "unclear", "no value"]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """How a metric answers to one damage, from strength 0 upwards."""
+    """Response of a metric to one damage, from strength 0 upwards.
+
+    Attributes:
+        card: the metric.
+        damage: the damage.
+        results: by strength.
+        changes: by pair of strengths, the change from the first to the second, where both have a value.
+    """
 
     card: Card
-    kind: Damage
+    damage: Damage
     results: Mapping[float, MetricResult]
-    """By strength."""
     changes: Mapping[tuple[float, float], Change]
-    """From the first strength to the second, where both have a value."""
 
     @property
-    def claim(self) -> Response:
-        """What the card says."""
-        return self.card.claims[self.kind]
+    def response_claim(self) -> Response:
+        """The claim of the card."""
+        return self.card.claims[self.damage]
 
     @property
     def direction(self) -> int:
-        """1 when the value should rise, -1 when it should fall, 0 when it should stay."""
+        """1 for a claim that the value rises, -1 that it falls, 0 that it stays."""
         lower = self.card.better == "lower"
         return {
             "rises": 1,
@@ -48,11 +53,11 @@ class Curve:
             "stays": 0,
             "worse": 1 if lower else -1,
             "better": -1 if lower else 1,
-        }[self.claim]
+        }[self.response_claim]
 
     @property
     def missing(self) -> str:
-        """Strengths without a value and why, in words; empty when there are none."""
+        """Strengths without a value and the reasons, as one text; empty when every strength has a value."""
         absent = {
             strength: result.reason for strength, result in self.results.items() if result.value is None
         }
@@ -67,78 +72,79 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A curve and what it says about the claim."""
+class Claim:
+    """A claim of a card with its response curve and verdict."""
 
     curve: Curve
     verdict: Verdict
-    why: str = ""
+    reason: str = ""
 
 
-def curve(card: Card, kind: Damage, runs: Mapping[float, Run]) -> Curve:
-    """The response of one metric, from runs by strength of which the first is 0.
+def curve(card: Card, damage: Damage, runs: Mapping[float, Run]) -> Curve:
+    """Return the response of one metric, from runs by strength that begin with strength 0.
 
-    A claim to stay is about changes from strength 0; a claim to move also about every pair of strengths, because
-    a response has to be monotonic.
+    A claim to stay concerns changes from strength 0. A claim to rise or fall concerns every pair of strengths, because
+    the response must be monotonic.
     """
     pairs = list(itertools.combinations(runs, 2))
-    if card.claims[kind] == "stays":
+    if card.claims[damage] == "stays":
         pairs = [(first, second) for first, second in pairs if first == 0]
-    found = {(a, b): difference(card.id, runs[b], runs[a]) for a, b in pairs}
+    changes = {(a, b): skewed_difference(card.id, runs[b], runs[a]) for a, b in pairs}
     results = {strength: run.metrics[card.id] for strength, run in runs.items()}
-    return Curve(card, kind, results, {pair: made for pair, made in found.items() if made is not None})
+    measured = {pair: each for pair, each in changes.items() if each is not None}
+    return Curve(card, damage, results, measured)
 
 
-def difference(metric: str, run: Run, baseline: Run) -> Change | None:
-    """The change of a metric between two runs; intervals that are skewed stay skewed.
+def skewed_difference(metric: str, run: Run, baseline: Run) -> Change | None:
+    """Return the change of a metric between two runs, with an interval that keeps skewness.
 
-    Paired where the metric averages over images; else each end of the change's interval takes the end of each
-    value's interval that it depends on, by the square root of the sum of squares.
+    The interval is paired where the metric averages over images. Otherwise each end combines the matching ends of both
+    intervals: low = value - sqrt((value_1 - low_1)² + (high_0 - value_0)²), and likewise for high.
 
     Source:
         Zou and Donner 2008, "Construction of confidence limits about effect measures" (MOVER).
     """
-    made = change(metric, run, baseline)
-    if made is None or made.method != "independent intervals":
-        return made
+    delta = change(metric, run, baseline)
+    if delta is None or delta.method != "independent intervals":
+        return delta
     new_down, new_up = _reach(run.metrics[metric])
     old_down, old_up = _reach(baseline.metrics[metric])
-    low, high = made.value - math.hypot(new_down, old_up), made.value + math.hypot(new_up, old_down)
-    return Change(made.value, low, high, made.method)
+    low, high = delta.value - math.hypot(new_down, old_up), delta.value + math.hypot(new_up, old_down)
+    return Change(delta.value, low, high, delta.method)
 
 
 def _reach(result: MetricResult) -> tuple[float, float]:
-    """From the value down and up to the ends of its interval; zero without one."""
+    """Return the lengths of both arms of an interval; zero without an interval."""
     if result.value is None or result.low is None or result.high is None:
         return 0.0, 0.0
     return result.value - result.low, result.high - result.value
 
 
-def judge(curves: Sequence[Curve]) -> list[Judged]:
-    """A verdict on every claim; all of them hold at once at 95 %.
+def judge(curves: Sequence[Curve]) -> list[Claim]:
+    """Return a verdict on every claim, at a joint level of 95 %.
 
-    Every interval of a change is widened, from its 95 % to what Bonferroni's inequality asks for all changes of the
-    validation together, as if it were that of a normal variable. With that
+    Every 95 % interval of a change is widened to the level of Bonferroni's inequality for all changes of the
+    validation, under a normal approximation.
 
-    * a claim to move is broken when a step certainly goes the other way, by more than a tenth of the response, or when
-      the change to the highest strength cannot be told from zero;
-    * a claim to stay is broken when a change is certainly more than a tenth of the metric's largest claimed response,
-      holds when every change is certainly less, and is unclear otherwise.
+    * A claim to rise or fall is broken when the interval of a step lies in the opposite direction by more than a tenth
+      of the response, or when the interval of the change to the highest strength contains zero.
+    * A claim to stay is broken when the interval of a change lies beyond a tenth of the largest claimed response of the
+      metric. It holds when all intervals lie within a tenth, and is unclear otherwise.
 
     Returns:
         One result for each curve, in order.
     """
-    factor = widening(sum(len(found.changes) for found in curves))
+    factor = widening(sum(len(response.changes) for response in curves))
     responses: dict[str, float] = {}
-    for found in curves:
-        if found.direction != 0:
-            metric = found.card.id
-            responses[metric] = max(responses.get(metric, 0.0), found.response)
-    return [_verdict(found, factor, responses.get(found.card.id)) for found in curves]
+    for response in curves:
+        if response.direction != 0:
+            metric = response.card.id
+            responses[metric] = max(responses.get(metric, 0.0), response.response)
+    return [_verdict(response, factor, responses.get(response.card.id)) for response in curves]
 
 
 def widening(comparisons: int) -> float:
-    """How much wider than its own 95 % interval one of several comparisons has to be for 95 % together.
+    """Return the factor that widens a 95 % interval so that several intervals hold jointly at 95 %.
 
     Source:
         Bonferroni's inequality; Dunn 1961, "Multiple comparisons among means".
@@ -151,59 +157,65 @@ def widening(comparisons: int) -> float:
     return float(normal.ppf(1 - (1 - LEVEL) / (2 * max(comparisons, 1))) / normal.ppf(0.5 + LEVEL / 2))
 
 
-def _verdict(found: Curve, factor: float, largest: float | None) -> Judged:
-    measured = [strength for strength, result in found.results.items() if result.value is not None]
+def _verdict(response: Curve, factor: float, largest: float | None) -> Claim:
+    measured = [strength for strength, result in response.results.items() if result.value is not None]
     if len(measured) < 2 or measured[0] != 0:
-        return Judged(found, "no value", found.missing)
-    wide = {pair: _widened(made, factor) for pair, made in found.changes.items()}
-    verdict, why = (
-        _stays(found, wide, largest) if found.direction == 0 else _moves(found, wide, (0, measured[-1]))
+        return Claim(response, "no value", response.missing)
+    wide = {pair: _widened(delta, factor) for pair, delta in response.changes.items()}
+    verdict, reason = (
+        _stays(response, wide, largest)
+        if response.direction == 0
+        else _moves(response, wide, (0, measured[-1]))
     )
-    return Judged(found, verdict, "; ".join(part for part in (why, found.missing) if part))
+    return Claim(response, verdict, "; ".join(part for part in (reason, response.missing) if part))
 
 
-def _widened(made: Change, factor: float) -> Change:
-    low, high = (made.value + factor * (end - made.value) for end in (made.low, made.high))
-    return Change(made.value, low, high, made.method)
+def _widened(delta: Change, factor: float) -> Change:
+    low, high = (delta.value + factor * (end - delta.value) for end in (delta.low, delta.high))
+    return Change(delta.value, low, high, delta.method)
 
 
 def _moves(
-    found: Curve, wide: Mapping[tuple[float, float], Change], whole: tuple[float, float]
+    response: Curve, wide: Mapping[tuple[float, float], Change], whole: tuple[float, float]
 ) -> tuple[Verdict, str]:
-    sign = found.direction
-    # The draw of a damage itself is not in the intervals, so that a small step back is none.
-    allowed = -IGNORED * found.response
-    back = [(pair, made) for pair, made in wide.items() if max(sign * made.low, sign * made.high) < allowed]
+    sign = response.direction
+    # The intervals do not include the randomness of the damage, so a small step back is ignored.
+    allowed = -IGNORED * response.response
+    back = [
+        (pair, delta) for pair, delta in wide.items() if max(sign * delta.low, sign * delta.high) < allowed
+    ]
     if back:
-        pair, made = max(back, key=lambda step: abs(step[1].value))
+        pair, delta = max(back, key=lambda step: abs(step[1].value))
         verb = "falls" if sign > 0 else "rises"
-        return "broken", f"{verb} from strength {pair[0]:g} to {pair[1]:g}, by {_text(found, made)}"
-    made = wide[whole]
-    if min(sign * made.low, sign * made.high) <= 0:
-        return "broken", f"no response: the change to strength {whole[1]:g} is {_text(found, made)}"
+        return "broken", f"{verb} from strength {pair[0]:g} to {pair[1]:g}, by {_text(response, delta)}"
+    delta = wide[whole]
+    if min(sign * delta.low, sign * delta.high) <= 0:
+        return "broken", f"no response: the change to strength {whole[1]:g} is {_text(response, delta)}"
     return "holds", ""
 
 
 def _stays(
-    found: Curve, wide: Mapping[tuple[float, float], Change], largest: float | None
+    response: Curve, wide: Mapping[tuple[float, float], Change], largest: float | None
 ) -> tuple[Verdict, str]:
-    moved = {pair: made for pair, made in wide.items() if not made.low == made.value == made.high == 0}
+    moved = {pair: delta for pair, delta in wide.items() if not delta.low == delta.value == delta.high == 0}
     if not moved:
         return "holds", ""
-    promised = {kind for kind, claim in found.card.claims.items() if claim != "stays"}
-    if largest is None and promised:
-        return "unclear", f"what it may move by is known only beside {' or '.join(sorted(promised))}"
+    moving = {damage for damage, claim in response.card.claims.items() if claim != "stays"}
+    if largest is None and moving:
+        return "unclear", f"the tolerance is known only beside {' or '.join(sorted(moving))}"
     margin = IGNORED * (largest or 0.0)
-    (_, strength), made = max(moved.items(), key=lambda step: abs(step[1].value))
-    said = f"moves at strength {strength:g} by {_text(found, made)}"
-    allowed = f"{margin:.{found.card.decimals}f} is a tenth of its largest claimed response"
+    (_, strength), delta = max(moved.items(), key=lambda step: abs(step[1].value))
+    text = f"moves at strength {strength:g} by {_text(response, delta)}"
+    allowed = f"{margin:.{response.card.decimals}f} is a tenth of its largest claimed response"
     if any(m.low > margin or m.high < -margin for m in moved.values()):
-        return "broken", f"{said}; {allowed}" if margin else said
+        return "broken", f"{text}; {allowed}" if margin else text
     if all(-margin <= m.low and m.high <= margin for m in moved.values()):
         return "holds", ""
-    return "unclear", f"{said}; {allowed}" if margin else said
+    return "unclear", f"{text}; {allowed}" if margin else text
 
 
-def _text(found: Curve, made: Change) -> str:
-    value, low, high = (f"{number:+.{found.card.decimals}f}" for number in (made.value, made.low, made.high))
+def _text(response: Curve, delta: Change) -> str:
+    value, low, high = (
+        f"{number:+.{response.card.decimals}f}" for number in (delta.value, delta.low, delta.high)
+    )
     return f"{value} [{low}, {high}]"
