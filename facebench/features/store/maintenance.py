@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from facebench.features.store.damage import is_intact
 from facebench.features.store.schema import Network, checksum
 
 
@@ -30,7 +31,8 @@ def store_info(db: sqlite3.Connection, path: Path) -> StoreInfo:
         path: database file, for its size on disk.
     """
     rows = db.execute(
-        "SELECT name, weights, preprocessing, COUNT(*), SUM(size) FROM entries "
+        "SELECT CAST(name AS TEXT), CAST(weights AS TEXT), CAST(preprocessing AS TEXT), "
+        "COUNT(*), SUM(CAST(size AS INTEGER)) FROM entries "
         "JOIN networks ON networks.id = entries.network GROUP BY networks.id ORDER BY name, weights"
     ).fetchall()
     networks = {Network(*row[:3]): (row[3], row[4]) for row in rows}
@@ -48,7 +50,7 @@ def remove_damaged(db: sqlite3.Connection) -> tuple[int, int]:
     Raises:
         sqlite3.DatabaseError: the database file itself is damaged.
     """
-    if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
+    if not is_intact(db):
         raise sqlite3.DatabaseError("database disk image is malformed")
     intact, damaged = 0, []
     rows = db.execute(
@@ -58,7 +60,8 @@ def remove_damaged(db: sqlite3.Connection) -> tuple[int, int]:
     )
     for identifier, name, weights, preprocessing, address, expected, data in rows:
         network = Network(name, weights, preprocessing)
-        if data is not None and checksum(network, address, data) == expected:
+        has_types = isinstance(address, bytes) and isinstance(data, bytes)
+        if has_types and checksum(network, address, data) == expected:
             intact += 1
         else:
             damaged.append(identifier)
@@ -87,10 +90,10 @@ def _least_recently_used(db: sqlite3.Connection, max_bytes: int) -> list[int]:
         db.execute(f"PRAGMA {name}").fetchone() for name in ("page_size", "page_count", "freelist_count")
     )
     occupied = page * (pages - free)
-    (contents,) = db.execute("SELECT TOTAL(size) FROM entries").fetchone()
+    (contents,) = db.execute("SELECT TOTAL(CAST(size AS INTEGER)) FROM entries").fetchone()
     excess = contents * (1 - max_bytes / occupied)
     selected: list[int] = []
-    for identifier, size in db.execute("SELECT id, size FROM entries ORDER BY used, id"):
+    for identifier, size in db.execute("SELECT id, CAST(size AS INTEGER) FROM entries ORDER BY used, id"):
         if excess <= 0:
             break
         selected.append(identifier)

@@ -11,25 +11,30 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import numpy.typing as npt
-from filelock import FileLock
 from platformdirs import user_cache_dir
 
 from facebench.core.errors import StoreError
+from facebench.features.store.damage import DAMAGE_ERRORS, is_damage, is_intact, rebuild_indexes
+from facebench.features.store.locks import locked
 from facebench.features.store.maintenance import StoreInfo, prune, remove_damaged, store_info
+from facebench.features.store.queries import (
+    insert_network,
+    select_entries,
+    select_network_id,
+    upsert_entry,
+)
 from facebench.features.store.schema import SCHEMA, VERSION, Network, checksum
 from facebench.features.store.serialisation import Arrays, deserialise, serialise
 
 Result = TypeVar("Result")
 
-_ADDRESSES_PER_QUERY = 500
-"""Below 999, the smallest common limit of SQLite on query parameters."""
 _SECONDS_PER_DAY = 86400
 
 
@@ -42,8 +47,8 @@ class Store:
     """Feature store shared by all processes of a user.
 
     The file is opened at first use, so that an unusable folder raises where the caller can continue without a
-    store. A damaged entry counts as missing. A damaged file is renamed and replaced by an empty one. Both are
-    reported in `warnings`.
+    store. A damaged entry counts as missing. Damaged indexes are rebuilt. A file with other damage is renamed and
+    replaced by an empty one. All of it is reported in `warnings`.
 
     Args:
         folder: folder of `features.sqlite`; `default_folder()` by default.
@@ -65,6 +70,7 @@ class Store:
         self.read_only = False
         self._connection: sqlite3.Connection | None = None
         self._network_ids: dict[Network, int] = {}
+        self._unusable: StoreError | None = None
 
     def get(self, network: Network, addresses: Sequence[bytes]) -> dict[bytes, dict[str, npt.NDArray[Any]]]:
         """Return the stored results by address; missing and damaged ones are left out.
@@ -113,19 +119,20 @@ class Store:
         self._network_ids.clear()
 
     def _guarded(self, action: Callable[[sqlite3.Connection], Result], default: Result) -> Result:
-        """Run `action`. On a damaged file, replace the file and return `default`.
+        """Run `action`. If the file is damaged, repair or replace it and return `default`.
 
         Raises:
             StoreError: any other error of the database or the file system.
         """
         try:
-            return action(self._connected())
-        except sqlite3.DatabaseError as error:
-            if not _is_damage(error) or self.read_only:
-                raise StoreError(self._message(error)) from error
-            self._set_aside()
-            return default
-        except OSError as error:
+            try:
+                return action(self._connected())
+            except DAMAGE_ERRORS as error:
+                if not is_damage(error) or self.read_only:
+                    raise
+                self._repair()
+                return default
+        except (*DAMAGE_ERRORS, OSError) as error:
             raise StoreError(self._message(error)) from error
 
     def _message(self, error: Exception) -> str:
@@ -139,14 +146,20 @@ class Store:
         return f"The feature store {self.path} cannot be used ({text}). {advice}."
 
     def _connected(self) -> sqlite3.Connection:
+        if self._unusable is not None:
+            raise self._unusable
         if self._connection is None:
-            self._connection = self._open()
+            try:
+                self._connection = self._open()
+            except StoreError as error:
+                self._unusable = error  # do not wait for the same lock again
+                raise
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+            db = self._connect()
             self._set_up(db)
         except (sqlite3.OperationalError, OSError):
             if not self.path.is_file() or _is_writable(self.folder):
@@ -154,7 +167,13 @@ class Store:
             # The store belongs to another user: read it without locks.
             self.read_only = True
             db = sqlite3.connect(f"file:{quote(str(self.path.resolve()))}?mode=ro&immutable=1", uri=True)
+            db.text_factory = _decode_text
             db.execute("PRAGMA user_version").fetchone()
+        return db
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+        db.text_factory = _decode_text
         return db
 
     def _set_up(self, db: sqlite3.Connection) -> None:
@@ -167,7 +186,7 @@ class Store:
             )
         if version == 0:
             # SQLite fails at once if two processes change the journal mode at the same time.
-            with FileLock(self.folder / "create.lock"):
+            with locked(self.folder / "create.lock"):
                 db.execute("PRAGMA auto_vacuum=INCREMENTAL")
                 db.execute("PRAGMA journal_mode=WAL")
                 with self._transaction(db):
@@ -176,32 +195,38 @@ class Store:
                     db.execute(f"PRAGMA user_version={VERSION}")
         db.execute("PRAGMA synchronous=NORMAL")
 
-    def _set_aside(self) -> None:
-        """Rename a damaged file, unless another process has replaced it already."""
+    def _repair(self) -> None:
+        """Rebuild the indexes of a damaged file or replace it, unless another process has done so already."""
         self.close()
-        with FileLock(self.folder / "repair.lock"):
-            if self._is_sound():
-                return
-            renamed = f"{self.path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-            for suffix in ("", "-wal", "-shm"):
-                file = self.path.with_name(self.path.name + suffix)
-                if file.exists():
-                    file.rename(self.path.with_name(renamed + suffix))
-        self.warnings.append(
-            f"The feature store {self.path} was damaged. It was renamed to {renamed} and replaced by an empty "
-            "store; its results are computed again."
-        )
+        with locked(self.folder / "repair.lock"):
+            state = self._state()
+            if state == "damaged":
+                renamed = self._set_aside()
+        if state == "reindexed":
+            self.warnings.append(
+                f"The indexes of the feature store {self.path} were damaged and are rebuilt."
+            )
+        elif state == "damaged":
+            self.warnings.append(
+                f"The feature store {self.path} was damaged. It was renamed to {renamed} and replaced by an empty "
+                "store; its results are computed again."
+            )
 
-    def _is_sound(self) -> bool:
-        try:
-            db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-            try:
-                self._set_up(db)
-                return bool(db.execute("PRAGMA integrity_check").fetchone() == ("ok",))
-            finally:
-                db.close()
-        except sqlite3.DatabaseError:
-            return False
+    def _state(self) -> Literal["intact", "reindexed", "damaged"]:
+        """Check the file, and rebuild its indexes if necessary."""
+        with closing(self._connect()) as db:
+            if is_intact(db):
+                return "intact"
+            return "reindexed" if rebuild_indexes(db) else "damaged"
+
+    def _set_aside(self) -> str:
+        """Rename the file; return its new name."""
+        renamed = f"{self.path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        for suffix in ("", "-wal", "-shm"):
+            file = self.path.with_name(self.path.name + suffix)
+            if file.exists():
+                file.rename(self.path.with_name(renamed + suffix))
+        return renamed
 
     @contextmanager
     def _transaction(self, db: sqlite3.Connection) -> Iterator[None]:
@@ -217,13 +242,10 @@ class Store:
 
     def _network_id(self, db: sqlite3.Connection, network: Network) -> int | None:
         if network not in self._network_ids:
-            row = db.execute(
-                "SELECT id FROM networks WHERE name=? AND weights=? AND preprocessing=?",
-                (network.name, network.weights, network.preprocessing),
-            ).fetchone()
-            if row is None:
+            network_id = select_network_id(db, network)
+            if network_id is None:
                 return None
-            self._network_ids[network] = row[0]
+            self._network_ids[network] = network_id
         return self._network_ids[network]
 
     def _get(
@@ -236,8 +258,8 @@ class Store:
         outdated: list[tuple[int, int]] = []
         damaged = 0
         today = _today()
-        for identifier, address, used, expected, data in _entries(db, network_id, addresses):
-            if checksum(network, address, data) != expected:
+        for identifier, address, used, expected, data in select_entries(db, network_id, addresses):
+            if not isinstance(data, bytes) or checksum(network, address, data) != expected:
                 damaged += 1
                 continue
             results[address] = deserialise(data)
@@ -260,33 +282,9 @@ class Store:
     def _put_one(self, db: sqlite3.Connection, network: Network, address: bytes, data: bytes) -> None:
         network_id = self._network_id(db, network)
         if network_id is None:
-            db.execute(
-                "INSERT INTO networks(name, weights, preprocessing) VALUES (?, ?, ?)",
-                (network.name, network.weights, network.preprocessing),
-            )
+            insert_network(db, network)
             network_id = self._network_id(db, network)
-        (identifier,) = db.execute(
-            "INSERT INTO entries(network, address, used, size) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET used=excluded.used, size=excluded.size RETURNING id",
-            (network_id, address, _today(), len(data)),
-        ).fetchone()
-        db.execute(
-            "INSERT OR REPLACE INTO contents(id, checksum, data) VALUES (?, ?, ?)",
-            (identifier, checksum(network, address, data), data),
-        )
-
-
-def _entries(
-    db: sqlite3.Connection, network_id: int, addresses: Sequence[bytes]
-) -> Iterator[tuple[int, bytes, int, bytes, bytes]]:
-    """Yield id, address, day of last use, checksum and data of the entries that exist."""
-    for start in range(0, len(addresses), _ADDRESSES_PER_QUERY):
-        block = addresses[start : start + _ADDRESSES_PER_QUERY]
-        yield from db.execute(
-            "SELECT id, address, used, checksum, data FROM entries JOIN contents USING (id) "
-            f"WHERE network=? AND address IN ({','.join('?' * len(block))})",
-            (network_id, *block),
-        )
+        upsert_entry(db, network_id, address, _today(), (checksum(network, address, data), data))
 
 
 def _today() -> int:
@@ -294,8 +292,9 @@ def _today() -> int:
     return int(time.time() // _SECONDS_PER_DAY)
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    return any(words in str(error) for words in ("malformed", "not a database", "unsupported file format"))
+def _decode_text(data: bytes) -> str:
+    """Decode a text cell; damaged text matches no network instead of raising an error."""
+    return data.decode("utf-8", "replace")
 
 
 def _is_writable(folder: Path) -> bool:

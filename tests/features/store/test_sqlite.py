@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 
 from facebench.commands.store import app, parse_size, show_size
 from facebench.core.errors import InputError, StoreError
+from facebench.features.store import locks
 from facebench.features.store.serialisation import deserialise, serialise
 from facebench.features.store.sqlite import Network, Store, default_folder
 from tests.helpers.paths import REPOSITORY
@@ -153,6 +155,115 @@ def test_a_damaged_file_is_renamed_and_replaced(store: Store, damage: str) -> No
     if damage != "empty":
         assert "It was renamed to" in store.warnings[0]
         assert [path for path in store.folder.iterdir() if ".damaged-" in path.name]
+
+
+def change(store: Store, *statements: str) -> None:
+    """Change the database file with SQLite itself."""
+    store.close()
+    with closing(sqlite3.connect(store.path)) as db, db:
+        db.execute("PRAGMA writable_schema=ON")
+        for statement in statements:
+            db.execute(statement)
+
+
+def assert_heals(store: Store) -> None:
+    """The store can be read, written and verified, and then holds new results."""
+    addresses = [address(i) for i in range(20)]
+    store.get(SFACE, addresses)
+    fill(store, 20)
+    store.info()
+    store.verify()
+    again = Store(store.folder)
+    fill(again, 20)
+    assert len(again.get(SFACE, addresses)) == 20
+    assert again.verify() == (20, 0)
+    assert again.warnings == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE contents SET data='text'",
+        "UPDATE contents SET data=17 WHERE id=3",
+        "UPDATE contents SET checksum='text'",
+        "UPDATE entries SET used='yesterday', size='large'",
+        "UPDATE entries SET address='text' WHERE id=3",
+        "UPDATE networks SET name=x'ff00', weights=17",
+        "UPDATE networks SET name=CAST(x'ff41' AS TEXT)",
+        "DELETE FROM contents WHERE id>3",
+        "DELETE FROM networks",
+    ],
+)
+def test_values_of_wrong_types_are_computed_again(store: Store, statement: str) -> None:
+    fill(store, 20)
+    change(store, statement)
+    assert_heals(store)
+
+
+@pytest.mark.parametrize("table", ["networks", "entries", "contents"])
+def test_a_lost_table_is_damage(store: Store, table: str) -> None:
+    fill(store, 20)
+    change(store, f"DROP TABLE {table}")
+    store.get(SFACE, [address(0)])
+    assert "It was renamed to" in store.warnings[0]
+    assert_heals(store)
+
+
+def test_a_lost_column_is_damage(store: Store) -> None:
+    fill(store, 20)
+    change(store, "ALTER TABLE contents RENAME COLUMN data TO other")
+    assert_heals(store)
+
+
+def test_a_schema_that_is_not_utf8_is_damage(store: Store) -> None:
+    fill(store, 20)
+    store.close()
+    content = store.path.read_bytes()
+    store.path.write_bytes(content.replace(b"CREATE TABLE contents", b"CREATE TAB\xff\xfe contents"))
+    assert_heals(store)
+    assert "It was renamed to" in store.warnings[0]
+
+
+def test_damaged_indexes_are_rebuilt(store: Store) -> None:
+    fill(store, 20)
+    change(store, "PRAGMA wal_checkpoint(TRUNCATE)")
+    with closing(sqlite3.connect(store.path)) as db:
+        (page,) = db.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name='sqlite_autoindex_entries_1'"
+        ).fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    content = bytearray(store.path.read_bytes())
+    header = (page - 1) * size
+    content[header + 3 : header + 5] = (5).to_bytes(2, "big")  # the index lists 5 of 20 entries
+    store.path.write_bytes(content)
+    assert store.verify() == (0, 0)
+    assert store.warnings == [f"The indexes of the feature store {store.path} were damaged and are rebuilt."]
+    assert len(store.get(SFACE, [address(i) for i in range(20)])) == 20
+    assert store.verify() == (20, 0)
+
+
+HOLDER = """
+import fcntl, sys, time
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("locked", flush=True)
+time.sleep(100)
+"""
+
+
+def test_a_held_lock_is_reported_with_its_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "TIMEOUT_SECONDS", 0.2)
+    command = [sys.executable, "-c", HOLDER, str(store.folder / "create.lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        try:
+            for _ in range(2):
+                with pytest.raises(StoreError, match=rf"create\.lock .* is held by process {holder.pid} "):
+                    store.get(SFACE, [address(0)])
+        finally:
+            holder.kill()
+    fill(Store(store.folder), 1)
 
 
 def test_a_store_of_another_format_is_not_changed(store: Store) -> None:
