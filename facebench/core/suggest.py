@@ -6,6 +6,17 @@ import difflib
 from collections.abc import Iterable
 
 _LISTED = 20
+_MAX_SUGGESTIONS = 3
+
+
+def close_names(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that resemble a name, the closest first.
+
+    Example:
+        >>> close_names("imgae", ["image", "identity"])
+        ['image']
+    """
+    return difflib.get_close_matches(name, sorted(known), n=_MAX_SUGGESTIONS)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -22,7 +33,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
         'Known: fid_clean, kid.'
     """
     options = sorted(known)
-    close = difflib.get_close_matches(name, options, n=3)
+    close = close_names(name, options)
     if close:
         return f"Did you mean {' or '.join(close)}?"
     return f"{len(options)} names are known." if len(options) > _LISTED else f"Known: {', '.join(options)}."

@@ -188,6 +188,6 @@ def _collect(
         backbones={backbone.name: backbone for backbone in backbones},
         timings=timings,
         digest=set_digest(items, sha256),
-        warnings=warnings + run.warnings + notes,
+        warnings=[*images.warnings, *warnings, *run.warnings, *notes],
         finder=run.finder,
     )

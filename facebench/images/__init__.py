@@ -1,1 +1,1 @@
-"""Image sets: folders and manifests, read and decoded by one policy."""
+"""Image sets: listing of folders and manifests, and decoding under one policy."""

@@ -1,12 +1,11 @@
-"""Image sets: a folder, a folder of identity sub-folders, or a manifest becomes an ordered list of items.
+"""Image sets: a folder, a folder of identity folders, or a manifest becomes an ordered list of items.
 
-Listing reads no pixels. Every file that is met and not used is named with its reason, except hidden ones
-(names that begin with a dot), which are skipped. docs/images.md states the whole policy.
+Listing reads no pixels. Every file that is not used is rejected with a reason, except hidden and system files, which
+are skipped. docs/images.md documents the policy.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -14,8 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from facebench.core.errors import InputError
+from facebench.core.suggest import close_names, suggest
+from facebench.images.attributes import checked_attributes
 from facebench.images.decoding import (
-    DEFAULT,
+    DEFAULT_LIMITS,
     Decoded,
     Image,
     ImageError,
@@ -27,37 +28,40 @@ from facebench.images.decoding import (
 from facebench.images.listing import SUFFIXES, Item, Listing, Rejected, files_below, has_suffix
 from facebench.images.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from facebench.images.manifest import read_manifest
+from facebench.images.names import twins
 
 Kind = Literal["folder", "identities", "manifest"]
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """An ordered list of image files, and the files that were met and cannot be used."""
+    """Ordered image files, and the files that cannot be used."""
 
     root: Path
     kind: Kind
     items: tuple[Item, ...]
     rejected: tuple[Rejected, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """Problems of the manifest that do not prevent its use."""
 
     @classmethod
     def open(cls, path: str | Path, *, identities: bool | None = None) -> ImageSet:
-        """List the images of a folder or of a manifest, sorted by name, each file once.
+        """List the images of a folder or manifest, sorted by name, each file once.
 
-        A folder that holds `manifest.csv` or `manifest.parquet` is opened through it. Otherwise, images
-        in the folder itself make a flat set, and when there are none, the sub-folders one level down are
-        identities.
+        A folder that holds `manifest.csv`, `manifest.tsv` or `manifest.parquet` is read through it. Otherwise, images
+        in the folder form a flat set. If there are none, the sub-folders one level down are identities.
 
         Args:
-            path: a folder, or a manifest ending in .csv or .parquet.
-            identities: None decides as above. True insists that sub-folders (or the manifest's column
-                `identity`) are identities. False reads the sub-folders at every depth as one plain set.
+            path: a folder, or a manifest ending in .csv, .tsv or .parquet.
+            identities: None applies the rule above. True requires that sub-folders (or the column `identity` of the
+                manifest) are identities. False reads sub-folders at every depth as one flat set.
 
         Returns:
-            A set with at least one item. The files exist; whether they hold images, `decode` decides.
+            A set with at least one item. The files exist; `decode` determines whether they hold images.
 
         Raises:
-            InputError: there is no such folder, no image in it, or the manifest is broken.
+            InputError: the folder does not exist or holds no image, the manifest is damaged, or two identities differ
+                only in letter case, Unicode form or spaces.
 
         Example:
             >>> images = ImageSet.open("tests/goldens/images")
@@ -65,8 +69,8 @@ class ImageSet:
             ('identities', 64, 'a/id000_angry.png', 'a')
         """
         path = Path(os.path.normpath(Path(path).absolute()))
-        if not path.exists():
-            raise InputError(f"There is no {path}.{_close_neighbour(path)}")
+        if not _exists(path):
+            raise InputError(f"There is no {path}.{_similar_neighbour(path)}")
         manifest = _manifest_of(path)
         if manifest is not None:
             images = _from_manifest(manifest, identities)
@@ -74,6 +78,7 @@ class ImageSet:
             images = _from_folder(path, identities)
         if not images.items:
             raise InputError(_why_empty(path, images.rejected))
+        _check_identities(images)
         return images
 
     def __len__(self) -> int:
@@ -81,50 +86,44 @@ class ImageSet:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns that at least one item has, sorted."""
+        """Names of the columns of any item, sorted."""
         return tuple(sorted({name for item in self.items for name in item.columns}))
 
     def column(self, name: str) -> list[str | None]:
-        """One value for each item, None where it has none."""
+        """Return the value of a column for each item; None for items without it."""
         return [item.columns.get(name) for item in self.items]
 
     def linked(self, column: str) -> tuple[ImageSet, list[int | None]]:
-        """Follow a column that names image files, such as `source` or `target`.
+        """Open the files named by a column, such as `source` or `target`.
 
-        Paths are relative to the manifest. Unlike `image`, they may also lie beside the manifest's folder
-        (one level up: `../photographs/a.png`), but no further away.
+        Paths are relative to the manifest. Unlike `image`, they may also lie beside its folder, one level up
+        (`../photographs/a.png`).
 
         Returns:
-            The files that the column names, each once, sorted by name, with those that cannot be used in
-            `rejected`; and for each item of this set its index there, None where it has no usable one.
+            The set of files that the column names, each once and sorted by name; and, for each item of this set, the
+            index of its file there, or None if it has no usable file.
 
         Raises:
             InputError: no item has the column.
         """
         if column not in self.columns:
-            close = difflib.get_close_matches(column, self.columns, n=1)
-            hint = (
-                f" Did you mean '{close[0]}'?"
-                if close
-                else f" There are: {', '.join(self.columns) or 'none'}."
-            )
-            raise InputError(f"{self.root} has no column '{column}'.{hint}")
+            raise InputError(f"{self.root} has no column '{column}'. {suggest(column, self.columns)}")
         listing = Listing(self.root, beside=True)
-        wanted = [text or "" for text in self.column(column)]
+        paths = [text or "" for text in self.column(column)]
         where = f"column '{column}'"
-        kept = {text: listing.add_named(text, {}, where) for text in sorted({*wanted} - {""})}
+        names = {text: listing.add_named(text, {}, where) for text in sorted({*paths} - {""})}
         known = {item.name: item for item in self.items}
         items = tuple(known.get(item.name, item) for item in listing.items())
         index = {item.name: position for position, item in enumerate(items)}
-        # Two spellings of one path are no news here: the index says what they share.
+        # Several spellings of a path are not a problem: the index refers to one file.
         rejected = tuple(entry for entry in listing.rejected if entry.reason != "duplicate")
-        names = [kept.get(text) for text in wanted]
-        found = [None if name is None else index[name] for name in names]
-        return ImageSet(self.root, self.kind, items, rejected), found
+        linked = [names.get(text) for text in paths]
+        positions = [None if name is None else index[name] for name in linked]
+        return ImageSet(self.root, self.kind, items, rejected), positions
 
 
-def read(item: Item, limits: Limits = DEFAULT) -> bytes:
-    """The bytes of an item's file.
+def read(item: Item, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Read the file of an item.
 
     Raises:
         ImageError: with the reason missing, unreadable, empty or too_large.
@@ -134,7 +133,7 @@ def read(item: Item, limits: Limits = DEFAULT) -> bytes:
             raise ImageError("too_large", f"more than {limits.max_bytes} bytes", item.name)
         data = item.path.read_bytes()
     except FileNotFoundError as error:
-        raise ImageError("missing", "the file is gone", item.name) from error
+        raise ImageError("missing", "the file was removed", item.name) from error
     except OSError as error:
         raise ImageError("unreadable", error.strerror or str(error), item.name) from error
     if not data:
@@ -143,7 +142,7 @@ def read(item: Item, limits: Limits = DEFAULT) -> bytes:
 
 
 def _from_folder(root: Path, identities: bool | None) -> ImageSet:
-    """List a folder; `ImageSet.open` states the rule by which its layout is told."""
+    """List a folder by the rule of `ImageSet.open`."""
     listing = Listing(root)
     if identities is False:
         for name in files_below(root, listing, levels=None):
@@ -157,13 +156,14 @@ def _from_folder(root: Path, identities: bool | None) -> ImageSet:
         elif "/" in name:
             listing.add_file(name, {"identity": name.partition("/")[0]})
         else:
-            listing.reject(name, "other_file", "lies outside the identity sub-folders")
+            listing.reject(name, "other_file", "lies outside the identity folders")
     return ImageSet(root, "folder" if flat else "identities", listing.items(), tuple(listing.rejected))
 
 
 def _from_manifest(path: Path, identities: bool | None) -> ImageSet:
+    rows, warnings = checked_attributes(read_manifest(path), path)
     listing = Listing(path.parent)
-    for row in read_manifest(path):
+    for row in rows:
         columns = {name: value for name, value in row.columns.items() if name != "image"}
         if identities is False:
             columns.pop("identity", None)
@@ -172,14 +172,14 @@ def _from_manifest(path: Path, identities: bool | None) -> ImageSet:
             listing.add_named(row.columns["image"], columns, where)
         else:
             listing.reject(where, "missing", "the row names no image")
-    images = ImageSet(path.parent, "manifest", listing.items(), tuple(listing.rejected))
+    images = ImageSet(path.parent, "manifest", listing.items(), tuple(listing.rejected), warnings)
     if identities and "identity" not in images.columns:
         raise InputError(f"{path} has no column 'identity'. Add it, or leave out the identities option.")
     return images
 
 
 def _manifest_of(path: Path) -> Path | None:
-    """The manifest that a path means: itself, or the one inside the folder."""
+    """Return the manifest that a path refers to: the file itself, or the one inside the folder."""
     if not path.is_dir():
         if path.suffix.lower() in MANIFEST_SUFFIXES:
             return path
@@ -194,11 +194,29 @@ def _manifest_of(path: Path) -> Path | None:
     return inside[0] if inside else None
 
 
-def _close_neighbour(path: Path) -> str:
+def _check_identities(images: ImageSet) -> None:
+    """Reject identities that are probably the same person in two spellings."""
+    pair = twins(name for name in images.column("identity") if name is not None)
+    if pair is not None:
+        raise InputError(
+            f"{images.root}: the identities '{pair[0]}' and '{pair[1]}' differ only in letter case, Unicode form or "
+            "spaces. Merge them, or rename one."
+        )
+
+
+def _exists(path: Path) -> bool:
     try:
-        close = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long or holds a null character
+        return False
+
+
+def _similar_neighbour(path: Path) -> str:
+    """Return a hint to a similar name in the same folder."""
+    try:
+        close = close_names(path.name, [entry.name for entry in path.parent.iterdir()])
     except OSError:
-        return f" Nor is there a folder {path.parent}."
+        return f" Its folder {path.parent} does not exist either."
     return f" Did you mean {path.parent / close[0]}?" if close else ""
 
 
@@ -213,7 +231,7 @@ def _why_empty(path: Path, rejected: tuple[Rejected, ...]) -> str:
 
 
 __all__ = [
-    "DEFAULT",
+    "DEFAULT_LIMITS",
     "Decoded",
     "Image",
     "ImageError",

@@ -76,7 +76,7 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "text.png": (b"Ceci n'est pas une image.\n" * 9, "not_an_image"),
         "page.jpg": (b"<!DOCTYPE html><html><body>404</body></html>", "not_an_image"),
         "zeros.bmp": (bytes(4096), "not_an_image"),
-        "gif_inside.png": (encode(picture(), "GIF"), "not_an_image"),
+        "gif_inside.png": (encode(picture(), "GIF"), "unsupported"),
         "magic_only.png": (png[:8], "truncated"),
         "header_only.jpg": (jpeg[:200], "truncated"),
         "half.png": (png[: len(png) // 2], "truncated"),

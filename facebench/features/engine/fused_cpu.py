@@ -42,8 +42,7 @@ class Operators(NamedTuple):
 def _mkldnn_operators() -> Operators | None:
     """Return the private oneDNN operators of torch; None if this build of torch lacks them.
 
-    Verified with torch 2.14.1 on x86-64. Versions 2.6 to 2.13 are unverified: they are below the version that
-    facebench requires.
+    Verified with torch 2.14.1 on x86-64. Versions 2.6 to 2.13, which facebench also accepts, are unverified.
     """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return None
