@@ -32,6 +32,7 @@ from facebench.training.engine.checkpoints import Snapshot
 from facebench.training.engine.ema import Average
 from facebench.training.engine.interrupt import InterruptFlag
 from facebench.training.engine.log import Log
+from facebench.training.engine.memory_layout import training_memory_format
 from facebench.training.engine.optimizer import learning_rate, make_optimizer
 from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import TrainConfig, differences
@@ -141,8 +142,7 @@ class _Run:
         self.progress = _Progress()
         task.network.to(place)
         if place.type == "cpu":
-            # oneDNN convolves in this order; in the other it copies there and back: 1.3 times the time of a step.
-            task.network.to(memory_format=torch.channels_last)
+            task.network.to(memory_format=training_memory_format(task.network))
         if running.gradient_checkpointing:
             recompute_blocks(task.network)
         if running.compile:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from facebench.backbones.iresnet import DEPTHS, IResNet
 from facebench.training.data.people import CROP
 from facebench.training.engine import model_file
+from facebench.training.engine.memory_layout import training_memory_format
 from facebench.training.engine.settings import Settings
 from facebench.training.recognition.margin_heads import AdaFace, ArcFace, CosFace, MarginHead
 
@@ -52,12 +53,13 @@ class Recogniser(nn.Module):
         self.backbone = build_backbone(network.model_dump())
         initialise(self.backbone)
         # A fifth faster on processors, and what graphics cards want.
-        self.backbone.to(memory_format=torch.channels_last)
+        self.memory_format = training_memory_format(self.backbone)
+        self.backbone.to(memory_format=self.memory_format)
         self.head = _head(head, network.embedding, identities)
 
     def forward(self, x: Tensor) -> Tensor:
         """Raw embeddings of faces (n, 3, size, size) in [-1, 1]."""
-        raw: Tensor = self.backbone(x.contiguous(memory_format=torch.channels_last))
+        raw: Tensor = self.backbone(x.contiguous(memory_format=self.memory_format))
         return raw
 
 
