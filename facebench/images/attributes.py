@@ -23,7 +23,8 @@ def checked_attributes(rows: Sequence[Row], path: Path) -> tuple[list[Row], tupl
     """Check identity, valence and arousal of a manifest.
 
     Integer identities that a spreadsheet wrote as decimal numbers lose their zeros ("1.0" becomes "1"). Cells of
-    valence and arousal that are no finite number, or the placeholder -2 of AffectNet, are left out.
+    valence and arousal that are infinite or NaN, or the placeholder -2 of AffectNet, are left out. Text that is not a
+    number stays: whoever needs the number reports it.
 
     Returns:
         The rows and the warnings.
@@ -54,7 +55,8 @@ def _integer_identities(rows: Sequence[Row]) -> list[Row]:
 
 def _checked_affect(rows: Sequence[Row], column: str, path: Path) -> tuple[list[Row], list[str]]:
     """Remove unusable cells of a column; return the rows and the warnings."""
-    values = {row.line: _number(row.columns[column]) for row in rows if column in row.columns}
+    numbers = {row.line: _number(row.columns.get(column, "")) for row in rows}
+    values = {line: number for line, number in numbers.items() if number is not None}
     usable = {line: value for line, value in values.items() if math.isfinite(value) and value != _PLACEHOLDER}
     outside = {line: value for line, value in usable.items() if abs(value) > 1}
     if any(abs(value) > _OTHER_SCALE for value in outside.values()):
@@ -69,18 +71,17 @@ def _checked_affect(rows: Sequence[Row], column: str, path: Path) -> tuple[list[
     removed = {line: value for line, value in values.items() if line not in usable}
     if removed:
         warnings.append(
-            f"{path.name}: {column} is left out where it is not a finite number or is the placeholder -2: "
-            f"{_lines(removed)}."
+            f"{path.name}: {column} is left out where it is not finite or is the placeholder -2: {_lines(removed)}."
         )
     kept = [row if row.line not in removed else _without(row, column) for row in rows]
     return kept, warnings
 
 
-def _number(text: str) -> float:
+def _number(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        return math.nan
+        return None
 
 
 def _lines(lines: Mapping[int, float]) -> str:

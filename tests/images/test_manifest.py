@@ -252,8 +252,8 @@ def test_identities_are_integers_if_a_spreadsheet_wrote_them_as_decimals(tmp_pat
         assert ImageSet.open(manifest(tmp_path, text, "a.png", "b.png")).column("identity") == expected
 
 
-@pytest.mark.parametrize("cell", ["inf", "-inf", "nan", "-2", "-2.0", "high"])
-def test_affect_that_is_no_number_is_left_out_with_a_warning(tmp_path: Path, cell: str) -> None:
+@pytest.mark.parametrize("cell", ["inf", "-inf", "nan", "-2", "-2.0"])
+def test_affect_without_a_value_is_left_out_with_a_warning(tmp_path: Path, cell: str) -> None:
     text = f"image,valence,arousal\na.png,0.1,0.2\nb.png,{cell},0.3\n"
     images = ImageSet.open(manifest(tmp_path, text, "a.png", "b.png"))
     assert images.column("valence") == ["0.1", None]
@@ -261,6 +261,12 @@ def test_affect_that_is_no_number_is_left_out_with_a_warning(tmp_path: Path, cel
     (warning,) = images.warnings
     assert warning.startswith("manifest.csv: valence is left out")
     assert "line 3" in warning
+
+
+def test_affect_that_is_text_is_kept_for_whoever_needs_it(tmp_path: Path) -> None:
+    images = ImageSet.open(manifest(tmp_path, "image,valence\na.png,high\n", "a.png"))
+    assert images.column("valence") == ["high"]
+    assert images.warnings == ()
 
 
 def test_affect_of_another_scale_is_rejected(tmp_path: Path) -> None:
