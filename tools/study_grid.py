@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw
 from study import shown
 
 import facebench
-from facebench.compare.difference import change
+from facebench.compare.difference import difference
 from facebench.evaluation.record import Run, load_run
 from facebench.images.image_set import ImageSet
 from facebench.studies.factorial.effects import Effect, Study, factorial
@@ -229,7 +229,7 @@ def stage_2(runs: Mapping[str, Run]) -> str:
         changes = [(runs[name], before) for name in names[1:]] + [(runs[names[1]], runs[names[2]])]
         cells = [shown(run, metric) for run in runs.values()]
         for run, baseline in changes:
-            found = change(metric, run, baseline)
+            found = difference(metric, run, baseline)
             cells.append(
                 "–" if found is None else f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
             )

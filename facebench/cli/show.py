@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from facebench.compare.board import interval_text
+from facebench.compare.board_table import interval_text
 from facebench.compare.breakdown_tables import extremes_table, group_table
+from facebench.core.escape import escape_terminal
 from facebench.core.tables import Cell, Table
 from facebench.evaluation.record import MetricResult, Run
 
@@ -19,22 +20,22 @@ _STYLES = {"best": "bold", "second": "underline", "": ""}
 def print_table(console: Console, table: Table) -> None:
     """A report table; best in bold, second underlined, notes below."""
     shown = RichTable(
-        title=table.caption or None, title_justify="left", header_style="bold", show_lines=False
+        title=_text(table.caption) if table.caption else None, title_justify="left", header_style="bold", show_lines=False
     )
     for column in table.columns:
         # Folded and not cut: half an id names nothing.
-        shown.add_column(Text(column.title), justify="right" if column.numeric else "left", overflow="fold")
+        shown.add_column(_text(column.title), justify="right" if column.numeric else "left", overflow="fold")
     for row in table.rows:
         shown.add_row(*(_cell(cell) for cell in row))
     console.print(shown)
     for note in table.notes:
-        console.print(Text(note, style="dim"))
+        console.print(_text(note, style="dim"))
 
 
 def print_run(console: Console, run: Run) -> None:
     """A run's metrics: value, interval, n and direction, then what was rejected and warned about."""
     table = RichTable(
-        title=f"{run.name} · {run.protocol} · {run.suite}", title_justify="left", header_style="bold"
+        title=_text(f"{run.name} · {run.protocol} · {run.suite}"), title_justify="left", header_style="bold"
     )
     for heading, justify in (
         ("metric", "left"),
@@ -47,10 +48,10 @@ def print_run(console: Console, run: Run) -> None:
     for metric, result in run.metrics.items():
         if result.value is None:
             continue  # named below the table with its reason
-        table.add_row(Text(metric), result.arrow, _value(result), interval_text(result), _count(result))
+        table.add_row(_text(metric), result.arrow, _value(result), interval_text(result), _count(result))
     console.print(table)
     for line in _notes(run):
-        console.print(Text(line, style="dim"))
+        console.print(_text(line, style="dim"))
 
 
 def print_groups(console: Console, run: Run) -> None:
@@ -62,9 +63,13 @@ def print_groups(console: Console, run: Run) -> None:
     print_table(console, extremes_table(run))
 
 
+def _text(text: str, style: str = "") -> Text:
+    return Text(escape_terminal(text), style=style)
+
+
 def _cell(cell: Cell) -> Text:
-    text = Text(cell.text, style=_STYLES[cell.mark])
-    return text.append(f"\n{cell.small}", style="dim not bold not underline") if cell.small else text
+    text = _text(cell.text, style=_STYLES[cell.mark])
+    return text.append(f"\n{escape_terminal(cell.small)}", style="dim not bold not underline") if cell.small else text
 
 
 def _value(result: MetricResult) -> Text:

@@ -1,147 +1,139 @@
-"""How a board becomes a table: blocks, marks, mean ± std in one cell, published rows."""
+"""A board: comparable runs, grouped by model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
 
-from facebench.compare.published import MARK, PublishedRow
-from facebench.core.tables import Cell, Column, Mark, Table
-from facebench.evaluation.protocols import TableLayout, load_protocols
-from facebench.evaluation.record import MetricResult
-from facebench.evaluation.trained_protocols import load_trained_protocols
+from facebench.compare.board_table import (
+    Row,
+    arrange_table,
+    published_notes,
+    published_row,
+    table_layout,
+)
+from facebench.compare.published import PublishedRow
+from facebench.core.tables import Table
+from facebench.evaluation.record import MetricResult, Run
 
 
 @dataclass(frozen=True)
-class Row:
-    """A model in a table, measured or published."""
+class Model:
+    """Runs that share name and tags, oldest first."""
 
-    name: str
-    tags: Mapping[str, str]
-    metrics: Mapping[str, MetricResult]
-    published: bool = False
-    link: str = ""
-    """Where its name leads on a page."""
-    history: Sequence[tuple[str, Mapping[str, MetricResult]]] = ()
-    """When it was measured and what came out, oldest first; this row is the last."""
+    runs: list[Run]
 
-    def past(self, metric: str) -> tuple[tuple[str, float], ...]:
-        """The values of a metric over time."""
-        found = ((when, results[metric].value) for when, results in self.history if metric in results)
-        return tuple((when, value) for when, value in found if value is not None)
+    @property
+    def newest(self) -> Run:
+        """The run that is ranked."""
+        return self.runs[-1]
 
-    def block(self, layout: TableLayout) -> tuple[str, ...]:
-        """What it has in common with the other rows of its block."""
-        return tuple(self.tags.get(tag, "–") for tag in layout.blocks)
+    def row(self, link: str = "") -> Row:
+        """Return the table row of the newest run, with the history of all runs when there are several."""
+        history = [(f"{run.created:%Y-%m-%d %H:%M}", run.metrics) for run in self.runs]
+        run = self.newest
+        return Row(run.name, run.tags, run.metrics, link=link, history=history if len(self.runs) > 1 else [])
 
 
-def published_row(row: PublishedRow) -> Row:
-    """A published row, marked as one."""
-    return Row(f"{row.name} ({MARK})", row.tags, row.metrics, published=True)
+@dataclass
+class Board:
+    """Comparable runs.
 
+    Attributes:
+        runs: in the order in which they were given.
+        separation_reasons: why these runs are not on the first board; empty for the first board.
+        published: numbers of publications, shown below the runs and not ranked with them.
+    """
 
-def layout_of(protocol: str) -> TableLayout:
-    """How a protocol wants its table; the plain one for a protocol that is not known here."""
-    known = load_trained_protocols().get(protocol) or load_protocols().get(protocol)
-    return TableLayout() if known is None else known.table
+    runs: list[Run]
+    separation_reasons: list[str] = field(default_factory=list)
+    published: list[PublishedRow] = field(default_factory=list)
 
+    @property
+    def title(self) -> str:
+        """Protocol, suite, data, and number of images."""
+        run = self.runs[0]
+        data = [f"data {self.dataset}"] if self.dataset else []
+        parts = [run.protocol, run.suite, *data, f"n = {run.inputs['generated'].images}"]
+        return " · ".join(parts)
 
-def laid_out(
-    rows: Sequence[Row], metrics: Sequence[str], layout: TableLayout, caption: str, notes: list[str]
-) -> Table:
-    """Rows in blocks, the best of each block marked; published rows are ranked only where there are no others."""
-    names = [metric for metric in metrics if metric not in _spreads(metrics, layout)]
-    first = {name: next(row.metrics[name] for row in rows if name in row.metrics) for name in metrics}
-    columns = [Column(tag, tag.capitalize(), numeric=False) for tag in layout.blocks]
-    columns.append(Column("model", "Model", numeric=False))
-    columns += [
-        Column(
-            name,
-            f"{name} {first[name].arrow}".strip(),
-            about=first[name].title,
-            second=_spread_of(name, metrics, layout),
+    @property
+    def dataset(self) -> str:
+        """Names of the reference sets, else of the source sets; empty when there are none."""
+        inputs = self.runs[0].inputs
+        sets = {role: record for role, record in inputs.items() if role.partition(":")[0] == "reference"}
+        sets = sets or {role: record for role, record in inputs.items() if role == "source"}
+        return " + ".join(
+            role.partition(":")[2] or _folder_name(record.path) for role, record in sets.items()
         )
-        for name in names
-    ]
-    only_published = all(row.published for row in rows)
-    table = Table(columns, caption=caption, notes=notes)
-    breaks = []
-    for block in dict.fromkeys(row.block(layout) for row in rows):
-        inside = [row for row in rows if row.block(layout) == block]
-        breaks.append(len(table.rows))
-        marks = {
-            name: _marks(
-                [row if row.published == only_published else None for row in inside], name, first[name]
-            )
-            for name in names
-        }
-        for place, row in enumerate(inside):
-            cells = [Cell(text if place == 0 else "") for text in block]
-            cells.append(Cell(row.name, link=row.link))
-            for name in names:
-                spread = row.metrics.get(_spread_of(name, metrics, layout))
-                cells.append(_cell(row.metrics.get(name), marks[name][place], spread, row.past(name)))
-            table.rows.append(cells)
-    table.breaks = breaks[1:]
-    return table
+
+    @property
+    def models(self) -> list[Model]:
+        """The runs by model, in the order in which the models were given."""
+        groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Run]] = {}
+        for run in self.runs:
+            groups.setdefault((run.name, tuple(sorted(run.tags.items()))), []).append(run)
+        return [Model(sorted(runs, key=_created_utc)) for runs in groups.values()]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Ids of the metrics that have a value in at least one run, in the order of the protocol."""
+        valued = {m for run in self.runs for m, result in run.metrics.items() if result.value is not None}
+        return [m for m in dict.fromkeys(m for run in self.runs for m in run.metrics) if m in valued]
+
+    def result(self, metric: str) -> MetricResult:
+        """Return the first result of a metric, for its title and direction."""
+        return next(run.metrics[metric] for run in self.runs if metric in run.metrics)
+
+    def table(self, address: Callable[[Run], str] = lambda run: "") -> Table:
+        """Build the table: one row per model, best of each column in bold and second underlined.
+
+        Args:
+            address: returns the link target of the name of a run; empty for no link.
+        """
+        rows = [model.row(address(model.newest)) for model in self.models]
+        rows += [published_row(row) for row in self.published]
+        valued = {m for row in rows for m, result in row.metrics.items() if result.value is not None}
+        metrics = [metric for metric in self.metrics if metric in valued]
+        return arrange_table(rows, metrics, table_layout(self.runs[0].protocol), self.title, self._notes())
+
+    def _notes(self) -> list[str]:
+        notes = [f"Kept apart: {reason}." for reason in self.separation_reasons]
+        results = [(m, r) for model in self.models for m, r in model.newest.metrics.items()]
+        daggers = ((result.note, metric) for metric, result in results if result.value is not None)
+        missing = ((result.reason, metric) for metric, result in results if result.value is None)
+        notes += [f"† {reason}: {', '.join(ids)}." for reason, ids in _by_reason(daggers).items()]
+        notes += [f"No value, {reason}: {', '.join(ids)}." for reason, ids in _by_reason(missing).items()]
+        if any(backbone.unofficial for run in self.runs for backbone in run.backbones.values()):
+            notes.append("Some weights are not the official ones: not comparable with published numbers.")
+        notes += published_notes(self.published)
+        notes += [
+            f"{model.newest.name}: newest of {len(model.runs)} runs of this name; the CSV file has all of them. "
+            "Give another model another --name."
+            for model in self.models
+            if len(model.runs) > 1
+        ]
+        notes.append("Brackets: 95 % interval. Best in bold, second underlined.")
+        return notes
 
 
-def _spread_of(metric: str, metrics: Sequence[str], layout: TableLayout) -> str:
-    """The metric that is printed behind another one as ± std; "" when there is none."""
-    name, at, reference = metric.partition("@")
-    spread = f"{layout.joined[name]}{at}{reference}" if name in layout.joined else ""
-    return spread if spread in metrics else ""
+def _created_utc(run: Run) -> datetime:
+    """Date of a run; a date without a time zone is in UTC."""
+    return run.created if run.created.tzinfo else run.created.replace(tzinfo=timezone.utc)
 
 
-def _spreads(metrics: Sequence[str], layout: TableLayout) -> set[str]:
-    return {_spread_of(metric, metrics, layout) for metric in metrics}
+def _folder_name(path: str) -> str:
+    """Name of the folder of an image set; of the folder of the manifest when the set is a manifest."""
+    folder = Path(path)
+    return folder.parent.name if folder.suffix in (".csv", ".parquet") else folder.name
 
 
-def _marks(rows: Sequence[Row | None], metric: str, result: MetricResult) -> list[Mark]:
-    """Best and second of the rows that are ranked; None stands for one that is not."""
-    sign = {"higher": -1.0, "lower": 1.0, "neither": 0.0}[result.better]
-    values = [None if row is None or metric not in row.metrics else row.metrics[metric].value for row in rows]
-    ranked = sorted({sign * value for value in values if value is not None})
-    if sign == 0 or sum(row is not None for row in rows) < 2 or not ranked:
-        return [""] * len(values)
-    names: dict[float, Mark] = dict(zip(ranked, ("best", "second"), strict=False))
-    return ["" if value is None else names.get(sign * value, "") for value in values]
-
-
-def sources(rows: Sequence[PublishedRow]) -> list[str]:
-    """Notes that say where published rows come from."""
-    return [
-        f"({MARK}): numbers printed by {source}, measured by them, with their tools; never ranked with runs."
-        for source in dict.fromkeys(row.source for row in rows)
-    ]
-
-
-def _cell(
-    result: MetricResult | None,
-    mark: Mark,
-    spread: MetricResult | None,
-    history: tuple[tuple[str, float], ...],
-) -> Cell:
-    if result is None:
-        return Cell("–", title="not asked for in this run", history=history)
-    if result.value is None:
-        return Cell("–", title=result.reason, history=history)
-    dagger = "†" if result.note else ""
-    second = None if spread is None else spread.value
-    behind = "" if second is None else f" ± {second:.{result.decimals}f}"
-    return Cell(
-        f"{result.value:.{result.decimals}f}{behind}{dagger}",
-        number=result.value,
-        small=interval_text(result),
-        mark=mark,
-        title=result.note,
-        second=second,
-        history=history,
-    )
-
-
-def interval_text(result: MetricResult) -> str:
-    """The interval as `[low, high]`, empty when there is none."""
-    if result.low is None or result.high is None:
-        return ""
-    return f"[{result.low:.{result.decimals}f}, {result.high:.{result.decimals}f}]"
+def _by_reason(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Group metric ids by the reason they share; each id once, without empty reasons."""
+    groups: dict[str, dict[str, None]] = {}
+    for reason, metric in pairs:
+        if reason:
+            groups.setdefault(reason, {})[metric] = None
+    return {reason: list(ids) for reason, ids in groups.items()}

@@ -1,4 +1,4 @@
-"""Rules of the gate: how much worse than the baseline each number may be, read from YAML."""
+"""Rules of the gate: by how much each metric may be worse than the baseline."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ class _Strict(BaseModel):
 
 
 class Rule(_Strict):
-    """What one metric must keep; every key that is given must hold."""
+    """Conditions on one metric; every given condition must hold.
+
+    Attributes:
+        min: smallest allowed value.
+        max: largest allowed value.
+        change: largest allowed worsening, in the unit of the metric; in either direction where neither is better.
+        relative: largest allowed worsening as a fraction of the baseline value: 0.05 is five percent.
+        interval: whether the metric must not be worse beyond the interval of the difference.
+    """
 
     min: float | None = None
-    """Smallest value allowed, whatever the baseline is."""
     max: float | None = None
-    """Largest value allowed, whatever the baseline is."""
     change: float | None = Field(default=None, ge=0)
-    """Largest change to the worse, in the metric's unit; in both directions where neither is better."""
     relative: float | None = Field(default=None, ge=0)
-    """The same as a fraction of the baseline's value: 0.05 is five percent."""
     interval: bool = False
-    """Not worse than the baseline beyond the interval of the difference."""
 
     @model_validator(mode="after")
-    def _says_something(self) -> Rule:
+    def _check_conditions(self) -> Rule:
         if not self.model_fields_set:
             raise ValueError("the rule is empty: give min, max, change, relative or interval")
         if self.min is not None and self.max is not None and self.min > self.max:
@@ -41,36 +44,41 @@ class Rule(_Strict):
 
     @property
     def compares(self) -> bool:
-        """Whether the rule needs a value of the baseline."""
+        """Whether the rule needs the value of the baseline."""
         return self.interval or self.change is not None or self.relative is not None
 
     @property
     def judges(self) -> bool:
-        """Whether the rule can fail at all; `interval: false` alone only shows the metric."""
+        """Whether the rule can fail; `interval: false` alone only shows the metric."""
         return self.compares or self.min is not None or self.max is not None
 
 
 class Rules(_Strict):
-    """A rule for all metrics that have a better direction, and rules of single metrics in its place."""
+    """Rules of the gate.
+
+    Attributes:
+        default: rule of all metrics that have a better direction.
+        metrics: rules that replace the default, by metric id.
+    """
 
     default: Rule = Rule(interval=True)
     metrics: dict[str, Rule] = {}
 
     def of(self, metric: str, better: str) -> Rule:
-        """The rule of one metric; one without a better direction is only shown unless it has a rule of its own."""
+        """Return the rule of a metric; without a rule of its own, a metric without a better direction is shown only."""
         return self.metrics.get(metric) or (Rule(interval=False) if better == "neither" else self.default)
 
 
 def read_rules(rules: Rules | Mapping[str, Any] | str | Path | None, known: Iterable[str]) -> Rules:
-    """Rules from a YAML file, a mapping or None (the default rule for every metric).
+    """Read rules from a YAML file or a mapping.
 
     Args:
-        rules: where they come from.
-        known: ids of the metrics that may be named.
+        rules: a file, a mapping, or rules; None for the default rule.
+        known: metric ids that the rules may name.
 
     Raises:
-        InputError: the file is missing or not YAML, or a key is unknown or has a wrong value; the message
-            names the file, the key and what was probably meant.
+        InputError: the file is missing or not YAML, or a key is unknown or has an invalid value. The message
+            names the file and the key, and suggests a known key.
 
     Example:
         >>> read_rules({"metrics": {"fid_clean": {"max": 30.0}}}, ["fid_clean"]).of("fid_clean", "lower").max
@@ -80,38 +88,39 @@ def read_rules(rules: Rules | Mapping[str, Any] | str | Path | None, known: Iter
         return rules
     if rules is None:
         return Rules()
-    place = str(rules) if isinstance(rules, str | Path) else "rules"
-    content = _read(Path(rules)) if isinstance(rules, str | Path) else rules
+    source = str(rules) if isinstance(rules, str | Path) else "rules"
+    content = _read_yaml(Path(rules)) if isinstance(rules, str | Path) else rules
     if not isinstance(content, Mapping):
-        raise InputError(f"{place}: expected the keys `default` and `metrics`, found {content!r}.")
+        raise InputError(f"{source}: expected the keys `default` and `metrics`, found {content!r}.")
     try:
-        found = Rules.model_validate(content)
+        validated = Rules.model_validate(content)
     except ValidationError as error:
-        raise InputError(f"{place}: {_explain(error)}") from error
-    for metric in found.metrics:
+        raise InputError(f"{source}: {_explain(error)}") from error
+    for metric in validated.metrics:
         if metric not in set(known):
             raise InputError(
-                f"{place}: metrics.{metric}: neither the run nor the baseline has this metric. "
+                f"{source}: metrics.{metric}: neither the run nor the baseline has this metric. "
                 f"{suggest(metric, known)}"
             )
-    return found
+    return validated
 
 
-def _read(file: Path) -> Any:
+def _read_yaml(file: Path) -> Any:
     try:
-        return yaml.load(file.read_text(encoding="utf-8"), _NoRepeats)  # a SafeLoader
+        return yaml.load(file.read_text(encoding="utf-8"), _UniqueKeyLoader)  # a SafeLoader
     except OSError as error:
         raise InputError(f"The rules {file} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: not valid YAML: {error}") from error
 
 
-class _NoRepeats(yaml.SafeLoader):
-    """YAML in which a key given twice is an error: the first one would be lost without a word."""
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML loader that rejects repeated keys; PyYAML would silently keep the last one."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
+        seen: set[str] = set()
+        scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in scalars:
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark

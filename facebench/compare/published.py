@@ -1,4 +1,4 @@
-"""Numbers that others published, to be shown beside one's own: always marked, never ranked with them."""
+"""Numbers of publications, shown beside measured ones: always marked, never ranked with them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MARK = "published"
 
 @dataclass
 class PublishedRow:
-    """One method of a paper.
+    """Numbers of one method of a publication.
 
     Attributes:
         name: of the method.
-        tags: as runs have them.
-        metrics: by metric id, as far as the paper has them.
-        source: who published them.
+        tags: in the terms of the tags of runs.
+        source: the publication.
+        metrics: results by metric id.
     """
 
     name: str
@@ -38,28 +38,27 @@ class PublishedRow:
 
 
 def published_rows(protocol: str) -> list[PublishedRow]:
-    """The rows that were published for a protocol, in the order of the paper; empty when there are none."""
-    chosen = load_trained_protocols().get(protocol) or find_protocol(protocol)
-    if chosen.published is None:
+    """Return the published rows of a protocol, in the order of the publication; empty when there are none."""
+    definition = load_trained_protocols().get(protocol) or find_protocol(protocol)
+    if definition.published is None:
         return []
-    measures = chosen.measures if isinstance(chosen, TrainedProtocol) else {}
+    measures = definition.measures if isinstance(definition, TrainedProtocol) else {}
     rows: dict[tuple[str, ...], PublishedRow] = {}
-    for table in chosen.published.tables:
+    for table in definition.published.tables:
         for line in _lines(table):
-            row = _row(chosen.published, line)
-            rows.setdefault((row.name, *row.tags.values()), row).metrics.update(
-                _results(table, line, measures)
-            )
+            row = _row(definition.published, line)
+            row = rows.setdefault((row.name, *row.tags.values()), row)
+            row.metrics.update(_results(table, line, measures))
     return list(rows.values())
 
 
 def tables() -> tuple[str, ...]:
-    """Names of the published tables."""
+    """Return the names of the published tables."""
     return tuple(sorted(file.stem for file in _folder().glob("*.csv")))
 
 
 def published_table(name: str) -> Table:
-    """One published table as it was printed.
+    """Return one published table as it was printed.
 
     Raises:
         InputError: there is no such table.
@@ -77,7 +76,7 @@ def published_table(name: str) -> Table:
 
 
 def _row(published: Published, line: dict[str, str]) -> PublishedRow:
-    """Name and tags of a line; the first tag names real faces, which have no prompt and no method."""
+    """A row with the name and tags of a line; lines of real faces have the first tag and no name."""
     tags = {tag: line[column] for tag, column in published.tags.items() if line[column]}
     name = line[published.name]
     if not name and len(tags) == 1:
@@ -88,18 +87,18 @@ def _row(published: Published, line: dict[str, str]) -> PublishedRow:
 def _results(
     table: PublishedTable, line: dict[str, str], measures: Mapping[str, Measure]
 ) -> dict[str, MetricResult]:
-    found = {}
+    results = {}
     for column, metric in table.columns.items():
         card = measures[metric] if metric in measures else find_card(metric.partition("@")[0])
         text = line[column]
-        found[metric] = MetricResult(
+        results[metric] = MetricResult(
             title=card.title,
             value=float(text),
             better=card.better,
             decimals=len(text.partition(".")[2]),
             backbone=card.reads.backbone if isinstance(card, Card) else "trained",
         )
-    return found
+    return results
 
 
 def _lines(table: PublishedTable) -> list[dict[str, str]]:
@@ -112,8 +111,8 @@ def _lines(table: PublishedTable) -> list[dict[str, str]]:
 
 @cache
 def _read(file: str) -> list[dict[str, str]]:
-    with (_folder() / file).open(encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened))
+    with (_folder() / file).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
 def _number(text: str) -> float | None:

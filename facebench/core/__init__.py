@@ -1,1 +1,1 @@
-"""What every part of facebench uses: errors, files, tables, progress, versions."""
+"""Shared by all rooms: errors, files, tables, escaping, page templates, progress, versions."""

@@ -1,4 +1,4 @@
-"""What the numbers were computed with: versions, machine, device."""
+"""Environment of a run record: versions, machine, device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from facebench.core.errors import InputError
 from facebench.core.version import __version__
 
-# Libraries whose version can move a number.
+# Libraries whose version can change a result.
 LIBRARIES = (
     "torch",
     "torchvision",
@@ -29,7 +29,7 @@ LIBRARIES = (
 
 
 class Version(BaseModel):
-    """Version of facebench that wrote a record, with the git commit of a checkout."""
+    """Version of facebench, with the git commit when it runs from a checkout."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,18 +38,18 @@ class Version(BaseModel):
 
 
 def versions() -> dict[str, str]:
-    """Installed version of every library that a number can depend on."""
-    found = {}
+    """Return the installed version of every library that can change a result."""
+    installed = {}
     for library in LIBRARIES:
         try:
-            found[library] = metadata.version(library)
+            installed[library] = metadata.version(library)
         except metadata.PackageNotFoundError:
-            found[library] = "not installed"
-    return found
+            installed[library] = "not installed"
+    return installed
 
 
 def describe(device: str) -> dict[str, str]:
-    """The environment of a run record; `device` is the torch device that the networks ran on."""
+    """Describe the environment for a run record; `device` is the torch device of the networks."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -62,25 +62,25 @@ def describe(device: str) -> dict[str, str]:
 
 
 def facebench_version() -> Version:
-    """Version of facebench, with the git commit when it runs from a checkout."""
+    """Return the version of facebench, with the git commit when it runs from a checkout."""
     return Version(version=__version__, commit=_commit())
 
 
-def choose_device(wanted: str) -> str:
-    """Turn "auto" into the best device there is: cuda, then mps, then cpu.
+def choose_device(name: str) -> str:
+    """Return the named device; "auto" is the first available of cuda, mps and cpu.
 
     Raises:
-        InputError: a device was asked for by name and is not there.
+        InputError: the named device is not available.
     """
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        return next(device for device, found in there.items() if found)
-    if not there.get(wanted.partition(":")[0], False):
-        found = ", ".join(device for device, at_hand in there.items() if at_hand)
-        raise InputError(f"There is no device '{wanted}' here, only {found}. Leave out --device.")
-    return wanted
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(device for device, present in available.items() if present)
+    if not available.get(name.partition(":")[0], False):
+        names = ", ".join(device for device, present in available.items() if present)
+        raise InputError(f"The device '{name}' is not available, only {names}. Leave out --device.")
+    return name
 
 
 def _device_name(device: str) -> str:
@@ -107,7 +107,7 @@ def _commit() -> str | None:
     if not (root / ".git").exists():
         return None
     try:
-        asked = subprocess.run(
+        completed = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             capture_output=True,
             text=True,
@@ -116,4 +116,4 @@ def _commit() -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return asked.stdout.strip() or None
+    return completed.stdout.strip() or None

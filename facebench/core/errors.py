@@ -1,21 +1,22 @@
-"""Errors meant for people: what happened, which file or key, what to do."""
+"""Errors that a user can resolve."""
 
 from __future__ import annotations
 
 
 class FacebenchError(Exception):
-    """Something the user can act on; the command line prints it without a traceback and exits with 2.
+    """Base class of errors that a user can resolve.
 
-    The message says what happened, names the file or key, and ends with what to do about it.
+    The command line prints the message without a traceback and exits with 2. The message says what happened, names
+    the file or key, and ends with what to do.
     """
 
 
 class InputError(FacebenchError):
-    """The input given is not usable: a missing folder, a broken manifest, an unknown name."""
+    """The input is invalid: a missing folder, a damaged manifest, an unknown name."""
 
 
 class WeightsError(FacebenchError):
-    """Trained weights are missing, damaged, of another network, or not allowed to be fetched."""
+    """Trained weights are missing, damaged, of another network, or must not be downloaded."""
 
 
 class StoreError(FacebenchError):

@@ -1,4 +1,4 @@
-"""Folders of data files that come with facebench: inside an installed wheel, or at the root of a checkout."""
+"""Folders of the data files of facebench, in an installed wheel or in a checkout."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ _CHECKOUT = {"metrics": "metrics", "protocols": "protocols", "published": "resul
 
 
 def data_folder(kind: Literal["metrics", "protocols", "published"]) -> Path:
-    """The folder of metric cards, protocols, or published tables."""
+    """Return the folder of metric cards, protocols, or published tables."""
     installed = _PACKAGE / "_cards" / kind
     return installed if installed.is_dir() else _PACKAGE.parent / _CHECKOUT[kind]

@@ -1,162 +1,169 @@
-"""One table, four formats: CSV, Markdown, HTML and LaTeX come from the same object."""
+"""Tables of results that are written as CSV, Markdown, HTML and LaTeX."""
 
 from __future__ import annotations
 
 import csv
-import html
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Mark = Literal["best", "second", ""]
+from facebench.core.escape import escape_csv, escape_html, escape_latex, escape_markdown, latex_comment
 
-_LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "↑": r"$\uparrow$",
-        "↓": r"$\downarrow$",
-        "†": r"$^\dagger$",
-        "±": r"$\pm$",
-        "–": "--",
-    }
-)
+Mark = Literal["best", "second", ""]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A value as text, the exact number behind it, and whether it is the best of its column."""
+    """Text of a table cell, and the number behind it.
+
+    Attributes:
+        text: the value as text.
+        number: the exact value; None when the cell has no number.
+        small: text in smaller type after the value, such as the interval.
+        mark: whether the value is the best or the second best of its column.
+        title: explanation of a dagger or of an empty cell; a tooltip in HTML.
+        second: second number in the text, such as the standard deviation in "mean ± std".
+        link: target of a link; only in HTML.
+        history: earlier values with their dates, oldest first; a sparkline in HTML.
+    """
 
     text: str
     number: float | None = None
     small: str = ""
-    """Printed smaller after the value: the interval."""
     mark: Mark = ""
     title: str = ""
-    """The reason behind a dagger or an empty cell; a tooltip in HTML."""
     second: float | None = None
-    """A second number that the text shows, such as the spread of a mean ± std."""
     link: str = ""
-    """Where a click leads; in HTML only."""
     history: tuple[tuple[str, float], ...] = ()
-    """The same number at several times, oldest first; a sparkline in HTML."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """Heading of a column; `key` names it in CSV."""
+    """Heading of a column.
+
+    Attributes:
+        key: name of the column in CSV.
+        title: heading in the other formats.
+        numeric: whether the cells are numbers; they are aligned to the right.
+        about: explanation of the column; a tooltip in HTML.
+        second: name of the second numbers of the cells in CSV; empty when the cells have none.
+    """
 
     key: str
     title: str
     numeric: bool = True
     about: str = ""
     second: str = ""
-    """Names the cells' second numbers in CSV."""
 
 
 @dataclass
 class Table:
-    """Rows of cells under columns, with a caption and notes that explain marks and daggers."""
+    """Rows of cells under columns.
+
+    Attributes:
+        columns: the headings.
+        rows: one cell for each column.
+        caption: title of the table.
+        notes: lines below the table that explain marks and daggers.
+        breaks: indices of the rows that start a new block.
+    """
 
     columns: Sequence[Column]
     rows: list[list[Cell]] = field(default_factory=list)
     caption: str = ""
     notes: list[str] = field(default_factory=list)
     breaks: Sequence[int] = ()
-    """Rows before which a new block begins."""
 
     def transposed(self) -> Table:
-        """One row per column and one column per row: for narrow places such as a terminal."""
-        named = next((place for place, column in enumerate(self.columns) if column.key == "model"), 0)
-        heads = [Column(f"row{place}", row[named].text) for place, row in enumerate(self.rows)]
+        """Swap rows and columns, for narrow outputs such as a terminal.
+
+        The column "model", or the first column, becomes the heading.
+        """
+        names = next((index for index, column in enumerate(self.columns) if column.key == "model"), 0)
+        headings = [Column(f"row{index}", row[names].text) for index, row in enumerate(self.rows)]
         rows = [
-            [Cell(column.title, title=column.about), *(row[place] for row in self.rows)]
-            for place, column in enumerate(self.columns)
-            if place != named
+            [Cell(column.title, title=column.about), *(row[index] for row in self.rows)]
+            for index, column in enumerate(self.columns)
+            if index != names
         ]
-        return Table([Column("metric", "", numeric=False), *heads], rows, self.caption, self.notes)
+        return Table([Column("metric", "", numeric=False), *headings], rows, self.caption, self.notes)
 
     def markdown(self) -> str:
-        """GitHub-flavoured Markdown; best in bold, second in italics (Markdown has no underline)."""
+        """Format as GitHub-flavoured Markdown: best in bold, second in italics."""
         wrap = {"best": ("**", "**"), "second": ("_", "_"), "": ("", "")}
-        heading = [_markdown(column.title) for column in self.columns]
+        heading = [escape_markdown(column.title) for column in self.columns]
         rule = ["---:" if column.numeric else "---" for column in self.columns]
-        body = [[_join(cell, *wrap[cell.mark], _markdown) for cell in row] for row in self.rows]
+        body = [[_wrapped(cell, *wrap[cell.mark], escape_markdown) for cell in row] for row in self.rows]
         lines = ["| " + " | ".join(row) + " |" for row in [heading, rule, *body]]
-        caption = [f"**{_markdown(self.caption)}**", ""] if self.caption else []
-        notes = ["", *(f"{_markdown(note)}  " for note in self.notes)] if self.notes else []
-        return "\n".join([*caption, *lines, *notes]) + "\n"
+        caption = [f"**{escape_markdown(self.caption)}**", ""] if self.caption else []
+        notes = [f"{escape_markdown(note, block=True)}  " for note in self.notes]
+        return "\n".join([*caption, *lines, *([""] if notes else []), *notes]) + "\n"
 
     def html(self) -> str:
-        """A `<table>` with every text escaped."""
-        tag = {"best": ("<strong>", "</strong>"), "second": ("<u>", "</u>"), "": ("", "")}
+        """Format as an HTML `<table>`: best in bold, second underlined."""
         parts = ['<table class="facebench">']
         if self.caption:
-            parts.append(f"<caption>{html.escape(self.caption)}</caption>")
+            parts.append(f"<caption>{escape_html(self.caption)}</caption>")
         parts.append("<thead><tr>")
-        parts += [
-            f'<th scope="col"{_class(column.numeric)} title="{html.escape(column.about)}">'
-            f"{html.escape(column.title)}</th>"
-            for column in self.columns
-        ]
+        parts += [_html_heading(column) for column in self.columns]
         parts.append("</tr></thead><tbody>")
-        for place, row in enumerate(self.rows):
-            parts.append('<tr class="block">' if place in self.breaks else "<tr>")
-            for column, cell in zip(self.columns, row, strict=True):
-                before, after = tag[cell.mark]
-                small = f"<small>{html.escape(cell.small)}</small>" if cell.small else ""
-                sort = f' data-sort="{cell.number!r}"' if cell.number is not None else ""
-                tip = f' title="{html.escape(cell.title)}"' if cell.title else ""
-                shown = html.escape(cell.text)
-                if cell.link:
-                    shown = f'<a href="{html.escape(cell.link)}">{shown}</a>'
-                line = sparkline(cell.history)
-                parts.append(
-                    f"<td{_class(column.numeric)}{sort}{tip}>{before}{shown}{after}{small}{line}</td>"
-                )
+        for index, row in enumerate(self.rows):
+            parts.append('<tr class="block">' if index in self.breaks else "<tr>")
+            parts += [_html_cell(cell, column) for cell, column in zip(row, self.columns, strict=True)]
             parts.append("</tr>")
         parts.append("</tbody></table>")
-        parts += [f'<p class="note">{html.escape(note)}</p>' for note in self.notes]
+        parts += [f'<p class="note">{escape_html(note)}</p>' for note in self.notes]
         return "\n".join(parts) + "\n"
 
     def latex(self) -> str:
-        """A booktabs `tabular`; best in bold, second underlined."""
+        """Format as a booktabs `tabular`: best in bold, second underlined; notes as comments."""
         wrap = {"best": (r"\textbf{", "}"), "second": (r"\underline{", "}"), "": ("", "")}
         layout = "".join("r" if column.numeric else "l" for column in self.columns)
         lines = [r"% needs \usepackage{booktabs}", rf"\begin{{tabular}}{{{layout}}}", r"\toprule"]
-        lines.append(" & ".join(_latex(column.title) for column in self.columns) + r" \\")
+        lines.append(_latex_row([escape_latex(column.title) for column in self.columns]))
         lines.append(r"\midrule")
-        for place, row in enumerate(self.rows):
-            if place in self.breaks:
+        for index, row in enumerate(self.rows):
+            if index in self.breaks:
                 lines.append(r"\midrule")
-            cells = [_join(cell, *wrap[cell.mark], _latex, r"{\scriptsize ", "}") for cell in row]
-            lines.append(" & ".join(cells) + r" \\")
+            cells = [_wrapped(cell, *wrap[cell.mark], escape_latex, r"{\scriptsize ", "}") for cell in row]
+            lines.append(_latex_row(cells))
         lines += [r"\bottomrule", r"\end{tabular}"]
-        lines += [f"% {note}" for note in self.notes]
+        lines += [latex_comment(note) for note in self.notes]
         return "\n".join(lines) + "\n"
 
     def csv(self) -> str:
-        """Numbers with six significant digits, so that the file diffs well; one header line, Unix line ends."""
+        """Format as CSV: one header line, numbers with six significant digits, line feeds as line ends."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(key for column in self.columns for key in (column.key, column.second) if key)
+        keys = [key for column in self.columns for key in (column.key, column.second) if key]
+        writer.writerow(escape_csv(key) for key in keys)
         for row in self.rows:
             pairs = zip(row, self.columns, strict=True)
-            writer.writerow(text for cell, column in pairs for text in _csv(cell, column))
+            writer.writerow(field for cell, column in pairs for field in _csv_fields(cell, column))
         return out.getvalue()
 
 
+def encode_csv(text: str) -> bytes:
+    r"""Encode CSV text as UTF-8, with a byte order mark when it is not ASCII.
+
+    Excel reads UTF-8 only after a byte order mark.
+
+    Example:
+        >>> encode_csv("a"), encode_csv("顔")[:3]
+        (b'a', b'\xef\xbb\xbf')
+    """
+    return text.encode("utf-8" if text.isascii() else "utf-8-sig")
+
+
 def sparkline(history: Sequence[tuple[str, float]]) -> str:
-    """A number over time as a small inline SVG, newest at the right; "" for fewer than two values.
+    """Draw a number over time as a small inline SVG, newest at the right.
+
+    Args:
+        history: dates and values, oldest first.
+
+    Returns:
+        The SVG; empty for fewer than two values.
 
     Example:
         >>> sparkline([("2026-01-01", 1.0)])
@@ -167,42 +174,59 @@ def sparkline(history: Sequence[tuple[str, float]]) -> str:
     if len(history) < 2:
         return ""
     values = [value for _, value in history]
-    low, reach = min(values), (max(values) - min(values)) or 1.0
+    low, span = min(values), (max(values) - min(values)) or 1.0
     step = 60 / (len(values) - 1)
-    points = [(2 + step * place, 14 - 12 * (value - low) / reach) for place, value in enumerate(values)]
+    points = [(2 + step * index, 14 - 12 * (value - low) / span) for index, value in enumerate(values)]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    said = html.escape(", ".join(f"{when}: {value:.4g}" for when, value in history))
+    label = escape_html(", ".join(f"{date}: {value:.4g}" for date, value in history))
     return (
-        f'<svg class="spark" viewBox="0 0 64 16" role="img" aria-label="{said}"><title>{said}</title>'
+        f'<svg class="spark" viewBox="0 0 64 16" role="img" aria-label="{label}"><title>{label}</title>'
         f'<polyline points="{path}"/><circle cx="{points[-1][0]:.1f}" cy="{points[-1][1]:.1f}" r="1.8"/></svg>'
     )
 
 
-def _csv(cell: Cell, column: Column) -> list[str]:
+def _csv_fields(cell: Cell, column: Column) -> list[str]:
     """The fields of a cell: its text, or its one or two numbers."""
     if not column.numeric:
-        # A leading = + - or @ would run as a formula in a spreadsheet.
-        return [f"'{cell.text}" if cell.text[:1] in "=+-@\t\r" and cell.text else cell.text]
+        return [escape_csv(cell.text)]
     numbers = [cell.number, cell.second] if column.second else [cell.number]
     return ["" if number is None else f"{number:.6g}" for number in numbers]
 
 
-def _markdown(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("`", "\\`")
-    escaped = escaped.replace("](", "]\\(")  # a link; brackets of intervals stay readable in the text
-    return html.escape(escaped, quote=False).replace("\n", " ").replace("_", "\\_")
+def _html_heading(column: Column) -> str:
+    about, title = escape_html(column.about), escape_html(column.title)
+    return f'<th scope="col"{_html_class(column)} title="{about}">{title}</th>'
 
 
-def _latex(text: str) -> str:
-    return text.replace("\n", " ").translate(_LATEX)
+def _html_cell(cell: Cell, column: Column) -> str:
+    before, after = {
+        "best": ("<strong>", "</strong>"),
+        "second": ("<u>", "</u>"),
+        "": ("", ""),
+    }[cell.mark]
+    sort = f' data-sort="{cell.number!r}"' if cell.number is not None else ""
+    tooltip = f' title="{escape_html(cell.title)}"' if cell.title else ""
+    text = escape_html(cell.text)
+    if cell.link:
+        text = f'<a href="{escape_html(cell.link)}">{text}</a>'
+    small = f"<small>{escape_html(cell.small)}</small>" if cell.small else ""
+    content = f"{before}{text}{after}{small}{sparkline(cell.history)}"
+    return f"<td{_html_class(column)}{sort}{tooltip}>{content}</td>"
 
 
-def _class(numeric: bool) -> str:
-    return ' class="number"' if numeric else ""
+def _html_class(column: Column) -> str:
+    return ' class="number"' if column.numeric else ""
 
 
-def _join(
+def _latex_row(cells: Sequence[str]) -> str:
+    line = " & ".join(cells)
+    # After \\ and \midrule a bracket or a star would be read as their argument.
+    return ("{}" if line.startswith(("[", "*")) else "") + line + r" \\"
+
+
+def _wrapped(
     cell: Cell, before: str, after: str, escape: Callable[[str], str], small: str = "", end: str = ""
 ) -> str:
+    """Text of a cell between the markup of its mark, with its small text behind it."""
     text = f"{before}{escape(cell.text)}{after}"
     return f"{text} {small}{escape(cell.small)}{end}" if cell.small else text

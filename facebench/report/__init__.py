@@ -1,1 +1,1 @@
-"""What people read: tables, pages and pictures made from run records."""
+"""Reports of run records: pages, plots, galleries, and output for build servers."""

@@ -1,19 +1,16 @@
-"""What build servers read: JUnit XML, and annotations and a step summary of GitHub workflows."""
+"""Reports of the gate for build servers: JUnit XML, and annotations and step summaries of GitHub workflows."""
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as xml
 
 from facebench.compare.gate import CheckReport, CheckRow
-
-# XML 1.0 has no way to write these characters, not even escaped.
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from facebench.core.escape import escape_workflow_message, escape_workflow_property, escape_xml
 
 
 def junit(report: CheckReport) -> str:
-    """JUnit XML with one test case per metric; what was not judged is skipped."""
-    suite = xml.Element("testsuite", name=_text(f"facebench check {report.run}"))
+    """Format as JUnit XML, one test case per metric; metrics that are not judged are skipped."""
+    suite = xml.Element("testsuite", name=escape_xml(f"facebench check {report.run}"))
     suite.set("tests", str(len(report.rows)))
     suite.set("failures", str(len(report.failed)))
     suite.set("errors", "0")
@@ -22,44 +19,33 @@ def junit(report: CheckReport) -> str:
         case = xml.SubElement(
             suite,
             "testcase",
-            classname=_text(f"facebench.{report.protocol}"),
-            name=_text(row.metric),
+            classname=escape_xml(f"facebench.{report.protocol}"),
+            name=escape_xml(row.metric),
             time="0",
         )
         if row.status == "failed":
-            xml.SubElement(case, "failure", message=_text(row.reason)).text = _text(f"rule: {row.rule}")
+            failure = xml.SubElement(case, "failure", message=escape_xml(row.reason))
+            failure.text = escape_xml(f"rule: {row.rule}")
         elif row.status == "not judged":
-            xml.SubElement(case, "skipped", message=_text(row.reason))
+            xml.SubElement(case, "skipped", message=escape_xml(row.reason))
     xml.indent(suite)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + xml.tostring(suite, encoding="unicode") + "\n"
 
 
 def workflow_commands(report: CheckReport) -> str:
-    """Annotations of a GitHub workflow: one error per failed metric, or one notice when all is well."""
+    """Format as GitHub workflow annotations: one error per failed metric, or one notice when none failed."""
     if report.passed:
-        return f"::notice title=facebench check::{_message(report.summary)}\n"
+        return f"::notice title=facebench check::{escape_workflow_message(report.summary)}\n"
     return "".join(_error(report, row) for row in report.failed)
 
 
 def step_summary(report: CheckReport) -> str:
-    """Markdown for the summary page of a workflow run."""
-    sign = "✅" if report.passed else "❌"
-    return f"### {sign} facebench check {report.summary}\n\n{report.table().markdown()}\n"
+    """Format as Markdown for the summary page of a workflow run."""
+    symbol = "✅" if report.passed else "❌"
+    return f"### {symbol} facebench check {report.summary}\n\n{report.table().markdown()}\n"
 
 
 def _error(report: CheckReport, row: CheckRow) -> str:
-    title = _property(f"facebench: {row.metric} of {report.run}")
-    return f"::error title={title}::{_message(f'{row.reason} (rule: {row.rule})')}\n"
-
-
-def _message(text: str) -> str:
-    """Escaped so that a name can neither end the line nor start a command of its own."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _message(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _text(text: str) -> str:
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+    title = escape_workflow_property(f"facebench: {row.metric} of {report.run}")
+    message = escape_workflow_message(f"{row.reason} (rule: {row.rule})")
+    return f"::error title={title}::{message}\n"

@@ -1,4 +1,4 @@
-"""Leaderboards: the best is marked, and what may not be compared stands apart with the reason."""
+"""Leaderboards: the best is marked, and runs that are not comparable are on separate boards with the reason."""
 
 from __future__ import annotations
 
@@ -60,19 +60,21 @@ def test_a_missing_value_is_a_dash_with_its_reason_and_never_best() -> None:
         (make_run("b", fd_lite0=1.0).model_copy(update={"protocol": "edit"}), "protocol edit, not quality"),
     ],
 )
-def test_runs_that_may_not_be_compared_stand_apart_and_say_why(other: Run, reason: str) -> None:
+def test_runs_that_are_not_comparable_are_on_separate_boards_with_the_reason(other: Run, reason: str) -> None:
     boards = Leaderboard.from_runs([make_run("a", fd_lite0=2.0), other]).boards
     assert len(boards) == 2
-    assert boards[1].apart == [reason]
+    assert boards[1].separation_reasons == [reason]
     assert f"Kept apart: {reason}." in boards[1].table().notes
 
 
-def test_other_weights_or_preprocessing_stand_apart() -> None:
+def test_other_weights_or_preprocessing_are_on_separate_boards() -> None:
     first, second = make_run("a", fd_lite0=2.0), make_run("b", fd_lite0=1.0)
     second.backbones["lite0"].preprocessing = "p-v2"
-    assert Leaderboard.from_runs([first, second]).boards[1].apart == ["other preprocessing for lite0"]
+    assert Leaderboard.from_runs([first, second]).boards[1].separation_reasons == [
+        "other preprocessing for lite0"
+    ]
     second.backbones["lite0"].sha256 = "x" * 64
-    assert "other weights of lite0" in Leaderboard.from_runs([first, second]).boards[1].apart
+    assert "other weights of lite0" in Leaderboard.from_runs([first, second]).boards[1].separation_reasons
 
 
 def test_one_unreadable_file_does_not_split_a_board() -> None:
@@ -100,7 +102,7 @@ def test_csv_is_stable_and_holds_every_run(tmp_path: Path) -> None:
     ]
 
 
-def test_the_page_stands_alone_and_shows_a_hostile_name_as_text() -> None:
+def test_the_page_is_self_contained_and_shows_a_hostile_name_as_text() -> None:
     page = Leaderboard.from_runs([make_run("<img src=x onerror=alert(1)>", fd_lite0=1.0)]).to_html()
     assert "<img" not in page
     assert "&lt;img src=x" in page
@@ -116,7 +118,7 @@ def test_runs_are_read_from_folders_and_from_records(tmp_path: Path) -> None:
     assert [run.name for run in board.runs] == ["a", "b"]
 
 
-def test_a_metric_that_no_run_has_a_value_for_is_no_column() -> None:
+def test_a_metric_without_any_value_has_no_column() -> None:
     board = Leaderboard.from_runs([make_run("a", fd_lite0=1.0, recall_lite0=None)]).boards[0]
     assert [column.key for column in board.table().columns] == ["model", "fd_lite0"]
 
@@ -125,9 +127,9 @@ def test_on_a_terminal_metrics_are_rows_and_models_columns() -> None:
     table = (
         Leaderboard.from_runs([make_run("a", fd_lite0=1.0), make_run("b", fd_lite0=2.0)]).boards[0].table()
     )
-    turned = table.transposed()
-    assert [column.title for column in turned.columns] == ["", "a", "b"]
-    assert [[cell.text for cell in row] for row in turned.rows] == [["fd_lite0 ↓", "1.00", "2.00"]]
+    transposed = table.transposed()
+    assert [column.title for column in transposed.columns] == ["", "a", "b"]
+    assert [[cell.text for cell in row] for row in transposed.rows] == [["fd_lite0 ↓", "1.00", "2.00"]]
 
 
 def dated(name: str, day: int, **values: float | None) -> Run:
@@ -147,12 +149,12 @@ def test_the_newest_run_of_a_model_is_ranked_and_the_others_are_its_history() ->
     assert [row["fd_lite0"] for row in rows(board.to_csv())] == ["3", "2", "1"]
 
 
-def test_runs_of_one_name_with_other_tags_are_other_models() -> None:
+def test_runs_with_the_same_name_and_other_tags_are_other_models() -> None:
     runs = [dated("a", day, fd_lite0=1.0).model_copy(update={"tags": {"data": str(day)}}) for day in (1, 2)]
     assert len(Leaderboard.from_runs(runs).boards[0].table().rows) == 2
 
 
-def test_a_metric_that_only_an_older_run_has_is_no_column_but_in_the_csv() -> None:
+def test_a_metric_of_an_older_run_is_only_in_the_csv() -> None:
     board = Leaderboard.from_runs(
         [dated("a", 1, fd_lite0=1.0, recall_lite0=0.5), dated("a", 2, fd_lite0=2.0)]
     )
@@ -160,9 +162,38 @@ def test_a_metric_that_only_an_older_run_has_is_no_column_but_in_the_csv() -> No
     assert rows(board.to_csv())[0]["recall_lite0"] == "0.5"
 
 
-def test_a_board_says_with_which_data_it_was_measured() -> None:
+def test_a_board_names_its_reference_or_source_data() -> None:
     assert Leaderboard.from_runs([make_run("a", fd_lite0=1.0)]).boards[0].dataset == "reference"
     edits = make_run("b", fd_lite0=1.0)
     edits.inputs.pop("reference")
     edits.inputs["source"] = edits.inputs["generated"].model_copy(update={"path": "/data/set/manifest.csv"})
     assert Leaderboard.from_runs([edits]).boards[0].dataset == "set"
+
+
+HOSTILE = "a\n\\input{/etc/passwd}\r\x1b[31m"
+
+
+def test_names_tags_and_notes_add_no_line_to_any_output() -> None:
+    def outputs(text: str) -> list[str]:
+        run, again = dated(text, 1, fd_lite0=1.0, recall_lite0=None), dated(text, 2, fd_lite0=2.0)
+        run.metrics["fd_lite0"].note = again.metrics["fd_lite0"].note = f"few images {text}"
+        run.metrics["recall_lite0"].reason = f"no reference {text}"
+        board = Leaderboard.from_runs([run, again])
+        return [board.to_csv(), board.to_markdown(), board.to_latex(), board.boards[0].table().html()]
+
+    for hostile, harmless in zip(outputs(HOSTILE), outputs("ours"), strict=True):
+        assert len(hostile.splitlines()) == len(harmless.splitlines())
+        assert "\x1b" not in hostile
+
+
+def test_the_csv_file_opens_in_excel_and_reads_back(tmp_path: Path) -> None:
+    file = tmp_path / "board.csv"
+    text = Leaderboard.from_runs([make_run("顔モデル", fd_lite0=1.0)]).to_csv(file)
+    assert file.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert file.read_text(encoding="utf-8-sig") == text
+
+
+def test_dates_with_and_without_a_time_zone_are_ordered() -> None:
+    old = make_run("a", fd_lite0=1.0).model_copy(update={"created": datetime(2026, 1, 1)})
+    board = Leaderboard.from_runs([dated("a", 2, fd_lite0=2.0), old]).boards[0]
+    assert [value for _, value in board.table().rows[0][1].history] == [1.0, 2.0]

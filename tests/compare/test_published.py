@@ -1,4 +1,4 @@
-"""Published numbers: whole, in themselves consistent, always marked, never ranked with measured ones."""
+"""Published numbers: complete, consistent, always marked, never ranked with measured ones."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_blocks_hold_runs_first_and_published_rows_marked_and_without_a_rank() -
     assert any("numbers printed by Tomašević et al. 2025" in note for note in table.notes)
 
 
-def test_without_being_asked_nothing_published_is_shown() -> None:
+def test_published_rows_are_shown_only_on_request() -> None:
     assert "published" not in Leaderboard.from_runs([paper_run("mine", "Base", eer_arcface=0.1)]).to_csv()
 
 

@@ -1,11 +1,13 @@
-"""The same table in four formats; nothing in a name can break out of any of them."""
+"""Tables in four formats: names stay text in each of them."""
 
 from __future__ import annotations
 
 import csv
 import io
 
-from facebench.core.tables import Cell, Column, Table
+import pytest
+
+from facebench.core.tables import Cell, Column, Table, encode_csv
 
 HOSTILE = "<img src=x onerror=alert(1)> | 50 % & _under_ $x$ \\input{a}"
 
@@ -43,6 +45,32 @@ def test_a_hostile_name_stays_text_in_every_format() -> None:
     assert r"50 \% \& \_under\_ \$x\$ \textbackslash{}input\{a\}" in table.latex()
 
 
-def test_a_name_that_a_spreadsheet_would_run_is_quoted() -> None:
+@pytest.mark.parametrize("method", ["markdown", "html", "latex", "csv"])
+def test_a_line_break_anywhere_in_a_table_adds_no_line(method: str) -> None:
+    def table(text: str) -> Table:
+        columns = [Column(f"key{text}", f"Title{text}", numeric=False, about=text), Column("n", "n")]
+        cell = Cell(f"ours{text}", small=f"[1, 2]{text}", title=text, history=((text, 1.0), (text, 2.0)))
+        return Table(columns, [[cell, Cell("1", 1.0)]], caption=f"Caption{text}", notes=[f"note{text}"])
+
+    hostile, harmless = (getattr(table(text), method)() for text in ("\r\n\\input{x}\x1b\u2028", "x"))
+    assert len(hostile.splitlines()) == len(harmless.splitlines())
+    assert "\x1b" not in hostile
+
+
+@pytest.mark.parametrize("name", ["[1.0]", "*"])
+def test_a_latex_row_never_starts_with_an_argument(name: str) -> None:
+    lines = example(name).latex().splitlines()
+    assert not [line for line in lines if line.startswith(("[", "*"))]
+    assert f"{{}}{name} & " in example(name).latex()
+
+
+def test_a_formula_in_a_name_or_a_header_of_a_csv_file_is_text() -> None:
     rows = list(csv.reader(io.StringIO(example("=cmd|' /C calc'!A0").csv())))
     assert rows[1][0].startswith("'=")
+    header = Table([Column("=1+1", "x"), Column("n", "n", second=" @SUM(A1)")]).csv()
+    assert header == "'=1+1,n,' @SUM(A1)\n"
+
+
+def test_only_csv_beyond_ascii_starts_with_a_byte_order_mark() -> None:
+    assert encode_csv(example("ours").csv()).startswith(b"model,")
+    assert encode_csv(example("顔モデル").csv()).startswith(b"\xef\xbb\xbfmodel,")

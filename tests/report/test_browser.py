@@ -1,4 +1,4 @@
-"""The pages in a real browser, opened from disk.
+"""Pages in a real browser, opened from disk.
 
 `tools/browser.sh` finds Chromium, or installs Debian's where it may. Without any browser these tests are skipped
 on a user's machine and fail where the environment variable CI is set.
@@ -69,7 +69,7 @@ def transfers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Opened:
-    """A page with everything that went wrong on it."""
+    """A page that records console messages, errors, dialogs and failed requests."""
 
     def __init__(self, page: Page, file: Path) -> None:
         self.page = page
@@ -86,7 +86,7 @@ def column(page: Page, table: str, place: int) -> list[str]:
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
-def test_the_report_opens_from_disk_without_a_complaint_and_fits(
+def test_the_report_opens_from_disk_without_errors_and_fits(
     browser: Browser, report: Path, tmp_path: Path, scheme: str, width: int
 ) -> None:
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
@@ -108,7 +108,7 @@ def test_the_report_opens_from_disk_without_a_complaint_and_fits(
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("dark", 1280), ("light", 390)])
-def test_a_transfer_s_page_fits_and_its_heat_maps_can_be_read(
+def test_the_page_of_a_transfer_fits_and_its_heat_maps_are_readable(
     browser: Browser, transfers: Path, tmp_path: Path, scheme: str, width: int
 ) -> None:
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
@@ -124,8 +124,8 @@ def test_a_transfer_s_page_fits_and_its_heat_maps_can_be_read(
         "(cell) => (({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(cell))"
     )
     assert ink != behind
-    linked = page.locator("figure.linked img")
-    assert linked.evaluate_all("images => images.length > 10 && images.every((i) => i.naturalWidth > 0)")
+    images = page.locator("figure.image-group img")
+    assert images.evaluate_all("images => images.length > 10 && images.every((i) => i.naturalWidth > 0)")
     assert opened.problems == []
     context.close()
 
@@ -150,7 +150,7 @@ def test_a_hostile_file_name_shows_as_text(browser: Browser, report: Path) -> No
     assert opened.problems == []
 
 
-def test_a_click_sorts_and_a_second_click_turns_round(browser: Browser, report: Path) -> None:
+def test_a_click_sorts_and_a_second_click_reverses_the_order(browser: Browser, report: Path) -> None:
     page = Opened(browser.new_page(), report).page
     table = "#differences1 table"
     before = column(page, table, 4)
@@ -163,7 +163,7 @@ def test_a_click_sorts_and_a_second_click_turns_round(browser: Browser, report: 
     assert page.locator(f"{table} th[aria-sort]").count() == 1
 
 
-def test_cells_without_a_value_stay_below_in_both_orders(browser: Browser, tmp_path: Path) -> None:
+def test_cells_without_a_value_are_last_in_both_orders(browser: Browser, tmp_path: Path) -> None:
     runs = [make_run("none", fd_lite0=None), make_run("b", fd_lite0=10.0), make_run("a", fd_lite0=9.0)]
     file = tmp_path / "board.html"
     Leaderboard.from_runs(runs).to_html(file)
@@ -175,7 +175,7 @@ def test_cells_without_a_value_stay_below_in_both_orders(browser: Browser, tmp_p
     assert column(page, "table", 1) == ["b", "a", "none"]
 
 
-def test_the_leaderboard_filters_and_leads_to_the_reports(browser: Browser, tmp_path: Path) -> None:
+def test_the_leaderboard_filters_and_links_to_the_reports(browser: Browser, tmp_path: Path) -> None:
     run = make_report_run(tmp_path, "a ours")
     folder = run.save(tmp_path / "runs" / "a #1 ?").parent
     (folder / "report").mkdir()
@@ -213,8 +213,8 @@ def test_a_model_with_several_runs_has_one_row_with_its_history(browser: Browser
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert column(page, "table", 1) == ["ours <b>", "theirs"]
     assert page.locator("svg.spark").count() == 1
-    told = page.locator("svg.spark").get_attribute("aria-label")
-    assert told == "2026-01-01 00:00: 3, 2026-01-02 00:00: 2, 2026-01-03 00:00: 2.5"
+    label = page.locator("svg.spark").get_attribute("aria-label")
+    assert label == "2026-01-01 00:00: 3, 2026-01-02 00:00: 2, 2026-01-03 00:00: 2.5"
     assert page.locator("svg.spark polyline").bounding_box()["width"] > 40
     assert page.locator(".links a").all_inner_texts() == [
         "ours <b>, 2026-01-02 00:00",

@@ -1,11 +1,11 @@
-"""Small pictures of single images, embedded in the page: the best, the worst and those that were not used."""
+"""Thumbnails of single images: the best, the worst, and the rejected files."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,10 +16,10 @@ from facebench.images.decoding import ImageError, decode
 
 SIDE = 144
 """Longest side of a thumbnail in pixels."""
-SHOWN = 12
-"""Images in the best and in the worst gallery."""
-MOST_REJECTED = 50
-"""Rejected files that are listed; the record has all."""
+MAX_IMAGES = 12
+"""Number of images in the gallery of the best and in that of the worst."""
+MAX_REJECTED = 50
+"""Number of rejected files that are listed; the record has all."""
 
 
 @dataclass(frozen=True)
@@ -27,21 +27,21 @@ class Thumbnail:
     """One image of a gallery.
 
     Attributes:
-        name: of the file, as the record has it.
-        uri: data URI of a small JPEG; empty when the image cannot be shown.
-        why: "not_at_hand" or "changed_since" when it cannot be shown.
-        caption: the value it was ranked by.
+        name: name of the file in the record.
+        uri: data URI of a small JPEG; empty when the image is unavailable.
+        unavailable: reason why the image is unavailable, "not_at_hand" or "changed_since"; empty otherwise.
+        caption: the value by which the image is ranked.
     """
 
     name: str
     uri: str = ""
-    why: str = ""
+    unavailable: str = ""
     caption: str = ""
 
 
 @dataclass(frozen=True)
-class Ranked:
-    """The two ends of a run's images by one column."""
+class RankedImages:
+    """Best and worst images of a run by one column of the per-image table."""
 
     column: str
     best: list[Thumbnail]
@@ -49,18 +49,18 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class RejectedRow:
-    """A file that was not used, with its picture where there is one."""
+class RejectedImage:
+    """A rejected file, with its thumbnail where the file is an image."""
 
     role: str
     reason: str
     detail: str
     scope: str
-    picture: Thumbnail
+    thumbnail: Thumbnail
 
 
-def ranked(run: Run) -> Ranked | None:
-    """Best and worst generated images by face quality, or by the detector's confidence without it."""
+def ranked_images(run: Run) -> RankedImages | None:
+    """Return the best and worst generated images by face quality, or by detector confidence without it."""
     table = run.per_image
     if table is None:
         return None
@@ -71,45 +71,53 @@ def ranked(run: Run) -> Ranked | None:
     rows = rows.sort_values([column, "image"], ascending=[False, True])
     if rows.empty:
         return None
-    shown = min(SHOWN, (len(rows) + 1) // 2)
-    home = run.inputs["generated"]
-    best = [_of_row(home, row, column) for _, row in rows.head(shown).iterrows()]
-    worst = [
-        _of_row(home, row, column)
-        for _, row in rows.tail(min(shown, len(rows) - shown)).iloc[::-1].iterrows()
-    ]
-    return Ranked(column, best, worst)
+    best_count = min(MAX_IMAGES, (len(rows) + 1) // 2)
+    worst_count = min(best_count, len(rows) - best_count)
+    images = run.inputs["generated"]
+    return RankedImages(
+        column,
+        best=_thumbnails(images, rows.head(best_count), column),
+        worst=_thumbnails(images, rows.tail(worst_count).iloc[::-1], column),
+    )
 
 
-def rejected(run: Run) -> list[RejectedRow]:
-    """The first files that were not used, by role."""
-    found = [(role, home, file) for role, home in run.inputs.items() for file in home.rejected]
+def rejected_images(run: Run) -> list[RejectedImage]:
+    """Return the first rejected files, by role."""
+    files = [(role, images, file) for role, images in run.inputs.items() for file in images.rejected]
     return [
-        RejectedRow(role, file.reason, file.detail, file.scope, thumbnail(home, file.name))
-        for role, home, file in found[:MOST_REJECTED]
+        RejectedImage(role, file.reason, file.detail, file.scope, thumbnail(images, file.name))
+        for role, images, file in files[:MAX_REJECTED]
     ]
 
 
-def _of_row(home: InputRecord, row: pd.Series, column: str) -> Thumbnail:
-    picture = thumbnail(home, str(row["image"]), str(row["sha256"]))
-    return Thumbnail(picture.name, picture.uri, picture.why, f"{row[column]:.3f}")
+def thumbnail(images: InputRecord, name: str, sha256: str | None = None) -> Thumbnail:
+    """Return a small JPEG of an image if it still exists and is unchanged.
 
-
-def thumbnail(home: InputRecord, name: str, sha256: str | None = None) -> Thumbnail:
-    """The image as a small JPEG, when it still lies in its folder and is still the one that was measured."""
-    root = Path(home.path)
+    Args:
+        images: the image set.
+        name: name of the file in the set; files outside the folder of the set are not read.
+        sha256: digest of the evaluated file; None when it is unknown.
+    """
+    root = Path(images.path)
     root = (root.parent if root.is_file() else root).resolve()
-    file = (root / name).resolve()
-    if not file.is_relative_to(root) or not file.is_file():
-        return Thumbnail(name, why="not_at_hand")
     try:
+        file = (root / name).resolve()
+        if not file.is_relative_to(root) or not file.is_file():
+            return Thumbnail(name, unavailable="not_at_hand")
         data = file.read_bytes()
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-            return Thumbnail(name, why="changed_since")
+            return Thumbnail(name, unavailable="changed_since")
         picture = Pillow.fromarray(decode(data, name))
-    except (OSError, ImageError):
-        return Thumbnail(name, why="not_at_hand")
+    except (OSError, ValueError, ImageError):  # ValueError: a name with a null character
+        return Thumbnail(name, unavailable="not_at_hand")
     picture.thumbnail((SIDE, SIDE), Pillow.Resampling.LANCZOS)
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=82)
     return Thumbnail(name, "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii"))
+
+
+def _thumbnails(images: InputRecord, rows: pd.DataFrame, column: str) -> list[Thumbnail]:
+    return [
+        replace(thumbnail(images, str(row["image"]), str(row["sha256"])), caption=f"{row[column]:.3f}")
+        for _, row in rows.iterrows()
+    ]

@@ -1,4 +1,4 @@
-"""Images beside what they belong to: source, target and generated; a generated face and its closest training face."""
+"""Galleries of related images: source, target and generated, or generated and closest training image."""
 
 from __future__ import annotations
 
@@ -10,129 +10,129 @@ from facebench.evaluation.leakage import closest_pairs
 from facebench.evaluation.per_image import linked_name
 from facebench.evaluation.record import Run
 from facebench.report.galleries.images import Thumbnail, thumbnail
-from facebench.report.pages.headline import headline
+from facebench.report.image_metrics import image_metrics
 
-LINKED = ("source", "target")
-SHOWN_WORST, SHOWN_BEST = 6, 3
-"""Pairs or triplets of each metric."""
-RANKINGS = 3
-SHOWN_CLOSEST = 12
+LINKED_ROLES = ("source", "target")
+MAX_WORST, MAX_BEST = 6, 3
+"""Number of image groups for each metric."""
+MAX_RANKINGS = 3
+MAX_CLOSEST = 12
 
 
 @dataclass(frozen=True)
-class Linked:
-    """Images that belong together, by role, and what was measured of them."""
+class ImageGroup:
+    """Related images, and what was measured for them.
 
-    pictures: list[tuple[str, Thumbnail]]
+    Attributes:
+        thumbnails: thumbnails with their roles.
+        values: metrics with their values.
+        is_copy: whether the generated face is identified as a person of the training set.
+    """
+
+    thumbnails: list[tuple[str, Thumbnail]]
     values: list[tuple[str, str]]
-    found: bool = False
-    """Whether the generated face counts as somebody from the training set."""
+    is_copy: bool = False
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The two ends of a run's images by one metric of pairs."""
+    """Worst and best image groups of a run by one metric."""
 
     metric: str
-    worst: list[Linked]
-    best: list[Linked]
+    worst: list[ImageGroup]
+    best: list[ImageGroup]
 
 
 @dataclass(frozen=True)
-class Copies:
-    """The generated faces that are most alike to a training face."""
+class ClosestImages:
+    """Generated images with the highest similarity to a training image."""
 
     backbone: str
     role: str
     threshold: float | None
-    pairs: list[Linked]
+    groups: list[ImageGroup]
 
 
 def rankings(run: Run) -> list[Ranking]:
-    """Worst and best images beside their sources and targets; empty where a manifest names neither."""
+    """Return the worst and best images with their sources and targets; empty for a run without either."""
     table = run.per_image
-    if table is None or "sha256" not in table or not any(role in run.inputs for role in LINKED):
+    if table is None or "sha256" not in table or not any(role in run.inputs for role in LINKED_ROLES):
         return []
-    numbers = headline(run)
-    rows = _Rows(run, table)
-    found = []
-    for metric in list(numbers)[:RANKINGS]:
+    metrics = image_metrics(run)
+    images = _Images(run, table)
+    result = []
+    for metric in list(metrics)[:MAX_RANKINGS]:
         ascending = run.metrics[metric].better == "higher"
-        order = numbers[metric].dropna().sort_values(ascending=ascending, kind="stable").index
-        shown = min(SHOWN_WORST, (len(order) + 1) // 2)
-        worst, best = order[:shown], order[::-1][: min(SHOWN_BEST, len(order) - shown)]
-        first = {metric: numbers[metric], **{m: n for m, n in numbers.items() if m != metric}}
-        found.append(
+        order = metrics[metric].dropna().sort_values(ascending=ascending, kind="stable").index
+        worst_count = min(MAX_WORST, (len(order) + 1) // 2)
+        best_count = min(MAX_BEST, len(order) - worst_count)
+        values = {metric: metrics[metric], **metrics}  # the metric of the ranking first
+        result.append(
             Ranking(
                 metric,
-                [rows.linked(str(image), first) for image in worst],
-                [rows.linked(str(image), first) for image in best],
+                worst=[images.group(str(image), values) for image in order[:worst_count]],
+                best=[images.group(str(image), values) for image in order[::-1][:best_count]],
             )
         )
-    return found
+    return result
 
 
-def copies(run: Run) -> list[Copies]:
-    """Generated faces and their closest training faces, most alike first."""
+def closest_images(run: Run) -> list[ClosestImages]:
+    """Return the generated images with their closest training images, highest similarity first."""
     table = run.per_image
     if table is None or "sha256" not in table:
         return []
-    rows = _Rows(run, table)
-    return [
-        Copies(
-            found.backbone,
-            found.role,
-            found.threshold,
-            [
-                Linked(
-                    [
-                        ("generated", rows.picture("generated", image)),
-                        (found.role, rows.picture(found.role, other)),
-                    ],
-                    [("", f"{cosine:.3f}")],
-                    found=found.threshold is not None and cosine >= found.threshold,
-                )
-                for image, other, cosine in found.pairs
-            ],
-        )
-        for found in closest_pairs(run, SHOWN_CLOSEST)
-    ]
+    images = _Images(run, table)
+    result = []
+    for closest in closest_pairs(run, MAX_CLOSEST):
+        groups = [
+            ImageGroup(
+                [
+                    ("generated", images.thumbnail("generated", image)),
+                    (closest.role, images.thumbnail(closest.role, training_image)),
+                ],
+                [("", f"{cosine:.3f}")],
+                is_copy=closest.threshold is not None and cosine >= closest.threshold,
+            )
+            for image, training_image, cosine in closest.pairs
+        ]
+        result.append(ClosestImages(closest.backbone, closest.role, closest.threshold, groups))
+    return result
 
 
-class _Rows:
-    """Where the images of every role lie, and what they were when they were measured."""
+class _Images:
+    """Thumbnails of the images of a run; each is created once."""
 
     def __init__(self, run: Run, table: pd.DataFrame) -> None:
         self.run = run
-        self.own = table[table["role"] == "generated"].drop_duplicates("image").set_index("image")
+        self.generated = table[table["role"] == "generated"].drop_duplicates("image").set_index("image")
         self.sha256 = {
             (str(role), str(image)): str(sha256)
             for role, image, sha256 in zip(table["role"], table["image"], table["sha256"], strict=True)
         }
-        self.made: dict[tuple[str, str], Thumbnail] = {}
+        self.cache: dict[tuple[str, str], Thumbnail] = {}
 
-    def picture(self, role: str, image: str) -> Thumbnail:
+    def thumbnail(self, role: str, image: str) -> Thumbnail:
         key = (role, image)
-        if key not in self.made:
-            home = self.run.inputs.get(role)
-            known = home is not None and key in self.sha256
-            self.made[key] = (
-                thumbnail(home, image, self.sha256[key])
-                if home is not None and known
-                else Thumbnail(image, why="not_at_hand")
+        if key not in self.cache:
+            images, sha256 = self.run.inputs.get(role), self.sha256.get(key)
+            self.cache[key] = (
+                Thumbnail(image, unavailable="not_at_hand")
+                if images is None or sha256 is None
+                else thumbnail(images, image, sha256)
             )
-        return self.made[key]
+        return self.cache[key]
 
-    def linked(self, image: str, numbers: dict[str, pd.Series[float]]) -> Linked:
-        pictures = []
-        for role in (role for role in LINKED if role in self.own):
-            name = linked_name(self.own.at[image, role])
+    def group(self, image: str, metrics: dict[str, pd.Series[float]]) -> ImageGroup:
+        thumbnails = []
+        for role in (role for role in LINKED_ROLES if role in self.generated):
+            name = linked_name(self.generated.at[image, role])
             if name is not None:
-                pictures.append((role, self.picture(role, name)))
-        pictures.append(("generated", self.picture("generated", image)))
+                thumbnails.append((role, self.thumbnail(role, name)))
+        thumbnails.append(("generated", self.thumbnail("generated", image)))
         values = [
-            (metric, f"{found[image]:.{self.run.metrics[metric].decimals}f}")
-            for metric, found in numbers.items()
-            if image in found.index and pd.notna(found[image])
+            (metric, f"{series[image]:.{self.run.metrics[metric].decimals}f}")
+            for metric, series in metrics.items()
+            if image in series.index and pd.notna(series[image])
         ]
-        return Linked(pictures, values)
+        return ImageGroup(thumbnails, values)

@@ -1,4 +1,4 @@
-"""Markdown pages of all metrics and protocols: `python -m facebench.report.pages.cards DIR`."""
+"""Markdown reference of all metrics and protocols: `python -m facebench.report.pages.cards DIR`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from facebench.core.errors import InputError
-from facebench.evaluation.cards import Card, card_families
+from facebench.evaluation.cards import Card, card_families, card_family
 from facebench.evaluation.protocols import Protocol, load_protocols
 
 _DIRECTION = {"higher": "higher is better", "lower": "lower is better", "neither": "no better direction"}
@@ -15,16 +15,17 @@ _NOTICE = "<!-- Written from the cards by facebench.report.pages.cards; change m
 
 
 def facts(card: Card) -> dict[str, str]:
-    """What a card says in short, as text by heading, without what it leaves open.
+    """Return the fields of a card as text by heading, without empty fields.
 
     Example:
+        >>> from facebench.evaluation.cards import find_card
         >>> facts(find_card("eer_sface"))["range"]
         '0 to 1'
     """
     low, high = card.range
     span = f"{'−∞' if low is None else f'{low:g}'} to {'∞' if high is None else f'{high:g}'} {card.unit}"
     array = card.reads.array if isinstance(card.reads.array, str) else ", ".join(card.reads.array)
-    said = {
+    fields = {
         "better": _DIRECTION[card.better],
         "range": span.strip(),
         "formula": card.formula,
@@ -39,11 +40,11 @@ def facts(card: Card) -> dict[str, str]:
         "claims": ", ".join(f"{kind}: {response}" for kind, response in card.claims.items()),
         "source": card.source,
     }
-    return {heading: text for heading, text in said.items() if text}
+    return {heading: text for heading, text in fields.items() if text}
 
 
 def card_pages() -> dict[str, str]:
-    """Every page by file name: one for each family of metrics, one for the protocols, and an index."""
+    """Return the pages by file name: one per family of metrics, one for the protocols, and an index."""
     families = card_families()
     pages = {f"{family}.md": _family_page(family, members) for family, members in families.items()}
     pages["protocols.md"] = _page("Protocols", map(_protocol_section, load_protocols().values()))
@@ -51,10 +52,10 @@ def card_pages() -> dict[str, str]:
 
 
 def write_card_pages(folder: Path) -> list[Path]:
-    """Write every page into a folder and remove pages of families that are gone.
+    """Write all pages into a folder and remove pages of families that no longer exist.
 
     Raises:
-        InputError: the folder holds a Markdown file that is not a page of cards.
+        InputError: the folder contains a Markdown file that was not written from cards.
     """
     pages = card_pages()
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,17 +101,15 @@ def _index(families: dict[str, list[Card]]) -> str:
             needs = ", ".join(card.needs) or "–"
             row = (_link(card.id), card.arrow, _cell(card.title), card.reads.backbone, needs)
             lines.append(f"| {' | '.join(row)} |")
-    return _page(
-        "Metrics", ["[Protocols](protocols.md) name the metrics that belong together.", "\n".join(lines)]
-    )
+    return _page("Metrics", ["[Protocols](protocols.md) group metrics.", "\n".join(lines)])
 
 
 def _link(metric: str) -> str:
-    family = next(name for name, members in card_families().items() if metric in {m.id for m in members})
-    return f"[{metric}]({family}.md#{metric})"
+    return f"[{metric}]({card_family(metric)}.md#{metric})"
 
 
 def _cell(text: str) -> str:
+    """Text of a card in a table; cards are written in Markdown, so that only the bar is escaped."""
     return text.replace("|", "\\|")
 
 

@@ -1,4 +1,4 @@
-"""One run against another on the page: every difference with its interval as a bar around zero."""
+"""Comparison of two runs on the report page: every difference with its interval as a bar around zero."""
 
 from __future__ import annotations
 
@@ -7,25 +7,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from facebench.compare.board import interval_text
-from facebench.compare.difference import Change, change
+from facebench.compare.board_table import interval_text
+from facebench.compare.difference import Difference, difference
 from facebench.core.tables import Cell
 from facebench.evaluation.record import MetricResult, Run
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One run against the first."""
+    """Differences of a run from the baseline, which is the first run of the page.
+
+    Attributes:
+        baseline: name of the baseline.
+        run: name of the run.
+        rows: one row per metric.
+        methods: sentences on the methods of the intervals.
+    """
 
     baseline: str
     run: str
-    rows: list[ComparedRow]
+    rows: list[ComparisonRow]
     methods: list[str]
 
 
 @dataclass(frozen=True)
-class ComparedRow:
-    """One metric of a comparison, with the geometry of its bar in percent of its width."""
+class ComparisonRow:
+    """Difference in one metric; `left`, `width` and `dot` describe the bar in percent of its width."""
 
     metric: str
     title: str
@@ -39,45 +46,49 @@ class ComparedRow:
 
 
 def comparison(baseline: Run, run: Run, text: dict[str, Any]) -> Comparison:
-    """Every metric that both runs have a value of: run minus baseline."""
-    moved = {metric: change(metric, run, baseline) for metric in baseline.metrics if metric in run.metrics}
+    """Compare every metric that has a value in both runs: run minus baseline."""
+    computed = {
+        metric: difference(metric, run, baseline) for metric in baseline.metrics if metric in run.metrics
+    }
+    differences = {metric: change for metric, change in computed.items() if change is not None}
     rows = [
-        _compared(metric, run.metrics[metric], baseline.metrics[metric], difference, text)
-        for metric, difference in moved.items()
-        if difference is not None
+        _row(metric, run.metrics[metric], baseline.metrics[metric], change, text)
+        for metric, change in differences.items()
     ]
-    return Comparison(baseline.name, run.name, rows, _methods(moved, text))
+    return Comparison(baseline.name, run.name, rows, _methods(differences, text))
 
 
-def _methods(moved: Mapping[str, Change | None], text: dict[str, Any]) -> list[str]:
-    found: dict[str, list[str]] = {}
-    for metric, difference in moved.items():
-        if difference is not None:
-            found.setdefault(_method(difference, text), []).append(metric)
-    return [text["for_metrics"].format(reason=how, metrics=", ".join(ids)) for how, ids in found.items()]
+def _methods(differences: Mapping[str, Difference], text: dict[str, Any]) -> list[str]:
+    metrics: dict[str, list[str]] = {}
+    for metric, change in differences.items():
+        metrics.setdefault(_method(change, text), []).append(metric)
+    return [
+        text["for_metrics"].format(reason=method, metrics=", ".join(ids)) for method, ids in metrics.items()
+    ]
 
 
-def _method(moved: Change, text: dict[str, Any]) -> str:
-    """How the interval was made, in the page's language; as the gate says it where there is no translation."""
-    count = re.search(r"\d+", moved.method)
-    known = moved.method.replace(count[0], "{count}") if count else moved.method
-    said = str(text["change_methods"].get(known, moved.method))
-    return said.replace("{count}", count[0] if count else "")
+def _method(change: Difference, text: dict[str, Any]) -> str:
+    """Method of the interval in the language of the page; as recorded where there is no translation."""
+    count = re.search(r"\d+", change.method)
+    pattern = change.method.replace(count[0], "{count}") if count else change.method
+    translated = str(text["change_methods"].get(pattern, change.method))
+    return translated.replace("{count}", count[0] if count else "")
 
 
-def _compared(
-    metric: str, new: MetricResult, old: MetricResult, moved: Change, text: dict[str, Any]
-) -> ComparedRow:
-    reach = 1.08 * max(abs(moved.low), abs(moved.high), abs(moved.value)) or 1.0
-    left, right, dot = (50 + 50 * end / reach for end in (moved.low, moved.high, moved.value))
-    ends = f"[{moved.low:+.{new.decimals}f}, {moved.high:+.{new.decimals}f}]"
-    return ComparedRow(
+def _row(
+    metric: str, new: MetricResult, old: MetricResult, change: Difference, text: dict[str, Any]
+) -> ComparisonRow:
+    extent = 1.08 * max(abs(change.low), abs(change.high), abs(change.value)) or 1.0
+    left, right, dot = (50 + 50 * end / extent for end in (change.low, change.high, change.value))
+    interval = f"[{change.low:+.{new.decimals}f}, {change.high:+.{new.decimals}f}]"
+    value = f"{change.value:+.{new.decimals}f}"
+    return ComparisonRow(
         metric=f"{metric} {new.arrow}".strip(),
         title=new.title,
         baseline=_value(old),
         run=_value(new),
-        change=Cell(f"{moved.value:+.{new.decimals}f}", moved.value, small=ends, title=_method(moved, text)),
-        verdict=moved.verdict(new.better),
+        change=Cell(value, change.value, small=interval, title=_method(change, text)),
+        verdict=change.verdict(new.better),
         left=round(left, 2),
         width=round(right - left, 2),
         dot=round(dot, 2),

@@ -1,4 +1,4 @@
-"""The report page: one run, or several side by side."""
+"""Report page of one run, or of several runs side by side."""
 
 from __future__ import annotations
 
@@ -8,59 +8,55 @@ from typing import Any
 
 from markupsafe import Markup
 
-from facebench.compare.board import Row, laid_out
-from facebench.compare.leaderboard import Board, Leaderboard
+from facebench.compare.board import Board
+from facebench.compare.board_table import Row, arrange_table
+from facebench.compare.leaderboard import Leaderboard
+from facebench.core.html import environment
 from facebench.core.tables import Cell, Column, Table
 from facebench.core.version import __version__
 from facebench.evaluation.protocols import TableLayout
 from facebench.evaluation.record import MetricResult, Run
-from facebench.report.galleries import images as gallery
-from facebench.report.galleries import pairs as pair_gallery
+from facebench.report.galleries.images import RankedImages, RejectedImage, ranked_images, rejected_images
+from facebench.report.galleries.pairs import ClosestImages, Ranking, closest_images, rankings
 from facebench.report.pages.breakdown import breakdown_tables
 from facebench.report.pages.comparison import Comparison, comparison
-from facebench.report.pages.html import environment
 from facebench.report.pages.texts import texts
-from facebench.report.plots import curves as plots
-from facebench.report.plots import heat
+from facebench.report.plots import curves
 from facebench.report.plots.affect import circumplex_plots
+from facebench.report.plots.heat import HeatMap, heat_maps
 from facebench.report.plots.svg import RUN_COLOURS
 
 
 def report_page(runs: Sequence[Run], lang: str = "en") -> str:
-    """One self-contained HTML page about one or more runs.
+    """Render one self-contained HTML page about one or more runs.
 
     Args:
-        runs: the first is the one that the others are compared with; runs that may not be compared get sections
-            of their own.
+        runs: the runs; the first is the baseline of the others. Runs that are not comparable get separate sections.
         lang: "en" or "ja".
 
     Returns:
-        The page. It loads nothing from anywhere; pictures of images are embedded where the files still lie
-        where they were measured.
+        The page. It loads nothing; thumbnails are embedded for images that still exist in their folders.
 
     Raises:
-        InputError: an unknown language.
+        InputError: the language is unknown.
     """
     text = texts(lang)
     boards = Leaderboard.from_runs(runs).boards
-    return (
-        environment()
-        .get_template("report.html")
-        .render(
-            text=text,
-            version=__version__,
-            names=[run.name for run in runs],
-            boards=[_section(board, text, f"b{place}") for place, board in enumerate(boards)],
-        )
+    template = environment("facebench.report.pages").get_template("report.html")
+    return template.render(
+        text=text,
+        version=__version__,
+        names=[run.name for run in runs],
+        boards=[_section(board, text, f"b{index}") for index, board in enumerate(boards)],
     )
 
 
 @dataclass(frozen=True)
 class Section:
-    """What the page says about runs that may be compared."""
+    """Contents of the page for one board of comparable runs."""
 
     runs: list[Run]
-    facts: Table
+    facts: Markup
     apart: str
     warnings: list[str]
     summary: Markup
@@ -68,43 +64,42 @@ class Section:
     no_values: list[str]
     groups: list[list[Markup]]
     comparisons: list[Comparison]
-    identity: list[plots.Plot]
-    affect: list[plots.Plot]
-    heat: list[Heat]
-    quality: list[plots.Plot]
-    maps: list[plots.Plot]
+    identity: list[curves.Plot]
+    affect: list[curves.Plot]
+    heat: list[RunHeatMaps]
+    quality: list[curves.Plot]
+    maps: list[curves.Plot]
     galleries: list[Gallery]
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Images of one run."""
+    """Images of one run; `colour` is the index of its colour."""
 
     run: str
-    place: int
-    ranked: gallery.Ranked | None
-    rankings: list[pair_gallery.Ranking]
-    copies: list[pair_gallery.Copies]
-    rejected: list[gallery.RejectedRow]
+    colour: int
+    ranked: RankedImages | None
+    rankings: list[Ranking]
+    closest: list[ClosestImages]
+    rejected: list[RejectedImage]
     rejected_count: int
 
 
 @dataclass(frozen=True)
-class Heat:
-    """The heat maps of one run."""
+class RunHeatMaps:
+    """Heat maps of one run; `colour` is the index of its colour."""
 
     run: str
-    place: int
-    maps: list[heat.HeatMap]
+    colour: int
+    maps: list[HeatMap]
 
 
 def _section(board: Board, text: dict[str, Any], prefix: str) -> Section:
     runs = board.runs
-    against_n = plots.against_n_plots(runs, text, prefix)
     return Section(
         runs=runs,
-        facts=_facts(runs, text),
-        apart=text["apart"].format(reasons="; ".join(board.apart)) if board.apart else "",
+        facts=Markup(_facts(runs, text).html()),
+        apart=_separation(board, text),
         warnings=_warnings(runs, text),
         summary=Markup(_summary(board, text).html()),
         daggers=_reasons(runs, text, with_value=True),
@@ -113,21 +108,26 @@ def _section(board: Board, text: dict[str, Any], prefix: str) -> Section:
             [Markup(table.html()) for table in breakdown_tables(run, text)] for run in runs if run.groups
         ],
         comparisons=[comparison(runs[0], run, text) for run in runs[1:]],
-        identity=plots.identity_plots(runs, text, prefix),
+        identity=curves.identity_plots(runs, text, prefix),
         affect=circumplex_plots(runs, text, prefix),
         heat=[
-            Heat(run.name, place % RUN_COLOURS, maps)
-            for place, run in enumerate(runs)
-            if (maps := heat.heat_maps(run, text))
+            RunHeatMaps(run.name, index % RUN_COLOURS, maps)
+            for index, run in enumerate(runs)
+            if (maps := heat_maps(run, text))
         ],
-        quality=plots.quality_plots(runs, text, prefix),
-        maps=plots.map_plots(runs, text, prefix) + against_n,
-        galleries=[_gallery(run, place) for place, run in enumerate(runs)],
+        quality=curves.quality_plots(runs, text, prefix),
+        maps=curves.map_plots(runs, text, prefix) + curves.against_n_plots(runs, text, prefix),
+        galleries=[_gallery(run, index) for index, run in enumerate(runs)],
     )
 
 
+def _separation(board: Board, text: dict[str, Any]) -> str:
+    reasons = "; ".join(board.separation_reasons)
+    return text["apart"].format(reasons=reasons) if reasons else ""
+
+
 def _facts(runs: Sequence[Run], text: dict[str, Any]) -> Table:
-    """One row per run: what was measured, when and with what."""
+    """Table with one row per run: input sizes, date and version."""
     keys = (
         "run",
         "images",
@@ -161,8 +161,8 @@ def _fact_row(run: Run, text: dict[str, Any]) -> list[Cell]:
 
 
 def _references(run: Run) -> Cell:
-    """Sizes of the reference sets, with their names where they have any."""
-    sets = plots.reference_sets([run])
+    """Sizes of the reference sets, with their names where they have names."""
+    sets = curves.reference_sets([run])
     if list(sets.values()) in ([], [""]):
         return _count(run.inputs["reference"].images if sets else None)
     return Cell(", ".join(f"{name} {run.inputs[role].images:,}" for role, name in sets.items()))
@@ -173,60 +173,57 @@ def _count(number: int | None) -> Cell:
 
 
 def _warnings(runs: Sequence[Run], text: dict[str, Any]) -> list[str]:
-    found = []
+    warnings = []
     for run in runs:
-        found += [f"{run.name}: {warning}" for warning in run.warnings]
+        warnings += [f"{run.name}: {warning}" for warning in run.warnings]
         unofficial = [name for name, backbone in run.backbones.items() if backbone.unofficial]
         if unofficial:
-            found.append(text["unofficial"].format(name=run.name, backbones=", ".join(unofficial)))
-    return found
+            warnings.append(text["unofficial"].format(name=run.name, backbones=", ".join(unofficial)))
+    return warnings
 
 
 def _summary(board: Board, text: dict[str, Any]) -> Table:
-    """Metrics in rows, runs in columns: readable on a phone, however many metrics there are."""
+    """Table with metrics in rows and runs in columns, which is readable on a phone."""
     runs = [Row(run.name, run.tags, run.metrics) for run in board.runs]
-    table = laid_out(runs, board.metrics, TableLayout(), "", [])
+    by_run = arrange_table(runs, board.metrics, TableLayout(), "", [])
     columns = [Column("metric", text["metric"], numeric=False)]
     if len(board.runs) == 1:
-        columns += [Column("value", text["value"]), Column("n", text["rests_on"], numeric=False)]
+        columns += [Column("value", text["value"]), Column("n", text["sample_sizes"], numeric=False)]
     else:
         columns += [Column(run.name, run.name) for run in board.runs]
     rows = []
-    for place, metric in enumerate(board.metrics, start=1):
+    for index, metric in enumerate(board.metrics, start=1):
         result = board.result(metric)
-        row = [_name(metric, result), *(run_row[place] for run_row in table.rows)]
-        rows.append([*row, Cell(_rests_on(result, text))] if len(board.runs) == 1 else row)
+        name = Cell(f"{metric} {result.arrow}".strip(), small=result.title)
+        row = [name, *(run_row[index] for run_row in by_run.rows)]
+        rows.append([*row, Cell(_counts(result, text))] if len(board.runs) == 1 else row)
     return Table(columns, rows)
 
 
-def _name(metric: str, result: MetricResult) -> Cell:
-    return Cell(f"{metric} {result.arrow}".strip(), small=result.title)
-
-
-def _rests_on(result: MetricResult, text: dict[str, Any]) -> str:
-    return ", ".join(f"{count:,} {text['counts'].get(what, what)}" for what, count in result.n.items())
+def _counts(result: MetricResult, text: dict[str, Any]) -> str:
+    return ", ".join(f"{count:,} {text['counts'].get(unit, unit)}" for unit, count in result.n.items())
 
 
 def _reasons(runs: Sequence[Run], text: dict[str, Any], *, with_value: bool) -> list[str]:
-    """Every note, or every reason for a missing value, with the metrics it is about."""
-    found: dict[str, dict[str, None]] = {}
+    """Every note, or every reason for a missing value, with its metrics."""
+    metrics: dict[str, dict[str, None]] = {}
     for run in runs:
         for metric, result in run.metrics.items():
             reason = result.note if with_value else result.reason
             if (result.value is not None) == with_value and reason:
-                found.setdefault(reason, {})[metric] = None
+                metrics.setdefault(reason, {})[metric] = None
     return [
-        text["for_metrics"].format(reason=reason, metrics=", ".join(ids)) for reason, ids in found.items()
+        text["for_metrics"].format(reason=reason, metrics=", ".join(ids)) for reason, ids in metrics.items()
     ]
 
 
-def _gallery(run: Run, place: int) -> Gallery:
+def _gallery(run: Run, index: int) -> Gallery:
     return Gallery(
         run=run.name,
-        place=place % RUN_COLOURS,
-        ranked=gallery.ranked(run),
-        rankings=pair_gallery.rankings(run),
-        copies=pair_gallery.copies(run),
-        rejected=gallery.rejected(run),
-        rejected_count=sum(len(home.rejected) for home in run.inputs.values()),
+        colour=index % RUN_COLOURS,
+        ranked=ranked_images(run),
+        rankings=rankings(run),
+        closest=closest_images(run),
+        rejected=rejected_images(run),
+        rejected_count=sum(len(images.rejected) for images in run.inputs.values()),
     )

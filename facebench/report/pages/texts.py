@@ -1,4 +1,4 @@
-"""Texts of the report page, one file per language."""
+"""Translations of the report page, one file per language."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FOLDER = Path(__file__).parent / "languages"
 
 
 def languages() -> list[str]:
-    """Languages that the page can be written in.
+    """Return the languages of the report page.
 
     Example:
         >>> languages()
@@ -26,7 +26,11 @@ def languages() -> list[str]:
 
 @cache
 def texts(lang: str) -> dict[str, Any]:
-    """All texts of a language; an unknown one is an error that lists those there are."""
+    """Return all texts of a language.
+
+    Raises:
+        InputError: the language is unknown.
+    """
     if lang not in languages():
         raise InputError(f"There is no report in the language '{lang}'. {suggest(lang, languages())}")
     content: dict[str, Any] = yaml.safe_load((_FOLDER / f"{lang}.yaml").read_text(encoding="utf-8"))

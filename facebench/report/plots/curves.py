@@ -1,4 +1,4 @@
-"""The report's plots, drawn from what lies in a run folder."""
+"""Plots of scores, error rates, quality, feature maps and sample size."""
 
 from __future__ import annotations
 
@@ -17,37 +17,43 @@ from facebench.evaluation.record import Run
 from facebench.metrics.arrays import Floats
 from facebench.report.plots import svg
 
-MOST_DOTS = 600
+MAX_DOTS = 600
 _DET_TICKS = (0.001, 0.01, 0.05, 0.2, 0.4)
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture with its heading and a sentence on how to read it."""
+    """A plot with its legend.
+
+    Attributes:
+        title: heading.
+        picture: the SVG.
+        note: how to read the plot.
+        runs: indices of the runs in the legend; empty when the colours are not those of runs.
+        score_kinds: whether the legend has the colours of genuine and impostor scores.
+        references: names of the reference sets in the legend; empty text for a set without a name.
+        marks: roles with a symbol in the legend: source, target.
+        numbered: names of the numbers in the plot.
+    """
 
     title: str
     picture: Markup
     note: str
     runs: tuple[int, ...] = ()
-    """Places of the runs that the page's legend names; empty when colours do not stand for runs."""
-    sides: bool = False
-    """Whether colours stand for genuine and impostor."""
+    score_kinds: bool = False
     references: tuple[str, ...] = ()
-    """Names of the reference sets in the picture; "" for one that was given without a name."""
     marks: tuple[str, ...] = ()
-    """Roles that have a sign of their own: source, target."""
     numbered: tuple[str, ...] = ()
-    """What the numbers in the picture stand for."""
 
 
 def identity_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> list[Plot]:
-    """Score histograms, ROC and DET for every recogniser, among the generated and against the reference."""
+    """Draw score histograms, ROC and DET for every recogniser and every kind of pairs."""
     keys = dict.fromkeys((c["backbone"], c["against"]) for run in runs for c in _scores(run))
     plots = []
     for backbone, against in keys:
-        held = [
-            (place, curve)
-            for place, run in enumerate(runs)
+        run_curves = [
+            (index, curve)
+            for index, run in enumerate(runs)
             for curve in _scores(run)
             if (curve["backbone"], curve["against"]) == (backbone, against)
         ]
@@ -57,9 +63,9 @@ def identity_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> li
             text[key].format(backbone=backbone, pairs=text[f"pairs_{against}"])
             for key in ("scores_note", "roc_note", "det_note")
         ]
-        plots.append(_histograms(held, text, title, notes[0], name))
-        plots.append(_roc(held, text, notes[1], name))
-        plots.append(_det(held, text, notes[2], name))
+        plots.append(_histograms(run_curves, text, title, notes[0], name))
+        plots.append(_roc(run_curves, text, notes[1], name))
+        plots.append(_det(run_curves, text, notes[2], name))
     return plots
 
 
@@ -68,40 +74,40 @@ def _scores(run: Run) -> list[dict[str, Any]]:
 
 
 def _histograms(
-    held: list[tuple[int, dict[str, Any]]], text: dict[str, Any], title: str, note: str, name: str
+    run_curves: list[tuple[int, dict[str, Any]]], text: dict[str, Any], title: str, note: str, name: str
 ) -> Plot:
-    with svg.drawing(f"{name}-scores", panels=len(held)) as (figure, axes):
-        used = [np.nonzero(np.add(curve["genuine"], curve["impostor"]))[0] for _, curve in held]
+    with svg.drawing(f"{name}-scores", panels=len(run_curves)) as (figure, axes):
+        used = [np.nonzero(np.add(curve["genuine"], curve["impostor"]))[0] for _, curve in run_curves]
         first, last = min(u[0] for u in used), max(u[-1] for u in used)
-        for ax, (place, curve) in zip(axes, held, strict=True):
+        for ax, (index, curve) in zip(axes, run_curves, strict=True):
             edges = np.asarray(curve["edges"])
-            for side, colour in (("impostor", svg.BAD), ("genuine", svg.GOOD)):
-                ax.stairs(curve[side], edges, fill=True, color=colour, alpha=0.35)
-                ax.stairs(curve[side], edges, color=colour, linewidth=1.2)
+            for kind, colour in (("impostor", svg.BAD), ("genuine", svg.GOOD)):
+                ax.stairs(curve[kind], edges, fill=True, color=colour, alpha=0.35)
+                ax.stairs(curve[kind], edges, color=colour, linewidth=1.2)
             ax.axvline(curve["eer_threshold"], color=svg.INK, linewidth=0.9, linestyle=(0, (4, 3)))
             ax.set_xlim(edges[max(first - 1, 0)], edges[min(last + 2, len(edges) - 1)])
             ax.set_ylabel(text["share"])
             ax.yaxis.set_major_locator(MaxNLocator(4))
             ax.yaxis.set_major_formatter(_PERCENT)
-            if len(held) > 1:
-                _mark(ax, place)
+            if len(run_curves) > 1:
+                _mark(ax, index)
         axes[-1].set_xlabel(text["score"])
-    places = tuple(place for place, _ in held) if len(held) > 1 else ()
-    return Plot(title, svg.inline(figure, f"{name}-scores", title), note, places, sides=True)
+    indices = _indices(run_curves) if len(run_curves) > 1 else ()
+    return Plot(title, svg.inline(figure, f"{name}-scores", title), note, indices, score_kinds=True)
 
 
-def _mark(ax: Axes, place: int) -> None:
-    """A bar in the run's colour at the left of its panel."""
-    ax.plot([0.008, 0.008], [0.02, 0.98], transform=ax.transAxes, color=svg.run_colour(place), linewidth=4)
+def _mark(ax: Axes, index: int) -> None:
+    """Draw a bar in the colour of the run at the left of its panel."""
+    ax.plot([0.008, 0.008], [0.02, 0.98], transform=ax.transAxes, color=svg.run_colour(index), linewidth=4)
 
 
-def _roc(held: list[tuple[int, dict[str, Any]]], text: dict[str, Any], note: str, name: str) -> Plot:
+def _roc(run_curves: list[tuple[int, dict[str, Any]]], text: dict[str, Any], note: str, name: str) -> Plot:
     with svg.drawing(f"{name}-roc") as (figure, (ax,)):
         lowest = 1.0
-        for place, curve in held:
+        for index, curve in run_curves:
             fmr, fnmr = np.asarray(curve["fmr"]), np.asarray(curve["fnmr"])
             lowest = min(lowest, fmr[fmr > 0].min(initial=1.0))
-            ax.step(np.maximum(fmr, 1e-9), 1 - fnmr, where="post", color=svg.run_colour(place))
+            ax.step(np.maximum(fmr, 1e-9), 1 - fnmr, where="post", color=svg.run_colour(index))
         ax.set_xscale("log")
         ax.set_xlim(max(lowest, 1e-6), 1)
         ax.set_ylim(0, 1.02)
@@ -110,15 +116,15 @@ def _roc(held: list[tuple[int, dict[str, Any]]], text: dict[str, Any], note: str
         ax.yaxis.set_major_formatter(_PERCENT)
         ax.set_xlabel(text["fmr"])
         ax.set_ylabel(text["tmr"])
-    return Plot(text["roc"], svg.inline(figure, f"{name}-roc", text["roc"]), note, _places(held))
+    return Plot(text["roc"], svg.inline(figure, f"{name}-roc", text["roc"]), note, _indices(run_curves))
 
 
-def _det(held: list[tuple[int, dict[str, Any]]], text: dict[str, Any], note: str, name: str) -> Plot:
+def _det(run_curves: list[tuple[int, dict[str, Any]]], text: dict[str, Any], note: str, name: str) -> Plot:
     low, high = (float(scipy.stats.norm.ppf(end)) for end in (0.0005, 0.6))
     with svg.drawing(f"{name}-det") as (figure, (ax,)):
-        for place, curve in held:
+        for index, curve in run_curves:
             rates = [scipy.stats.norm.ppf(np.clip(curve[rate], 1e-6, 1 - 1e-6)) for rate in ("fmr", "fnmr")]
-            ax.step(rates[0], rates[1], where="post", color=svg.run_colour(place))
+            ax.step(rates[0], rates[1], where="post", color=svg.run_colour(index))
         ax.plot([low, high], [low, high], color=svg.FAINT, linewidth=0.7, linestyle=(0, (2, 3)))
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_ticks(scipy.stats.norm.ppf(_DET_TICKS), [f"{100 * tick:g} %" for tick in _DET_TICKS])
@@ -126,15 +132,15 @@ def _det(held: list[tuple[int, dict[str, Any]]], text: dict[str, Any], note: str
         ax.set_ylim(low, high)
         ax.set_xlabel(text["fmr"])
         ax.set_ylabel(text["fnmr"])
-    return Plot(text["det"], svg.inline(figure, f"{name}-det", text["det"]), note, _places(held))
+    return Plot(text["det"], svg.inline(figure, f"{name}-det", text["det"]), note, _indices(run_curves))
 
 
-def _places(held: list[tuple[int, Any]]) -> tuple[int, ...]:
-    return tuple(place for place, _ in held)
+def _indices(run_curves: list[tuple[int, Any]]) -> tuple[int, ...]:
+    return tuple(index for index, _ in run_curves)
 
 
 def quality_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> list[Plot]:
-    """Distribution of every face-quality column and of the detector's confidence, beside the reference's."""
+    """Draw the distributions of face quality and of detector confidence, with those of the reference sets."""
     columns = dict.fromkeys(c for run in runs for c in _columns(run) if c.startswith("quality:"))
     notes = {**dict.fromkeys(columns, text["quality_note"]), "face_score": text["found_note"]}
     plots = [_distribution(runs, column, text, note, prefix) for column, note in notes.items()]
@@ -148,39 +154,39 @@ def _columns(run: Run) -> list[str]:
 def _distribution(
     runs: Sequence[Run], column: str, text: dict[str, Any], note: str, prefix: str
 ) -> Plot | None:
-    drawn = [(place, values(run, column)) for place, run in enumerate(runs)]
-    drawn = [(place, rows) for place, rows in drawn if len(rows) > 1]
-    if not drawn:
+    run_values = [(index, values(run, column)) for index, run in enumerate(runs)]
+    run_values = [(index, rows) for index, rows in run_values if len(rows) > 1]
+    if not run_values:
         return None
     references = {
         name: next((r for r in (values(run, column, role) for run in runs) if len(r) > 1), None)
         for role, name in reference_sets(runs).items()
     }
-    behind = {name: rows for name, rows in references.items() if rows is not None}
-    pooled = np.concatenate([rows for _, rows in drawn] + list(behind.values()))
+    reference_values = {name: rows for name, rows in references.items() if rows is not None}
+    pooled = np.concatenate([rows for _, rows in run_values] + list(reference_values.values()))
     low, high = pooled.min(), pooled.max()
     edges = np.linspace(low, high if high > low else low + 1e-6, 31)
     title = text["quality_of"].format(column=column)
     with svg.drawing(f"{prefix}-{column}") as (figure, (ax,)):
-        for place, rows in enumerate(behind.values()):
-            ax.stairs(_shares(rows, edges), edges, fill=True, color=svg.reference_colour(place), alpha=0.3)
-        for place, rows in drawn:
-            ax.stairs(_shares(rows, edges), edges, color=svg.run_colour(place), linewidth=1.4)
+        for index, rows in enumerate(reference_values.values()):
+            ax.stairs(_shares(rows, edges), edges, fill=True, color=svg.reference_colour(index), alpha=0.3)
+        for index, rows in run_values:
+            ax.stairs(_shares(rows, edges), edges, color=svg.run_colour(index), linewidth=1.4)
         ax.set_xlabel(column)
         ax.set_ylabel(text["share_images"])
         ax.yaxis.set_major_formatter(_PERCENT)
     picture = svg.inline(figure, f"{prefix}-{column}", title)
-    return Plot(title, picture, note, _places(drawn), references=tuple(behind))
+    return Plot(title, picture, note, _indices(run_values), references=tuple(reference_values))
 
 
 def reference_sets(runs: Sequence[Run]) -> dict[str, str]:
-    """Roles of all reference sets, and the names that they were given; "" for the one without a name."""
+    """Return the names of all reference sets by role; the name is empty for an unnamed set."""
     roles = dict.fromkeys(role for run in runs for role in run.inputs)
     return {role: role.partition(":")[2] for role in roles if role.partition(":")[0] == "reference"}
 
 
 def values(run: Run, column: str, role: str = "generated") -> Floats:
-    """The values of a per-image column that there are."""
+    """Return the finite values of a column of the per-image table."""
     if run.per_image is None or column not in run.per_image:
         return np.empty(0)
     rows = run.per_image.loc[run.per_image["role"] == role, column]
@@ -193,51 +199,55 @@ def _shares(rows: Floats, edges: Floats) -> Floats:
 
 
 def map_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> list[Plot]:
-    """Generated and reference images on two principal components; one picture for all runs that share the axes."""
-    drawn: list[tuple[dict[str, Any], list[tuple[int, Floats]]]] = []
-    for place, run in enumerate(runs):
-        described, points = (run.curves or {}).get("map"), _points(run, "generated")
-        if not described or not len(points):
+    """Draw generated and reference images on two principal components; one plot for the runs with the same axes."""
+    maps: list[tuple[dict[str, Any], list[tuple[int, Floats]]]] = []
+    for index, run in enumerate(runs):
+        axes, points = (run.curves or {}).get("map"), _points(run, "generated")
+        if not axes or not len(points):
             continue
-        shared = next((held for other, held in drawn if other == described), None)
+        shared = next((run_points for other, run_points in maps if other == axes), None)
         if shared is None:
-            drawn.append((described, [(place, points)]))
+            maps.append((axes, [(index, points)]))
         else:
-            shared.append((place, points))
+            shared.append((index, points))
     return [
-        _map_plot(runs, described, held, text, f"{prefix}-map{number}")
-        for number, (described, held) in enumerate(drawn)
+        _map_plot(runs, axes, run_points, text, f"{prefix}-map{number}")
+        for number, (axes, run_points) in enumerate(maps)
     ]
 
 
 def _map_plot(
     runs: Sequence[Run],
-    described: dict[str, Any],
-    held: list[tuple[int, Floats]],
+    axes: dict[str, Any],
+    run_points: list[tuple[int, Floats]],
     text: dict[str, Any],
     name: str,
 ) -> Plot:
-    first = runs[held[0][0]]
-    behind = {label: _points(first, role) for role, label in reference_sets([first]).items()}
-    behind = {label: points for label, points in behind.items() if len(points)}
+    first = runs[run_points[0][0]]
+    reference_points = {label: _points(first, role) for role, label in reference_sets([first]).items()}
+    reference_points = {label: points for label, points in reference_points.items() if len(points)}
     with svg.drawing(name) as (figure, (ax,)):
-        for place, points in enumerate(behind.values()):
+        for index, points in enumerate(reference_points.values()):
             ax.scatter(
-                points[:, 0], points[:, 1], s=6, color=svg.reference_colour(place), alpha=0.45, linewidths=0
+                points[:, 0], points[:, 1], s=6, color=svg.reference_colour(index), alpha=0.45, linewidths=0
             )
-        for place, points in held:
-            ax.scatter(points[:, 0], points[:, 1], s=6, color=svg.run_colour(place), alpha=0.65, linewidths=0)
+        for index, points in run_points:
+            ax.scatter(points[:, 0], points[:, 1], s=6, color=svg.run_colour(index), alpha=0.65, linewidths=0)
         ax.set_xlabel(text["component"].format(number=1))
         ax.set_ylabel(text["component"].format(number=2))
         ax.set_aspect("equal", adjustable="datalim")
-    x, y = (f"{share:.0%}" for share in described["explained"])
-    role, _, label = str(described["fitted_on"]).partition(":")
+    x, y = (f"{share:.0%}" for share in axes["explained"])
+    role, _, label = str(axes["fitted_on"]).partition(":")
     note = text["map_note"].format(
-        backbone=described["backbone"], fitted_on=f"{text[role]} {label}".strip(), x=x, y=y
+        backbone=axes["backbone"], fitted_on=f"{text[role]} {label}".strip(), x=x, y=y
     )
-    note = f"{note} {text['map_sampled'].format(shown=MOST_DOTS)}"
+    note = f"{note} {text['map_sampled'].format(shown=MAX_DOTS)}"
     return Plot(
-        text["map"], svg.inline(figure, name, text["map"]), note, _places(held), references=tuple(behind)
+        text["map"],
+        svg.inline(figure, name, text["map"]),
+        note,
+        _indices(run_points),
+        references=tuple(reference_points),
     )
 
 
@@ -246,27 +256,27 @@ def _points(run: Run, role: str) -> Floats:
     if table is None or "map_x" not in table:
         return np.empty((0, 2))
     rows = table.loc[table["role"] == role, ["map_x", "map_y"]].dropna().to_numpy(dtype=np.float64)
-    if len(rows) > MOST_DOTS:
-        rows = rows[np.random.default_rng(0).choice(len(rows), MOST_DOTS, replace=False)]
+    if len(rows) > MAX_DOTS:
+        rows = rows[np.random.default_rng(0).choice(len(rows), MAX_DOTS, replace=False)]
     return np.asarray(rows)
 
 
 def against_n_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> list[Plot]:
-    """Fréchet distances over the number of generated images."""
-    held = [(p, curve) for p, run in enumerate(runs) for curve in (run.curves or {}).get("frechet", [])]
+    """Draw Fréchet distances over the number of generated images."""
+    run_curves = [(i, curve) for i, run in enumerate(runs) for curve in (run.curves or {}).get("frechet", [])]
     plots = []
-    for metric in dict.fromkeys(curve["metric"] for _, curve in held):
-        mine = [(place, curve) for place, curve in held if curve["metric"] == metric]
+    for metric in dict.fromkeys(curve["metric"] for _, curve in run_curves):
+        metric_curves = [(index, curve) for index, curve in run_curves if curve["metric"] == metric]
         with svg.drawing(f"{prefix}-{metric}-n") as (figure, (ax,)):
-            for place, curve in mine:
-                ax.plot(curve["sizes"], curve["distances"], "o-", color=svg.run_colour(place), markersize=3)
+            for index, curve in metric_curves:
+                ax.plot(curve["sizes"], curve["distances"], "o-", color=svg.run_colour(index), markersize=3)
             ax.set_ylim(bottom=0)
             ax.set_xlabel(text["n_images"])
             ax.set_ylabel(metric)
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         picture = svg.inline(figure, f"{prefix}-{metric}-n", text["against_n"])
         note = text["against_n_note"].format(metric=metric)
-        plots.append(Plot(text["against_n"], picture, note, _places(mine)))
+        plots.append(Plot(text["against_n"], picture, note, _indices(metric_curves)))
     return plots
 
 

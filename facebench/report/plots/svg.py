@@ -1,8 +1,8 @@
-"""Matplotlib figures as inline SVG that takes its colours and its font from the page.
+"""Matplotlib figures as inline SVG with the colours and the font of the page.
 
-Colours are written as placeholders and become CSS variables, so that one picture is right in light and in dark.
-Text stays text: it uses the page's font, which has the letters of the reader's language, and it can be found
-and read aloud. No text that a user wrote goes through matplotlib: names stand in the page's own legends.
+Colours are placeholders that become CSS variables, so that a figure follows the light or dark scheme. Text stays
+text in the font of the page: it can be searched and read aloud, and it supports all languages. Names from users are
+in the legends of the page and not in the figures.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from facebench.core.escape import escape_html
+
 RUN_COLOURS = 6
 REFERENCE_COLOURS = 3
 _PLACEHOLDERS = {
@@ -28,8 +30,8 @@ _PLACEHOLDERS = {
     "paper": "#040404",
     "good": "#050505",
     "bad": "#060606",
-    **{f"reference{place}": f"#0707{place:02x}" for place in range(REFERENCE_COLOURS)},
-    **{f"run{place}": f"#0808{place:02x}" for place in range(RUN_COLOURS)},
+    **{f"reference{index}": f"#0707{index:02x}" for index in range(REFERENCE_COLOURS)},
+    **{f"run{index}": f"#0808{index:02x}" for index in range(RUN_COLOURS)},
 }
 INK, LINE, FAINT, GOOD, BAD, REFERENCE = (
     _PLACEHOLDERS[name] for name in ("ink", "line", "faint", "good", "bad", "reference0")
@@ -57,21 +59,21 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def run_colour(place: int) -> str:
-    """Colour of the run at a place; they come round again after six."""
-    return _PLACEHOLDERS[f"run{place % RUN_COLOURS}"]
+def run_colour(index: int) -> str:
+    """Return the colour of a run; colours repeat after six runs."""
+    return _PLACEHOLDERS[f"run{index % RUN_COLOURS}"]
 
 
-def reference_colour(place: int) -> str:
-    """Colour of the reference set at a place; they come round again after three."""
-    return _PLACEHOLDERS[f"reference{place % REFERENCE_COLOURS}"]
+def reference_colour(index: int) -> str:
+    """Return the colour of a reference set; colours repeat after three sets."""
+    return _PLACEHOLDERS[f"reference{index % REFERENCE_COLOURS}"]
 
 
 @contextmanager
 def drawing(
     name: str, panels: int = 1, size: tuple[float, float] = (3.7, 2.7)
 ) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure with one or more panels under each other, in the page's style."""
+    """Create a figure with panels below each other, in the style of the page."""
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(size[0], size[1] * max(1.0, 0.55 * panels)))
         axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
@@ -79,17 +81,23 @@ def drawing(
 
 
 def inline(figure: Figure, name: str, label: str) -> Markup:
-    """The figure as an `<svg>` for a page; `label` is what a screen reader says."""
+    """Return the figure as an `<svg>` element.
+
+    Args:
+        figure: the figure.
+        name: seed of the identifiers in the SVG; unique on the page.
+        label: description for screen readers.
+    """
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         out = io.StringIO()
         with warnings.catch_warnings():
-            # The reader's browser has the glyphs; matplotlib only measures with its own font.
+            # The browser has the glyphs; matplotlib only measures text with its own font.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
             figure.savefig(out, format="svg", bbox_inches="tight", pad_inches=0.04, transparent=True)
     text = out.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'<g id="[^"]*"', "<g", text)  # not referred to, and the same in every figure
+    text = re.sub(r'<g id="[^"]*"', "<g", text)  # not referenced, and not unique on the page
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     for key, placeholder in _PLACEHOLDERS.items():
         text = text.replace(placeholder, f"var(--{key})")
@@ -97,4 +105,4 @@ def inline(figure: Figure, name: str, label: str) -> Markup:
     assert box is not None, "matplotlib writes a viewBox"
     body = text[text.index(">") + 1 :]
     body = re.sub(r"\n\s*", "\n", body)
-    return Markup(f'<svg {box[0]} role="img" aria-label="{Markup.escape(label)}">{body}')
+    return Markup(f'<svg {box[0]} role="img" aria-label="{escape_html(label)}">{body}')

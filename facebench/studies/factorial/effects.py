@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import scipy.stats
 
-from facebench.compare.leaderboard import differences
+from facebench.compare.comparability import reasons_not_comparable
 from facebench.core.errors import InputError
 from facebench.evaluation.breakdown import holm
 from facebench.evaluation.per_image import per_image_metric
@@ -134,7 +134,7 @@ def _levels(runs: Sequence[Run]) -> Levels:
         if missing or not named:
             lacks = f"lacks the tag {', '.join(missing)}" if missing else "has no tags"
             raise InputError(f"{run.name} {lacks}. Evaluate it with --tag NAME=VALUE for every factor.")
-        reasons = differences(runs[0], run)
+        reasons = reasons_not_comparable(runs[0], run)
         if reasons:
             raise InputError(f"{run.name} may not be compared with {runs[0].name}: {'; '.join(reasons)}.")
     levels = {tag: tuple(dict.fromkeys(run.tags[tag] for run in runs)) for tag in named}

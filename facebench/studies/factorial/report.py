@@ -13,10 +13,10 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from facebench.compare.board import interval_text
+from facebench.compare.board_table import interval_text
+from facebench.core.html import environment
 from facebench.core.tables import Cell, Column, Mark, Table
 from facebench.evaluation.record import MetricResult
-from facebench.report.pages.html import environment
 from facebench.studies.factorial.effects import Effect, Study
 
 _STYLE: dict[Any, Any] = {
@@ -181,7 +181,7 @@ def svg(figure: Figure) -> str:
 def study_page(study: Study, further: Sequence[Table] = ()) -> str:
     """One self-contained HTML page; `further` tables come last."""
     return (
-        environment()
+        environment("facebench.studies.factorial")
         .get_template("factorial.html")
         .render(
             sentences=sentences(study),

@@ -10,7 +10,7 @@ from typing import Literal
 
 import scipy.stats
 
-from facebench.compare.difference import Change, change
+from facebench.compare.difference import Difference, difference
 from facebench.evaluation.cards import Card, Damage, Response
 from facebench.evaluation.record import MetricResult, Run
 
@@ -36,7 +36,7 @@ class Curve:
     card: Card
     damage: Damage
     results: Mapping[float, MetricResult]
-    changes: Mapping[tuple[float, float], Change]
+    changes: Mapping[tuple[float, float], Difference]
 
     @property
     def response_claim(self) -> Response:
@@ -95,7 +95,7 @@ def curve(card: Card, damage: Damage, runs: Mapping[float, Run]) -> Curve:
     return Curve(card, damage, results, measured)
 
 
-def skewed_difference(metric: str, run: Run, baseline: Run) -> Change | None:
+def skewed_difference(metric: str, run: Run, baseline: Run) -> Difference | None:
     """Return the change of a metric between two runs, with an interval that keeps skewness.
 
     The interval is paired where the metric averages over images. Otherwise each end combines the matching ends of both
@@ -104,13 +104,13 @@ def skewed_difference(metric: str, run: Run, baseline: Run) -> Change | None:
     Source:
         Zou and Donner 2008, "Construction of confidence limits about effect measures" (MOVER).
     """
-    delta = change(metric, run, baseline)
+    delta = difference(metric, run, baseline)
     if delta is None or delta.method != "independent intervals":
         return delta
     new_down, new_up = _reach(run.metrics[metric])
     old_down, old_up = _reach(baseline.metrics[metric])
     low, high = delta.value - math.hypot(new_down, old_up), delta.value + math.hypot(new_up, old_down)
-    return Change(delta.value, low, high, delta.method)
+    return Difference(delta.value, low, high, delta.method)
 
 
 def _reach(result: MetricResult) -> tuple[float, float]:
@@ -170,13 +170,13 @@ def _verdict(response: Curve, factor: float, largest: float | None) -> Claim:
     return Claim(response, verdict, "; ".join(part for part in (reason, response.missing) if part))
 
 
-def _widened(delta: Change, factor: float) -> Change:
+def _widened(delta: Difference, factor: float) -> Difference:
     low, high = (delta.value + factor * (end - delta.value) for end in (delta.low, delta.high))
-    return Change(delta.value, low, high, delta.method)
+    return Difference(delta.value, low, high, delta.method)
 
 
 def _moves(
-    response: Curve, wide: Mapping[tuple[float, float], Change], whole: tuple[float, float]
+    response: Curve, wide: Mapping[tuple[float, float], Difference], whole: tuple[float, float]
 ) -> tuple[Verdict, str]:
     sign = response.direction
     # The intervals do not include the randomness of the damage, so a small step back is ignored.
@@ -195,7 +195,7 @@ def _moves(
 
 
 def _stays(
-    response: Curve, wide: Mapping[tuple[float, float], Change], largest: float | None
+    response: Curve, wide: Mapping[tuple[float, float], Difference], largest: float | None
 ) -> tuple[Verdict, str]:
     moved = {pair: delta for pair, delta in wide.items() if not delta.low == delta.value == delta.high == 0}
     if not moved:
@@ -214,7 +214,7 @@ def _stays(
     return "unclear", f"{text}; {allowed}" if margin else text
 
 
-def _text(response: Curve, delta: Change) -> str:
+def _text(response: Curve, delta: Difference) -> str:
     value, low, high = (
         f"{number:+.{response.card.decimals}f}" for number in (delta.value, delta.low, delta.high)
     )

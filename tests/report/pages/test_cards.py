@@ -1,4 +1,4 @@
-"""Pages of metrics: written from the cards, whole, and with links that lead somewhere."""
+"""Reference pages of metrics: complete, with valid links."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_every_card_and_protocol_has_its_section(pages: dict[str, str]) -> None:
     assert sorted(ids) == sorted([*load_cards(), *load_protocols()])
 
 
-def test_a_section_says_all_that_the_card_says(pages: dict[str, str]) -> None:
+def test_a_section_has_all_fields_of_its_card(pages: dict[str, str]) -> None:
     for family, members in card_families().items():
         text = pages[f"{family}.md"]
         for card in members:
@@ -32,7 +32,7 @@ def test_a_section_says_all_that_the_card_says(pages: dict[str, str]) -> None:
                 assert said.replace("|", "\\|") in text or said in text, (card.id, said)
 
 
-def test_links_lead_to_a_heading(pages: dict[str, str]) -> None:
+def test_links_point_to_a_heading(pages: dict[str, str]) -> None:
     found = [link for text in pages.values() for link in re.findall(r"\]\((\w+\.md)#(\w+)\)", text)]
     assert len(found) > len(load_cards())
     for page, metric in found:
@@ -44,7 +44,7 @@ def test_formulas_with_bars_do_not_break_the_table(pages: dict[str, str]) -> Non
     assert len(re.findall(r"(?<!\\)\|", row)) == 3
 
 
-def test_pages_of_families_that_are_gone_are_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_only_pages_of_removed_families_are_deleted(tmp_path: Path) -> None:
     write_card_pages(tmp_path)
     old = (tmp_path / "fid.md").read_text(encoding="utf-8")
     (tmp_path / "gone.md").write_text(old, encoding="utf-8")

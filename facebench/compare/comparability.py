@@ -1,0 +1,44 @@
+"""Whether two runs are comparable, and the reasons when they are not."""
+
+from __future__ import annotations
+
+from facebench.evaluation.record import Run
+
+SIZE_TOLERANCE = 0.01
+"""Relative difference up to which two image sets count as equal in size: one unreadable file must not split a board."""
+
+
+def reasons_not_comparable(first: Run, second: Run) -> list[str]:
+    """List the reasons why two runs are not comparable; an empty list when they are."""
+    reasons = []
+    for field in ("protocol", "suite"):
+        if getattr(first, field) != getattr(second, field):
+            reasons.append(f"{field} {getattr(second, field)}, not {getattr(first, field)}")
+    if _minor_version(first) != _minor_version(second):
+        reasons.append(f"measured by facebench {second.facebench.version}, not {first.facebench.version}")
+    if _reference_digests(first) != _reference_digests(second):
+        reasons.append("another reference set")
+    for name in sorted(set(first.backbones) & set(second.backbones)):
+        if first.backbones[name].sha256 != second.backbones[name].sha256:
+            reasons.append(f"other weights of {name}")
+        if first.backbones[name].preprocessing != second.backbones[name].preprocessing:
+            reasons.append(f"other preprocessing for {name}")
+    return reasons + _size_reasons(first, second)
+
+
+def _minor_version(run: Run) -> list[str]:
+    return run.facebench.version.split(".")[:2]
+
+
+def _reference_digests(run: Run) -> dict[str, str]:
+    return {
+        role: record.digest for role, record in run.inputs.items() if role.partition(":")[0] == "reference"
+    }
+
+
+def _size_reasons(first: Run, second: Run) -> list[str]:
+    sizes = first.inputs["generated"].images, second.inputs["generated"].images
+    size_dependent = [m for m in first.metrics if m in second.metrics and first.metrics[m].depends_on_n]
+    if size_dependent and abs(sizes[0] - sizes[1]) > SIZE_TOLERANCE * max(sizes):
+        return [f"n = {sizes[1]}, not {sizes[0]}, and {size_dependent[0]} depends on n"]
+    return []

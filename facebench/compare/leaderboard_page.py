@@ -1,0 +1,80 @@
+"""HTML page of a leaderboard."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from facebench.compare.board import Board, Model
+from facebench.core.html import environment
+from facebench.core.tables import Table
+from facebench.evaluation.record import Run
+
+REPORT = Path("report") / "index.html"
+"""Path of the report in a run folder, to which the page links: `facebench report RUN --html RUN/report`."""
+
+_NO_DATASET = "none"
+
+
+def leaderboard_page(
+    boards: Sequence[Board], published: Mapping[str, Table], folder: Path | None = None
+) -> str:
+    """Render one page with a sortable table per board, filtered by protocol, suite and dataset.
+
+    Args:
+        boards: the boards.
+        published: tables of published numbers that are on no board, by protocol.
+        folder: folder of the page, for links to the reports in the run folders; None for no links.
+    """
+    filters = [_filters(board) for board in boards]
+    choices = {key: sorted({filter[key] for filter in filters}) for key in (filters[0] if filters else ())}
+    sections = [_section(board, folder) for board in boards]
+    sections += [_published_section(protocol, table) for protocol, table in published.items()]
+    template = environment("facebench.compare").get_template("leaderboard.html")
+    return template.render(sections=sections, choices=choices)
+
+
+def _section(board: Board, folder: Path | None) -> dict[str, Any]:
+    """Values of the template for a board: the table, the records, and links to reports of earlier runs."""
+
+    def address(run: Run) -> str:
+        return "" if folder is None else _report_address(run, folder)
+
+    records = [(_label(model, run), run) for model in board.models for run in model.runs[::-1]]
+    earlier = [(_label(model, run), address(run)) for model in board.models for run in model.runs[-2::-1]]
+    return {
+        "table": Markup(board.table(address).html()),
+        "filters": _filters(board),
+        "records": records,
+        "earlier": [(label, link) for label, link in earlier if link],
+    }
+
+
+def _published_section(protocol: str, table: Table) -> dict[str, Any]:
+    return {
+        "table": Markup(table.html()),
+        "filters": {"protocol": protocol, "suite": "published", "dataset": _NO_DATASET},
+        "records": [],
+        "earlier": [],
+    }
+
+
+def _filters(board: Board) -> dict[str, str]:
+    run = board.runs[0]
+    return {"protocol": run.protocol, "suite": run.suite, "dataset": board.dataset or _NO_DATASET}
+
+
+def _label(model: Model, run: Run) -> str:
+    return run.name if len(model.runs) == 1 else f"{run.name}, {run.created:%Y-%m-%d %H:%M}"
+
+
+def _report_address(run: Run, folder: Path) -> str:
+    """Relative URL of the report in the run folder; empty when there is none."""
+    if run.folder is None or not (run.folder / REPORT).is_file():
+        return ""
+    return quote(Path(os.path.relpath(run.folder / REPORT, folder)).as_posix())
