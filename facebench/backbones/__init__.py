@@ -1,20 +1,25 @@
-"""The networks: one per file, found by name."""
+"""Pretrained networks, one a file, built by name. Importing this package does not import torch."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
-from torch import Tensor
-
-from facebench.backbones.base import Backbone, WeightsUsed
-from facebench.backbones.weights import Given
 from facebench.core.errors import InputError
+from facebench.core.suggest import suggest
 
-# name -> module with a function `build(name, given, device) -> Backbone`; imported on first use.
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from facebench.backbones.base import Backbone, WeightsUsed
+    from facebench.backbones.face_detection import FaceFinder
+    from facebench.backbones.weights import WeightsSource
+
+__all__ = ["Backbone", "WeightsUsed", "build", "detector", "names"]
+
+# Name of a backbone -> module with `build(name, source, device) -> Backbone`, imported on first use.
 _MODULES = {
     "sface": "sface",
     "sface-quality": "sface_quality",
@@ -49,35 +54,74 @@ _MODULES = {
     "lpips": "lpips",
     "facereader": "facereader",
 }
+_DETECTORS = ("yunet",)
 
 
 def names() -> tuple[str, ...]:
-    """Names of all backbones, sorted."""
+    """Return the names of all backbones, sorted."""
     return tuple(sorted(_MODULES))
 
 
 def build(
     name: str, weights: str | Path | Mapping[str, Tensor] | None = None, device: str = "cpu"
 ) -> Backbone:
-    """Build a backbone with its weights loaded strictly, in eval mode.
+    """Build a backbone in eval mode and load its weights strictly.
 
     Args:
         name: one of `names()`.
-        weights: a checkpoint file (safetensors, a PyTorch file without code, or ONNX), a state dict with the
-            official parameter names, or None for the registry (`facebench.backbones.weights`), which never fetches
-            anything by itself.
-        device: a torch device; ONNX networks run on the CPU.
+        weights: a file (safetensors, a PyTorch file without code, or ONNX), a state dict with the official
+            parameter names, or None for the files of the registry. Nothing is downloaded:
+            `facebench weights fetch` does that.
+        device: a torch device. ONNX networks run on the CPU.
+
+    Returns:
+        The backbone: `.network` (an `nn.Module`, None for ONNX), `.preprocess(image)` and `.embed(batch)`.
 
     Raises:
-        InputError: no such backbone.
-        WeightsError: the weights are missing, damaged, unsafe or of another network.
+        InputError: there is no such backbone.
+        WeightsError: the weights are missing, damaged, unsafe or belong to another network.
     """
+    from facebench.backbones.weights import WeightsSource
+
     if name not in _MODULES:
-        close = difflib.get_close_matches(name, _MODULES, n=3)
-        hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(names())}."
-        raise InputError(f"There is no backbone '{name}'. {hint}")
-    module = importlib.import_module(f"facebench.backbones.{_MODULES[name]}")
-    return cast(Backbone, module.build(name, Given.of(name, weights), device))
+        raise InputError(f"There is no backbone '{name}'. {suggest(name, _MODULES)}")
+    return build_from(WeightsSource.of(name, weights), device)
 
 
-__all__ = ["Backbone", "WeightsUsed", "build", "names"]
+def build_from(source: WeightsSource, device: str = "cpu") -> Backbone:
+    """Build the backbone that located weights belong to.
+
+    Raises:
+        WeightsError: the weights are damaged, unsafe or belong to another network.
+    """
+    module = importlib.import_module(f"facebench.backbones.{_MODULES[source.name]}")
+    return cast("Backbone", module.build(source.name, source, device))
+
+
+def detector(name: str = "yunet") -> FaceFinder:
+    """Build a face detector, which runs on the CPU.
+
+    Args:
+        name: "yunet".
+
+    Returns:
+        The detector. `.all(image)` returns every face with `box`, `score` and five `landmarks`, and
+        `.find(image)` the most prominent face.
+
+    Raises:
+        InputError: there is no such detector.
+        WeightsError: the detector's weights are missing or damaged.
+    """
+    if name not in _DETECTORS:
+        raise InputError(f"There is no face detector '{name}'. {suggest(name, _DETECTORS)}")
+    from facebench.backbones.face_detection import FaceFinder
+
+    return FaceFinder()
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Backbone", "WeightsUsed"):
+        return getattr(importlib.import_module("facebench.backbones.base"), name)
+    if name == "weights":
+        return importlib.import_module("facebench.backbones.weights")
+    raise AttributeError(f"module 'facebench.backbones' has no attribute {name!r}")

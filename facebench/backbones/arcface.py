@@ -1,7 +1,10 @@
-"""ArcFace: face identity as a direction in 512 dimensions.
+"""ArcFace: face identity as a unit vector of 512 numbers.
 
-Source: Deng et al. 2019, "ArcFace: Additive angular margin loss for deep face recognition"; weights by
-insightface, for non-commercial research only.
+Measures: identity; the cosine of two embeddings is high for images of the same person.
+Input: aligned crop `face112`, RGB, (x / 255 - 0.5) / 0.5.
+Arrays: `embedding` (n, 512) of unit length, `norm` (n,).
+Licence: insightface models, non-commercial research only.
+Paper: Deng et al. 2019, "ArcFace: Additive angular margin loss for deep face recognition".
 """
 
 from __future__ import annotations
@@ -16,21 +19,22 @@ from facebench.backbones.iresnet import DEPTHS, EMBEDDING, IResNet, face_input
 from facebench.backbones.onnx_network import OnnxNetwork
 from facebench.backbones.sface import unit_and_norm
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.backbones.weights import Given
+from facebench.backbones.weights import WeightsSource
 
 Floats = npt.NDArray[np.float32]
 
 
 class ArcFace(Backbone):
-    """ArcFace embeddings of aligned faces: `embedding` (n, 512) of unit norm and `norm` (n,).
+    """ArcFace embeddings of aligned faces: `embedding` (n, 512) of unit length and `norm` (n,).
 
-    Crop `face112` (five-point alignment to 112 x 112), RGB, (x / 255 - 0.5) / 0.5, one pass without
-    mirroring. The similarity of two faces is the dot product of their embeddings, in [-1, 1]. `norm` is the
-    length of the raw embedding, so `embedding * norm` is the network's own output. BGR order, a plain resize
-    or a detector box instead of alignment still give plausible similarities, and all of them wrong.
+    One forward pass, without mirroring. The similarity of two faces is the dot product of their embeddings, in
+    [-1, 1]. `norm` is the length of the raw embedding, so `embedding * norm` is the raw output.
 
-    `arcface-iresnet18`, `-50` and `-100` read insightface's PyTorch checkpoints (DataParallel's "module." is
-    dropped); `arcface-buffalo_l` (w600k_r50.onnx) and `arcface-antelopev2` (glintr100.onnx) read ONNX files.
+    BGR order, a plain resize or a detector's box instead of alignment gives plausible but wrong similarities.
+
+    `arcface-iresnet18`, `-50` and `-100` read insightface's PyTorch checkpoints, with or without the prefix
+    "module." of DataParallel. `arcface-buffalo_l` (w600k_r50.onnx) and `arcface-antelopev2` (glintr100.onnx) read
+    ONNX files, which run on the CPU.
     """
 
     crop = "face112"
@@ -38,10 +42,10 @@ class ArcFace(Backbone):
     arrays = ("embedding", "norm")
 
     def preprocess(self, image: Image) -> Tensor:
-        """Turn an aligned uint8 RGB face (112, 112, 3) into float32 (3, 112, 112) in [-1, 1].
+        """Convert an aligned uint8 RGB face (112, 112, 3) to float32 (3, 112, 112) in [-1, 1].
 
         Raises:
-            InputError: another size.
+            InputError: the image has another size.
         """
         return face_input(image, self.name)
 
@@ -50,7 +54,7 @@ class TorchArcFace(ArcFace, TorchBackbone):
     """ArcFace from a PyTorch checkpoint; see `ArcFace`."""
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:
-        """Unit embeddings and the norms of the raw ones."""
+        """Compute `embedding` and `norm`."""
         raw = self.network(batch).double()
         norm = raw.norm(dim=1)
         return {"embedding": raw / norm[:, None], "norm": norm}
@@ -67,37 +71,36 @@ class OnnxArcFace(ArcFace):
         self._onnx = onnx
 
     def embed(self, batch: Tensor) -> dict[str, Floats]:
-        """Unit embeddings and the norms of the raw ones."""
+        """Compute `embedding` and `norm`."""
         return unit_and_norm(self._onnx(batch.cpu().numpy()))
 
 
 def flip_summed(backbone: Backbone, batch: Tensor) -> Floats:
-    """Unit embeddings of each face and its mirror image together, as insightface's LFW protocol scores them.
+    """Compute embeddings of faces together with their mirror images, as in insightface's LFW protocol.
 
-    The two raw embeddings are added before normalising. Numbers made this way are not comparable with those
-    of one pass: say which.
+    The two raw embeddings are added before normalisation. Results are not comparable with those of one pass.
 
     Args:
         backbone: an ArcFace backbone.
         batch: preprocessed faces (n, 3, 112, 112).
 
     Returns:
-        Float32 (n, 512), rows of unit norm.
+        float32 (n, 512), rows of unit length.
     """
-    one, other = (backbone.embed(view) for view in (batch, batch.flip(-1)))
-    summed = one["embedding"] * one["norm"][:, None] + other["embedding"] * other["norm"][:, None]
+    plain, mirrored = (backbone.embed(view) for view in (batch, batch.flip(-1)))
+    summed = plain["embedding"] * plain["norm"][:, None] + mirrored["embedding"] * mirrored["norm"][:, None]
     return unit_and_norm(summed)["embedding"]
 
 
-def build(name: str, given: Given, device: str) -> ArcFace:
-    """Build one of the ArcFace backbones.
+def build(name: str, source: WeightsSource, device: str) -> ArcFace:
+    """Build an ArcFace backbone.
 
     Raises:
-        WeightsError: the weights are not those of this network; names the first key or the file's signature.
+        WeightsError: the weights belong to another network.
     """
     depths = DEPTHS.get(name.removeprefix("arcface-"))
     if depths is None:
-        return OnnxArcFace(name, OnnxNetwork(given.file(), size=112, columns=EMBEDDING), given.used())
+        return OnnxArcFace(name, OnnxNetwork(source.file(), size=112, columns=EMBEDDING), source.used())
     network = unfilled(lambda: IResNet(depths))
-    load_strictly(network, given.state_dict("module."), name)
-    return TorchArcFace(name, network, given.used(), device)
+    load_strictly(network, source.state_dict("module."), name)
+    return TorchArcFace(name, network, source.used(), device)

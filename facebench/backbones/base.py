@@ -1,4 +1,4 @@
-"""What every backbone is: preprocessing, one network, named arrays."""
+"""Interface of a backbone: preprocessing, one network, named arrays."""
 
 from __future__ import annotations
 
@@ -17,47 +17,52 @@ from facebench.core.errors import WeightsError
 
 Image = npt.NDArray[np.uint8]
 Crop = Literal["image", "face112", "face256", "face224"]
+"""Input of a backbone: the whole image, or a face crop of this side; see `face_alignment.crop`."""
 
 
 @dataclass(frozen=True)
 class WeightsUsed:
-    """Which trained weights a backbone runs with, as the run record quotes them."""
+    """Trained weights of a backbone, as the run record states them."""
 
     name: str
-    """Name of the file in the registry, or "state dict" / the file name when the user gave them."""
+    """Name of the registry entry, "state dict", or the name of the user's file."""
     sha256: str
-    """Of the file; of the names and bytes of all tensors when a state dict was given."""
+    """Sha256 of the file. For a state dict: of the names, shapes and bytes of all tensors."""
     licence: str = "unknown"
     verified: bool = False
-    """True when the digest is one that was published."""
+    """Whether the sha256 is published."""
     fingerprint: str = ""
-    """Where the digest was published, or since when and from where a copy is trusted."""
+    """Source of the fingerprint, or date and origin of the pinned copy."""
     unofficial: bool = False
-    """True for weights other than the published ones: numbers made with them compare with nobody else's."""
+    """Whether these are other weights than the published ones; their numbers are not comparable."""
 
 
 class Backbone(ABC):
-    """A network together with the preprocessing its numbers depend on.
+    """A network with the preprocessing that its outputs depend on.
 
-    `preprocess` takes one uint8 image (height, width, 3), RGB, already cropped as `crop` says, and returns
-    one float32 tensor; `embed` takes those tensors stacked and returns named arrays with one row each. It
-    never normalises twice. Preprocessing is part of the identity of every number: `preprocessing` changes
-    whenever its result does, and is part of the feature store's key.
+    `preprocess` takes one uint8 RGB image (height, width, 3), cropped as `crop` states, and returns one float32
+    tensor. `embed` takes these tensors stacked, without further normalisation. It returns named arrays with one
+    row per input.
     """
 
     name: str
     crop: ClassVar[Crop] = "image"
-    """What `preprocess` must be given: the whole image, or a crop made by `facebench.backbones.face_detection`."""
+    """Input of `preprocess`: the whole image, or a crop of `facebench.backbones.face_alignment`."""
     preprocessing: str
-    """Identity and version of crop, resize filter, colour order and scaling, e.g. "tf1-bilinear-299-v1"."""
+    """Identifier of crop, resize filter, colour order and scaling, e.g. "tf1-bilinear-299-v1".
+
+    It changes whenever the result of `preprocess` changes. It is part of the feature store's key.
+    """
     arrays: tuple[str, ...]
+    """Names of the arrays that `embed` returns."""
     network: nn.Module | None
+    """The PyTorch module; None for ONNX networks."""
     weights: WeightsUsed
     device: torch.device
 
     @abstractmethod
     def preprocess(self, image: Image) -> Tensor:
-        """Turn one uint8 RGB image (height, width, 3) into the network's float32 input."""
+        """Convert one uint8 RGB image (height, width, 3) to the float32 input of the network."""
 
     @abstractmethod
     def embed(self, batch: Tensor) -> dict[str, npt.NDArray[np.float32]]:
@@ -65,13 +70,18 @@ class Backbone(ABC):
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
-    """Load official weights by name, and name the first key that does not fit.
+    """Load weights into a network; every name and every shape must match.
+
+    Args:
+        network: the network, filled in place.
+        state: the weights by parameter name.
+        what: name of the backbone for error messages.
 
     Raises:
-        WeightsError: a key is missing, unexpected or has another shape.
+        WeightsError: a parameter is missing, unexpected or has another shape; names the first one.
     """
-    own = network.state_dict()
-    for key, value in own.items():
+    expected = network.state_dict()
+    for key, value in expected.items():
         if key not in state:
             raise WeightsError(
                 f"{what}: the weights lack '{key}'. Is this the checkpoint of another network?"
@@ -81,13 +91,13 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], what: str) ->
                 f"{what}: '{key}' has shape {tuple(state[key].shape)}, the network needs {tuple(value.shape)}."
             )
     for key in state:
-        if key not in own:
-            raise WeightsError(f"{what}: the weights hold '{key}', which the network does not have.")
+        if key not in expected:
+            raise WeightsError(f"{what}: the weights contain '{key}', which the network does not have.")
     network.load_state_dict(dict(state), strict=True)
 
 
 def state_digest(state: Mapping[str, Tensor]) -> str:
-    """Sha256 over the names, shapes and bytes of all tensors, independent of their order."""
+    """Return the sha256 of the names, shapes and bytes of all tensors, independent of their order."""
     digest = hashlib.sha256()
     for key in sorted(state):
         tensor = state[key].detach().cpu().contiguous()

@@ -1,4 +1,12 @@
-"""CLIP ViT-L/14 at 336 pixels (OpenAI): unit-norm image embeddings, prepared as CMMD prepares them."""
+"""CLIP ViT-L/14 at 336 pixels: image embeddings of unit length, with the preprocessing of CMMD.
+
+Measures: image content; CMMD compares the distributions of these embeddings.
+Input: whole image, largest central square, Pillow bicubic to 336 x 336, RGB, CLIP's mean and deviation.
+Arrays: `embedding` (n, 768) of unit length.
+Licence: MIT (OpenAI).
+Papers: Radford et al. 2021, "Learning transferable visual models from natural language supervision";
+Jayasumana et al. 2024, "Rethinking FID: Towards a better evaluation metric for image generation".
+"""
 
 from __future__ import annotations
 
@@ -13,7 +21,7 @@ from facebench.backbones.base import Image, load_strictly
 from facebench.backbones.resize import centre_square, pil_bicubic, standardise
 from facebench.backbones.torch_network import TorchBackbone, unfilled
 from facebench.backbones.torchscript import is_torchscript, tensors_of
-from facebench.backbones.weights import Given
+from facebench.backbones.weights import WeightsSource
 from facebench.core.errors import WeightsError
 
 SIZE = 336
@@ -21,7 +29,7 @@ LAYERS = 24
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 
-# The other half of CLIP, and OpenAI's three notes on sizes: known, and not needed for images.
+# Parameters of the text encoder, and three size entries of OpenAI's file; not needed for images.
 _TEXT_OPENAI = ("transformer.", "token_embedding.", "ln_final.")
 _TEXT_OPENAI_ONE = {
     "positional_embedding",
@@ -32,17 +40,16 @@ _TEXT_OPENAI_ONE = {
     "vocab_size",
 }
 _TEXT_HF = ("text_model.", "text_projection.")
-# Row numbers 0 to 576, which older versions of transformers saved as if they were weights.
+# Older versions of transformers also saved the row numbers 0 to 576.
 _TEXT_HF_ONE = {"logit_scale", "vision_model.embeddings.position_ids"}
 
 
 class Clip(TorchBackbone):
     """CLIP ViT-L/14-336: `embedding` (n, 768) of unit length.
 
-    The preprocessing is that of CMMD (Jayasumana et al. 2024, "Rethinking FID"): the largest central square,
-    so the borders of images that are not square are never seen; Pillow bicubic (antialiased) to 336x336 in
-    uint8; CLIP's mean and standard deviation. The published code resizes once more, without antialias, from
-    336 to 336, which changes nothing.
+    The preprocessing is that of CMMD. The largest central square is cropped, so borders of oblong images are
+    ignored. Pillow resizes it to 336 x 336 in uint8 (bicubic, antialiased). CMMD's code then resizes from 336 to
+    336 without antialiasing, which has no effect.
     """
 
     arrays = ("embedding",)
@@ -53,12 +60,12 @@ class Clip(TorchBackbone):
         return standardise(pil_bicubic(centre_square(image), SIZE), MEAN, STD)
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:
-        """Give the embeddings, divided by their L2 norm."""
+        """Compute `embedding`."""
         return {"embedding": functional.normalize(self.network(batch), dim=1, eps=0.0)}
 
 
 def vision_tower() -> nn.Module:
-    """The image half of CLIP ViT-L/14-336, open_clip's network under OpenAI's parameter names."""
+    """Build the image encoder of CLIP ViT-L/14-336 with OpenAI's parameter names, from open_clip."""
     tower: nn.Module = VisionTransformer(
         image_size=SIZE,
         patch_size=14,
@@ -72,30 +79,30 @@ def vision_tower() -> nn.Module:
     return tower
 
 
-def build(name: str, given: Given, device: str) -> Clip:
+def build(name: str, source: WeightsSource, device: str) -> Clip:
     """Build `clip-vitl14-336`.
 
-    Accepts the names of OpenAI and open_clip (with or without "visual." before them, with or without the text
-    half) and those of transformers (`CLIPModel` or `CLIPVisionModelWithProjection`). OpenAI's own file is a
-    TorchScript archive; its tensors are read without running the program in it.
+    Parameter names of OpenAI and open_clip are accepted, with or without the prefix "visual." and the text
+    encoder. Those of transformers (`CLIPModel`, `CLIPVisionModelWithProjection`) are accepted too. OpenAI's file
+    is a TorchScript archive, whose tensors are read without running its program.
 
     Raises:
-        WeightsError: the weights are not those of this network; the key is named as the file names it.
+        WeightsError: the weights belong to another network.
     """
-    state = _read(given)
+    state = _read(source)
     network = unfilled(vision_tower)
     if any(key.startswith(("vision_model.", "visual_projection.")) for key in state):
         state = _from_hf({k: v for k, v in state.items() if not _is_hf_text(k)}, name)
     elif any(key.startswith("visual.") for key in state):
         state = {k.removeprefix("visual."): v for k, v in state.items() if not _is_openai_text(k)}
     load_strictly(network, state, name)
-    return Clip(name, network, given.used(), device)
+    return Clip(name, network, source.used(), device)
 
 
-def _read(given: Given) -> dict[str, Tensor]:
-    if given.state is None and is_torchscript(given.file()):
-        return tensors_of(given.file())
-    return given.state_dict()
+def _read(source: WeightsSource) -> dict[str, Tensor]:
+    if source.state is None and is_torchscript(source.file()):
+        return tensors_of(source.file())
+    return source.state_dict()
 
 
 def _is_openai_text(key: str) -> bool:
@@ -107,7 +114,7 @@ def _is_hf_text(key: str) -> bool:
 
 
 def _from_hf(state: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
-    """Rename from transformers to OpenAI; queries, keys and values become one matrix.
+    """Convert names of transformers to those of OpenAI; queries, keys and values become one matrix.
 
     Raises:
         WeightsError: a key is missing, unexpected, or has another shape.
@@ -124,8 +131,8 @@ def _from_hf(state: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
             )
     for key in state:
         if key not in shapes:
-            raise WeightsError(f"{what}: the weights hold '{key}', which the network does not have.")
-    renamed = {own: _gather(state, theirs) for own, theirs in _hf_names().items()}
+            raise WeightsError(f"{what}: the weights contain '{key}', which the network does not have.")
+    renamed = {name: _gather(state, parts) for name, parts in _hf_names().items()}
     renamed["proj"] = state["visual_projection.weight"].T
     return renamed
 
@@ -135,39 +142,39 @@ def _gather(state: Mapping[str, Tensor], names: tuple[str, ...]) -> Tensor:
 
 
 def _hf_names() -> dict[str, tuple[str, ...]]:
-    """OpenAI's name -> the name, or the three names, of the same numbers in transformers; `proj` apart."""
+    """Map OpenAI's names to one or three names of transformers; without `proj`."""
     names: dict[str, tuple[str, ...]] = {
         "class_embedding": ("vision_model.embeddings.class_embedding",),
         "conv1.weight": ("vision_model.embeddings.patch_embedding.weight",),
         "positional_embedding": ("vision_model.embeddings.position_embedding.weight",),
     }
-    # "pre_layrnorm" is transformers' own spelling.
+    # "pre_layrnorm" is the spelling of transformers.
     pairs = [("ln_pre", "pre_layrnorm"), ("ln_post", "post_layernorm")]
     for layer in range(LAYERS):
-        own, theirs = f"transformer.resblocks.{layer}", f"encoder.layers.{layer}"
+        openai, hf = f"transformer.resblocks.{layer}", f"encoder.layers.{layer}"
         pairs += [
-            (f"{own}.ln_1", f"{theirs}.layer_norm1"),
-            (f"{own}.ln_2", f"{theirs}.layer_norm2"),
-            (f"{own}.attn.out_proj", f"{theirs}.self_attn.out_proj"),
-            (f"{own}.mlp.c_fc", f"{theirs}.mlp.fc1"),
-            (f"{own}.mlp.c_proj", f"{theirs}.mlp.fc2"),
+            (f"{openai}.ln_1", f"{hf}.layer_norm1"),
+            (f"{openai}.ln_2", f"{hf}.layer_norm2"),
+            (f"{openai}.attn.out_proj", f"{hf}.self_attn.out_proj"),
+            (f"{openai}.mlp.c_fc", f"{hf}.mlp.fc1"),
+            (f"{openai}.mlp.c_proj", f"{hf}.mlp.fc2"),
         ]
         for kind in ("weight", "bias"):
-            names[f"{own}.attn.in_proj_{kind}"] = tuple(
-                f"vision_model.{theirs}.self_attn.{part}_proj.{kind}" for part in ("q", "k", "v")
+            names[f"{openai}.attn.in_proj_{kind}"] = tuple(
+                f"vision_model.{hf}.self_attn.{part}_proj.{kind}" for part in ("q", "k", "v")
             )
-    for own, theirs in pairs:
+    for openai, hf in pairs:
         for kind in ("weight", "bias"):
-            names[f"{own}.{kind}"] = (f"vision_model.{theirs}.{kind}",)
+            names[f"{openai}.{kind}"] = (f"vision_model.{hf}.{kind}",)
     return names
 
 
 def _hf_shapes() -> dict[str, tuple[int, ...]]:
-    """Shape of every parameter under transformers' names."""
+    """Return the shape of every parameter under the names of transformers."""
     with torch.device("meta"):
-        own = {key: tuple(value.shape) for key, value in vision_tower().state_dict().items()}
-    shapes = {"visual_projection.weight": own["proj"][::-1]}
+        openai = {key: tuple(value.shape) for key, value in vision_tower().state_dict().items()}
+    shapes = {"visual_projection.weight": openai["proj"][::-1]}
     for key, names in _hf_names().items():
         for name in names:
-            shapes[name] = (own[key][0] // len(names), *own[key][1:])
+            shapes[name] = (openai[key][0] // len(names), *openai[key][1:])
     return shapes

@@ -1,7 +1,10 @@
-"""CR-FIQA: how useful a face image is for recognition.
+"""CR-FIQA: face image quality.
 
-Source: Boutros et al. 2023, "CR-FIQA: Face image quality assessment by learning sample relative
-classifiability"; weights for non-commercial use (CC BY-NC 4.0).
+Measures: usefulness of a face image for recognition, higher is better.
+Input: aligned crop `face112`, RGB, (x / 255 - 0.5) / 0.5.
+Arrays: `quality` (n,), `features` (n, 512).
+Licence: CC BY-NC 4.0.
+Paper: Boutros et al. 2023, "CR-FIQA: Face image quality assessment by learning sample relative classifiability".
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from torch import Tensor, nn
 from facebench.backbones.base import Image, load_strictly
 from facebench.backbones.iresnet import DEPTHS, EMBEDDING, IResNet, face_input
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.backbones.weights import Given
+from facebench.backbones.weights import WeightsSource
 
 
 class QualityNetwork(IResNet):
@@ -22,7 +25,7 @@ class QualityNetwork(IResNet):
         self.qs = nn.Linear(EMBEDDING, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Raw features and quality."""
+        """Compute raw features and quality."""
         features = super().forward(x)
         return features, self.qs(features)
 
@@ -30,12 +33,12 @@ class QualityNetwork(IResNet):
 class CrFiqa(TorchBackbone):
     """CR-FIQA quality of aligned faces: `quality` (n,), higher is better, and `features` (n, 512).
 
-    Crop `face112`, RGB, (x / 255 - 0.5) / 0.5. Quality is an unbounded regression output (about 1.5 to 3 with
-    the published weights): no sigmoid, no fixed scale, and `crfiqa-s` (iresnet50, CASIA-WebFace,
-    32572backbone.pth) and `crfiqa-l` (iresnet100, MS1MV2, 181952backbone.pth) never share a column.
+    Quality is an unbounded regression output without a sigmoid, about 1.5 to 3 with the published weights.
+    `crfiqa-s` (iresnet50, CASIA-WebFace, 32572backbone.pth) and `crfiqa-l` (iresnet100, MS1MV2,
+    181952backbone.pth) have different scales and are not comparable.
 
-    The network was trained on RGB. `crfiqa-s-bgr` feeds BGR, as ID-Booth's released evaluation did: only for
-    comparing with its numbers.
+    The network was trained on RGB. `crfiqa-s-bgr` uses BGR like the released evaluation of ID-Booth, for
+    comparison with its numbers only.
     """
 
     crop = "face112"
@@ -43,37 +46,37 @@ class CrFiqa(TorchBackbone):
     arrays = ("quality", "features")
 
     def preprocess(self, image: Image) -> Tensor:
-        """Turn an aligned uint8 RGB face (112, 112, 3) into float32 (3, 112, 112) in [-1, 1].
+        """Convert an aligned uint8 RGB face (112, 112, 3) to float32 (3, 112, 112) in [-1, 1].
 
         Raises:
-            InputError: another size.
+            InputError: the image has another size.
         """
         return face_input(image, self.name)
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:
-        """Quality and the raw features it is read from."""
+        """Compute `quality` and `features`."""
         features, quality = self.network(batch)
         return {"quality": quality[:, 0], "features": features}
 
 
 class CrFiqaBgr(CrFiqa):
-    """CR-FIQA fed with BGR, as ID-Booth's released evaluation ran it; see `CrFiqa`."""
+    """CR-FIQA with BGR input, like the released evaluation of ID-Booth; see `CrFiqa`."""
 
     preprocessing = "face112-bgr-v1"
 
     def preprocess(self, image: Image) -> Tensor:
-        """As `CrFiqa.preprocess`, with the channels in BGR order."""
+        """Convert like `CrFiqa.preprocess`, with the channels in BGR order."""
         return super().preprocess(image).flip(0)
 
 
-def build(name: str, given: Given, device: str) -> CrFiqa:
+def build(name: str, source: WeightsSource, device: str) -> CrFiqa:
     """Build `crfiqa-s`, `crfiqa-l` or `crfiqa-s-bgr`.
 
     Raises:
-        WeightsError: the weights are not those of this network; names the first key that does not fit.
+        WeightsError: the weights belong to another network.
     """
     depths = DEPTHS["iresnet100" if name == "crfiqa-l" else "iresnet50"]
     network = unfilled(lambda: QualityNetwork(depths))
-    load_strictly(network, given.state_dict("module."), name)
+    load_strictly(network, source.state_dict("module."), name)
     kind = CrFiqaBgr if name.endswith("-bgr") else CrFiqa
-    return kind(name, network, given.used(), device)
+    return kind(name, network, source.used(), device)

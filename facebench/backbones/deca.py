@@ -1,7 +1,10 @@
-"""DECA: shape, expression, pose and light of a face as parameters of the FLAME head.
+"""DECA: parameters of the FLAME head model from one image.
 
-Source: Feng et al. 2021, "Learning an animatable detailed 3D face model from in-the-wild images"; weights for
-non-commercial research, after accepting the licence on the authors' site.
+Measures: 3D shape, texture, expression, pose, camera and light of a face.
+Input: crop `face224`, RGB, [0, 1], without mean or deviation.
+Arrays: `shape` (n, 100), `tex` (n, 50), `exp` (n, 50), `pose` (n, 6), `cam` (n, 3), `light` (n, 9, 3).
+Licence: DECA licence (Max Planck), non-commercial scientific research only, after registration.
+Paper: Feng et al. 2021, "Learning an animatable detailed 3D face model from in-the-wild images".
 """
 
 from __future__ import annotations
@@ -16,11 +19,11 @@ from facebench.backbones.base import Image, load_strictly
 from facebench.backbones.crops import FACE224
 from facebench.backbones.resize import standardise
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.backbones.weights import Given
+from facebench.backbones.weights import WeightsSource
 from facebench.core.errors import InputError
 
-# In the order of the network's 236 outputs.
 CODES: Mapping[str, int] = {"shape": 100, "tex": 50, "exp": 50, "pose": 6, "cam": 3, "light": 27}
+"""Names and sizes of the codes, in the order of the network's 236 outputs."""
 OUTPUTS = sum(CODES.values())
 
 
@@ -34,7 +37,7 @@ class CoarseEncoder(nn.Module):
         self.layers = nn.Sequential(nn.Linear(2048, 1024), nn.ReLU(), nn.Linear(1024, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The codes side by side."""
+        """Compute the concatenated codes."""
         codes: Tensor = self.layers(self.encoder(x))
         return codes
 
@@ -42,12 +45,11 @@ class CoarseEncoder(nn.Module):
 class Deca(TorchBackbone):
     """DECA's coarse codes: `shape` (n, 100), `tex` 50, `exp` 50, `pose` 6, `cam` 3 and `light` (n, 9, 3).
 
-    Crop `face224` (`facebench.backbones.crops`), RGB in [0, 1], no mean or deviation. Shape and expression
-    are FLAME coefficients in standard deviations; pose holds two axis-angle vectors in radians, the head's
-    rotation and the jaw's; cam is scale and shift; light holds nine spherical-harmonic coefficients a
-    channel.
+    `shape`, `tex` and `exp` are coefficients in standard deviations. `pose` holds two axis-angle vectors in
+    radians: head rotation and jaw rotation. `cam` is scale and translation. `light` holds nine
+    spherical-harmonic coefficients per channel.
 
-    Reads `deca_model.tar`, of which only the entry E_flame is needed. The detail encoder is not part of it.
+    The entry E_flame of `deca_model.tar` is read. The detail encoder is not used.
     """
 
     crop = "face224"
@@ -55,25 +57,25 @@ class Deca(TorchBackbone):
     arrays = tuple(CODES)
 
     def preprocess(self, image: Image) -> Tensor:
-        """Turn a uint8 RGB crop (224, 224, 3) into float32 (3, 224, 224) in [0, 1].
+        """Convert a uint8 RGB crop (224, 224, 3) to float32 (3, 224, 224) in [0, 1].
 
         Raises:
-            InputError: another size: how the face is cut out is part of the shape code.
+            InputError: the image has another size. The shape code depends on the crop.
         """
         if image.shape != (FACE224, FACE224, 3):
             raise InputError(
-                f"{self.name} reads face crops of 224 x 224, not an image of shape {image.shape}. "
-                "Cut them out first: facebench.backbones.crops.deca_crop."
+                f"{self.name} needs a face crop of 224 x 224, not an image of shape {image.shape}. "
+                "Crop it first: facebench.backbones.crops.deca_crop."
             )
         return standardise(image, (0.0,) * 3, (1.0,) * 3)
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:
-        """The named codes."""
+        """Compute the codes."""
         return split(self.network(batch))
 
 
 def split(codes: Tensor) -> dict[str, Tensor]:
-    """Name the parts of DECA's 236 numbers (n, 236); `light` becomes (n, 9, 3).
+    """Split DECA's outputs (n, 236) into named codes; `light` becomes (n, 9, 3).
 
     Example:
         >>> {name: tuple(part.shape) for name, part in split(torch.zeros(1, 236)).items()}["light"]
@@ -83,12 +85,12 @@ def split(codes: Tensor) -> dict[str, Tensor]:
     return parts | {"light": parts["light"].reshape(-1, 9, 3)}
 
 
-def build(name: str, given: Given, device: str) -> Deca:
+def build(name: str, source: WeightsSource, device: str) -> Deca:
     """Build `deca`.
 
     Raises:
-        WeightsError: the weights are not those of E_flame; names the first key that does not fit.
+        WeightsError: the weights belong to another network than E_flame.
     """
     network = unfilled(lambda: CoarseEncoder(OUTPUTS))
-    load_strictly(network, given.state_dict(entry="E_flame"), name)
-    return Deca(name, network, given.used(), device)
+    load_strictly(network, source.state_dict(entry="E_flame"), name)
+    return Deca(name, network, source.used(), device)

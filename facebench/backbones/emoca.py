@@ -1,7 +1,10 @@
-"""EMOCA: DECA with an encoder of its own for the expression.
+"""EMOCA: DECA with a separate expression encoder.
 
-Source: Daněček et al. 2022, "EMOCA: Emotion driven monocular face capture and animation"; weights for
-non-commercial research, after accepting the licence on the authors' site.
+Measures: 3D shape, texture, expression, pose, camera and light of a face.
+Input: crop `face224`, RGB, [0, 1], without mean or deviation.
+Arrays: `shape` (n, 100), `tex` (n, 50), `exp` (n, 50), `pose` (n, 6), `cam` (n, 3), `light` (n, 9, 3).
+Licence: EMOCA licence (Max Planck), non-commercial scientific research only, after registration.
+Paper: Daněček et al. 2022, "EMOCA: Emotion driven monocular face capture and animation".
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from torch import Tensor, nn
 from facebench.backbones.base import load_strictly
 from facebench.backbones.deca import CODES, OUTPUTS, CoarseEncoder, Deca, split
 from facebench.backbones.torch_network import unfilled
-from facebench.backbones.weights import Given
+from facebench.backbones.weights import WeightsSource
 
 _ENCODERS = ("E_flame.", "E_expression.")
 _LAST = "E_expression.layers.2.weight"
@@ -28,29 +31,28 @@ class EmocaNetwork(nn.Module):
         self.E_expression = CoarseEncoder(outputs)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The codes of both encoders."""
+        """Compute the codes of both encoders."""
         return self.E_flame(x), self.E_expression(x)
 
 
 class Emoca(Deca):
-    """EMOCA's coarse codes, named and shaped as `Deca`'s, from the same crop.
+    """EMOCA's coarse codes, with the names, shapes and crop of `Deca`.
 
-    The expression encoder replaces `exp` and leaves shape, texture, camera and light as DECA has them. Where
-    its last layer has 53 outputs instead of 50, the last three replace the jaw, `pose[:, 3:]`.
+    The expression encoder replaces `exp`; the other codes are DECA's. An expression encoder with 53 outputs
+    also replaces the jaw rotation, `pose[:, 3:]`.
 
-    Reads the authors' Lightning checkpoint: entry "state_dict", prefix "deca.", of which the two encoders are
-    taken and the decoders, the FLAME model and the losses left out. A checkpoint that stores its
-    configuration as Python objects is refused, since reading it would run code: save its state_dict as
-    safetensors first.
+    The two encoders are read from the authors' Lightning checkpoint, entry "state_dict", prefix "deca.".
+    Decoders, FLAME model and losses are ignored. Settings stored as objects of the packages that the registry
+    lists are read as empty placeholders, so that no code runs.
     """
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:
-        """The named codes, merged."""
+        """Compute the merged codes."""
         return merge(*self.network(batch))
 
 
 def merge(flame: Tensor, expression: Tensor) -> dict[str, Tensor]:
-    """Put the expression encoder's numbers (n, 50 or 53) in the place of DECA's (n, 236)."""
+    """Replace codes of DECA (n, 236) by the expression encoder's outputs (n, 50 or 53)."""
     codes = split(flame)
     codes["exp"] = expression[:, : CODES["exp"]]
     if expression.shape[1] > CODES["exp"]:
@@ -58,15 +60,15 @@ def merge(flame: Tensor, expression: Tensor) -> dict[str, Tensor]:
     return codes
 
 
-def build(name: str, given: Given, device: str) -> Emoca:
-    """Build `emoca`, with or without a jaw in the expression encoder, as its last layer says.
+def build(name: str, source: WeightsSource, device: str) -> Emoca:
+    """Build `emoca`; the last layer of the expression encoder tells whether it predicts the jaw rotation.
 
     Raises:
-        WeightsError: the weights are not those of the two encoders; names the first key that does not fit.
+        WeightsError: the weights belong to other networks.
     """
-    content = given.state_dict("deca.", entry="state_dict")
+    content = source.state_dict("deca.", entry="state_dict")
     state = {key: value for key, value in content.items() if key.startswith(_ENCODERS)}
-    with_jaw = _LAST in state and len(state[_LAST]) == CODES["exp"] + JAW
+    with_jaw = _LAST in state and state[_LAST].shape[:1] == (CODES["exp"] + JAW,)
     network = unfilled(lambda: EmocaNetwork(CODES["exp"] + (JAW if with_jaw else 0)))
     load_strictly(network, state, name)
-    return Emoca(name, network, given.used(), device)
+    return Emoca(name, network, source.used(), device)

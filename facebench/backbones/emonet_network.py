@@ -1,7 +1,9 @@
-"""The network of EmoNet: a landmark network whose heat map tells an emotion head where to look.
+"""Network of EmoNet: a landmark network whose heat maps are the attention of an emotion head.
 
-Source: Toisoul et al. 2021; landmark part after Bulat and Tzimiropoulos 2017, "How far are we from solving
-the 2D & 3D face alignment problem?". Parameter names are the authors'.
+Parameter names are those of the authors' code. See `emonet.py` for the licence of the weights.
+
+Papers: Toisoul et al. 2021 (see `emonet.py`); landmark network after Bulat and Tzimiropoulos 2017, "How far are we
+from solving the 2D & 3D face alignment problem?".
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ LEVELS = 4
 
 
 class EmoNetNetwork(nn.Module):
-    """RGB faces (n, 3, 256, 256) in [0, 1] to heat maps, expression logits, valence and arousal."""
+    """EmoNet: RGB faces (n, 3, 256, 256) in [0, 1] to heat maps, expression logits, valence and arousal."""
 
     def __init__(self, expressions: int) -> None:
         super().__init__()
@@ -41,33 +43,33 @@ class EmoNetNetwork(nn.Module):
         )
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Give `heatmap` (n, 68, 64, 64), `expression` (n, classes), `valence`, `arousal` (n,), all raw."""
+        """Compute `heatmap` (n, 68, 64, 64), `expression` (n, classes), `valence` and `arousal` (n,)."""
         x = functional.relu(self.bn1(self.conv1(x)))
         x = self.conv4(self.conv3(functional.max_pool2d(self.conv2(x), 2)))
-        seen, heatmap = self._look(x, 0)
-        first = self.bl0(seen)
-        second, heatmap = self._look(x + first + self.al0(heatmap), 1)
-        # The last heat map, summed over the landmarks, is the attention.
+        features, heatmap = self._stack(x, 0)
+        first = self.bl0(features)
+        second, heatmap = self._stack(x + first + self.al0(heatmap), 1)
+        # The last heat maps, summed over the landmarks, are the attention.
         attended = torch.cat((first, second), dim=1) * heatmap.sum(dim=1, keepdim=True)
         y = self.emo_net_2(self.conv1x1_input_emo_2(torch.cat((x, attended), dim=1)))
-        answers = self.emo_fc_2(functional.avg_pool2d(y, 4).flatten(1))
+        outputs = self.emo_fc_2(functional.avg_pool2d(y, 4).flatten(1))
         return {
             "heatmap": heatmap,
-            "expression": answers[:, :-2],
-            "valence": answers[:, -2],
-            "arousal": answers[:, -1],
+            "expression": outputs[:, :-2],
+            "valence": outputs[:, -2],
+            "arousal": outputs[:, -1],
         }
 
-    def _look(self, x: Tensor, i: int) -> tuple[Tensor, Tensor]:
-        """Features and landmark heat maps of hourglass i."""
+    def _stack(self, x: Tensor, i: int) -> tuple[Tensor, Tensor]:
+        """Compute features and landmark heat maps of hourglass i."""
         part = self.get_submodule
         y = part(f"conv_last{i}")(part(f"top_m_{i}")(part(f"m{i}")(x)))
-        seen = functional.relu(part(f"bn_end{i}")(y))
-        return seen, part(f"l{i}")(seen)
+        features = functional.relu(part(f"bn_end{i}")(y))
+        return features, part(f"l{i}")(features)
 
 
 class Block(nn.Module):
-    """Three 3x3 convolutions in a row, their outputs side by side, plus the input or its projection."""
+    """Residual block: three successive 3x3 convolutions with concatenated outputs, plus the shortcut."""
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
@@ -84,7 +86,7 @@ class Block(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same size, other channels."""
+        """Compute (n, channels, height, width) from (n, channels_in, height, width)."""
         a = self.conv1(functional.relu(self.bn1(x)))
         b = self.conv2(functional.relu(self.bn2(a)))
         c = self.conv3(functional.relu(self.bn3(b)))
@@ -92,7 +94,7 @@ class Block(nn.Module):
 
 
 class Hourglass(nn.Module):
-    """Four levels of halving and doubling, with a block across each level; names `b1_4` to `b3_1`."""
+    """Hourglass with four levels and a skip block at each level; names `b1_4` to `b3_1`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,13 +104,13 @@ class Hourglass(nn.Module):
         self.b2_plus_1 = Block(WIDTH, WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same shape."""
+        """Compute features of the same shape."""
         return self._level(x, LEVELS)
 
     def _level(self, x: Tensor, level: int) -> Tensor:
         part = self.get_submodule
-        across: Tensor = part(f"b1_{level}")(x)
+        skip: Tensor = part(f"b1_{level}")(x)
         low = part(f"b2_{level}")(functional.max_pool2d(x, 2))
         low = self._level(low, level - 1) if level > 1 else self.b2_plus_1(low)
         low = part(f"b3_{level}")(low)
-        return across + functional.interpolate(low, scale_factor=2.0, mode="nearest")
+        return skip + functional.interpolate(low, scale_factor=2.0, mode="nearest")

@@ -1,8 +1,13 @@
-"""EmotiEffLib (once HSEmotion): expression, valence and arousal from small networks in ONNX files.
+"""EmotiEffLib (formerly HSEmotion): expression, valence and arousal from small networks in ONNX files.
 
-Source: Savchenko 2022, "Video-based frame-level facial analysis of affective behavior on mobile devices using
-EfficientNets"; Savchenko et al. 2022, "Classifying emotions and engagement in online learning based on a
-single facial expression recognition neural network". Code and weights under Apache-2.0; trained on AffectNet.
+Measures: valence and arousal, not bounded, and 8 expression classes; trained on AffectNet.
+Input: crop `face224` without alignment, RGB, OpenCV bilinear resize without antialiasing.
+    `emotieff-b0`: 224 x 224, ImageNet mean and deviation. `emotieff-mbf`: 112 x 112, mean and deviation 0.5.
+Arrays: `valence` (n,), `arousal` (n,), `expression` logits (n, 8).
+Licence: Apache-2.0, code and weights.
+Papers: Savchenko 2022, "Video-based frame-level facial analysis of affective behavior on mobile devices using
+EfficientNets"; Savchenko et al. 2022, "Classifying emotions and engagement in online learning based on a single facial
+expression recognition neural network".
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ from facebench.backbones.base import Backbone, Image, WeightsUsed
 from facebench.backbones.crops import stretched
 from facebench.backbones.onnx_network import OnnxNetwork
 from facebench.backbones.resize import IMAGENET_MEAN, IMAGENET_STD, standardise
-from facebench.backbones.weights import Given
+from facebench.backbones.weights import WeightsSource
 
 EXPRESSIONS = ("anger", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
@@ -42,13 +47,11 @@ _INPUTS: Mapping[str, _Input] = {
 class EmotiEff(Backbone):
     """EmotiEffLib's multi-task networks: `valence`, `arousal` (n,) and `expression` logits (n, 8).
 
-    Crop `face224` (the library's examples cut out the detector's box, unaligned), RGB, OpenCV's bilinear
-    resize without antialias as in the library's ONNX engine (its PyTorch engine resizes with Pillow,
-    antialiased). `emotieff-b0` is enet_b0_8_va_mtl.onnx at 224 with ImageNet mean and deviation;
-    `emotieff-mbf` is mbf_va_mtl.onnx at 112 with mean and deviation 0.5. Valence and arousal are raw, not
-    bounded to [-1, 1].
+    `emotieff-b0` is enet_b0_8_va_mtl.onnx, `emotieff-mbf` is mbf_va_mtl.onnx. Both run on the CPU. The resize is
+    that of the library's ONNX engine; its PyTorch engine uses Pillow with antialiasing. The library's examples
+    crop the box of a detector. Valence and arousal are not bounded to [-1, 1].
 
-    The classes come in alphabetical order, unlike EmoNet's and CAGE's: `expressions` names the columns.
+    The classes are in alphabetical order, unlike those of EmoNet and CAGE. `expressions` names the columns.
     """
 
     crop = "face224"
@@ -65,20 +68,20 @@ class EmotiEff(Backbone):
         self._onnx = onnx
 
     def preprocess(self, image: Image) -> Tensor:
-        """Turn a uint8 RGB face of any size into float32 (3, side, side); aspect is not kept."""
+        """Resize a uint8 RGB face to float32 (3, side, side), without fixed aspect ratio."""
         return standardise(stretched(image, self._input.size), self._input.mean, self._input.std)
 
     def embed(self, batch: Tensor) -> dict[str, npt.NDArray[np.float32]]:
-        """Valence and arousal, the last two columns, and the expression logits before them."""
-        answers = self._onnx(batch.cpu().numpy())
-        return {"valence": answers[:, -2], "arousal": answers[:, -1], "expression": answers[:, :-2]}
+        """Compute valence, arousal and expression logits; the network returns the logits first."""
+        outputs = self._onnx(batch.cpu().numpy())
+        return {"valence": outputs[:, -2], "arousal": outputs[:, -1], "expression": outputs[:, :-2]}
 
 
-def build(name: str, given: Given, device: str) -> EmotiEff:
-    """Build `emotieff-b0` or `emotieff-mbf`, always on the CPU.
+def build(name: str, source: WeightsSource, device: str) -> EmotiEff:
+    """Build `emotieff-b0` or `emotieff-mbf`; `device` is ignored, the networks run on the CPU.
 
     Raises:
-        WeightsError: not an ONNX file with this input and ten outputs.
+        WeightsError: the file is not an ONNX file with this input and ten outputs.
     """
-    onnx = OnnxNetwork(given.file(), size=_INPUTS[name].size, columns=len(EXPRESSIONS) + 2)
-    return EmotiEff(name, onnx, given.used())
+    onnx = OnnxNetwork(source.file(), size=_INPUTS[name].size, columns=len(EXPRESSIONS) + 2)
+    return EmotiEff(name, onnx, source.used())

@@ -1,4 +1,4 @@
-"""Geometry of face crops: five-point alignment, and which crop each kind of network reads."""
+"""Geometry of face crops: five-point alignment, and the crop of every kind of network."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy.typing as npt
 from facebench.backbones.base import Crop
 from facebench.backbones.crops import face224, face256
 from facebench.core.errors import InputError
+from facebench.core.suggest import suggest
 from facebench.images.decoding import Image
 
-# Eyes, nose tip, mouth corners of the 112x112 ArcFace crop, image-left first (insightface, face_align.py).
+# Eyes, nose tip and mouth corners in ArcFace's 112x112 crop, image-left first (insightface, face_align.py).
 TEMPLATE = np.array(
     [
         [38.2946, 51.6963],
@@ -28,10 +29,10 @@ TEMPLATE = np.array(
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One detected face, in pixels of the image it was found in (pixel centres at whole numbers)."""
+    """One detected face, in pixels of its image; pixel centres have integer coordinates."""
 
     box: tuple[float, float, float, float]
-    """x, y of the upper left corner, width, height; may reach out of the image."""
+    """x and y of the upper left corner, width, height; may exceed the image."""
     landmarks: npt.NDArray[np.float32]
     """(5, 2): eyes, nose tip, mouth corners; image-left first, the order of ArcFace's template."""
     score: float
@@ -39,22 +40,21 @@ class Face:
 
 
 def similarity(landmarks: npt.ArrayLike, size: int = 112) -> npt.NDArray[np.float64]:
-    """Matrix of the similarity transform that brings five landmarks closest to ArcFace's template.
+    """Compute the similarity transform that maps five landmarks to ArcFace's template.
 
-    Least squares over uniform scale, rotation and translation (Umeyama 1991). In the plane, with points
-    as complex numbers, that is ordinary linear regression dst = a src + b.
+    Least squares over uniform scale, rotation and translation (Umeyama 1991). With points as complex numbers
+    this is the linear regression dst = a src + b.
 
     Args:
         landmarks: (5, 2) points (x, y): eyes, nose tip, mouth corners, image-left first.
-        size: side of the crop. Multiples of 112 scale the template; multiples of 128 scale it and
-            move it right by 8/128 of the side, as insightface does.
+        size: side of the crop. Multiples of 112 scale the template. Multiples of 128 scale it and shift it
+            right by 8/128 of the side, as insightface does.
 
     Returns:
-        (2, 3) float64, image to crop.
+        (2, 3) float64, from image to crop.
 
     Raises:
-        InputError: the points are not five finite points in the plane, they coincide, or the size has no
-            template.
+        InputError: the landmarks are not five finite points, they coincide, or the size has no template.
 
     Example:
         >>> similarity(2 * TEMPLATE + 5).round(6)
@@ -67,53 +67,51 @@ def similarity(landmarks: npt.ArrayLike, size: int = 112) -> npt.NDArray[np.floa
     source = points[:, 0] + 1j * points[:, 1]
     template = _template(size)
     target = template[:, 0] + 1j * template[:, 1]
-    spread = source - source.mean()
-    if not spread.any():
-        raise InputError("The five landmarks coincide: no transform maps them to a face.")
-    a = np.vdot(spread, target - target.mean()) / np.vdot(spread, spread)
+    centred = source - source.mean()
+    if not centred.any():
+        raise InputError("The five landmarks coincide, so no transform maps them to a face.")
+    a = np.vdot(centred, target - target.mean()) / np.vdot(centred, centred)
     b = target.mean() - a * source.mean()
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 
 def align(image: Image, landmarks: npt.ArrayLike, size: int = 112) -> Image:
-    """Cut out the aligned face: uint8 (size, size, 3); bilinear, black where the image ends.
+    """Return the aligned face crop, uint8 (size, size, 3); bilinear, black outside the image.
 
     Args:
         image: uint8 (height, width, 3).
-        landmarks: as for `similarity`.
-        size: side of the crop.
+        landmarks: see `similarity`.
+        size: side of the crop, see `similarity`.
 
     Raises:
-        InputError: as `similarity`.
+        InputError: see `similarity`.
     """
     return _to_uint8(warp(image, similarity(landmarks, size), size))
 
 
 def crop(kind: Crop, image: Image, face: Face | None) -> Image:
-    """Cut out what a backbone reads.
+    """Return the crop that a backbone reads; pixels outside the image are black.
 
-    - "image": the whole image, untouched.
+    - "image": the whole image, unchanged.
     - "face112": five-point alignment to ArcFace's template.
-    - "face224": DECA's square around a detector's box (`facebench.backbones.crops.face224`).
-    - "face256": EmoNet's square around a detector's box (`facebench.backbones.crops.face256`).
-
-    Pixels outside the image are black.
+    - "face224": DECA's square around the box (`facebench.backbones.crops.face224`).
+    - "face256": EmoNet's square around the box (`facebench.backbones.crops.face256`).
 
     Args:
         kind: see above.
         image: uint8 (height, width, 3), RGB.
-        face: needed by every kind but "image".
+        face: the face; None is valid for "image" only.
 
     Returns:
         uint8 (side, side, 3), or the image itself.
 
     Raises:
-        InputError: unknown kind, or no face where one is needed.
+        InputError: the kind is unknown, or the face is missing.
     """
     if kind == "image":
         return image
     if kind not in get_args(Crop):
-        raise InputError(f"There is no crop '{kind}'. There are: {', '.join(get_args(Crop))}.")
+        raise InputError(f"There is no crop '{kind}'. {suggest(kind, get_args(Crop))}")
     if face is None:
         raise InputError(f"The crop '{kind}' needs a face.")
     if kind == "face112":
@@ -126,14 +124,17 @@ def crop(kind: Crop, image: Image, face: Face | None) -> Image:
 def warp(
     image: npt.NDArray[np.generic], matrix: npt.NDArray[np.float64], size: int
 ) -> npt.NDArray[np.float64]:
-    """Exact bilinear interpolation: float64 (size, size, channels), 0 where the image ends.
+    """Apply an affine transform with exact bilinear interpolation; 0 outside the image.
 
-    The same as OpenCV's warpAffine up to rounding, but OpenCV 4 rounds the coefficients to 1/32 pixel.
+    This equals OpenCV's warpAffine up to rounding. OpenCV 4 rounds its coefficients to 1/32 pixel.
 
     Args:
         image: (height, width, channels).
-        matrix: (2, 3), image to crop.
+        matrix: (2, 3), from image to crop.
         size: side of the crop.
+
+    Returns:
+        float64 (size, size, channels).
     """
     inverse = np.linalg.inv(np.vstack([matrix, [0.0, 0.0, 1.0]]))
     grid_y, grid_x = np.mgrid[:size, :size]
@@ -158,7 +159,7 @@ def _template(size: int) -> npt.NDArray[np.float64]:
         return TEMPLATE * (size / 112)
     if size > 0 and size % 128 == 0:
         return TEMPLATE * (size / 128) + [8.0 * size / 128, 0.0]
-    raise InputError(f"An aligned crop of side {size} has no template: use a multiple of 112 or of 128.")
+    raise InputError(f"An aligned crop of side {size} has no template. Use a multiple of 112 or of 128.")
 
 
 def _to_uint8(pixels: npt.NDArray[np.float64]) -> Image:

@@ -1,4 +1,11 @@
-"""Finding the face in an image (YuNet), and the crops that networks read."""
+"""YuNet: face detection with box, score and five landmarks.
+
+Measures: position of faces.
+Input: whole image, uint8 RGB; shrunk to a longer side of 320 pixels, then of 1280 when no face is found.
+Output: `Face` objects in pixels of the given image.
+Licence: MIT (OpenCV zoo, int8 block-quantised file of 2023-03).
+Paper: Wu et al. 2023, "YuNet: A tiny millisecond-level face detector".
+"""
 
 from __future__ import annotations
 
@@ -11,67 +18,71 @@ import numpy as np
 from facebench.backbones.base import WeightsUsed
 from facebench.backbones.face_alignment import Face, align, crop, similarity
 from facebench.backbones.weights import resolve
+from facebench.backbones.weights.reading import reading
 from facebench.images.decoding import Image
 
 THRESHOLD = 0.5
+"""Smallest confidence."""
 OVERLAP = 0.3
+"""Largest intersection over union of two detections."""
 CANDIDATES = 5000
-LOOKS = (320, 1280)
+"""Number of candidates before non-maximum suppression."""
+LONGER_SIDES = (320, 1280)
+"""Longer sides in pixels that are tried in turn."""
 
 
 class FaceFinder:
-    """YuNet (Wu et al. 2023) through OpenCV, on the CPU; may be shared by threads.
+    """YuNet through OpenCV, on the CPU. One object may be shared by threads.
 
-    Large images are shrunk to a longer side of 320 pixels by averaging areas; small ones are never
-    enlarged. When no face is found there, one more look is taken at a longer side of at most 1280. Boxes and
-    landmarks are mapped back to the image given. Detections below a confidence of 0.5 are dropped, and of two
-    that overlap by more than 0.3 (intersection over union) the less confident one.
+    Large images are shrunk by area averaging to a longer side of 320 pixels; small images are never enlarged.
+    When no face is found, a longer side of at most 1280 pixels is tried. Boxes and landmarks are in pixels of the
+    given image. Detections with a confidence below 0.5 are dropped. Of two detections that overlap by more than
+    0.3 (intersection over union), the less confident one is dropped.
 
-    **Which face.** The largest and most central: the one with the largest
+    **Selection of the face.** `find` returns the largest and most central face, which has the largest
 
         sqrt(width * height) * (1 - d / D)
 
-    where d is the distance from the centre of its box to the centre of the image, and D half the image's
-    diagonal. A face in the middle thus beats one that is half as far out as the corner up to twice its size.
-    Equal values: the more confident, then the one further left.
+    d is the distance between the centres of box and image, and D half the diagonal of the image. Ties are broken
+    by confidence, then by the smaller x.
 
     Attributes:
-        preprocessing: identity of everything stated above, part of the feature store's key.
-        weights: the detector's file.
+        preprocessing: identifier of all rules above, part of the feature store's key.
+        weights: file of the detector.
     """
 
     preprocessing = "yunet-2023mar-int8bq-area320-1280-t0.5-central-v1"
 
     def __init__(self, threads: int = 1) -> None:
-        """Check the detector's weights.
+        """Check the weights of the detector.
 
         Args:
-            threads: threads that OpenCV may use inside one call; a setting of the whole process.
+            threads: number of threads that OpenCV may use in one call; a setting of the whole process.
 
         Raises:
-            WeightsError: the detector's file is missing or damaged.
+            WeightsError: the weights are missing or damaged.
         """
         file = resolve("yunet")
         self.weights = WeightsUsed(file.name, file.sha256, file.licence, file.verified, file.fingerprint)
-        self._path = str(file.path)
-        self._own = threading.local()
+        self._path = file.path
+        self._local = threading.local()
         cv2.setNumThreads(threads)
 
     def all(self, image: Image) -> list[Face]:
-        """Every face, the best by the class's rule first.
+        """Return every face, the most prominent one first.
 
         Args:
             image: uint8 (height, width, 3), RGB.
         """
-        for look in LOOKS:
-            shrink = min(1.0, look / max(image.shape[:2]))
+        for side in LONGER_SIDES:
+            shrink = min(1.0, side / max(image.shape[:2]))
             faces = self._detect(image, shrink)
             if faces or shrink == 1.0:
                 break
         return sorted(faces, key=lambda face: (-prominence(face, image), -face.score, face.box[0]))
 
     def find(self, image: Image) -> Face | None:
-        """The largest and most central face, None when there is none."""
+        """Return the largest and most central face; None when there is no face."""
         faces = self.all(image)
         return faces[0] if faces else None
 
@@ -88,20 +99,21 @@ class FaceFinder:
         return [_face(row, scale) for row in rows.astype(np.float64)]
 
     def _detector(self) -> cv2.FaceDetectorYN:
-        """One detector for each thread: OpenCV's object keeps buffers between calls."""
-        if not hasattr(self._own, "detector"):
-            # OpenCV 5 warns about a target that nobody asked for. The level is one for the whole process: putting
-            # it back here would let the warning of another thread through.
+        """Return the detector of this thread; OpenCV's object keeps buffers between calls."""
+        if not hasattr(self._local, "detector"):
+            # OpenCV 5 logs a needless warning about the target. The log level belongs to the process, so it is
+            # not restored: another thread could be creating its detector.
             cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-            self._own.detector = cv2.FaceDetectorYN.create(
-                self._path, "", (320, 320), THRESHOLD, OVERLAP, CANDIDATES
-            )
-        detector: cv2.FaceDetectorYN = self._own.detector
+            with reading(self._path, "YuNet's ONNX file"):
+                self._local.detector = cv2.FaceDetectorYN.create(
+                    str(self._path), "", (320, 320), THRESHOLD, OVERLAP, CANDIDATES
+                )
+        detector: cv2.FaceDetectorYN = self._local.detector
         return detector
 
 
 def prominence(face: Face, image: Image) -> float:
-    """How large and central a face is, in pixels: see `FaceFinder`.
+    """Return the size of a face in pixels, weighted by its closeness to the centre; see `FaceFinder`.
 
     Example:
         >>> image = np.zeros((100, 100, 3), np.uint8)
@@ -115,7 +127,7 @@ def prominence(face: Face, image: Image) -> float:
 
 
 def _face(row: np.ndarray, scale: np.ndarray) -> Face:
-    """YuNet's row: box (4), five points from the image's left to right as ArcFace orders them (10), score."""
+    """Convert a row of YuNet: box (4), five landmarks in the order of ArcFace (10), score (1)."""
     x, y, width, height = (float(value) for value in (row[:4].reshape(2, 2) * scale).reshape(-1))
     points = row[4:14].reshape(5, 2) * scale
     return Face((x, y, width, height), points.astype(np.float32), float(row[14]))

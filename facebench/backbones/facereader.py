@@ -1,7 +1,11 @@
-"""FaceReader: a small network of this project that reads expression, affect, 3D shape and pose off a face.
+"""FaceReader: expression, valence, arousal, 3D shape and pose, from a small network of this project.
 
-It was trained on synthetic faces only (`facebench train face-reader`), whose truth is known. On photographs it is
-out of its domain: docs/face-reader.md says how far.
+Measures: valence and arousal, 8 expression classes, ARKit expression units, head shape and pose.
+Input: aligned crop `face112`, RGB, antialiased bilinear to 64 x 64, [-1, 1].
+Arrays: `expression` logits (n, 8), `valence` (n,), `arousal` (n,), `exp` (n, 52), `shape` (n, 30), `pose` (n, 3).
+Licence: Apache-2.0.
+Reference: docs/face-reader.md. The network was trained on synthetic faces only (`facebench train face-reader`);
+photographs are outside its training domain.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from torch.nn import functional
 
 from facebench.backbones.base import Crop, Image, load_strictly
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.backbones.weights import Given
+from facebench.backbones.weights import WeightsSource
 from facebench.core.errors import InputError
 
 SIDE = 64
@@ -30,12 +34,12 @@ OUTPUTS: Mapping[str, int] = {
     "pose": 3,
 }
 POSE_DEGREES = 15.0
-"""The network's unit of pose."""
+"""Degrees per unit of the network's pose output."""
 _WIDTHS = (32, 64, 128, 192)
 
 
 class _Block(nn.Module):
-    """Two convolutions and a shortcut (He et al. 2016)."""
+    """Residual block of two convolutions (He et al. 2016)."""
 
     def __init__(self, channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -54,7 +58,7 @@ class _Block(nn.Module):
 
 
 class FaceReader(nn.Module):
-    """Residual network: (n, 3, 64, 64) in [-1, 1] to named columns, see `OUTPUTS`."""
+    """Residual network: (n, 3, 64, 64) in [-1, 1] to the named outputs of `OUTPUTS`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,19 +71,21 @@ class FaceReader(nn.Module):
         self.heads = nn.Linear(_WIDTHS[-1] * 4, sum(OUTPUTS.values()))
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Named columns (n, size); pose in units of `POSE_DEGREES`."""
+        """Compute the outputs (n, size); pose in units of `POSE_DEGREES`."""
         h = self.blocks(functional.relu(self.norm(self.stem(x))))
-        # A grid of 2 x 2 keeps where things are: brows above, mouth below.
+        # A grid of 2 x 2 keeps the position of features: brows in the upper half, mouth in the lower half.
         columns = self.heads(functional.adaptive_avg_pool2d(h, 2).flatten(1))
         return dict(zip(OUTPUTS, columns.split(list(OUTPUTS.values()), dim=1), strict=True))
 
 
 class FaceReaderBackbone(TorchBackbone):
-    """Arrays `valence`, `arousal` (n,), `expression` logits (n, 8), `exp` ψ (n, 52), `shape` β (n, 30), `pose` (n, 3).
+    """Outputs of FaceReader for aligned faces.
 
-    Crop `face112`, RGB, shrunk to 64 with an antialiased bilinear filter. Shape is in standard deviations of the
-    principal components of synthetic heads, ψ in activations of ARKit's units, pose in degrees (yaw, pitch, roll
-    left after alignment).
+    - `valence`, `arousal` (n,).
+    - `expression` (n, 8): logits; `expressions` names the columns.
+    - `exp` (n, 52): ψ, activations of the ARKit units.
+    - `shape` (n, 30): β, principal components of synthetic heads in standard deviations.
+    - `pose` (n, 3): yaw, pitch and roll in degrees that remain after alignment.
     """
 
     crop: ClassVar[Crop] = "face112"
@@ -88,37 +94,35 @@ class FaceReaderBackbone(TorchBackbone):
     expressions = EXPRESSIONS
 
     def preprocess(self, image: Image) -> Tensor:
-        """Turn an aligned crop, uint8 (112, 112, 3) RGB, into float32 (3, 64, 64) in [-1, 1].
+        """Convert an aligned crop, uint8 (112, 112, 3) RGB, to float32 (3, 64, 64) in [-1, 1].
 
         Raises:
-            InputError: another size.
+            InputError: the image has another size.
         """
         if image.shape != (CROP, CROP, 3):
-            raise InputError(f"{self.name} reads aligned crops of 112 x 112 RGB, not {image.shape}.")
+            raise InputError(
+                f"{self.name} needs aligned crops of 112 x 112 RGB, not an image of shape {image.shape}."
+            )
         return shrunk(torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1)[0]
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:
-        """See the class."""
-        read = self.network(batch)
-        flat = {name: read[name].squeeze(1) for name in ("valence", "arousal")}
-        return {**read, **flat, "pose": read["pose"] * POSE_DEGREES}
+        """Compute the arrays."""
+        outputs = self.network(batch)
+        flat = {name: outputs[name].squeeze(1) for name in ("valence", "arousal")}
+        return {**outputs, **flat, "pose": outputs["pose"] * POSE_DEGREES}
 
 
 def shrunk(crops: Tensor) -> Tensor:
-    """Shrink aligned crops (n, 3, 112, 112) to the network's input (n, 3, 64, 64); gradients flow."""
+    """Resize aligned crops (n, 3, 112, 112) to the network's input (n, 3, 64, 64); differentiable."""
     return functional.interpolate(crops, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
 
 
-def build(name: str, given: Given, device: str) -> FaceReaderBackbone:
-    """Build the network.
+def build(name: str, source: WeightsSource, device: str) -> FaceReaderBackbone:
+    """Build `facereader`; weights in half precision are converted to float32.
 
     Raises:
-        WeightsError: the weights are missing or of another network.
+        WeightsError: the weights belong to another network.
     """
     network = unfilled(FaceReader)
-    state = {
-        key: value.float() if value.is_floating_point() else value
-        for key, value in given.state_dict().items()
-    }
-    load_strictly(network, state, name)
-    return FaceReaderBackbone(name, network, given.used(), device)
+    load_strictly(network, source.state_dict(), name)
+    return FaceReaderBackbone(name, network, source.used(), device)

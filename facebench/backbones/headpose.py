@@ -1,7 +1,11 @@
-"""6DRepNet: how the head is turned.
+"""6DRepNet: head pose.
 
-Source: Hempel et al. 2022, "6D rotation representation for unconstrained head pose estimation"; network Ding
-et al. 2021, "RepVGG: Making VGG-style ConvNets great again". Code under MIT; weights trained on 300W-LP.
+Measures: rotation of the head as yaw, pitch and roll in degrees; trained on 300W-LP.
+Input: crop `face224`, RGB, Pillow bilinear to a shorter side of 224, central 224 x 224, ImageNet mean and deviation.
+Arrays: `yaw` (n,), `pitch` (n,), `roll` (n,).
+Licence: MIT.
+Papers: Hempel et al. 2022, "6D rotation representation for unconstrained head pose estimation"; network Ding et al.
+2021, "RepVGG: Making VGG-style ConvNets great again".
 """
 
 from __future__ import annotations
@@ -17,19 +21,20 @@ from torch.nn import functional
 from facebench.backbones.base import Crop, Image, load_strictly
 from facebench.backbones.resize import IMAGENET_MEAN, IMAGENET_STD, standardise
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.backbones.weights import Given
+from facebench.backbones.weights import WeightsSource
 
 SIZE = 224
 BORDER = 30
-# RepVGG-B1g2: channels and blocks of the four stages after the first block.
+"""Width in pixels of the black border that ID-Booth adds."""
 STAGES = ((128, 4), (256, 6), (512, 16), (2048, 1))
+"""RepVGG-B1g2: channels and blocks of the four stages after the first block."""
 
 
 class SixDRepNet(nn.Module):
     """RepVGG-B1g2 with six outputs: (n, 3, 224, 224) to rotation matrices (n, 3, 3).
 
     Args:
-        merged: each block is one convolution (the published file), not the three branches of training.
+        merged: whether each block is one convolution, as in the published file. Training uses three branches.
     """
 
     def __init__(self, merged: bool) -> None:
@@ -40,7 +45,7 @@ class SixDRepNet(nn.Module):
             blocks = []
             for position in range(depth):
                 index += 1
-                # Every second block after the first convolves in two groups: the "g2".
+                # "g2": every second block after the first has two groups.
                 groups = 2 if index % 2 == 0 else 1
                 blocks.append(_block(merged, channels, wide, stride=1 if position else 2, groups=groups))
                 channels = wide
@@ -48,11 +53,11 @@ class SixDRepNet(nn.Module):
         self.linear_reg = nn.Linear(channels, 6)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Rotation matrices."""
+        """Compute rotation matrices (n, 3, 3)."""
         return rotation(self.six(x))
 
     def six(self, x: Tensor) -> Tensor:
-        """The six numbers (n, 6) that stand for a rotation."""
+        """Compute the 6D representation of rotations (n, 6)."""
         for number in range(5):
             x = self.get_submodule(f"layer{number}")(x)
         six: Tensor = self.linear_reg(x.mean(dim=(2, 3)))
@@ -60,19 +65,19 @@ class SixDRepNet(nn.Module):
 
 
 class MergedBlock(nn.Module):
-    """A RepVGG block as it is deployed: 3x3 convolution with bias, ReLU."""
+    """RepVGG block for inference: 3x3 convolution with bias, ReLU."""
 
     def __init__(self, channels_in: int, channels: int, stride: int, groups: int) -> None:
         super().__init__()
         self.rbr_reparam = nn.Conv2d(channels_in, channels, 3, stride, padding=1, groups=groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve."""
+        """Compute (n, channels, height, width)."""
         return functional.relu(self.rbr_reparam(x))
 
 
 class BranchedBlock(nn.Module):
-    """A RepVGG block as it is trained: 3x3, 1x1 and, where the shape stays, the input; each with a norm."""
+    """RepVGG block for training: sum of 3x3, 1x1 and, for equal shapes, identity branches with batch norm."""
 
     def __init__(self, channels_in: int, channels: int, stride: int, groups: int) -> None:
         super().__init__()
@@ -82,7 +87,7 @@ class BranchedBlock(nn.Module):
         self.rbr_identity = nn.BatchNorm2d(channels_in) if same else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add the branches."""
+        """Compute (n, channels, height, width)."""
         total: Tensor = self.rbr_dense(x) + self.rbr_1x1(x)
         return functional.relu(total if self.rbr_identity is None else total + self.rbr_identity(x))
 
@@ -101,9 +106,9 @@ def _conv_bn(channels_in: int, channels: int, size: int, stride: int, groups: in
 
 
 def rotation(six: Tensor) -> Tensor:
-    """Gram-Schmidt: six numbers (n, 6), two vectors of three, to rotation matrices (n, 3, 3).
+    """Convert two vectors of three numbers (n, 6) to rotation matrices (n, 3, 3) by Gram-Schmidt.
 
-    Source: Zhou et al. 2019, "On the continuity of rotation representations in neural networks".
+    Paper: Zhou et al. 2019, "On the continuity of rotation representations in neural networks".
     """
     x = functional.normalize(six[:, :3], dim=1, eps=1e-8)
     z = functional.normalize(torch.cross(x, six[:, 3:], dim=1), dim=1, eps=1e-8)
@@ -111,9 +116,9 @@ def rotation(six: Tensor) -> Tensor:
 
 
 def euler_degrees(matrix: Tensor) -> dict[str, Tensor]:
-    """Angles of R = Rz(roll) · Ry(yaw) · Rx(pitch), each (n,), in degrees.
+    """Compute the angles of R = Rz(roll) · Ry(yaw) · Rx(pitch) in degrees, each (n,).
 
-    Yaw lies in [-90, 90]. Where it reaches the end (gimbal lock), roll is set to 0 and pitch takes both.
+    Yaw is in [-90, 90]. At its limits (gimbal lock) roll is 0 and pitch contains both rotations.
 
     Example:
         >>> quarter_turn = torch.tensor([[[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]])
@@ -132,13 +137,11 @@ def euler_degrees(matrix: Tensor) -> dict[str, Tensor]:
 class HeadPose(TorchBackbone):
     """6DRepNet's head pose: `yaw`, `pitch`, `roll` (n,), in degrees.
 
-    Crop `face224`, the square of DECA: the authors' demo reads a detector's box with a fifth of its sides
-    added all around, and the square comes near it without a second crop. RGB, Pillow's bilinear resize of the
-    shorter side to 224 (antialiased), central 224 x 224, ImageNet mean and deviation. An aligned face is the
-    wrong input: alignment takes the roll away.
+    The authors' demo enlarges a detector's box by a fifth of its sides on each side. `face224`, DECA's square, is
+    close to it and avoids a second crop. Aligned faces are unsuitable, because alignment removes the roll.
 
-    Reads the published file (merged convolutions) and training checkpoints (entry "model_state_dict", three
-    branches a block); the two are told apart by their names.
+    The published file (merged convolutions) and training checkpoints (entry "model_state_dict", three branches per
+    block) are accepted; parameter names tell them apart.
     """
 
     crop: ClassVar[Crop] = "face224"
@@ -146,30 +149,30 @@ class HeadPose(TorchBackbone):
     arrays = ("yaw", "pitch", "roll")
 
     def preprocess(self, image: Image) -> Tensor:
-        """Turn a uint8 RGB face of any size into float32 (3, 224, 224)."""
+        """Resize and crop a uint8 RGB face of any size to float32 (3, 224, 224)."""
         return standardise(_shorter_side_and_centre(image), IMAGENET_MEAN, IMAGENET_STD)
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:
-        """Angles in degrees."""
+        """Compute the angles in degrees."""
         return euler_degrees(self.network(batch))
 
 
 class HeadPoseIdBooth(HeadPose):
-    """6DRepNet as ID-Booth's released evaluation runs it: the whole image with a black border of 30 pixels.
+    """6DRepNet on the whole image with a black border of 30 pixels, like the released evaluation of ID-Booth.
 
-    Only for comparing with its numbers: the network was trained on face crops. See `HeadPose`.
+    For comparison with its numbers only, because the network was trained on face crops. See `HeadPose`.
     """
 
     crop = "image"
     preprocessing = "image-border-30-pil-bilinear-224-imagenet-v1"
 
     def preprocess(self, image: Image) -> Tensor:
-        """Add the border to a uint8 RGB image of any size, then as `HeadPose.preprocess`."""
+        """Add the border to a uint8 RGB image of any size, then convert like `HeadPose.preprocess`."""
         return super().preprocess(np.pad(image, ((BORDER, BORDER), (BORDER, BORDER), (0, 0))))
 
 
 def _shorter_side_and_centre(image: Image) -> Image:
-    """Resize the shorter side to 224 and cut out the centre, as torchvision's Resize and CenterCrop do."""
+    """Resize the shorter side to 224 and crop the centre, like torchvision's Resize and CenterCrop."""
     height, width = image.shape[:2]
     shorter = min(height, width)
     high, wide = int(SIZE * height / shorter), int(SIZE * width / shorter)
@@ -178,15 +181,15 @@ def _shorter_side_and_centre(image: Image) -> Image:
     return np.asarray(resized)[top : top + SIZE, left : left + SIZE]
 
 
-def build(name: str, given: Given, device: str) -> HeadPose:
+def build(name: str, source: WeightsSource, device: str) -> HeadPose:
     """Build `headpose` or `headpose-id-booth`.
 
     Raises:
-        WeightsError: the weights are not those of 6DRepNet; names the first key that does not fit.
+        WeightsError: the weights belong to another network than 6DRepNet.
     """
-    state = given.state_dict(entry="model_state_dict")
+    state = source.state_dict(entry="model_state_dict")
     merged = not any(".rbr_dense." in key for key in state)
     network = unfilled(lambda: SixDRepNet(merged))
     load_strictly(network, state, name)
     kind = HeadPoseIdBooth if name == "headpose-id-booth" else HeadPose
-    return kind(name, network, given.used(), device)
+    return kind(name, network, source.used(), device)

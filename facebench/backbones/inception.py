@@ -1,4 +1,15 @@
-"""FID Inception-v3 (the TensorFlow graph of 2015-12-05) under the three preprocessings of the literature."""
+"""FID Inception-v3 (TensorFlow graph of 2015-12-05) with three published preprocessings.
+
+Measures: image content; FID, KID, precision and recall compare these features, the Inception Score the logits.
+Input: whole image, RGB, resized to 299 x 299 without fixed aspect ratio, about [-1, 1].
+    `inception-tf`: TF1 bilinear, (x - 128) / 128. `inception-clean`: Pillow bicubic in float, (x - 128) / 128.
+    `inception-legacy`: PyTorch bilinear, 2 x / 255 - 1.
+Arrays: `pool` (n, 2048), `logits` (n, 1008), `logits_unbiased` (n, 1008).
+Licence: Apache-2.0.
+Papers: Szegedy et al. 2016, "Rethinking the inception architecture for computer vision"; Heusel et al. 2017, "GANs
+trained by a two time-scale update rule converge to a local Nash equilibrium"; `inception-clean` Parmar et al. 2022,
+"On aliased resizing and surprising subtleties in GAN evaluation".
+"""
 
 from __future__ import annotations
 
@@ -20,16 +31,16 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
 from facebench.backbones.base import Image, WeightsUsed, load_strictly
 from facebench.backbones.resize import pil_bicubic_float, tf1_bilinear, to_tensor, torch_bilinear
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.backbones.weights import Given
+from facebench.backbones.weights import WeightsSource
 
 SIZE = 299
 
 
 class FidInception(nn.Module):
-    """The trunk of torch-fidelity's network, from its own blocks, for inputs resized and scaled already.
+    """Inception-v3 from the blocks of torch-fidelity, for resized and scaled inputs.
 
-    Parameter names are those of the published file. torch-fidelity's class itself is not used because it
-    resizes inside, and because its constructor unpickles the weights file or downloads one.
+    Parameter names are those of the published file. torch-fidelity's own class resizes its input, and its
+    constructor unpickles or downloads the weights.
     """
 
     def __init__(self) -> None:
@@ -53,7 +64,7 @@ class FidInception(nn.Module):
         self.fc = nn.Linear(2048, 1008)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give the 2048 pooled features of inputs (n, 3, 299, 299) in [-1, 1]."""
+        """Compute pooled features (n, 2048) of inputs (n, 3, 299, 299) in [-1, 1]."""
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
         x = functional.max_pool2d(x, kernel_size=3, stride=2)
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x))
@@ -65,17 +76,17 @@ class FidInception(nn.Module):
 
 
 def preprocess_tf(image: Image) -> Tensor:
-    """Prepare as torch-fidelity and the original FID graph: TF1 bilinear to 299, then (x - 128) / 128."""
+    """Resize like torch-fidelity and the original FID graph: TF1 bilinear, then (x - 128) / 128."""
     return to_tensor((tf1_bilinear(image, SIZE) - 128) / 128)
 
 
 def preprocess_clean(image: Image) -> Tensor:
-    """Prepare as clean-fid's mode "clean": Pillow bicubic on float channels to 299, then (x - 128) / 128."""
+    """Resize like clean-fid's mode "clean": Pillow bicubic on float channels, then (x - 128) / 128."""
     return to_tensor((pil_bicubic_float(image, SIZE) - 128) / 128)
 
 
 def preprocess_legacy(image: Image) -> Tensor:
-    """Prepare as pytorch-fid: x / 255, PyTorch bilinear to 299, then 2x - 1."""
+    """Resize like pytorch-fid: x / 255, PyTorch bilinear, then 2 x - 1."""
     return 2 * torch_bilinear(image, SIZE) - 1
 
 
@@ -89,9 +100,8 @@ _PREPROCESSING: Mapping[str, tuple[str, Callable[[Image], Tensor]]] = {
 class Inception(TorchBackbone):
     """FID Inception-v3: `pool` (n, 2048), `logits` (n, 1008) and `logits_unbiased` (n, 1008).
 
-    `logits` are fc's output with its bias; `logits_unbiased` leave the bias out, which is what the Inception
-    Score of the TensorFlow code reads. The names are torch-fidelity's. FID, KID, precision and recall read
-    `pool`.
+    FID, KID, precision and recall use `pool`. `logits` include the bias of the last layer. `logits_unbiased`
+    exclude it, as in the Inception Score of the TensorFlow code. The names are those of torch-fidelity.
     """
 
     arrays = ("pool", "logits", "logits_unbiased")
@@ -102,28 +112,28 @@ class Inception(TorchBackbone):
         self.preprocessing, self._prepare = _PREPROCESSING[name]
 
     def preprocess(self, image: Image) -> Tensor:
-        """Resize to 299x299 and scale, as the backbone's name says; float32 (3, 299, 299)."""
+        """Resize and scale a uint8 RGB image to float32 (3, 299, 299), as the backbone's name states."""
         return self._prepare(image)
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:
-        """Give the pooled features and both kinds of logits."""
+        """Compute pooled features and both kinds of logits."""
         pool = self.network(batch)
         unbiased = functional.linear(pool, self.network.fc.weight)
         return {"pool": pool, "logits": unbiased + self.network.fc.bias, "logits_unbiased": unbiased}
 
 
 def _with_counters(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Add the batch counters of the norms where the file is older than them; evaluation never reads them."""
+    """Add the batch counters that files of old PyTorch versions lack; evaluation does not use them."""
     norms = [key.removesuffix("running_var") for key in state if key.endswith(".bn.running_var")]
     return {f"{norm}num_batches_tracked": torch.tensor(0) for norm in norms} | dict(state)
 
 
-def build(name: str, given: Given, device: str) -> Inception:
+def build(name: str, source: WeightsSource, device: str) -> Inception:
     """Build `inception-tf`, `inception-clean` or `inception-legacy`.
 
     Raises:
-        WeightsError: the weights are not those of the FID Inception-v3, for instance torchvision's.
+        WeightsError: the weights belong to another network, for example to torchvision's Inception-v3.
     """
     network = unfilled(FidInception)
-    load_strictly(network, _with_counters(given.state_dict()), name)
-    return Inception(name, network, given.used(), device)
+    load_strictly(network, _with_counters(source.state_dict()), name)
+    return Inception(name, network, source.used(), device)

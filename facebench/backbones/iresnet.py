@@ -1,6 +1,8 @@
-"""IResNet, the residual network of ArcFace and CR-FIQA, with insightface's parameter names.
+"""IResNet: the residual network of ArcFace and CR-FIQA.
 
-Source: Duta et al. 2020, "Improved residual networks"; layout as in insightface's `arcface_torch`.
+Layout and parameter names are those of insightface's `arcface_torch`. Input is an aligned RGB face in [-1, 1].
+
+Paper: Duta et al. 2020, "Improved residual networks for image and video recognition".
 """
 
 from __future__ import annotations
@@ -16,18 +18,19 @@ DEPTHS = {
     "iresnet50": (3, 4, 14, 3),
     "iresnet100": (3, 13, 30, 3),
 }
+"""Number of blocks in the four stages."""
 EMBEDDING = 512
 
 
 class IResNet(nn.Module):
-    """Aligned faces (n, 3, size, size) to raw embeddings (n, embedding), not of unit norm.
+    """IResNet: aligned faces (n, 3, size, size) to raw embeddings (n, embedding), not of unit length.
 
     Args:
-        depths: blocks of the four stages.
-        width: channels of the first stage; each later stage has twice as many. 64 in every published model.
-        size: pixels per side, 112 in every published model.
+        depths: number of blocks in the four stages.
+        width: channels of the first stage, doubled in each later stage; 64 in all published models.
+        size: side of the input in pixels; 112 in all published models.
         embedding: length of the embeddings.
-        dropout: share of the last map that is dropped in training.
+        dropout: dropout rate of the last feature map in training.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class IResNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        left = -(-size // 16)  # every stage halves the map, rounding up
+        side = -(-size // 16)  # four stages halve the side and round up
         self.conv1 = _conv3x3(3, width)
         self.bn1 = nn.BatchNorm2d(width)
         self.prelu = nn.PReLU(width)
@@ -50,11 +53,11 @@ class IResNet(nn.Module):
         self.layer4 = _stage(4 * width, 8 * width, depths[3])
         self.bn2 = nn.BatchNorm2d(8 * width)
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(8 * width * left * left, embedding)
+        self.fc = nn.Linear(8 * width * side * side, embedding)
         self.features = nn.BatchNorm1d(embedding)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Raw embeddings (n, embedding)."""
+        """Compute raw embeddings (n, embedding)."""
         x = self.prelu(self.bn1(self.conv1(x)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         raw: Tensor = self.features(self.fc(self.dropout(self.bn2(x).flatten(1))))
@@ -62,7 +65,7 @@ class IResNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Norm, 3x3, norm, PReLU, 3x3 with the stride, norm; plus the input or its 1x1 projection."""
+    """Residual block: norm, 3x3, norm, PReLU, strided 3x3, norm; 1x1 projection as shortcut when strided."""
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -78,28 +81,32 @@ class Block(nn.Module):
             self.downsample = nn.Sequential(projection, nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same layout, channels and size as the stride says."""
+        """Compute (n, channels, height / stride, width / stride)."""
         y = self.prelu(self.bn2(self.conv1(self.bn1(x))))
         residual: Tensor = self.bn3(self.conv2(y))
         return residual + (x if self.downsample is None else self.downsample(x))
 
 
 def face_input(image: Image, what: str) -> Tensor:
-    """Scale an aligned face to [-1, 1]: (x / 255 - 0.5) / 0.5, channels in the given order.
+    """Scale an aligned face to [-1, 1]: (x / 255 - 0.5) / 0.5, with channels in the given order.
+
+    Args:
+        image: uint8 (112, 112, 3).
+        what: name of the backbone for the error message.
 
     Raises:
-        InputError: not an aligned 112 x 112 crop; resizing a photo instead still gives plausible numbers.
+        InputError: the image has another size. A resized photo would give plausible but wrong numbers.
     """
     if image.shape != (112, 112, 3):
         raise InputError(
-            f"{what} reads faces aligned to 112 x 112, not an image of shape {image.shape}. "
-            "Align them first: facebench.backbones.face_detection.align."
+            f"{what} needs a face aligned to 112 x 112, not an image of shape {image.shape}. "
+            "Align it first: facebench.backbones.face_detection.align."
         )
     return standardise(image, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def _stage(channels_in: int, channels: int, depth: int) -> nn.Sequential:
-    """Halve the size in the first block, in every stage including the first."""
+    """Build a stage whose first block halves the size."""
     blocks = [Block(channels_in, channels, stride=2)]
     blocks += [Block(channels, channels, stride=1) for _ in range(depth - 1)]
     return nn.Sequential(*blocks)

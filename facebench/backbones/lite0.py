@@ -1,7 +1,16 @@
-"""EfficientNet-Lite0, trained on ImageNet: features for fidelity and diversity in the compact suite."""
+"""EfficientNet-Lite0, trained on ImageNet: image features of the compact suite.
+
+Measures: image content, for fidelity and diversity.
+Input: whole image, Pillow bicubic to 224 x 224 without fixed aspect ratio, RGB, (x - 127) / 128.
+Arrays: `features` (n, 1280), not negative.
+Licence: Apache-2.0.
+Papers: Tan and Le 2019, "EfficientNet: Rethinking model scaling for convolutional neural networks"; Lite variant and
+scaling of the official TensorFlow code (tensorflow/tpu, efficientnet_lite_builder.py).
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -12,12 +21,14 @@ from torch import Tensor
 from facebench.backbones.base import Crop, Image, load_strictly
 from facebench.backbones.resize import pil_bicubic, to_tensor
 from facebench.backbones.torch_network import TorchBackbone, unfilled
-from facebench.backbones.weights import Given
+from facebench.backbones.weights import WeightsSource
 
 SIDE = 224
+_BLOCK = re.compile(r"_blocks\.(\d{1,6})\.([^.]+)\.(.+)")
 STAGES = (1, 2, 2, 3, 3, 4, 1)
-"""Blocks in each of the network's seven stages."""
+"""Number of blocks in the seven stages."""
 
+# Names of efficientnet_lite_pytorch -> names of timm: outside the blocks, in the first block, in other blocks.
 _OUTSIDE = {
     "_conv_stem": "conv_stem",
     "_bn0": "bn1",
@@ -37,12 +48,10 @@ _OTHER = {
 
 
 class Lite0(TorchBackbone):
-    """What the classifier reads: the mean over the last feature map.
+    """EfficientNet-Lite0: `features` (n, 1280), the mean of the last feature map.
 
-    The whole image is squeezed to 224x224 with Pillow's bicubic filter (antialiased, on uint8, no crop),
-    and scaled as (x - 127) / 128 in RGB, as the official TensorFlow code of the Lite networks does
-    (tensorflow/tpu, efficientnet_lite_builder.py). The running statistics inside the network agree with
-    that scaling, not with ImageNet's mean and deviation. Array: `features` (n, 1280), each at least 0.
+    Pillow resizes the whole image in uint8 (bicubic, antialiased). The running statistics of the network agree
+    with the scaling (x - 127) / 128, not with ImageNet's mean and deviation.
     """
 
     crop: ClassVar[Crop] = "image"
@@ -51,45 +60,50 @@ class Lite0(TorchBackbone):
     channels_last = True
 
     def preprocess(self, image: Image) -> Tensor:
-        """Turn uint8 (height, width, 3) RGB into float32 (3, 224, 224), about -1 to 1."""
+        """Resize and scale uint8 (height, width, 3) RGB to float32 (3, 224, 224) in about [-1, 1]."""
         return to_tensor((pil_bicubic(image, SIDE).astype(np.float32) - np.float32(127)) / np.float32(128))
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:
-        """Features of (n, 3, 224, 224)."""
-        network: Any = self.network  # timm's methods, which nn.Module does not declare
+        """Compute `features`."""
+        network: Any = self.network  # nn.Module does not declare timm's methods
         return {"features": network.forward_head(network.forward_features(batch), pre_logits=True)}
 
 
-def build(name: str, given: Given, device: str) -> Lite0:
-    """Build the network in timm and fill it from the official names, strictly."""
+def build(name: str, source: WeightsSource, device: str) -> Lite0:
+    """Build `lite0` from timm and load the official names.
+
+    Raises:
+        WeightsError: the weights belong to another network.
+    """
     network = unfilled(lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False))
-    load_strictly(network, _timm_names(given.state_dict()), name)
-    return Lite0(name, network, given.used(), device)
+    load_strictly(network, _timm_names(source.state_dict()), name)
+    return Lite0(name, network, source.used(), device)
 
 
 def _timm_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename from the package efficientnet_lite_pytorch to timm; unknown names stay, to be refused later."""
+    """Convert names of efficientnet_lite_pytorch to those of timm; unknown names stay unchanged."""
     return {_timm_name(name): tensor for name, tensor in state.items()}
 
 
 def _timm_name(name: str) -> str:
-    """The name that timm gives a parameter.
+    """Return timm's name of a parameter.
 
     Example:
         >>> _timm_name("_blocks.3._expand_conv.weight")
         'blocks.2.0.conv_pw.weight'
     """
-    head, _, rest = name.partition(".")
-    if head != "_blocks":
+    inside = _BLOCK.fullmatch(name)
+    if inside is None:
+        head, _, rest = name.partition(".")
         return f"{_OUTSIDE.get(head, head)}.{rest}"
-    number, layer, field = rest.split(".", 2)
-    stage, block = _place(int(number))
+    number, layer, field = inside.groups()
+    stage, block = _position(int(number))
     layers = _FIRST if stage == 0 else _OTHER
     return f"blocks.{stage}.{block}.{layers.get(layer, layer)}.{field}"
 
 
-def _place(number: int) -> tuple[int, int]:
-    """Stage, and place in it, of a block that is counted through."""
+def _position(number: int) -> tuple[int, int]:
+    """Return the stage of a consecutively numbered block, and its index in the stage."""
     for stage, length in enumerate(STAGES):
         if number < length:
             return stage, number

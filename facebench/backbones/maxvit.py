@@ -1,7 +1,11 @@
 """MaxViT-T of CAGE: valence, arousal and expression of a face.
 
-Source: Wagner et al. 2024, "CAGE: Circumplex affect guided expression inference"; network Tu et al. 2022,
-"MaxViT: Multi-axis vision transformer". Code under MIT; trained on AffectNet, which is for research only.
+Measures: valence and arousal, not bounded, and 8 expression classes; trained on AffectNet.
+Input: crop `face224` without alignment, RGB, Pillow bilinear to 224 x 224, ImageNet mean and deviation.
+Arrays: `valence` (n,), `arousal` (n,); `maxvit-combined` also `expression` logits (n, 8).
+Licence: MIT (code); AffectNet is for research only.
+Papers: Wagner et al. 2024, "CAGE: Circumplex affect guided expression inference"; network Tu et al. 2022, "MaxViT:
+Multi-axis vision transformer".
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from torchvision.models import maxvit_t
 from facebench.backbones.base import Image, load_strictly
 from facebench.backbones.resize import IMAGENET_MEAN, IMAGENET_STD, standardise
 from facebench.backbones.torch_network import TorchBackbone
-from facebench.backbones.weights import Given
+from facebench.backbones.weights import WeightsSource
 from facebench.core.errors import WeightsError
 
 SIZE = 224
@@ -29,13 +33,11 @@ _INDEX = ".relative_position_index"
 class MaxVit(TorchBackbone):
     """CAGE's MaxViT-T: `valence` and `arousal` (n,); `maxvit-combined` also `expression` logits (n, 8).
 
-    Crop `face224`, RGB, Pillow's bilinear resize to 224 (antialiased when shrinking), ImageNet mean and
-    deviation. AffectNet's own images are 224 x 224 face crops, which the authors' evaluation does not resize.
-    Outputs are raw: neither valence nor arousal is bounded to [-1, 1]. The authors' webcam demo feeds BGR and
-    cuts the ten outputs in the wrong places; this backbone follows their evaluation code. `expressions` names
-    the columns.
+    AffectNet's images are 224 x 224 face crops, which the authors' evaluation does not resize. Valence and
+    arousal are not bounded to [-1, 1]. The authors' webcam demo uses BGR and splits the ten outputs at wrong
+    columns; this backbone follows their evaluation code. `expressions` names the columns.
 
-    `maxvit-va` reads AffectNet8_Maxvit_VA or AffectNet7_Maxvit_VA, `maxvit-combined`
+    `maxvit-va` reads AffectNet8_Maxvit_VA or AffectNet7_Maxvit_VA. `maxvit-combined` reads
     AffectNet8_Maxvit_Combined.
     """
 
@@ -43,24 +45,24 @@ class MaxVit(TorchBackbone):
     preprocessing = "face224-pil-bilinear-224-imagenet-v1"
     expressions = EXPRESSIONS
 
-    def __init__(self, name: str, network: nn.Module, given: Given, device: str) -> None:
-        super().__init__(name, network, given.used(), device)
+    def __init__(self, name: str, network: nn.Module, source: WeightsSource, device: str) -> None:
+        super().__init__(name, network, source.used(), device)
         self.arrays = ("valence", "arousal") + (("expression",) if name == "maxvit-combined" else ())
 
     def preprocess(self, image: Image) -> Tensor:
-        """Turn a uint8 RGB face of any size into float32 (3, 224, 224); aspect is not kept."""
+        """Resize a uint8 RGB face to float32 (3, 224, 224), without fixed aspect ratio."""
         resized = PillowImage.fromarray(image).resize((SIZE, SIZE), PillowImage.Resampling.BILINEAR)
         return standardise(np.asarray(resized), IMAGENET_MEAN, IMAGENET_STD)
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:
-        """Valence and arousal, the last two columns, and the expression logits before them."""
-        answers = self.network(batch)
-        found = {"valence": answers[:, -2], "arousal": answers[:, -1], "expression": answers[:, :-2]}
-        return {name: found[name] for name in self.arrays}
+        """Compute valence, arousal and expression logits; the network returns the logits first."""
+        outputs = self.network(batch)
+        named = {"valence": outputs[:, -2], "arousal": outputs[:, -1], "expression": outputs[:, :-2]}
+        return {name: named[name] for name in self.arrays}
 
 
 def maxvit_network(name: str) -> nn.Module:
-    """Build torchvision's MaxViT-T with the last layer of CAGE: 10 outputs, or dropout and 2."""
+    """Build torchvision's MaxViT-T with CAGE's last layer: 10 outputs, or dropout and 2 outputs."""
     network = maxvit_t(weights=None)
     kept = list(network.classifier)[:-1]
     if name == "maxvit-combined":
@@ -72,24 +74,24 @@ def maxvit_network(name: str) -> nn.Module:
 
 
 def _with_indices(network: nn.Module, state: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
-    """Add the position tables where the file leaves them out: they follow from the layout, not from training.
+    """Add the position tables, which some files lack; they are constants of the layout.
 
     Raises:
-        WeightsError: the file holds another table, so it is of another layout.
+        WeightsError: the file contains another table, so it has another layout.
     """
-    own = {key: value for key, value in network.state_dict().items() if key.endswith(_INDEX)}
-    for key, table in own.items():
-        if key in state and not torch.equal(state[key].long(), table):
+    tables = {key: value for key, value in network.state_dict().items() if key.endswith(_INDEX)}
+    for key, table in tables.items():
+        if key in state and not (state[key].shape == table.shape and torch.equal(state[key].long(), table)):
             raise WeightsError(f"{what}: '{key}' is not the position table of 7 x 7 windows at 224 pixels.")
-    return own | dict(state)
+    return tables | dict(state)
 
 
-def build(name: str, given: Given, device: str) -> MaxVit:
+def build(name: str, source: WeightsSource, device: str) -> MaxVit:
     """Build `maxvit-va` or `maxvit-combined`.
 
     Raises:
-        WeightsError: the weights are not those of this network; names the first key that does not fit.
+        WeightsError: the weights belong to another network.
     """
     network = maxvit_network(name)
-    load_strictly(network, _with_indices(network, given.state_dict("module."), name), name)
-    return MaxVit(name, network, given, device)
+    load_strictly(network, _with_indices(network, source.state_dict("module."), name), name)
+    return MaxVit(name, network, source, device)

@@ -1,74 +1,119 @@
-"""A network in an ONNX file, run on the CPU by onnxruntime."""
+"""Networks in ONNX files, run by onnxruntime on the CPU."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import torch
 
+from facebench.backbones.weights.reading import reading
 from facebench.core.errors import WeightsError
+
+_Floats = npt.NDArray[np.float32]
 
 
 class OnnxNetwork:
-    """One float32 image batch in, one float32 matrix out; the file's signature is checked when it is opened.
+    """A network with one float32 image batch as input and one float32 matrix as output.
 
-    Files exported with a fixed batch of one are run row by row.
+    Files with a fixed batch size of one are run row by row.
     """
 
     def __init__(self, path: Path, size: int, columns: int) -> None:
-        """Open the file.
+        """Open the file and check its input and output.
 
         Args:
             path: the ONNX file.
-            size: side of the square input it must take, (n, 3, size, size).
-            columns: width of the matrix it must give, (n, columns).
+            size: side of the square input, (n, 3, size, size).
+            columns: width of the output, (n, columns).
 
         Raises:
-            WeightsError: not an ONNX file, or one of another network.
+            WeightsError: the file is not an ONNX file, or contains another network.
         """
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), _options(), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's exceptions share no base class of their own
-            raise WeightsError(f"{path} cannot be read as an ONNX network: {_first_line(error)}") from None
+        self._path, self._columns = path, columns
+        self._session = open_session(path)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        found = f"takes {[i.shape for i in inputs]} and gives {[o.shape for o in outputs]}"
-        wanted = f"(n, 3, {size}, {size}) and (n, {columns})"
-        if len(inputs) != 1 or len(outputs) != 1 or not _fits(inputs[0].shape, (3, size, size)):
-            raise WeightsError(f"{path} {found}; expected {wanted}. It is another network's file.")
-        if not _fits(outputs[0].shape, (columns,)):
-            raise WeightsError(f"{path} {found}; expected {wanted}. It is another network's file.")
+        actual = f"takes {[i.shape for i in inputs]} and gives {[o.shape for o in outputs]}"
+        expected = f"(n, 3, {size}, {size}) and (n, {columns})"
+        if not (_fits(inputs, (3, size, size)) and _fits(outputs, (columns,))):
+            raise WeightsError(f"{path} {actual}; expected {expected}. It contains another network.")
         self._input: str = inputs[0].name
         self._one_by_one: bool = inputs[0].shape[0] == 1
 
-    def __call__(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Run the network: (n, 3, size, size) to (n, columns)."""
+    def __call__(self, batch: _Floats) -> _Floats:
+        """Run the network: (n, 3, size, size) to (n, columns).
+
+        Raises:
+            WeightsError: the network fails, or its output has another shape than the file declares.
+        """
         step = 1 if self._one_by_one else max(len(batch), 1)
         rows = [
-            self._session.run(None, {self._input: batch[i : i + step]})[0] for i in range(0, len(batch), step)
+            run_session(self._session, self._path, {self._input: batch[i : i + step]}, self._columns)
+            for i in range(0, len(batch), step)
         ]
         return np.concatenate(rows).astype(np.float32, copy=False)
 
 
-def _options() -> onnxruntime.SessionOptions:
+def open_session(
+    path: Path, options: onnxruntime.SessionOptions | None = None, *, content: bytes | None = None
+) -> onnxruntime.InferenceSession:
+    """Open an ONNX file for the CPU.
+
+    Args:
+        path: the ONNX file.
+        options: options of onnxruntime; `session_options()` when None.
+        content: patched content of the file, which is opened instead.
+
+    Raises:
+        WeightsError: the file is not an ONNX file, or onnxruntime cannot open it.
+    """
+    with reading(path, "an ONNX network"):
+        # Without fallback: onnxruntime would print the error and repeat the same attempt.
+        return onnxruntime.InferenceSession(
+            str(path) if content is None else content,
+            options or session_options(),
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,
+        )
+
+
+def run_session(
+    session: onnxruntime.InferenceSession, path: Path, inputs: dict[str, _Floats], columns: int
+) -> _Floats:
+    """Run a network and check the shape of its only output, (n, columns).
+
+    Raises:
+        WeightsError: the network fails, or its output has another shape.
+    """
+    with reading(path, "an ONNX network that runs"):
+        output = session.run(None, inputs)[0]
+    rows = len(next(iter(inputs.values())))
+    if output.shape != (rows, columns):
+        raise WeightsError(f"{path} gives an output of shape {output.shape}, expected {(rows, columns)}.")
+    return np.asarray(output)
+
+
+def session_options() -> onnxruntime.SessionOptions:
+    """Return options with the number of threads of PyTorch, and without warnings."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    # Published files declare one row and take many: not worth a warning each time.
+    # Published files declare a batch of one and accept larger ones, which onnxruntime would warn about.
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
-def _fits(shape: list[int | str | None], wanted: tuple[int, ...]) -> bool:
-    """Whether a declared shape agrees behind the batch axis; names and None stand for any number."""
-    return len(shape) == len(wanted) + 1 and all(
-        not isinstance(a, int) or a == b for a, b in zip(shape[1:], wanted, strict=True)
+def _fits(arguments: list[Any], shape: tuple[int, ...]) -> bool:
+    """Return whether there is one float32 argument of this shape after the batch axis.
+
+    Symbolic dimensions fit every number.
+    """
+    if len(arguments) != 1 or arguments[0].type != "tensor(float)":
+        return False
+    declared: list[int | str | None] = arguments[0].shape
+    return len(declared) == len(shape) + 1 and all(
+        not isinstance(a, int) or a == b for a, b in zip(declared[1:], shape, strict=True)
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

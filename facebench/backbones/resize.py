@@ -1,7 +1,7 @@
-"""The resizes of the literature: the same image and size, five different answers.
+"""Resize methods of published implementations.
 
-A resize is part of the metric that reads it. Every function here is one published behaviour and takes one
-uint8 RGB image (height, width, 3); "bilinear" alone names nothing.
+Bilinear and bicubic resizes differ between libraries, and the resize is part of a metric. Every function reproduces
+one published behaviour and takes one uint8 RGB image (height, width, 3).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Float = npt.NDArray[np.float32]
 
 
 def tf1_bilinear(image: Image, size: int) -> Float:
-    """Resize as TensorFlow 1 does: corner-aligned grid, no half-pixel centres, no antialias, no rounding.
+    """Resize like TensorFlow 1: corner-aligned grid, no half-pixel centres, no antialiasing, no rounding.
 
-    Output pixel i reads source coordinate i · in/out; the neighbour beyond the last pixel is the last pixel.
-    When an image shrinks, most of its pixels are never read. Equal, bit for bit on the CPU, to the
-    interpolation that torch-fidelity offers for parity with the original FID graph.
+    Output pixel i samples source coordinate i · in/out; the last pixel is repeated beyond the border. A shrinking
+    image loses most of its pixels. On the CPU the result equals torch-fidelity's interpolation for the original
+    FID graph bit for bit.
 
     Returns:
         float32 (size, size, 3), 0 to 255.
@@ -36,33 +36,36 @@ def tf1_bilinear(image: Image, size: int) -> Float:
         >>> tf1_bilinear(stripes, 4)[0, :, 0]
         array([  0.,  50., 100., 100.], dtype=float32)
     """
-    top, bottom, down = _tf1_grid(image.shape[0], size)
-    left, right, across = _tf1_grid(image.shape[1], size)
-    if max(image.shape[0], image.shape[1]) > 2 * size:  # most rows are never read: take only those that are
+    top, bottom, weight_y = _tf1_grid(image.shape[0], size)
+    left, right, weight_x = _tf1_grid(image.shape[1], size)
+    if max(image.shape[0], image.shape[1]) > 2 * size:  # few rows are needed: select them first
         upper, lower = (
-            _across(image[rows].astype(np.float32), left, right, across) for rows in (top, bottom)
+            _interpolate_columns(image[rows].astype(np.float32), left, right, weight_x)
+            for rows in (top, bottom)
         )
-    else:  # most rows are read twice: interpolate each of them once
-        rows = _across(image.astype(np.float32), left, right, across)
+    else:  # most rows are needed twice: interpolate each once
+        rows = _interpolate_columns(image.astype(np.float32), left, right, weight_x)
         upper, lower = rows.take(top, 0), rows.take(bottom, 0)
     lower -= upper
-    lower *= down[:, None, None]
+    lower *= weight_y[:, None, None]
     lower += upper
     return lower
 
 
-def _across(rows: Float, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64], weight: Float) -> Float:
-    """Interpolate along rows."""
-    start, wide = rows.take(left, 1), rows.take(right, 1)
-    wide -= start
-    wide *= weight[:, None]
-    wide += start
-    return wide
+def _interpolate_columns(
+    rows: Float, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64], weight: Float
+) -> Float:
+    """Interpolate between columns `left` and `right`."""
+    start, result = rows.take(left, 1), rows.take(right, 1)
+    result -= start
+    result *= weight[:, None]
+    result += start
+    return result
 
 
 def _tf1_grid(length: int, size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Float]:
-    """For each output index: the pixel before its source coordinate, the one after it, the way in between."""
-    # The coordinate itself is float32 in TensorFlow; in float64 it would fall on other pixels now and then.
+    """Return for each output index: the source pixels before and after, and the weight of the latter."""
+    # TensorFlow computes the coordinate in float32; float64 would select other pixels in rare cases.
     coordinate = np.arange(size, dtype=np.float32) * np.float32(length / size)
     before = coordinate.astype(np.int64)
     after = np.minimum(before + 1, length - 1)
@@ -70,11 +73,10 @@ def _tf1_grid(length: int, size: int) -> tuple[npt.NDArray[np.int64], npt.NDArra
 
 
 def pil_bicubic_float(image: Image, size: int) -> Float:
-    """Resize each channel as a float image with Pillow's bicubic filter, without rounding back to uint8.
+    """Resize each channel as a float image with Pillow's bicubic filter, without rounding to uint8.
 
-    Pillow widens its filter when an image shrinks (antialias). The overshoot of the filter is clipped to 0
-    and 255. This is the mode "clean" of Parmar et al. 2022, "On Aliased Resizing and Surprising Subtleties in
-    GAN Evaluation".
+    Pillow antialiases when it shrinks an image. Values are clipped to 0 and 255. This is the mode "clean" of
+    Parmar et al. 2022, "On aliased resizing and surprising subtleties in GAN evaluation".
 
     Returns:
         float32 (size, size, 3), 0 to 255.
@@ -89,7 +91,7 @@ def pil_bicubic_float(image: Image, size: int) -> Float:
 
 
 def torch_bilinear(image: Image, size: int) -> Tensor:
-    """Resize the image in [0, 1] as PyTorch does: half-pixel centres, no antialias, as pytorch-fid does.
+    """Resize in [0, 1] with PyTorch: half-pixel centres, no antialiasing. pytorch-fid uses this resize.
 
     Returns:
         float32 (3, size, size), 0 to 1.
@@ -99,16 +101,16 @@ def torch_bilinear(image: Image, size: int) -> Tensor:
 
 
 def pil_bicubic(image: Image, size: int) -> Image:
-    """Squeeze into a square with Pillow's bicubic filter on uint8 (antialiased when shrinking).
+    """Resize to a square with Pillow's bicubic filter on uint8, antialiased, without fixed aspect ratio.
 
-    An image of that size already comes back unchanged.
+    An image of this size is returned unchanged.
     """
     resized = PillowImage.fromarray(image).resize((size, size), PillowImage.Resampling.BICUBIC)
     return np.asarray(resized)
 
 
 def centre_square(image: Image) -> Image:
-    """Cut the largest central square; where the border cannot be shared evenly, the far side loses one more.
+    """Return the largest central square; an odd border is one pixel wider at the right or bottom.
 
     Example:
         >>> import numpy as np
@@ -122,21 +124,21 @@ def centre_square(image: Image) -> Image:
 
 
 def to_tensor(image: npt.NDArray[np.floating[Any]]) -> Tensor:
-    """Turn (height, width, 3) into a contiguous float32 tensor (3, height, width)."""
+    """Convert (height, width, 3) to a contiguous float32 tensor (3, height, width)."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), np.float32))
 
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Mean and standard deviation of ImageNet's channels in [0, 1], as torchvision's models expect them."""
+"""Mean and standard deviation of ImageNet's channels in [0, 1], the input scaling of torchvision's models."""
 
 
 def standardise(image: Image, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Scale uint8 to [0, 1], take off the mean and divide by the standard deviation of each channel.
+    """Scale uint8 to [0, 1], subtract the mean and divide by the standard deviation of each channel.
 
     Returns:
         float32 (3, height, width).
     """
-    middle: Float = np.array(mean, np.float32)
-    spread: Float = np.array(std, np.float32)
-    return to_tensor((image.astype(np.float32) / np.float32(255) - middle) / spread)
+    means: Float = np.array(mean, np.float32)
+    deviations: Float = np.array(std, np.float32)
+    return to_tensor((image.astype(np.float32) / np.float32(255) - means) / deviations)

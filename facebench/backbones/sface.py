@@ -1,4 +1,11 @@
-"""SFace, the face recogniser of the compact suite (Zhong et al. 2021), run by onnxruntime on the CPU."""
+"""SFace: face identity as a unit vector of 128 numbers, from an ONNX file.
+
+Measures: identity; the cosine of two embeddings is high for images of the same person.
+Input: aligned crop `face112`, RGB, uint8 0 to 255 as float32; the network subtracts 127.5 and divides by 128.
+Arrays: `embedding` (n, 128) of unit length, `norm` (n,).
+Licence: Apache-2.0 (OpenCV zoo, int8 block-quantised file of 2021-12).
+Paper: Zhong et al. 2021, "SFace: Sigmoid-constrained hypersphere loss for robust face recognition".
+"""
 
 from __future__ import annotations
 
@@ -13,7 +20,10 @@ import torch
 from torch import Tensor
 
 from facebench.backbones.base import Backbone, Crop, Image
-from facebench.backbones.weights import Given
+from facebench.backbones.onnx_network import open_session, run_session
+from facebench.backbones.onnx_network import session_options as default_options
+from facebench.backbones.weights import WeightsSource
+from facebench.backbones.weights.reading import reading
 from facebench.core.errors import WeightsError
 
 SIDE = 112
@@ -21,10 +31,10 @@ DIMENSIONS = 128
 
 
 class SFace(Backbone):
-    """128 numbers for an aligned face: the cosine of two says whether they show the same person.
+    """SFace embeddings of aligned faces: `embedding` (n, 128) of unit length and `norm` (n,).
 
-    The input is RGB, 0 to 255; the network itself subtracts 127.5 and divides by 128. Arrays: `embedding`
-    (n, 128), unit length, and `norm` (n,), its length before.
+    The similarity of two faces is the dot product of their embeddings, in [-1, 1]. `norm` is the length of the
+    raw output. The network runs on the CPU.
     """
 
     crop: ClassVar[Crop] = "face112"
@@ -32,83 +42,92 @@ class SFace(Backbone):
     arrays = ("embedding", "norm")
     network = None
 
-    def __init__(self, name: str, given: Given) -> None:
-        """Open the ONNX file that was given.
+    def __init__(self, name: str, source: WeightsSource) -> None:
+        """Open the ONNX file.
 
         Raises:
-            WeightsError: the file is missing, damaged or holds another network.
+            WeightsError: the file is missing, damaged or contains another network.
         """
         self.name = name
-        self.weights = given.used()
+        self.weights = source.used()
         self.device = torch.device("cpu")
-        self._session = open_sface(given.file())
+        self._network = SFaceNetwork(source.file())
 
     def preprocess(self, image: Image) -> Tensor:
-        """Turn an aligned crop, uint8 (112, 112, 3) RGB, into float32 (3, 112, 112), 0 to 255."""
+        """Convert an aligned crop, uint8 (112, 112, 3) RGB, to float32 (3, 112, 112), 0 to 255."""
         return to_input(image)
 
     def embed(self, batch: Tensor) -> dict[str, npt.NDArray[np.float32]]:
-        """Run the network on (n, 3, 112, 112)."""
-        return unit_and_norm(self._session.run(["fc1"], {"data": batch.numpy()})[0])
+        """Compute `embedding` and `norm` of crops (n, 3, 112, 112)."""
+        return unit_and_norm(self._network(batch))
 
 
-def build(name: str, given: Given, device: str) -> SFace:
-    """Build SFace; it runs on the CPU whatever the device."""
-    return SFace(name, given)
+class SFaceNetwork:
+    """The network in SFace's ONNX file, for batches of any size: (n, 3, 112, 112) to raw vectors (n, 128)."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            WeightsError: the file is not an ONNX file, or contains another network.
+        """
+        self._path = path
+        content = patch_onnx(path).SerializeToString()
+        self._session = open_session(path, session_options(), content=content)
+
+    def __call__(self, batch: Tensor) -> npt.NDArray[np.float32]:
+        """Run the network on crops as `to_input` returns them.
+
+        Raises:
+            WeightsError: the network in the file fails.
+        """
+        return run_session(self._session, self._path, {"data": batch.numpy()}, DIMENSIONS)
 
 
-def open_sface(path: Path) -> onnxruntime.InferenceSession:
-    """Open SFace's ONNX file for batches of any size; its weights are dequantised once, here.
+def build(name: str, source: WeightsSource, device: str) -> SFace:
+    """Build `sface`; `device` is ignored, the network runs on the CPU."""
+    return SFace(name, source)
+
+
+def patch_onnx(path: Path) -> onnx.ModelProto:
+    """Read SFace's ONNX file and patch it in memory, so that onnxruntime accepts batches.
+
+    The block-quantised file lists its dequantised weights as graph inputs although no node reads them;
+    onnxruntime would require them. The file also declares a batch of one image in all shapes.
 
     Raises:
-        WeightsError: not an ONNX file, or not this network.
+        WeightsError: the file is damaged or contains another network.
     """
-    try:
-        return onnxruntime.InferenceSession(
-            mended(path).SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
-        )
-    except WeightsError:
-        raise
-    except Exception as error:  # protobuf's and onnxruntime's exceptions share no base class
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise WeightsError(f"{path} cannot be read as SFace's ONNX file: {reason}") from error
-
-
-def mended(path: Path) -> onnx.ModelProto:
-    """Read SFace's ONNX file and mend what keeps onnxruntime from running it, in memory.
-
-    The block-quantised file declares its dequantised weights as inputs of the graph although no node reads
-    them, which onnxruntime would then insist on; and it fixes the batch at one image, in all shapes it states.
-
-    Raises:
-        WeightsError: a file of another network.
-    """
-    model = onnx.load(path)
-    graph = model.graph
-    read = {name for node in graph.node for name in node.input}
-    made = {value.name for value in graph.initializer} | {name for node in graph.node for name in node.output}
-    inputs = [value for value in graph.input if value.name in read - made]
-    shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in inputs]
-    outputs = [value.name for value in graph.output]
-    if [value.name for value in inputs] != ["data"] or shapes != [[1, 3, SIDE, SIDE]] or outputs != ["fc1"]:
+    with reading(path, "SFace's ONNX file"):
+        model = onnx.load(path)
+        graph = model.graph
+        read = {name for node in graph.node for name in node.input}
+        computed = {value.name for value in graph.initializer}
+        computed |= {name for node in graph.node for name in node.output}
+        inputs = [value for value in graph.input if value.name in read - computed]
+        shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in inputs]
+        outputs = [value.name for value in graph.output]
+        names = [value.name for value in inputs]
+    if names != ["data"] or shapes != [[1, 3, SIDE, SIDE]] or outputs != ["fc1"]:
         raise WeightsError(
-            f"{path} takes {shapes} and gives {outputs}; SFace takes one 112x112 RGB image as 'data' "
-            "and gives 'fc1'. It is another network's file."
+            f"{path} takes {shapes} and gives {outputs}. SFace takes one 112 x 112 RGB image as 'data' and gives "
+            "'fc1'. The file contains another network."
         )
     del graph.input[:], graph.value_info[:]
     graph.input.extend(inputs)
-    for value in (graph.input[0], graph.output[0]):
-        value.type.tensor_type.shape.dim[0].dim_param = "n"
+    with reading(path, "SFace's ONNX file"):
+        for value in (graph.input[0], graph.output[0]):
+            value.type.tensor_type.shape.dim[0].dim_param = "n"
     return model
 
 
 def to_input(image: Image) -> Tensor:
-    """Turn uint8 (height, width, 3) into float32 (3, height, width), 0 to 255."""
+    """Convert uint8 (height, width, 3) to float32 (3, height, width), 0 to 255."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()
 
 
 def unit_and_norm(vectors: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
-    """Split vectors (n, d) into unit directions and lengths; a zero vector has no direction (NaN)."""
+    """Split vectors (n, d) into `embedding` of unit length and `norm`; a zero vector gives NaN."""
     exact = vectors.astype(np.float64)
     norm = np.linalg.norm(exact, axis=1)
     with np.errstate(invalid="ignore"):
@@ -117,11 +136,10 @@ def unit_and_norm(vectors: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.
 
 
 def session_options() -> onnxruntime.SessionOptions:
-    """As many threads as PyTorch uses, float32 arithmetic, no warnings."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    # Plain float32 arithmetic: a row then has the same bits in a batch of any size.
+    """Return the default options with plain float32 arithmetic.
+
+    Without quantised operators a row has the same bits in a batch of any size.
+    """
+    options = default_options()
     options.add_session_config_entry("session.disable_quant_qdq", "1")
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

@@ -1,4 +1,11 @@
-"""Face quality from SFace alone: how strong and how stable its answer to a face is."""
+"""SFace quality: a face quality score from the strength and stability of SFace's embedding.
+
+Measures: usefulness of a face image for recognition, 0 (useless) to 1.
+Input: aligned crop `face112`, RGB, uint8 0 to 255 as float32, and four perturbed copies.
+Arrays: `quality` (n,).
+Licence: Apache-2.0 (weights of SFace).
+Papers: score of this project after Terhörst et al. 2020, "SER-FIQ", and Meng et al. 2021, "MagFace".
+"""
 
 from __future__ import annotations
 
@@ -12,28 +19,31 @@ from torch import Tensor
 from torch.nn import functional
 
 from facebench.backbones.base import Backbone, Crop, Image
-from facebench.backbones.sface import SIDE, open_sface, to_input
-from facebench.backbones.weights import Given
+from facebench.backbones.sface import SIDE, SFaceNetwork, to_input
+from facebench.backbones.weights import WeightsSource
 
 SCALE = 10.0
-TURN = 6.0
+"""Length of the mean embedding at which the score is 1 - 1/e."""
+ROTATION = 6.0
+"""Rotation of the second copy in degrees."""
 COVER = slice(10, 46)
+"""Rows and columns that the third copy covers with grey."""
 GREY = 127.5
 NOISE = 10.0
+"""Standard deviation of the fourth copy's noise in grey levels."""
 
 
 class SFaceQuality(Backbone):
-    """A score from 0 (useless to a recogniser) to 1 for an aligned face; higher is better.
+    """Quality of aligned faces from SFace: `quality` (n,), 0 to 1, higher is better.
 
-    The length of SFace's raw embedding falls as a face loses what makes it recognisable, and embeddings of
-    perturbed copies drift apart on a bad crop. Their mean vector is short for either reason. Over the crop
-    and four copies of it - mirrored, turned by 6 degrees, with a corner covered in grey, with faint noise -
+    The raw embedding of SFace is short for faces that are hard to recognise. Embeddings of perturbed copies
+    diverge on bad crops. Both effects shorten the mean embedding. Over the crop and four copies (mirrored,
+    rotated by 6 degrees, a corner covered with grey, faint noise):
 
         quality = 1 - exp(-(|mean of the five embeddings| / 10)^2)
 
-    The copies are the same for every image: the same crop always gives the same score. In the spirit of
-    SER-FIQ (Terhörst et al. 2020) and MagFace (Meng et al. 2021). docs/face-quality.md shows how the score falls as
-    damage grows, and which other scores were tried. Array: `quality` (n,).
+    The perturbations are deterministic, so a crop always has the same score. docs/face-quality.md shows the
+    score under increasing damage and the alternatives that were tested.
     """
 
     crop: ClassVar[Crop] = "face112"
@@ -41,49 +51,49 @@ class SFaceQuality(Backbone):
     arrays = ("quality",)
     network = None
 
-    def __init__(self, name: str, given: Given) -> None:
+    def __init__(self, name: str, source: WeightsSource) -> None:
         """Open SFace's ONNX file.
 
         Raises:
-            WeightsError: the file is missing, damaged or holds another network.
+            WeightsError: the file is missing, damaged or contains another network.
         """
         self.name = name
-        self.weights = given.used()
+        self.weights = source.used()
         self.device = torch.device("cpu")
-        self._session = open_sface(given.file())
+        self._network = SFaceNetwork(source.file())
 
     def preprocess(self, image: Image) -> Tensor:
-        """Turn an aligned crop, uint8 (112, 112, 3) RGB, into float32 (3, 112, 112), 0 to 255."""
+        """Convert an aligned crop, uint8 (112, 112, 3) RGB, to float32 (3, 112, 112), 0 to 255."""
         return to_input(image)
 
     def embed(self, batch: Tensor) -> dict[str, npt.NDArray[np.float32]]:
-        """Score crops (n, 3, 112, 112)."""
+        """Compute `quality` of crops (n, 3, 112, 112)."""
         copies = torch.cat([batch, *perturbed(batch)])
-        vectors = self._session.run(["fc1"], {"data": copies.numpy()})[0].astype(np.float64)
+        vectors = self._network(copies).astype(np.float64)
         mean = vectors.reshape(-1, len(batch), vectors.shape[1]).mean(axis=0)
-        return {"quality": squash(np.linalg.norm(mean, axis=1)).astype(np.float32)}
+        return {"quality": saturate(np.linalg.norm(mean, axis=1)).astype(np.float32)}
 
 
-def build(name: str, given: Given, device: str) -> SFaceQuality:
-    """Build the score; it runs on the CPU whatever the device."""
-    return SFaceQuality(name, given)
+def build(name: str, source: WeightsSource, device: str) -> SFaceQuality:
+    """Build `sface-quality`; `device` is ignored, the network runs on the CPU."""
+    return SFaceQuality(name, source)
 
 
-def squash(length: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Map lengths from 0 up to scores from 0 to 1, in the same order: length 10 becomes 0.63."""
+def saturate(length: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Map lengths in [0, inf) monotonically to scores in [0, 1); length 10 gives 0.63."""
     return -np.expm1(-((length / SCALE) ** 2))
 
 
 def perturbed(batch: Tensor) -> list[Tensor]:
-    """Copies of aligned crops (n, 3, 112, 112): mirrored, turned, partly covered, noisy."""
+    """Return the four copies of aligned crops (n, 3, 112, 112): mirrored, rotated, covered, noisy."""
     covered = batch.clone()
     covered[:, :, COVER, COVER] = GREY
     noisy = (batch + _noise()).clamp(0, 255)
-    return [batch.flip(3), _turned(batch, TURN), covered, noisy]
+    return [batch.flip(3), _rotated(batch, ROTATION), covered, noisy]
 
 
-def _turned(batch: Tensor, degrees: float) -> Tensor:
-    """Turn about the centre, bilinearly; the border is repeated outwards."""
+def _rotated(batch: Tensor, degrees: float) -> Tensor:
+    """Rotate about the centre with bilinear interpolation; the border is replicated."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     matrix = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]]).expand(len(batch), 2, 3)
     grid = functional.affine_grid(matrix, list(batch.shape), align_corners=False)
@@ -91,6 +101,6 @@ def _turned(batch: Tensor, degrees: float) -> Tensor:
 
 
 def _noise() -> Tensor:
-    """One fixed field of noise (3, 112, 112), in grey levels."""
-    field = np.random.default_rng(0).normal(0, NOISE, (3, SIDE, SIDE))
-    return torch.from_numpy(field.astype(np.float32))
+    """Return the fixed noise image (3, 112, 112) in grey levels."""
+    noise = np.random.default_rng(0).normal(0, NOISE, (3, SIDE, SIDE))
+    return torch.from_numpy(noise.astype(np.float32))

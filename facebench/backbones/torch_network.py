@@ -1,4 +1,4 @@
-"""What the PyTorch backbones share: exact float32, no gradients, arrays on the CPU."""
+"""Base class of PyTorch backbones: exact float32, no gradients, results as NumPy arrays."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Network = TypeVar("Network", bound=nn.Module)
 class TorchBackbone(Backbone):
     """A backbone whose network runs in PyTorch, in eval mode and in exact float32.
 
-    A subclass says what `preprocess` does and which arrays `run` gives.
+    Subclasses define `preprocess` and `run`.
     """
 
     network: nn.Module
     channels_last: ClassVar[bool] = False
-    """Keep the channels of a pixel together on the CPU: faster for depthwise convolutions."""
+    """Whether the CPU uses the memory format `channels_last`, which speeds up depthwise convolutions."""
 
     def __init__(self, name: str, network: nn.Module, weights: WeightsUsed, device: str) -> None:
         self.name = name
@@ -39,7 +39,7 @@ class TorchBackbone(Backbone):
 
     @abstractmethod
     def run(self, batch: Tensor) -> dict[str, Tensor]:
-        """Give the named arrays of a batch that is on the network's device."""
+        """Compute the named arrays of a batch on the network's device."""
 
     def embed(self, batch: Tensor) -> dict[str, npt.NDArray[np.float32]]:
         """Run the network on stacked inputs; every array has one row per input."""
@@ -50,7 +50,7 @@ class TorchBackbone(Backbone):
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Switch off TF32, reduced precision and non-deterministic kernels, and put back what was set before."""
+    """Disable TF32, reduced precision and non-deterministic kernels; the previous settings are restored."""
     cuda: Any = torch.backends.cuda
     cudnn: Any = torch.backends.cudnn
     mkldnn: Any = torch.backends.mkldnn
@@ -69,9 +69,9 @@ def exact_float32() -> Iterator[None]:
 
 
 def unfilled(build: Callable[[], Network]) -> Network:
-    """Build a network on the CPU without computing the initial values that its weights replace anyway.
+    """Build a network on the CPU with uninitialised parameters and buffers.
 
-    Every parameter and buffer holds arbitrary memory until `load_strictly` has filled it.
+    This skips the initialisation that `load_strictly` would overwrite.
     """
     with torch.device("meta"):
         network = build()

@@ -1,12 +1,13 @@
-"""The tensors of a TorchScript archive, read without running the program in it.
+"""Reader of the tensors in a TorchScript archive. The program in the archive never runs.
 
-OpenAI publishes CLIP as such an archive. `torch.jit.load` would compile and run what it holds. Here only
-the list of objects (a pickle) is walked: a module of the program becomes a bare bag of its attributes,
-tensors are laid over the stored bytes, lists and dicts are lists and dicts, and any other name is refused.
+OpenAI publishes CLIP as a TorchScript archive, which `torch.jit.load` would compile and run. This reader unpickles
+only the object list: modules become plain attribute containers, tensors are views of the stored bytes, and every
+other name is refused.
 """
 
 from __future__ import annotations
 
+import io
 import pickle
 import zipfile
 from pathlib import Path
@@ -15,7 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from facebench.core.errors import WeightsError
+from facebench.backbones.weights.reading import (
+    archive_members,
+    check_pickle,
+    reading,
+    refuse_inflating_archive,
+)
 
 _DTYPES = {
     "FloatStorage": torch.float32,
@@ -31,54 +37,38 @@ _LISTS = ("build_intlist", "build_doublelist", "build_boollist", "build_tensorli
 
 
 def is_torchscript(path: Path) -> bool:
-    """Whether the file is a TorchScript archive: a zip with a program's constants in it."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    """Return whether a file is a TorchScript archive, which is a zip archive with `constants.pkl`."""
+    return any(name.endswith("/constants.pkl") for name in archive_members(path))
 
 
 def tensors_of(path: Path) -> dict[str, Tensor]:
     """Read the parameters and buffers of the module in a TorchScript archive, by dotted name.
 
     Raises:
-        WeightsError: the archive is damaged or asks for anything but tensors in modules.
+        WeightsError: the archive is damaged, or contains other objects than tensors in modules.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
-            with archive.open(name) as stream:
-                module = _TensorReader(stream, archive, name.removesuffix("data.pkl")).load()
-        return _flatten(module, "")
-    except (
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        StopIteration,
-        RecursionError,
-        ArithmeticError,
-        AttributeError,
-        EOFError,
-        LookupError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise WeightsError(
-            f"{path} cannot be read as a TorchScript archive of tensors ({error}). Fetch it again."
-        ) from None
+    refuse_inflating_archive(path)
+    with reading(path, "a TorchScript archive of tensors"), zipfile.ZipFile(path) as archive:
+        name = next((name for name in archive.namelist() if name.endswith("/data.pkl")), None)
+        if name is None:
+            raise ValueError("it has no data.pkl")
+        objects = archive.read(name)
+        check_pickle(objects)
+        return _flatten(_TensorReader(objects, archive, name.removesuffix("data.pkl")).load())
 
 
 class _Module:
-    """A module of the program: attributes, and nothing that can run."""
+    """Attributes of a module of the program."""
 
 
 class _TensorReader(pickle.Unpickler):
-    """Walks the list of objects; no name leads to code of the archive or to any other function."""
+    """Unpickler of the object list; it resolves the names of tensors, modules and containers only."""
 
-    def __init__(self, stream: Any, archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(stream)
+    def __init__(self, objects: bytes, archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(io.BytesIO(objects))
         self._archive = archive
         self._root = root
+        self._storages: dict[str, bytearray] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] == "__torch__":
@@ -91,11 +81,13 @@ class _TensorReader(pickle.Unpickler):
             return dict
         if module == "torch.jit._pickle" and name in _LISTS:
             return list
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is refused")
+        raise pickle.UnpicklingError(f"it names {module}.{name}, which is refused")
 
     def persistent_load(self, pid: Any) -> Tensor:
         _, dtype, key, _, count = pid
-        content = bytearray(self._archive.read(f"{self._root}data/{key}"))
+        if key not in self._storages:
+            self._storages[key] = bytearray(self._archive.read(f"{self._root}data/{key}"))
+        content = self._storages[key]
         return torch.frombuffer(content, dtype=dtype, count=count) if count else torch.empty(0, dtype=dtype)
 
 
@@ -103,11 +95,19 @@ def _place_tensor(storage: Tensor, offset: int, size: list[int], stride: list[in
     return torch.as_strided(storage, size, stride, offset)
 
 
-def _flatten(module: _Module, above: str) -> dict[str, Tensor]:
+def _flatten(module: Any) -> dict[str, Tensor]:
+    """Return the tensors of a module and its submodules by dotted name."""
     tensors: dict[str, Tensor] = {}
-    for name, value in vars(module).items():
-        if isinstance(value, Tensor):
-            tensors[above + name] = value
-        elif isinstance(value, _Module):
-            tensors.update(_flatten(value, f"{above}{name}."))
+    pending = [("", module)]
+    visited: set[int] = set()
+    while pending:
+        above, part = pending.pop()
+        if not isinstance(part, _Module) or id(part) in visited:
+            raise ValueError("its object list is not a tree of modules")
+        visited.add(id(part))
+        for name, value in vars(part).items():
+            if isinstance(value, Tensor):
+                tensors[f"{above}{name}"] = value
+            elif isinstance(value, _Module):
+                pending.append((f"{above}{name}.", value))
     return tensors

@@ -39,13 +39,13 @@ def backbone() -> Backbone:
 def test_input_and_embedding_equal_the_recorded_ones(backbone: Backbone) -> None:
     batch = backbone.preprocess(GOLDEN.images(1)[0])[None]
     np.testing.assert_allclose(batch[:, :, ::12, ::12], GOLDEN["input.first"], rtol=0, atol=1e-4)
-    found, recorded = backbone.embed(batch)["embedding"], GOLDEN["a"][:1]
-    np.testing.assert_allclose(found, recorded, rtol=0, atol=1e-4)
-    np.testing.assert_allclose((found * recorded).sum(axis=1), 1, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=0, atol=1e-6)
+    actual, recorded = backbone.embed(batch)["embedding"], GOLDEN["a"][:1]
+    np.testing.assert_allclose(actual, recorded, rtol=0, atol=1e-4)
+    np.testing.assert_allclose((actual * recorded).sum(axis=1), 1, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(actual, axis=1), 1, rtol=0, atol=1e-6)
 
 
-def test_borders_of_a_wide_image_are_never_seen_and_resizing_is_antialiased(backbone: Backbone) -> None:
+def test_borders_of_a_wide_image_are_ignored_and_resizing_is_antialiased(backbone: Backbone) -> None:
     image = np.random.default_rng(0).integers(0, 256, (400, 701, 3), dtype=np.uint8)
     bordered = image.copy()
     bordered[:, :150], bordered[:, 550:] = 0, 255
@@ -54,7 +54,7 @@ def test_borders_of_a_wide_image_are_never_seen_and_resizing_is_antialiased(back
     assert np.ptp(backbone.preprocess(checks)[0, 20:-20, 20:-20].numpy()) < 0.05
 
 
-def test_names_of_transformers_and_of_openai_mean_the_same_network(hf: State, openai: State) -> None:
+def test_names_of_transformers_and_openai_give_the_same_network(hf: State, openai: State) -> None:
     attention = "vision_model.encoder.layers.7.self_attn"
     parts = {part: torch.rand(1024, 1024) for part in "qkv"}
     projection = torch.rand(768, 1024)
@@ -63,14 +63,14 @@ def test_names_of_transformers_and_of_openai_mean_the_same_network(hf: State, op
     hf |= {"vision_model.embeddings.position_ids": torch.arange(577)[None]}
     tower = build("clip-vitl14-336", hf).network
     assert tower is not None
-    found = tower.state_dict()
+    actual = tower.state_dict()
     stacked = torch.cat([parts["q"], parts["k"], parts["v"]])
-    assert torch.equal(found["transformer.resblocks.7.attn.in_proj_weight"], stacked)
-    assert torch.equal(found["proj"], projection.T)
-    assert found.keys() == openai.keys()
+    assert torch.equal(actual["transformer.resblocks.7.attn.in_proj_weight"], stacked)
+    assert torch.equal(actual["proj"], projection.T)
+    assert actual.keys() == openai.keys()
 
 
-def test_openais_half_precision_and_text_tower_are_taken(openai: State) -> None:
+def test_half_precision_and_text_encoder_of_openai_are_accepted(openai: State) -> None:
     whole = {f"visual.{name}": value.half() for name, value in openai.items() if "resblocks" not in name}
     whole |= {f"visual.{name}": value for name, value in openai.items() if "resblocks" in name}
     text = ("positional_embedding", "text_projection", "logit_scale", "token_embedding.weight")
@@ -80,14 +80,14 @@ def test_openais_half_precision_and_text_tower_are_taken(openai: State) -> None:
     assert {value.dtype for value in network.state_dict().values()} == {torch.float32}
 
 
-def test_the_first_wrong_key_is_named_as_the_file_names_it(hf: State, openai: State) -> None:
+def test_the_first_wrong_key_is_named_as_in_the_file(hf: State, openai: State) -> None:
     last = "vision_model.encoder.layers.23.mlp.fc2.bias"
     with pytest.raises(WeightsError, match=f"lack '{last}'"):
         build("clip-vitl14-336", {name: value for name, value in hf.items() if name != last})
     with pytest.raises(WeightsError, match=r"'visual_projection\.weight' has shape \(512, 1024\)"):
         build("clip-vitl14-336", hf | {"visual_projection.weight": PLAIN.expand(512, 1024)})
     extra = "vision_model.encoder.layers.24.layer_norm1.bias"
-    with pytest.raises(WeightsError, match=f"hold '{extra}'"):
+    with pytest.raises(WeightsError, match=f"contain '{extra}'"):
         build("clip-vitl14-336", hf | {extra: PLAIN})
     smaller = openai | {"positional_embedding": PLAIN.expand(257, 1024)}
     with pytest.raises(WeightsError, match=r"'positional_embedding' has shape \(257, 1024\)"):
@@ -95,7 +95,7 @@ def test_the_first_wrong_key_is_named_as_the_file_names_it(hf: State, openai: St
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_a_torchscript_file_is_read_as_tensors(tmp_path: Path) -> None:
+def test_tensors_of_a_torchscript_file_are_read(tmp_path: Path) -> None:
     tower = torch.nn.Sequential(torch.nn.Linear(2, 2))
     torch.jit.save(torch.jit.script(tower), tmp_path / "ViT-L-14-336px.pt")
     with pytest.raises(WeightsError, match="lack 'class_embedding'"):

@@ -11,9 +11,9 @@ from tests.helpers.golden_networks import Golden, State, agrees, answers, calmed
 GOLDEN = Golden("crfiqa")
 
 
-def quality_agrees(found: np.ndarray, recorded: np.ndarray) -> None:
-    recorded = recorded[: len(found), 0]
-    assert (np.abs(found - recorded) <= 1e-3 * np.maximum(1, np.abs(recorded))).all()
+def quality_agrees(actual: np.ndarray, recorded: np.ndarray) -> None:
+    recorded = recorded[: len(actual), 0]
+    assert (np.abs(actual - recorded) <= 1e-3 * np.maximum(1, np.abs(recorded))).all()
 
 
 @pytest.fixture(scope="module")
@@ -33,29 +33,29 @@ def calm(state: State) -> Backbone:
 
 def test_the_small_model_equals_the_authors_code(plain: Backbone, calm: Backbone) -> None:
     for kind, backbone in (("", plain), (".calmed", calm)):
-        found = answers(backbone, stand_in_crops(GOLDEN, 3))
-        quality_agrees(found["quality"], GOLDEN[f"iresnet50.quality{kind}"])
-        agrees(found["features"], GOLDEN[f"iresnet50.features{kind}"], rows=3)
+        actual = answers(backbone, stand_in_crops(GOLDEN, 3))
+        quality_agrees(actual["quality"], GOLDEN[f"iresnet50.quality{kind}"])
+        agrees(actual["features"], GOLDEN[f"iresnet50.features{kind}"], rows=3)
 
 
 def test_the_large_model_equals_the_authors_code() -> None:
     state = GOLDEN.state("parameters iresnet100")
     for kind, weights in (("", state), (".calmed", calmed(state))):
-        found = answers(build("crfiqa-l", weights), stand_in_crops(GOLDEN, 1))
-        quality_agrees(found["quality"], GOLDEN[f"iresnet100.quality{kind}"])
-        agrees(found["features"], GOLDEN[f"iresnet100.features{kind}"], rows=1)
+        actual = answers(build("crfiqa-l", weights), stand_in_crops(GOLDEN, 1))
+        quality_agrees(actual["quality"], GOLDEN[f"iresnet100.quality{kind}"])
+        agrees(actual["features"], GOLDEN[f"iresnet100.features{kind}"], rows=1)
 
 
-def test_bgr_is_another_backbone_with_other_answers(plain: Backbone, state: State) -> None:
+def test_the_bgr_backbone_gives_other_values(plain: Backbone, state: State) -> None:
     bgr = build("crfiqa-s-bgr", state)
     assert bgr.preprocessing != plain.preprocessing
-    found = answers(bgr, stand_in_crops(GOLDEN, 2))["quality"]
-    quality_agrees(found, GOLDEN["iresnet50.quality_bgr_first_four"])
+    actual = answers(bgr, stand_in_crops(GOLDEN, 2))["quality"]
+    quality_agrees(actual, GOLDEN["iresnet50.quality_bgr_first_four"])
     recorded = GOLDEN["iresnet50.quality"][:2, 0]
-    assert (np.abs(found - recorded) > 1e-2 * np.abs(recorded)).all()
+    assert (np.abs(actual - recorded) > 1e-2 * np.abs(recorded)).all()
 
 
-def test_the_bgr_backbone_scores_as_id_booth_did(calm: Backbone, state: State) -> None:
+def test_the_bgr_backbone_equals_the_evaluation_of_id_booth(calm: Backbone, state: State) -> None:
     images = [cv2.resize(image, (112, 112)) for image in GOLDEN.images(2)]
     np.testing.assert_array_equal(images[0][:, :, ::-1], GOLDEN["id_booth_input_first"][0])
     bgr = build("crfiqa-s-bgr", calmed(state))
@@ -63,14 +63,14 @@ def test_the_bgr_backbone_scores_as_id_booth_did(calm: Backbone, state: State) -
     quality_agrees(answers(calm, images)["quality"], GOLDEN["iresnet50.quality_id_booth_rgb"])
 
 
-def test_quality_is_the_linear_heads_own_number_without_a_fixed_range(plain: Backbone, state: State) -> None:
-    found = answers(plain, stand_in_crops(GOLDEN, 2))
-    head = found["features"] @ state["qs.weight"].numpy()[0] + state["qs.bias"].item()
-    np.testing.assert_allclose(found["quality"], head, rtol=1e-3)
-    assert np.abs(found["quality"]).max() > 100
+def test_quality_is_the_unbounded_output_of_the_linear_head(plain: Backbone, state: State) -> None:
+    actual = answers(plain, stand_in_crops(GOLDEN, 2))
+    head = actual["features"] @ state["qs.weight"].numpy()[0] + state["qs.bias"].item()
+    np.testing.assert_allclose(actual["quality"], head, rtol=1e-3)
+    assert np.abs(actual["quality"]).max() > 100
 
 
-def test_a_plain_arcface_checkpoint_is_refused_for_lack_of_its_quality_head(
+def test_an_arcface_checkpoint_without_quality_head_is_refused(
     state: State,
 ) -> None:
     with pytest.raises(WeightsError, match=r"crfiqa-s: the weights lack 'qs\.weight'"):

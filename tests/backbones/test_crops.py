@@ -48,7 +48,7 @@ def test_the_uint8_crop_is_at_most_half_a_grey_level_off() -> None:
     assert np.abs(rounded / 255 - exact).max() <= 0.5 / 255 + 1e-6
 
 
-def test_emonet_crops_are_opencvs_affine_warp_within_a_grey_level() -> None:
+def test_emonet_crops_equal_opencvs_affine_warp_within_a_grey_level() -> None:
     image = read("a/id000_happy.png")
     box = (30.5, 20.25, 90.0, 120.0)
     square = emonet_square(box)
@@ -61,14 +61,14 @@ def test_emonet_crops_are_opencvs_affine_warp_within_a_grey_level() -> None:
     assert difference.max() <= 8
 
 
-def test_outside_the_image_is_black_and_inside_untouched() -> None:
+def test_pixels_outside_the_image_are_black_and_pixels_inside_unchanged() -> None:
     image = np.full((64, 64, 3), 200, np.uint8)
     crop = emonet_crop(image, Square(-64, -64, 256))
     assert (crop[64:128, 64:128] == 200).all()
     assert crop.astype(int).sum() == 200 * 64 * 64 * 3
 
 
-def test_a_source_and_its_edit_cropped_with_one_box_differ_only_where_they_differ() -> None:
+def test_crops_of_a_source_and_its_edit_with_one_box_differ_only_at_the_edit() -> None:
     source = read("a/id000_neutral.png")
     edit = source.copy()
     edit[100:110, 100:110] = 255

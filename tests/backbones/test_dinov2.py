@@ -19,7 +19,7 @@ VITB14 = [
 
 
 def base_shapes() -> dict[str, tuple[int, ...]]:
-    """ViT-B/14 is ViT-L/14 with 12 blocks and narrower matrices."""
+    """Parameter shapes of ViT-B/14: 12 blocks and narrower matrices than ViT-L/14."""
     shapes = {name: tuple(shape) for name, shape in GOLDEN.facts["parameters"]}
     return {
         name: tuple(NARROW.get(side, side) for side in shape)
@@ -37,20 +37,20 @@ def test_the_large_model_equals_the_official_code() -> None:
     backbone = build("dinov2-vitl14", GOLDEN.state())
     batch = torch.stack([backbone.preprocess(image) for image in GOLDEN.images(2)])
     np.testing.assert_allclose(batch[:1, :, ::8, ::8], GOLDEN["input.first"], rtol=0, atol=1e-4)
-    found, recorded = backbone.embed(batch)["features"], GOLDEN["features"][:2]
-    np.testing.assert_allclose(found, recorded, rtol=0, atol=1e-3)
-    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(recorded, axis=1)
-    assert ((found * recorded).sum(axis=1) / lengths > 0.99999).all()
+    actual, recorded = backbone.embed(batch)["features"], GOLDEN["features"][:2]
+    np.testing.assert_allclose(actual, recorded, rtol=0, atol=1e-3)
+    lengths = np.linalg.norm(actual, axis=1) * np.linalg.norm(recorded, axis=1)
+    assert ((actual * recorded).sum(axis=1) / lengths > 0.99999).all()
 
 
 def test_the_base_model_equals_the_official_code(base: State) -> None:
     images = [read("a/id000_angry.png"), read("b/id020_happy.png")]
-    found = answers(build("dinov2-vitb14", base), images)["features"]
-    assert found.shape == (2, 768)
-    np.testing.assert_allclose(found[:, :6], VITB14, rtol=0, atol=1e-3)
+    actual = answers(build("dinov2-vitb14", base), images)["features"]
+    assert actual.shape == (2, 768)
+    np.testing.assert_allclose(actual[:, :6], VITB14, rtol=0, atol=1e-3)
 
 
-def test_an_image_of_another_shape_is_squeezed_not_cropped(base: State) -> None:
+def test_an_oblong_image_is_resized_not_cropped(base: State) -> None:
     backbone = build("dinov2-vitb14", base)
     image = np.zeros((100, 300, 3), np.uint8)
     image[:, :30] = 255
@@ -59,10 +59,10 @@ def test_an_image_of_another_shape_is_squeezed_not_cropped(base: State) -> None:
     assert seen[0, 0, 0] > seen[0, 0, 100]
 
 
-def test_weights_of_another_network_are_refused_by_the_first_key(base: State) -> None:
+def test_weights_of_another_network_are_refused_with_the_first_wrong_key(base: State) -> None:
     with pytest.raises(WeightsError, match="lack 'mask_token'"):
         build("dinov2-vitb14", {name: value for name, value in base.items() if name != "mask_token"})
-    with pytest.raises(WeightsError, match="hold 'register_tokens'"):
+    with pytest.raises(WeightsError, match="contain 'register_tokens'"):
         build("dinov2-vitb14", base | {"register_tokens": torch.zeros(1, 4, 768)})
     with pytest.raises(WeightsError, match=r"'pos_embed' has shape \(1, 257, 768\).*\(1, 1370, 768\)"):
         build("dinov2-vitb14", base | {"pos_embed": torch.zeros(1, 257, 768)})

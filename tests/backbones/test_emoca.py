@@ -19,26 +19,26 @@ def state() -> dict[str, torch.Tensor]:
     return GOLDEN.state()
 
 
-def equal(found: np.ndarray, name: str) -> None:
-    np.testing.assert_allclose(found, GOLDEN[name], rtol=0, atol=GOLDEN.facts["tolerance"][name]["atol"])
+def equal(actual: np.ndarray, name: str) -> None:
+    np.testing.assert_allclose(actual, GOLDEN[name], rtol=0, atol=GOLDEN.facts["tolerance"][name]["atol"])
 
 
 def test_only_the_expression_comes_from_the_expression_encoder(state: dict[str, torch.Tensor]) -> None:
-    found = build("emoca", state).embed(X)
-    for name, codes in found.items():
+    actual = build("emoca", state).embed(X)
+    for name, codes in actual.items():
         equal(codes, name)
-    assert np.abs(found["exp"] - GOLDEN["exp_of_deca"]).max() > 1
+    assert np.abs(actual["exp"] - GOLDEN["exp_of_deca"]).max() > 1
 
 
 def test_an_encoder_with_three_more_outputs_replaces_the_jaw(state: dict[str, torch.Tensor]) -> None:
     last = {"E_expression.layers.2.weight": (53, 1024), "E_expression.layers.2.bias": (53,)}
-    found = build("emoca", state | fill(last, GOLDEN.facts["seed"])).embed(X)
-    equal(found["exp"], "jaw_exp")
-    equal(found["pose"], "jaw_pose")
-    equal(found["shape"], "shape")
+    actual = build("emoca", state | fill(last, GOLDEN.facts["seed"])).embed(X)
+    equal(actual["exp"], "jaw_exp")
+    equal(actual["pose"], "jaw_pose")
+    equal(actual["shape"], "shape")
 
 
-def test_the_encoders_are_taken_from_a_lightning_checkpoint(
+def test_the_encoders_are_read_from_a_lightning_checkpoint(
     tmp_path: Path, state: dict[str, torch.Tensor]
 ) -> None:
     others = {"deca.E_detail.layers.0.weight": torch.zeros(2), "emonet_loss.weight": torch.zeros(2)}

@@ -42,9 +42,9 @@ def calm(state: State) -> EmoNet:
 
 def equals_the_authors_code(backbone: EmoNet, kind: str, rows: int) -> None:
     batch = torch.stack([backbone.preprocess(image) for image in GOLDEN.images(rows)])
-    found = backbone.embed(batch)
+    actual = backbone.embed(batch)
     for name in ("expression", "valence", "arousal"):
-        agrees(found[name], GOLDEN[f"{kind}.{name}"], rows=rows)
+        agrees(actual[name], GOLDEN[f"{kind}.{name}"], rows=rows)
     maps = backbone.heatmaps(batch[:1])
     assert maps.shape == (1, 68, 64, 64)
     agrees(maps[:, ::4, ::4, ::4], GOLDEN[f"{kind}.heatmap_first"])
@@ -74,15 +74,15 @@ def test_the_input_is_rgb_in_zero_to_one_resized_without_antialias(plain: EmoNet
     assert plain.preprocess(stripes).max() == 0
 
 
-def test_the_published_scores_average_the_mirror_image_and_clip(calm: EmoNet, state: State) -> None:
+def test_the_flip_variant_averages_the_mirror_image_and_clips(calm: EmoNet, state: State) -> None:
     published = emonet("emonet-8-flip", calmed(state))
     assert published.preprocessing != calm.preprocessing
     batch = torch.stack([calm.preprocess(image) for image in GOLDEN.images(1)])
-    once, mirrored, found = calm.embed(batch), calm.embed(batch.flip(-1)), published.embed(batch)
+    once, mirrored, actual = calm.embed(batch), calm.embed(batch.flip(-1)), published.embed(batch)
     assert max(np.abs(once[name]).max() for name in ("valence", "arousal")) > 1, "raw answers are not bounded"
     for name in ("valence", "arousal"):
-        np.testing.assert_allclose(found[name], np.clip((once[name] + mirrored[name]) / 2, -1, 1), rtol=1e-5)
-    np.testing.assert_array_equal(found["expression"], once["expression"])
+        np.testing.assert_allclose(actual[name], np.clip((once[name] + mirrored[name]) / 2, -1, 1), rtol=1e-5)
+    np.testing.assert_array_equal(actual["expression"], once["expression"])
 
 
 def test_the_network_is_in_eval_mode_and_its_fifth_class_of_five_is_anger(plain: EmoNet) -> None:
@@ -91,7 +91,7 @@ def test_the_network_is_in_eval_mode_and_its_fifth_class_of_five_is_anger(plain:
     assert EXPRESSIONS[5][4] == "anger"
 
 
-def test_an_official_file_may_have_a_prefix_and_lack_batch_counters_but_nothing_else(
+def test_an_official_file_may_have_a_prefix_and_may_lack_only_batch_counters(
     tmp_path: Path, state: State
 ) -> None:
     old = {f"module.{k}": v for k, v in state.items() if not k.endswith("num_batches_tracked")}

@@ -1,4 +1,4 @@
-"""Preprocessing and columns, proved on small real ONNX files. The published networks have not been run."""
+"""Preprocessing and columns on small ONNX files; the published networks are not run."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ IMAGENET = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 @pytest.mark.parametrize(
     ("name", "size", "mean", "std"), [("emotieff-b0", 224, *IMAGENET), ("emotieff-mbf", 112, 0.5, 0.5)]
 )
-def test_images_are_prepared_as_the_library_prepares_them_and_columns_named(
+def test_preprocessing_and_columns_are_those_of_the_library(
     tmp_path: Path, name: str, size: int, mean: np.ndarray, std: np.ndarray
 ) -> None:
     backbone = build(name, one_pixel_times(tmp_path / "mtl.onnx", MATRIX, size))
-    found = answers(backbone, IMAGES)
+    actual = answers(backbone, IMAGES)
     inputs = [(cv2.resize(image, (size, size)) / 255 - mean) / std for image in IMAGES]
     np.testing.assert_allclose(backbone.preprocess(IMAGES[0]).permute(1, 2, 0), inputs[0], atol=1e-5)
     expected = np.stack([x[SEEN] for x in inputs]) @ MATRIX
-    np.testing.assert_allclose(found["expression"], expected[:, :8], atol=1e-5)
-    np.testing.assert_allclose(found["valence"], expected[:, 8], atol=1e-5)
-    np.testing.assert_allclose(found["arousal"], expected[:, 9], atol=1e-5)
+    np.testing.assert_allclose(actual["expression"], expected[:, :8], atol=1e-5)
+    np.testing.assert_allclose(actual["valence"], expected[:, 8], atol=1e-5)
+    np.testing.assert_allclose(actual["arousal"], expected[:, 9], atol=1e-5)
 
 
 def test_the_classes_are_in_alphabetical_order(tmp_path: Path) -> None:
@@ -44,5 +44,5 @@ def test_the_classes_are_in_alphabetical_order(tmp_path: Path) -> None:
 
 def test_a_model_without_valence_and_arousal_is_refused(tmp_path: Path) -> None:
     eight = one_pixel_times(tmp_path / "enet_b0_8_best_vgaf.onnx", MATRIX[:, :8], 224)
-    with pytest.raises(WeightsError, match=r"best_vgaf\.onnx takes .*another network's file"):
+    with pytest.raises(WeightsError, match=r"best_vgaf\.onnx takes .*another network"):
         build("emotieff-b0", eight)

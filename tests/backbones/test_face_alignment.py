@@ -1,4 +1,4 @@
-"""Five points bring a face to the place where recognisers expect it."""
+"""Five-point alignment maps faces to the template of recognisers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def golden_image(index: int) -> Image:
 
 
 @pytest.mark.parametrize("index", range(3))
-def test_matrix_and_crop_are_the_golden_ones(index: int) -> None:
+def test_matrix_and_crop_equal_the_golden(index: int) -> None:
     landmarks = ARRAYS["landmarks"][index]
     np.testing.assert_allclose(similarity(landmarks), ARRAYS[f"matrix.{index}"], atol=1e-3)
     aligned = align(golden_image(index), landmarks)[:, :, ::-1]
@@ -36,7 +36,7 @@ def test_matrix_and_crop_are_the_golden_ones(index: int) -> None:
 
 
 @pytest.mark.parametrize("size", [224, 128])
-def test_other_sizes_have_their_template(size: int) -> None:
+def test_the_template_depends_on_the_size(size: int) -> None:
     np.testing.assert_allclose(
         similarity(ARRAYS["landmarks"][0], size), ARRAYS[f"matrix_{size}.0"], atol=1e-3
     )
@@ -54,7 +54,7 @@ def test_a_size_without_a_template_is_refused() -> None:
     st.floats(-500, 500),
     st.floats(-500, 500),
 )
-def test_a_moved_turned_and_scaled_template_is_brought_back(
+def test_a_translated_rotated_and_scaled_template_is_mapped_back(
     angle: float, scale: float, x: float, y: float
 ) -> None:
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -63,7 +63,7 @@ def test_a_moved_turned_and_scaled_template_is_brought_back(
     np.testing.assert_allclose(matrix[:, :2] @ [x, y] + matrix[:, 2], 0, atol=1e-6)
 
 
-def test_no_other_similarity_fits_better() -> None:
+def test_the_similarity_minimises_the_squared_error() -> None:
     landmarks = ARRAYS["landmarks"][0].astype(np.float64)
 
     def misfit(matrix: np.ndarray) -> float:
@@ -76,12 +76,12 @@ def test_no_other_similarity_fits_better() -> None:
 
 
 @pytest.mark.parametrize("landmarks", [np.ones((5, 2)), np.full((5, 2), np.nan), TEMPLATE[:4], TEMPLATE.T])
-def test_landmarks_that_are_no_face_are_refused(landmarks: np.ndarray) -> None:
+def test_invalid_landmarks_are_refused(landmarks: np.ndarray) -> None:
     with pytest.raises(InputError):
         similarity(landmarks)
 
 
-def test_warping_is_opencvs_bilinear_warp() -> None:
+def test_warp_equals_opencvs_bilinear_warp() -> None:
     image = golden_image(2)
     matrix = similarity(ARRAYS["landmarks"][2]) + [[0, 0, -20], [0, 0, 31.4]]
     expected = cv2.warpAffine(image, matrix, (112, 112))
@@ -91,7 +91,7 @@ def test_warping_is_opencvs_bilinear_warp() -> None:
     assert (difference.max(axis=2) <= 1.5).mean() >= 0.995
 
 
-def test_pixels_outside_the_image_are_black_and_the_edge_fades_into_them() -> None:
+def test_pixels_outside_the_image_are_black_and_the_edge_is_interpolated() -> None:
     white = np.full((20, 20, 3), 255, np.uint8)
     shifted = warp(white, np.array([[1, 0, 30.25], [0, 1, 30]]), 112)[:, :, 0]
     assert (shifted[30:50, 31:50] == 255).all()

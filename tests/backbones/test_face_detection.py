@@ -1,4 +1,4 @@
-"""The face of an image is found, the right one is chosen, and the size of the image does not matter."""
+"""Faces are detected at every image size, and the most prominent one comes first."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def scaled(image: Image, factor: float) -> Image:
     return np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=filter_))
 
 
-def test_every_face_is_found_once_and_lies_well_on_the_template(
-    finder: FaceFinder, faces: list[Image]
-) -> None:
+def test_every_face_is_found_once_and_fits_the_template(finder: FaceFinder, faces: list[Image]) -> None:
     for image in faces:
         (face,) = finder.all(image)
         assert 0.8 < face.score <= 1
@@ -47,7 +45,9 @@ def test_every_face_is_found_once_and_lies_well_on_the_template(
         assert np.abs(placed - TEMPLATE).max() < 12
 
 
-def test_landmarks_run_from_the_images_left_to_its_right(finder: FaceFinder, faces: list[Image]) -> None:
+def test_landmarks_are_ordered_from_left_to_right_in_the_image(
+    finder: FaceFinder, faces: list[Image]
+) -> None:
     for image in (faces[0], np.ascontiguousarray(faces[0][:, ::-1])):
         face = finder.find(image)
         assert face is not None
@@ -59,7 +59,7 @@ def test_landmarks_run_from_the_images_left_to_its_right(finder: FaceFinder, fac
 
 
 @pytest.mark.parametrize("factor", [0.25, 0.5, 3.0])
-def test_boxes_and_landmarks_are_given_in_pixels_of_the_image(
+def test_boxes_and_landmarks_are_in_pixels_of_the_image(
     finder: FaceFinder, faces: list[Image], factor: float
 ) -> None:
     image = faces[0]
@@ -70,7 +70,7 @@ def test_boxes_and_landmarks_are_given_in_pixels_of_the_image(
     assert np.abs(np.array(there.box) / factor - here.box).max() < 14
 
 
-def test_no_face_is_no_face(finder: FaceFinder) -> None:
+def test_images_without_faces_give_none(finder: FaceFinder) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
     assert finder.find(noise) is None
     assert finder.all(np.zeros((16, 16, 3), np.uint8)) == []
@@ -84,7 +84,7 @@ def on_canvas(size: tuple[int, int], *placed: tuple[Image, int, int]) -> Image:
     return canvas
 
 
-def test_a_small_face_in_a_large_image_is_found_at_the_second_look(
+def test_a_small_face_in_a_large_image_is_found_at_the_second_size(
     finder: FaceFinder, faces: list[Image]
 ) -> None:
     image = on_canvas((2000, 2600), (scaled(faces[0], 0.4), 1700, 800))
@@ -94,24 +94,24 @@ def test_a_small_face_in_a_large_image_is_found_at_the_second_look(
     assert np.abs(centre(face) - [1750, 845]).max() < 20
 
 
-def test_of_equal_faces_the_central_one_is_chosen(finder: FaceFinder, faces: list[Image]) -> None:
+def test_the_central_one_of_equal_faces_comes_first(finder: FaceFinder, faces: list[Image]) -> None:
     half = scaled(faces[0], 0.5)
-    found = finder.all(on_canvas((128, 640), (half, 0, 0), (half, 250, 0), (half, 500, 0)))
-    assert len(found) == 3
-    assert abs(centre(found[0])[0] - 314) < 10
+    detected = finder.all(on_canvas((128, 640), (half, 0, 0), (half, 250, 0), (half, 500, 0)))
+    assert len(detected) == 3
+    assert abs(centre(detected[0])[0] - 314) < 10
 
 
-def test_of_faces_equally_far_out_the_larger_one_is_chosen(finder: FaceFinder, faces: list[Image]) -> None:
+def test_the_larger_one_of_equally_distant_faces_comes_first(finder: FaceFinder, faces: list[Image]) -> None:
     image = on_canvas((256, 640), (scaled(faces[0], 0.5), 64, 64), (faces[1], 384, 0))
-    found = finder.all(image)
-    assert len(found) == 2
-    assert centre(found[0])[0] > 320
-    assert [prominence(face, image) for face in found] == sorted(
-        (prominence(face, image) for face in found), reverse=True
+    detected = finder.all(image)
+    assert len(detected) == 2
+    assert centre(detected[0])[0] > 320
+    assert [prominence(face, image) for face in detected] == sorted(
+        (prominence(face, image) for face in detected), reverse=True
     )
 
 
-def test_prominence_is_size_times_closeness_to_the_centre() -> None:
+def test_prominence_is_size_weighted_by_closeness_to_the_centre() -> None:
     image = np.zeros((300, 400, 3), np.uint8)
     none = np.zeros((5, 2), np.float32)
     assert prominence(Face((180, 140, 40, 20), none, 1), image) == pytest.approx(np.sqrt(800))
@@ -132,11 +132,11 @@ def test_the_same_image_gives_the_same_face_in_every_thread(finder: FaceFinder, 
         np.testing.assert_array_equal(one.landmarks, other.landmarks)
 
 
-def test_the_detectors_file_is_the_official_one(finder: FaceFinder) -> None:
+def test_the_detector_uses_the_official_file(finder: FaceFinder) -> None:
     assert finder.weights.verified
     assert finder.weights.sha256 == "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10"
 
 
-def test_opencv_says_nothing_on_the_way(capfd: pytest.CaptureFixture[str], faces: list[Image]) -> None:
+def test_opencv_prints_nothing(capfd: pytest.CaptureFixture[str], faces: list[Image]) -> None:
     FaceFinder().find(faces[0])
     assert capfd.readouterr() == ("", "")

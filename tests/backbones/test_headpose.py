@@ -1,4 +1,4 @@
-"""The golden was made with the authors' package, sixdrepnet 0.1.6; see its manifest."""
+"""Golden of the authors' package, sixdrepnet 0.1.6; see its manifest."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def branched() -> dict[str, torch.Tensor]:
     return scaled(GOLDEN.state("parameters branched"), 0.55, lambda key, _: key.endswith(endings))
 
 
-def angles_agree(found: dict[str, np.ndarray], kind: str, rows: int) -> None:
+def angles_agree(actual: dict[str, np.ndarray], kind: str, rows: int) -> None:
     for name in ANGLES:
-        np.testing.assert_allclose(found[name], GOLDEN[f"{kind}.{name}"][:rows], rtol=0, atol=0.01)
+        np.testing.assert_allclose(actual[name], GOLDEN[f"{kind}.{name}"][:rows], rtol=0, atol=0.01)
 
 
-def test_the_published_form_equals_the_authors_package(merged: dict[str, torch.Tensor]) -> None:
+def test_the_merged_network_equals_the_authors_package(merged: dict[str, torch.Tensor]) -> None:
     backbone = build("headpose", merged)
     angles_agree(answers(backbone, GOLDEN.images(3)), "merged", 3)
 
 
-def test_the_training_form_equals_the_authors_package() -> None:
+def test_the_branched_network_equals_the_authors_package() -> None:
     backbone = build("headpose", {"model_state_dict": branched()})
     angles_agree(answers(backbone, GOLDEN.images(2)), "branched", 2)
 
@@ -50,7 +50,7 @@ def test_whole_images_with_a_border_equal_id_booths_evaluation(merged: dict[str,
     angles_agree(answers(backbone, GOLDEN.images(2)), "merged.border", 2)
 
 
-def test_the_shorter_side_is_resized_and_the_centre_cut_out(merged: dict[str, torch.Tensor]) -> None:
+def test_the_shorter_side_is_resized_and_the_centre_cropped(merged: dict[str, torch.Tensor]) -> None:
     backbone = build("headpose", merged)
     image = GOLDEN.images(1)[0]
     width = image.shape[1]
@@ -78,17 +78,17 @@ def turned(yaw: float, pitch: float, roll: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("angles", [(20.0, -10.0, 5.0), (-80.0, 60.0, 170.0), (0.0, 0.0, -45.0)])
-def test_a_known_rotation_gives_back_its_angles(angles: tuple[float, float, float]) -> None:
-    found = euler_degrees(turned(*angles))
-    np.testing.assert_allclose([float(found[name]) for name in ANGLES], angles, atol=1e-9)
+def test_the_angles_of_a_known_rotation_are_recovered(angles: tuple[float, float, float]) -> None:
+    actual = euler_degrees(turned(*angles))
+    np.testing.assert_allclose([float(actual[name]) for name in ANGLES], angles, atol=1e-9)
 
 
-def test_at_gimbal_lock_the_roll_is_zero_and_pitch_takes_both() -> None:
-    found = euler_degrees(turned(90.0, 25.0, 0.0))
-    np.testing.assert_allclose([float(found[name]) for name in ANGLES], (90, 25, 0), atol=1e-6)
+def test_at_gimbal_lock_roll_is_zero_and_pitch_contains_both() -> None:
+    actual = euler_degrees(turned(90.0, 25.0, 0.0))
+    np.testing.assert_allclose([float(actual[name]) for name in ANGLES], (90, 25, 0), atol=1e-6)
 
 
-def test_six_numbers_become_a_rotation_whatever_their_length() -> None:
+def test_six_numbers_give_a_rotation_of_any_scale() -> None:
     six = torch.randn(5, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     r = rotation(six)
     identity = torch.eye(3, dtype=torch.float64).expand(5, 3, 3)
@@ -99,7 +99,9 @@ def test_six_numbers_become_a_rotation_whatever_their_length() -> None:
     torch.testing.assert_close(rotation(recorded["six"]), recorded["rotation"])
 
 
-def test_another_networks_checkpoint_is_refused_by_its_first_key(merged: dict[str, torch.Tensor]) -> None:
+def test_a_checkpoint_of_another_network_is_refused_with_its_first_wrong_key(
+    merged: dict[str, torch.Tensor],
+) -> None:
     cut = {key: value for key, value in merged.items() if not key.startswith("layer3.7")}
     with pytest.raises(WeightsError, match=r"lack 'layer3\.7\.rbr_reparam\.weight'"):
         build("headpose", cut)

@@ -89,16 +89,16 @@ def test_inputs_and_features_equal_the_recorded_ones(name: str, backbones: dict[
 
 def test_fid_of_all_images_equals_the_recorded_ones(backbones: dict[str, Backbone]) -> None:
     recorded = GOLDEN.facts["distances_a_b"]["clean_fid"]
-    found = fid(backbones["inception-clean"], 32)
-    assert found == pytest.approx(recorded["fid.exact"], rel=1e-4)
-    assert found == pytest.approx(recorded["fid.clean_fid_function"], rel=1e-3)
+    actual = fid(backbones["inception-clean"], 32)
+    assert actual == pytest.approx(recorded["fid.exact"], rel=1e-4)
+    assert actual == pytest.approx(recorded["fid.clean_fid_function"], rel=1e-3)
 
 
 def test_logits_come_with_and_without_the_bias(backbones: dict[str, Backbone], state: State) -> None:
-    found = answers(backbones["inception-tf"], images("a", 4))
-    np.testing.assert_allclose(found["logits_unbiased"], GOLDEN["logits_unbiased.a"], rtol=0, atol=1e-4)
-    biased = found["logits_unbiased"] + state["fc.bias"].numpy()
-    np.testing.assert_allclose(found["logits"], biased, rtol=0, atol=1e-6)
+    actual = answers(backbones["inception-tf"], images("a", 4))
+    np.testing.assert_allclose(actual["logits_unbiased"], GOLDEN["logits_unbiased.a"], rtol=0, atol=1e-4)
+    biased = actual["logits_unbiased"] + state["fc.bias"].numpy()
+    np.testing.assert_allclose(actual["logits"], biased, rtol=0, atol=1e-6)
 
 
 def test_torch_fidelity_gives_the_same_features_for_images_of_any_size(
@@ -110,9 +110,9 @@ def test_torch_fidelity_gives_the_same_features_for_images_of_any_size(
     enlarged = np.repeat(np.repeat(whole, 3, axis=0), 2, axis=1)
     for image in (whole[10:90, 20:220], enlarged):
         recorded = peer(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None])
-        found = answers(backbones["inception-tf"], [image])
+        actual = answers(backbones["inception-tf"], [image])
         for array, values in zip(("pool", "logits_unbiased", "logits"), recorded, strict=True):
-            np.testing.assert_allclose(found[array], values, rtol=0, atol=1e-4)
+            np.testing.assert_allclose(actual[array], values, rtol=0, atol=1e-4)
 
 
 @pytest.mark.filterwarnings("default")
@@ -133,11 +133,11 @@ def test_clean_fid_gives_the_same_features(
     peer = cleanfid.fid.get_folder_features(
         str(folders["a"]), model, num_workers=0, device=cpu, mode=mode, verbose=False
     )
-    found = answers(backbones[name], images("a", 3))["pool"]
-    np.testing.assert_allclose(found, peer, rtol=0, atol=1e-4)
+    actual = answers(backbones[name], images("a", 3))["pool"]
+    np.testing.assert_allclose(actual, peer, rtol=0, atol=1e-4)
 
 
-def test_the_three_preprocessings_are_three_metrics(backbones: dict[str, Backbone]) -> None:
+def test_the_three_preprocessings_give_different_features(backbones: dict[str, Backbone]) -> None:
     assert len({backbone.preprocessing for backbone in backbones.values()}) == 3
     tf, clean, legacy = (backbone.preprocess(images("a", 1)[0]) for backbone in backbones.values())
     for one, other in ((tf, clean), (tf, legacy), (clean, legacy)):
@@ -149,17 +149,17 @@ def test_the_features_of_an_image_do_not_depend_on_its_batch(backbones: dict[str
     np.testing.assert_allclose(GOLDEN["torch_fidelity.a"][1], alone, rtol=0, atol=1e-5)
 
 
-def test_a_file_older_than_batch_counters_is_whole(state: State) -> None:
+def test_a_file_without_batch_counters_is_complete(state: State) -> None:
     old = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
     network = build("inception-tf", old).network
     assert network is not None
     assert all((value == state[key]).all() for key, value in network.state_dict().items())
 
 
-def test_weights_of_another_network_are_refused_by_the_first_key(state: State) -> None:
+def test_weights_of_another_network_are_refused_with_the_first_wrong_key(state: State) -> None:
     with pytest.raises(WeightsError, match=r"lack 'Mixed_7c\.branch_pool\.conv\.weight'"):
         build("inception-tf", {k: v for k, v in state.items() if k != "Mixed_7c.branch_pool.conv.weight"})
-    with pytest.raises(WeightsError, match=r"hold 'AuxLogits\.fc\.weight'"):
+    with pytest.raises(WeightsError, match=r"contain 'AuxLogits\.fc\.weight'"):
         build("inception-tf", state | {"AuxLogits.fc.weight": torch.zeros(1000, 768)})
     with pytest.raises(WeightsError, match=r"'fc\.weight' has shape \(1000, 2048\).*\(1008, 2048\)"):
         build("inception-tf", state | {"fc.weight": torch.zeros(1000, 2048)})

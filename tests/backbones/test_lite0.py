@@ -13,7 +13,7 @@ from sklearn.datasets import load_sample_images
 from facebench.backbones import build
 from facebench.backbones.lite0 import STAGES, Lite0
 from facebench.backbones.resize import IMAGENET_MEAN, IMAGENET_STD
-from facebench.backbones.weights import Given
+from facebench.backbones.weights import WeightsSource
 from facebench.core.errors import WeightsError
 from facebench.images.image_set import ImageSet, decode, read
 from tests.helpers.paths import GOLDENS_FOLDER
@@ -47,8 +47,8 @@ def batch(lite0: Lite0) -> torch.Tensor:
     return torch.stack([lite0.preprocess(decode(read(item))) for item in ImageSet.open(IMAGES).items[::16]])
 
 
-def test_every_official_parameter_finds_its_place(lite0: Lite0) -> None:
-    official = Given.of("lite0", None).state_dict()
+def test_every_official_parameter_is_mapped_to_timm(lite0: Lite0) -> None:
+    official = WeightsSource.of("lite0", None).state_dict()
     assert len(lite0.network.state_dict()) == len(official) == 296
     assert sum(STAGES) == len({name.split(".")[1] for name in official if name.startswith("_blocks")})
 
@@ -58,14 +58,14 @@ def waves() -> torch.Tensor:
     return torch.sin(7 * ramp + 40 * ramp.transpose(2, 3))
 
 
-def test_features_are_those_of_the_packages_own_network(lite0: Lite0) -> None:
+def test_features_equal_those_of_the_official_package(lite0: Lite0) -> None:
     features = lite0.embed(waves())["features"][0]
     np.testing.assert_allclose(features[list(PACKAGE)], list(PACKAGE.values()), atol=2e-5)
     assert features.mean() == pytest.approx(PACKAGE_MEAN, abs=2e-6)
 
 
 def test_the_running_statistics_agree_with_the_scaling(lite0: Lite0) -> None:
-    """The first normalisation layer remembers what the network was fed while it was trained: photographs."""
+    """The first batch norm stores the mean and variance of its training input, which was photographs."""
     stem, norm = lite0.network.conv_stem, lite0.network.bn1
     alive = norm.running_var > 1e-3
     ours = torch.stack([lite0.preprocess(photograph) for photograph in load_sample_images().images])
@@ -81,7 +81,7 @@ def test_the_running_statistics_agree_with_the_scaling(lite0: Lite0) -> None:
     assert 2 * misfit(ours) < misfit(unit)
 
 
-def test_features_are_1280_and_never_negative(lite0: Lite0, batch: torch.Tensor) -> None:
+def test_there_are_1280_features_and_none_is_negative(lite0: Lite0, batch: torch.Tensor) -> None:
     features = lite0.embed(batch)["features"]
     assert features.shape == (len(batch), 1280)
     assert features.dtype == np.float32
@@ -95,7 +95,7 @@ def test_a_row_does_not_depend_on_its_batch(lite0: Lite0, batch: torch.Tensor) -
     np.testing.assert_allclose(alone, together, atol=2e-5)
 
 
-def test_the_whole_image_is_squeezed_bicubically_and_scaled(lite0: Lite0) -> None:
+def test_the_whole_image_is_resized_bicubically_and_scaled(lite0: Lite0) -> None:
     image = np.random.default_rng(0).integers(0, 256, (300, 500, 3), dtype=np.uint8)
     expected = Pillow.fromarray(image).resize((224, 224), Pillow.Resampling.BICUBIC)
     prepared = lite0.preprocess(image)
@@ -110,8 +110,8 @@ def test_the_file_is_the_official_one(lite0: Lite0) -> None:
     assert lite0.weights.sha256 == "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
-def test_weights_of_another_network_are_refused_by_name() -> None:
-    state = Given.of("lite0", None).state_dict()
+def test_weights_of_another_network_are_refused_with_the_parameter_name() -> None:
+    state = WeightsSource.of("lite0", None).state_dict()
     with pytest.raises(WeightsError, match="lack"):
         build("lite0", {name: value for name, value in state.items() if "_blocks.15" not in name})
     with pytest.raises(WeightsError, match=r"blocks\.7\.0"):

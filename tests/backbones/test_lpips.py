@@ -17,7 +17,7 @@ SLICE_OF_LAYER = {0: 1, 3: 2, 6: 3, 8: 4, 10: 5}
 
 @pytest.fixture(scope="module")
 def state() -> State:
-    """Filled; channel weights made positive, as trained ones are."""
+    """Filled weights; channel weights are positive like trained ones."""
     with torch.device("meta"):
         shapes = {name: tuple(value.shape) for name, value in LpipsAlex().state_dict().items()}
     return {name: x.abs() if name.startswith("lin") else x for name, x in fill(shapes, 0).items()}
@@ -33,23 +33,23 @@ def pairs(backbone: Backbone, names: list[tuple[str, str]]) -> torch.Tensor:
 
 
 def test_the_lpips_package_gives_the_same_distances(lpips: Backbone) -> None:
-    found = lpips.embed(pairs(lpips, PAIRS))["distance"]
-    np.testing.assert_allclose(found, LPIPS_PACKAGE, rtol=1e-5)
+    actual = lpips.embed(pairs(lpips, PAIRS))["distance"]
+    np.testing.assert_allclose(actual, LPIPS_PACKAGE, rtol=1e-5)
 
 
-def test_an_image_is_no_distance_from_itself_and_order_does_not_matter(lpips: Backbone) -> None:
+def test_the_distance_is_zero_for_equal_images_and_symmetric(lpips: Backbone) -> None:
     here, there = PAIRS[0]
     same, forth, back = lpips.embed(pairs(lpips, [(here, here), (here, there), (there, here)]))["distance"]
     assert same == 0
     assert forth == pytest.approx(back, rel=1e-6)
 
 
-def test_images_of_another_size_are_squeezed(lpips: Backbone) -> None:
+def test_images_of_another_size_are_resized(lpips: Backbone) -> None:
     assert lpips.preprocess(np.full((60, 100, 3), 255, np.uint8)).shape == (3, 256, 256)
     assert lpips.preprocess(np.full((60, 100, 3), 255, np.uint8)).unique().tolist() == [1]
 
 
-def test_the_packages_own_names_are_taken(state: State, lpips: Backbone) -> None:
+def test_names_of_the_lpips_package_are_accepted(state: State, lpips: Backbone) -> None:
     theirs = {"scaling_layer.shift": torch.zeros(1, 3, 1, 1), "scaling_layer.scale": torch.ones(1, 3, 1, 1)}
     for name, value in state.items():
         if name.startswith("lin"):
@@ -63,10 +63,10 @@ def test_the_packages_own_names_are_taken(state: State, lpips: Backbone) -> None
     )
 
 
-def test_weights_of_another_network_are_refused_by_the_first_key(state: State) -> None:
+def test_weights_of_another_network_are_refused_with_the_first_wrong_key(state: State) -> None:
     with pytest.raises(WeightsError, match=r"lack 'lin4\.model\.1\.weight'"):
         build("lpips", {name: value for name, value in state.items() if not name.startswith("lin4")})
     with pytest.raises(WeightsError, match=r"'lin1\.model\.1\.weight' has shape \(1, 128, 1, 1\)"):
         build("lpips", state | {"lin1.model.1.weight": torch.zeros(1, 128, 1, 1)})
-    with pytest.raises(WeightsError, match=r"hold 'lin5\.model\.1\.weight'"):
+    with pytest.raises(WeightsError, match=r"contain 'lin5\.model\.1\.weight'"):
         build("lpips", state | {"lin5.model.1.weight": torch.zeros(1, 512, 1, 1)})

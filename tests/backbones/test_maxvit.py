@@ -18,23 +18,23 @@ def state() -> dict[str, torch.Tensor]:
     return GOLDEN.state("parameters combined8")
 
 
-def agrees_by_column(found: np.ndarray, recorded: np.ndarray) -> None:
+def agrees_by_column(actual: np.ndarray, recorded: np.ndarray) -> None:
     for column in range(recorded.shape[1]):
-        agrees(found[:, column], recorded[:, column], rows=ROWS)
+        agrees(actual[:, column], recorded[:, column], rows=ROWS)
 
 
 def test_the_combined_model_equals_the_authors_evaluation_code(state: dict[str, torch.Tensor]) -> None:
-    found = answers(build("maxvit-combined", state), GOLDEN.images(ROWS))
-    assert found["expression"].shape == (ROWS, 8)
-    together = np.column_stack([found["expression"], found["valence"], found["arousal"]])
+    actual = answers(build("maxvit-combined", state), GOLDEN.images(ROWS))
+    assert actual["expression"].shape == (ROWS, 8)
+    together = np.column_stack([actual["expression"], actual["valence"], actual["arousal"]])
     agrees_by_column(together, GOLDEN["combined8"])
 
 
 def test_the_affect_model_equals_the_authors_evaluation_code() -> None:
     backbone = build("maxvit-va", GOLDEN.state("parameters va"))
-    found = answers(backbone, GOLDEN.images(ROWS))
-    assert set(found) == set(backbone.arrays) == {"valence", "arousal"}
-    agrees_by_column(np.column_stack([found["valence"], found["arousal"]]), GOLDEN["va"])
+    actual = answers(backbone, GOLDEN.images(ROWS))
+    assert set(actual) == set(backbone.arrays) == {"valence", "arousal"}
+    agrees_by_column(np.column_stack([actual["valence"], actual["arousal"]]), GOLDEN["va"])
 
 
 def test_the_input_is_antialiased_rgb_with_imagenet_statistics(state: dict[str, torch.Tensor]) -> None:
@@ -43,7 +43,7 @@ def test_the_input_is_antialiased_rgb_with_imagenet_statistics(state: dict[str, 
     np.testing.assert_allclose(x[:, ::7, ::7], GOLDEN["input.first"][0], atol=1e-5)
 
 
-def test_position_tables_may_be_in_the_file_or_not_but_must_be_the_right_ones(
+def test_position_tables_are_optional_but_must_be_right(
     state: dict[str, torch.Tensor],
 ) -> None:
     network = build("maxvit-combined", state).network

@@ -25,7 +25,7 @@ def noise(height: int, width: int) -> npt.NDArray[np.uint8]:
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
 @pytest.mark.parametrize("size", [224, 299])
-def test_tf1_bilinear_is_torch_fidelitys_to_the_last_bit(height: int, width: int, size: int) -> None:
+def test_tf1_bilinear_equals_torch_fidelity_bit_for_bit(height: int, width: int, size: int) -> None:
     image = noise(height, width)
     planes = torch.from_numpy(image).permute(2, 0, 1)[None].float()
     peer = interpolate_bilinear_2d_like_tensorflow1x(planes, size=(size, size), align_corners=False)
@@ -33,7 +33,7 @@ def test_tf1_bilinear_is_torch_fidelitys_to_the_last_bit(height: int, width: int
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
-def test_pil_bicubic_float_is_clean_fids_to_the_last_bit(height: int, width: int) -> None:
+def test_pil_bicubic_float_equals_clean_fid_bit_for_bit(height: int, width: int) -> None:
     image = noise(height, width)
     np.testing.assert_array_equal(
         pil_bicubic_float(image, 299), cleanfid.resize.build_resizer("clean")(image)
@@ -42,20 +42,20 @@ def test_pil_bicubic_float_is_clean_fids_to_the_last_bit(height: int, width: int
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(("height", "width"), SIZES)
-def test_torch_bilinear_is_that_of_the_pytorch_fid_port(height: int, width: int) -> None:
+def test_torch_bilinear_equals_pytorch_fid(height: int, width: int) -> None:
     image = noise(height, width)
     peer = cleanfid.resize.build_resizer("legacy_pytorch")(image)
     np.testing.assert_allclose(torch_bilinear(image, 299).permute(1, 2, 0) * 255, peer, rtol=0, atol=1e-4)
 
 
-def test_clean_resizing_keeps_fractions_of_a_grey_level() -> None:
+def test_clean_resize_keeps_fractions_of_a_grey_level() -> None:
     resized = pil_bicubic_float(noise(64, 64), 299)
     assert (resized != np.round(resized)).any()
     assert resized.min() == 0
     assert resized.max() == 255
 
 
-def test_only_the_antialiased_resize_sees_a_thin_line() -> None:
+def test_only_the_antialiased_resize_keeps_a_thin_line() -> None:
     image = np.zeros((2990, 8, 3), np.uint8)
     image[1007] = 255
     assert tf1_bilinear(image, 299).max() == 0
@@ -72,7 +72,7 @@ def test_the_three_resizes_differ_on_an_ordinary_image() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(4, 7), (7, 4), (5, 5), (6, 9)])
-def test_the_centre_square_is_cut_as_cmmd_cuts_it(height: int, width: int) -> None:
+def test_the_centre_square_equals_the_crop_of_cmmd(height: int, width: int) -> None:
     image = noise(height, width)
     side, left, top = (
         min(height, width),
@@ -83,6 +83,6 @@ def test_the_centre_square_is_cut_as_cmmd_cuts_it(height: int, width: int) -> No
     np.testing.assert_array_equal(centre_square(image), np.asarray(peer))
 
 
-def test_an_image_of_the_right_size_is_left_alone() -> None:
+def test_an_image_of_the_right_size_is_unchanged() -> None:
     image = noise(336, 336)
     np.testing.assert_array_equal(pil_bicubic(image, 336), image)

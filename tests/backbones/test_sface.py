@@ -37,7 +37,9 @@ def faces(sface: Backbone) -> Tensor:
     return torch.stack([sface.preprocess(crop("face112", image, finder.find(image))) for image in images])
 
 
-def test_expressions_of_one_person_are_more_alike_than_two_people(sface: Backbone, faces: Tensor) -> None:
+def test_images_of_one_person_are_more_similar_than_those_of_two_people(
+    sface: Backbone, faces: Tensor
+) -> None:
     embedding = sface.embed(faces)["embedding"].astype(np.float64)
     person = np.repeat(np.arange(PEOPLE), 4)
     one, other = np.triu_indices(len(person), 1)
@@ -49,7 +51,7 @@ def test_expressions_of_one_person_are_more_alike_than_two_people(sface: Backbon
     assert result.genuine_mean - result.impostor_mean > 0.2
 
 
-def test_embeddings_have_unit_length_and_keep_their_norm_apart(sface: Backbone, faces: Tensor) -> None:
+def test_embeddings_have_unit_length_and_a_separate_norm(sface: Backbone, faces: Tensor) -> None:
     arrays = sface.embed(faces[:4])
     assert set(arrays) == set(sface.arrays)
     assert arrays["embedding"].shape == (4, 128)
@@ -67,7 +69,7 @@ def test_a_row_has_the_same_bits_in_a_batch_of_any_size(sface: Backbone, faces: 
             np.testing.assert_array_equal(np.concatenate([row[name] for row in rows]), together[name])
 
 
-def test_channels_are_red_green_blue_from_0_to_255(sface: Backbone) -> None:
+def test_the_input_is_rgb_from_0_to_255(sface: Backbone) -> None:
     image = np.zeros((112, 112, 3), np.uint8)
     image[5, 7] = [255, 128, 3]
     prepared = sface.preprocess(image)
@@ -88,13 +90,13 @@ def test_the_file_is_the_official_one(sface: Backbone) -> None:
     assert sface.crop == "face112"
 
 
-def test_a_file_of_the_users_own_is_opened_too(sface: Backbone, faces: Tensor) -> None:
+def test_a_file_of_the_user_is_accepted(sface: Backbone, faces: Tensor) -> None:
     own = build("sface", resolve("sface").path)
     np.testing.assert_array_equal(own.embed(faces[:1])["norm"], sface.embed(faces[:1])["norm"])
 
 
 def test_files_of_other_networks_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="another network's file"):
+    with pytest.raises(WeightsError, match="another network"):
         build("sface", resolve("yunet").path)
     (tmp_path / "text.onnx").write_text("not a network")
     with pytest.raises(WeightsError, match=r"text\.onnx cannot be read"):
@@ -116,7 +118,7 @@ def test_a_network_with_other_operators_is_refused(tmp_path: Path) -> None:
         build("sface", tmp_path / "broken.onnx")
 
 
-def test_a_zero_vector_has_no_direction() -> None:
+def test_the_embedding_of_a_zero_vector_is_nan() -> None:
     arrays = unit_and_norm(np.array([[3, 4], [0, 0]], np.float32))
     np.testing.assert_allclose(arrays["embedding"][0], [0.6, 0.8], atol=1e-7)
     assert np.isnan(arrays["embedding"][1]).all()

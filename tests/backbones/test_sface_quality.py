@@ -9,7 +9,7 @@ from torch import Tensor
 
 from facebench.backbones import Backbone, build
 from facebench.backbones.face_detection import FaceFinder, crop
-from facebench.backbones.sface_quality import perturbed, squash
+from facebench.backbones.sface_quality import perturbed, saturate
 from facebench.images.image_set import Image, ImageSet, decode, read
 from facebench.synthface import write
 from facebench.synthface.degradations import ON_IMAGES
@@ -37,7 +37,7 @@ def crops(images: list[Image], found_in: list[Image], finder: FaceFinder, qualit
     return torch.stack([quality.preprocess(crop("face112", image, finder.find(one))) for image, one in pairs])
 
 
-def test_scores_lie_between_0_and_1_and_are_the_same_twice(
+def test_scores_are_between_0_and_1_and_reproducible(
     quality: Backbone, photographs: list[Image], finder: FaceFinder
 ) -> None:
     batch = crops(photographs, photographs, finder, quality)
@@ -58,7 +58,7 @@ def test_a_score_does_not_depend_on_the_batch(
 
 
 @pytest.mark.parametrize("kind", ON_IMAGES)
-def test_the_mean_falls_at_every_step_of_visible_damage(
+def test_the_mean_score_falls_with_every_level_of_visible_damage(
     quality: Backbone, photographs: list[Image], finder: FaceFinder, kind: str
 ) -> None:
     means = []
@@ -70,13 +70,13 @@ def test_the_mean_falls_at_every_step_of_visible_damage(
     assert means[-1] < 0.75 * means[0]
 
 
-def test_something_that_is_no_face_scores_low(quality: Backbone) -> None:
+def test_images_without_a_face_score_low(quality: Backbone) -> None:
     noise = torch.from_numpy(np.random.default_rng(0).uniform(0, 255, (1, 3, 112, 112)).astype(np.float32))
     plain = torch.full((1, 3, 112, 112), 127.0)
     assert (quality.embed(torch.cat([noise, plain]))["quality"] < 0.4).all()
 
 
-def test_the_copies_are_what_they_are_called() -> None:
+def test_the_copies_are_mirrored_rotated_covered_and_noisy() -> None:
     batch = 100 + 55 * torch.rand(2, 3, 112, 112, generator=torch.Generator().manual_seed(0))
     mirrored, _, covered, noisy = perturbed(batch)
     np.testing.assert_array_equal(mirrored[..., 0], batch[..., -1])
@@ -95,7 +95,7 @@ def test_the_copies_are_what_they_are_called() -> None:
 
 
 def test_longer_embeddings_score_higher_between_0_and_1() -> None:
-    scores = squash(np.array([0.0, 1.0, 10.0, 14.0, 30.0]))
+    scores = saturate(np.array([0.0, 1.0, 10.0, 14.0, 30.0]))
     assert scores[0] == 0
     assert scores[2] == pytest.approx(1 - np.exp(-1))
     assert (np.diff(scores) > 0).all()

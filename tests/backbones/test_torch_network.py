@@ -16,7 +16,7 @@ def fast_and_loose() -> object:
 
 
 @pytest.mark.usefixtures("fast_and_loose")
-def test_float32_is_exact_inside_and_the_users_choice_is_back_afterwards() -> None:
+def test_float32_is_exact_inside_and_settings_are_restored() -> None:
     with exact_float32():
         assert torch.backends.cuda.matmul.fp32_precision == "ieee"
         assert torch.backends.cudnn.conv.fp32_precision == "ieee"
@@ -25,7 +25,7 @@ def test_float32_is_exact_inside_and_the_users_choice_is_back_afterwards() -> No
 
 
 @pytest.mark.usefixtures("fast_and_loose")
-def test_the_users_choice_is_back_after_an_error_too() -> None:
+def test_settings_are_restored_after_an_error() -> None:
     with pytest.raises(MemoryError), exact_float32():
         raise MemoryError
     assert torch.backends.cuda.matmul.fp32_precision == "tf32"

@@ -34,7 +34,7 @@ def archive(tmp_path: Path) -> Path:
 
 
 def with_objects(archive: Path, content: bytes) -> Path:
-    """The archive with another list of objects."""
+    """The archive with another object list."""
     changed = archive.with_name("changed.pt")
     with zipfile.ZipFile(archive) as old, zipfile.ZipFile(changed, "w") as new:
         for name in old.namelist():
@@ -42,22 +42,22 @@ def with_objects(archive: Path, content: bytes) -> Path:
     return changed
 
 
-def test_tensors_come_out_as_they_went_in(archive: Path) -> None:
+def test_tensors_equal_those_of_torch_jit(archive: Path) -> None:
     expected = torch.jit.load(archive).state_dict()
-    found = tensors_of(archive)
-    assert found.keys() == expected.keys()
+    actual = tensors_of(archive)
+    assert actual.keys() == expected.keys()
     for name, value in expected.items():
-        assert found[name].dtype == value.dtype
-        assert torch.equal(found[name], value)
+        assert actual[name].dtype == value.dtype
+        assert torch.equal(actual[name], value)
 
 
-def test_a_state_dict_is_no_torchscript(archive: Path, tmp_path: Path) -> None:
+def test_a_state_dict_is_not_torchscript(archive: Path, tmp_path: Path) -> None:
     torch.save(Tower().state_dict(), tmp_path / "state.pt")
     assert is_torchscript(archive)
     assert not is_torchscript(tmp_path / "state.pt")
 
 
-def test_code_in_the_list_of_objects_is_refused_by_name(archive: Path, tmp_path: Path) -> None:
+def test_code_in_the_object_list_is_refused_and_does_not_run(archive: Path, tmp_path: Path) -> None:
     class Attack:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return Path.touch, (tmp_path / "harmed",)  # type: ignore[return-value]
@@ -68,6 +68,6 @@ def test_code_in_the_list_of_objects_is_refused_by_name(archive: Path, tmp_path:
     assert not (tmp_path / "harmed").exists()
 
 
-def test_a_damaged_archive_is_named(archive: Path) -> None:
+def test_the_error_names_a_damaged_archive(archive: Path) -> None:
     with pytest.raises(WeightsError, match=r"changed\.pt"):
         tensors_of(with_objects(archive, b"<html>"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from facebench.backbones.weights import registry
@@ -15,7 +17,15 @@ from facebench.commands.weights import app
 from facebench.core.errors import FacebenchError, InputError, WeightsError
 from tests.helpers.weights_server import Site, serving
 
-BODY = b"weights" * 1000
+
+def checkpoint(value: float, numbers: int) -> bytes:
+    stream = io.BytesIO()
+    torch.save({"weight": torch.full((numbers,), value)}, stream)
+    return stream.getvalue()
+
+
+BODY = checkpoint(0.0, 1350)
+OTHER = checkpoint(1.0, 1350)
 
 
 @pytest.fixture
@@ -23,7 +33,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "FACEBENCH_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     with serving() as found:
-        found.files |= {"net.bin": BODY, "research.bin": BODY[::-1]}
+        found.files |= {"net.bin": BODY, "research.bin": OTHER}
         yield found
 
 
@@ -113,7 +123,7 @@ def test_fetch_shows_a_licence_and_stops_without_consent(
     assert "--accept-licence" in str(result.exception)
     assert site.requests == []
     type_in("fetch", "net", "research", "--accept-licence")
-    assert (cache / "research.bin").read_bytes() == BODY[::-1]
+    assert (cache / "research.bin").read_bytes() == OTHER
 
 
 def test_fetch_brings_what_it_can_and_explains_the_rest(shelf: dict[str, Entry], cache: Path) -> None:
@@ -153,20 +163,20 @@ def test_verify_names_a_damaged_file_and_exits_with_1(shelf: dict[str, Entry], c
 def test_import_shows_the_licence_and_trusts_the_first_copy(
     shelf: dict[str, Entry], cache: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "got.bin").write_bytes(b"from the form")
+    (tmp_path / "got.bin").write_bytes(BODY)
     text = type_in("import", "hand", str(tmp_path / "got.bin")).output
     assert "Non-commercial use only: for registered users" in text
     assert "trusted from now on" in text
-    (tmp_path / "got.bin").write_bytes(b"something else")
+    (tmp_path / "got.bin").write_bytes(OTHER)
     with pytest.raises(WeightsError, match="differs from the copy"):
         type_in("import", "hand", str(tmp_path / "got.bin"))
-    assert (cache / "hand.bin").read_bytes() == b"from the form"
+    assert (cache / "hand.bin").read_bytes() == BODY
 
 
 def test_import_of_other_weights_needs_a_word_and_is_seen_everywhere(
     shelf: dict[str, Entry], tmp_path: Path
 ) -> None:
-    (tmp_path / "own.bin").write_bytes(b"trained again")
+    (tmp_path / "own.bin").write_bytes(OTHER)
     with pytest.raises(WeightsError, match="its sha256 is"):
         type_in("import", "net", str(tmp_path / "own.bin"))
     text = type_in("import", "net", str(tmp_path / "own.bin"), "--unofficial").output

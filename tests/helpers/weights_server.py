@@ -1,7 +1,8 @@
-"""A web server on 127.0.0.1 that serves files and misbehaves as told."""
+"""Web server on 127.0.0.1 with configurable faults."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
@@ -13,22 +14,32 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Site:
-    """What the server holds and how it behaves; every list is used up from its front, one item a request."""
+    """Files and faults of the server; each request consumes the first item of every list."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)
-    """Answer with these errors first."""
+    """HTTP errors of the first requests."""
     cut_after: list[int] = field(default_factory=list)
-    """Close the connection after so many bytes of the body."""
+    """Number of body bytes after which the connection is closed."""
     ranges: bool = True
-    """Whether it continues a download."""
+    """Whether the Range header is supported."""
     marks: bool = True
-    """Whether it marks versions with an ETag."""
+    """Whether answers have an ETag."""
     content_type: str = "application/octet-stream"
     pause: float = 0.0
     """Seconds before the body is sent."""
+    redirects: dict[str, str] = field(default_factory=dict)
+    """Name of a file -> URL that the server redirects to."""
+    announced: int | None = None
+    """Value of Content-Length instead of the size; -1 for none."""
+    endless: bool = False
+    """Whether the body is repeated until the client closes the connection."""
+    drip: float = 0.0
+    """Seconds between single bytes of the body."""
+    sent: int = 0
+    """Number of body bytes sent."""
     requests: list[tuple[str, str | None]] = field(default_factory=list)
-    """Path and Range header of every request seen."""
+    """Path and Range header of every request."""
     address: str = ""
 
     def url(self, name: str) -> str:
@@ -59,6 +70,8 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             body = site.files.get(self.path.rsplit("/", 1)[-1])
             if site.statuses:
                 return self._fail(site.statuses.pop(0))
+            if target := site.redirects.get(self.path.rsplit("/", 1)[-1]):
+                return self._redirect(target)
             if body is None:
                 return self._fail(404)
             mark = f'"{hashlib.sha256(body).hexdigest()[:16]}"' if site.marks else ""
@@ -74,12 +87,30 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             if mark:
                 self.send_header("ETag", mark)
             self.send_header("Content-Type", site.content_type)
-            self.send_header("Content-Length", str(len(body) - start))
+            if site.announced != -1:
+                self.send_header("Content-Length", str(site.announced or len(body) - start))
             self.end_headers()
             time.sleep(site.pause)
             cut = site.cut_after.pop(0) if site.cut_after else len(body)
-            self.wfile.write(body[start : start + cut])
+            self._send(body[start : start + cut])
             return None
+
+        def _send(self, body: bytes) -> None:
+            with contextlib.suppress(ConnectionError):
+                step = 1 if site.drip else max(len(body), 1)
+                while True:
+                    for i in range(0, len(body), step):
+                        self.wfile.write(body[i : i + step])
+                        site.sent += len(body[i : i + step])
+                        time.sleep(site.drip)
+                    if not site.endless:
+                        return
+
+        def _redirect(self, target: str) -> None:
+            self.send_response(302)
+            self.send_header("Location", target)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def _start(self, mark: str) -> int:
             asked, only_if = self.headers.get("Range"), self.headers.get("If-Range")

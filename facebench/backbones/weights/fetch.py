@@ -1,11 +1,10 @@
-"""Bringing weights to this machine: fetched from their homes, or imported from a file that a person got."""
+"""Download of weights into the cache folder, and import of files that the user downloaded by hand."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,53 +12,55 @@ from pathlib import Path
 from filelock import FileLock
 
 from facebench.backbones.weights import lockfile, registry
+from facebench.backbones.weights.archive import LARGEST, extract, size_limit
 from facebench.backbones.weights.cache import (
     by_hand,
     cache_dir,
     check,
     difference,
-    hold_to_first_copy,
     missing_text,
-    not_weights,
     path_of,
-    refuse_other_files,
+    pin_first_copy,
+    remedy,
     wheel_path,
 )
+from facebench.backbones.weights.contents import not_weights
 from facebench.backbones.weights.digest import sha256_of
-from facebench.backbones.weights.download import PAUSES, Refused, download, forget
-from facebench.backbones.weights.lockfile import writable
+from facebench.backbones.weights.disk import writable
+from facebench.backbones.weights.download import PAUSES, Refused, Rules, download, forget
+from facebench.backbones.weights.inspection import unusable
 from facebench.backbones.weights.registry import Entry
 from facebench.core.errors import WeightsError
+from facebench.core.files import atomic_path
+from facebench.core.progress import Progress, no_progress
 
 Accept = Callable[[Entry], bool]
-"""Asked before the first fetch of weights that may not be used commercially."""
-Progress = Callable[[str, int, int | None], None]
-"""Called with the entry's name, the bytes at hand and the bytes in total (None while unknown)."""
+"""Callback that asks the user to accept the licence of an entry; returns the answer."""
 
 
 def offline() -> bool:
-    """Whether `FACEBENCH_OFFLINE` forbids the network."""
+    """Return whether `FACEBENCH_OFFLINE` forbids the network."""
     return os.environ.get("FACEBENCH_OFFLINE", "") not in ("", "0")
 
 
 def ensure(
     names: Iterable[str], *, accept: bool | Accept = False, progress: Progress | None = None
 ) -> list[Path]:
-    """Make the weights of these backbones (or entries) present, fetching what is missing.
+    """Download the missing weights of backbones.
 
     Args:
-        names: of backbones or registry entries.
-        accept: whether licences that exclude commercial use are accepted: for all, or asked one by one. Asked
-            only before the first fetch of an entry.
-        progress: told about every block of every download.
+        names: names of backbones or registry entries.
+        accept: whether non-commercial licences are accepted: for all entries, or a callback for each. It is
+            used once per entry, before the first download.
+        progress: callback invoked with the name of the entry, the bytes received and the total.
 
     Returns:
         The files, in the order of the registry.
 
     Raises:
-        InputError: a name is neither backbone nor entry.
-        WeightsError: a file can only be had by hand, a licence is not accepted, the network is forbidden, or
-            a download failed. What needs a person is said before anything is fetched.
+        InputError: a name is neither a backbone nor an entry.
+        WeightsError: a file needs a manual download, a licence is not accepted, the network is forbidden, or a
+            download failed. The first three are raised before any download.
     """
     wanted = registry.select(names)
     missing = [entry for entry in wanted if not path_of(entry).is_file()]
@@ -75,10 +76,10 @@ def ensure(
 
 
 def ask_licence(entry: Entry, accept: bool | Accept) -> None:
-    """Hold back weights that exclude commercial use until their licence was accepted, once.
+    """Require that a non-commercial licence is accepted; an earlier consent is in the lock file.
 
     Raises:
-        WeightsError: it was not accepted.
+        WeightsError: the licence is not accepted.
     """
     folder = cache_dir()
     if lockfile.licence_accepted(folder, entry):
@@ -92,38 +93,52 @@ def ask_licence(entry: Entry, accept: bool | Accept) -> None:
 
 
 def fetch(entry: Entry, *, pauses: Sequence[float] = PAUSES, progress: Progress | None = None) -> Path:
-    """Fetch one file into the cache folder, unless a good copy is there; one process at a time.
+    """Download one file into the cache folder, unless a valid copy is present.
 
-    The file appears under its name only when it is whole and checked.
+    Concurrent processes download a file once. The file appears under its name only when it is complete and
+    checked.
+
+    Args:
+        entry: registry entry of the file.
+        pauses: seconds before each further attempt.
+        progress: callback invoked with the name of the entry, the bytes received and the total.
+
+    Returns:
+        Path of the file.
 
     Raises:
-        WeightsError: it cannot be fetched or written, or is not the file that the registry describes.
+        WeightsError: the download failed, the file cannot be written, or it is not the file of the registry.
     """
     target = cache_dir() / entry.file
-    if _is_good(entry, target):
+    if _is_valid(entry, target):
         return target
     if offline():
         raise WeightsError(f"FACEBENCH_OFFLINE forbids the network.\n{missing_text([entry])}")
     if not entry.urls:
         raise WeightsError(missing_text([entry]))
     with _locked(target):
-        if not _is_good(entry, target):
-            _from_any_address(entry, target, pauses, progress)
+        if not _is_valid(entry, target):
+            _try_urls(entry, target, pauses, progress or no_progress)
     return target
 
 
 def import_file(entry: Entry, source: Path, *, unofficial: bool = False) -> Path:
-    """Copy a file that a person got into the cache folder, checked like a fetched one.
+    """Copy a file into the cache folder, after the same checks as for a download.
+
+    A file without a published fingerprint must load as the weights of the entry's backbone.
 
     Args:
-        entry: what it is.
-        source: the file, or the zip archive that it is published in.
-        unofficial: take other weights than the published ones, such as a network trained again. Every number
-            made with them says so, until the published file is fetched or imported.
+        entry: registry entry of the file.
+        source: the file, or the zip archive that contains it.
+        unofficial: accept other weights than the published ones, such as a retrained network. All numbers made
+            with them are marked until the published file replaces them.
+
+    Returns:
+        Path of the copy.
 
     Raises:
-        WeightsError: there is no such file, it is not the one the registry describes, or the cache folder
-            cannot be written to.
+        WeightsError: there is no such file, it is not the file of the registry, it cannot be loaded, or the
+            cache folder cannot be written to.
     """
     if unofficial and wheel_path(entry) is not None:
         raise WeightsError(
@@ -132,27 +147,25 @@ def import_file(entry: Entry, source: Path, *, unofficial: bool = False) -> Path
         )
     if not source.is_file():
         raise WeightsError(f"There is no file {source}.")
+    if kind := not_weights(source):
+        raise WeightsError(f"{source} is not the file '{entry.name}': {kind}. {remedy(entry, source)}")
     target = cache_dir() / entry.file
-    copy = target.with_name(f"{target.name}.import")
-    with _locked(target):
-        try:
-            if not (entry.member and zipfile.is_zipfile(source)):
-                _copy(source, copy)
-            elif wrong := _unpack(entry.member, source, copy):
-                raise WeightsError(f"{source} is not the archive of '{entry.name}': {wrong}.")
-            if unofficial:
-                refuse_other_files(copy)
-                _put_in_place_unofficially(entry, copy, target, str(source.resolve()))
-            else:
-                check(entry, copy, named=source)
-                _put_in_place(entry, copy, target, str(source.resolve()))
-        finally:
-            copy.unlink(missing_ok=True)
+    with _locked(target), writable(target.parent), atomic_path(target) as copy:
+        if not (entry.member and zipfile.is_zipfile(source)):
+            _copy(source, copy)
+        elif problem := extract(entry, source, copy):
+            raise WeightsError(f"{source} is not the archive of '{entry.name}': {problem}.")
+        if unofficial:
+            _pin_unofficial(entry, copy, source)
+        else:
+            check(entry, copy, named=source)
+            _pin(entry, copy, str(source.resolve()))
     return target
 
 
 @contextmanager
 def _locked(target: Path) -> Iterator[None]:
+    """Hold the lock of a file in the cache folder."""
     with writable(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(target.with_name(f"{target.name}.lock"))
@@ -163,83 +176,70 @@ def _locked(target: Path) -> Iterator[None]:
         lock.release()
 
 
-def _is_good(entry: Entry, target: Path) -> bool:
+def _is_valid(entry: Entry, target: Path) -> bool:
     unofficial = lockfile.known(target.parent, entry).unofficial
     return target.is_file() and not unofficial and difference(entry, target) is None
 
 
-def _from_any_address(entry: Entry, target: Path, pauses: Sequence[float], progress: Progress | None) -> None:
+def _try_urls(entry: Entry, target: Path, pauses: Sequence[float], progress: Progress) -> None:
+    """Download from the URLs of an entry in turn, until one gives the right file."""
     partial = target.with_name(f"{target.name}.part")
-    report = None if progress is None else _for_one(progress, entry.name)
+    rules = Rules(entry.name, size_limit(entry) if entry.member is None else LARGEST, entry.pinned)
     failures = []
     for url in entry.urls:
-        continued = partial.exists()
+        resumed = partial.exists()
         try:
-            download(url, partial, checked=entry.pinned, pauses=pauses, progress=report)
-            wrong = _accept(entry, partial, target, url)
-            if wrong and continued:  # The bytes at hand before may be at fault: once more from the beginning.
-                download(url, partial, checked=entry.pinned, pauses=pauses, progress=report)
-                wrong = _accept(entry, partial, target, url)
+            download(url, partial, rules, pauses=pauses, progress=progress)
+            problem = _accept(entry, partial, target, url)
+            if (
+                problem and resumed
+            ):  # The earlier part may be wrong, so download once more from the beginning.
+                download(url, partial, rules, pauses=pauses, progress=progress)
+                problem = _accept(entry, partial, target, url)
         except Refused as error:
-            wrong = str(error)
-        if not wrong:
+            problem = str(error)
+        if not problem:
             return
-        failures.append(f"  {url}\n    {wrong}")
+        failures.append(f"  {url}\n    {problem}")
     raise WeightsError("\n".join([f"'{entry.name}' could not be fetched:", *failures, by_hand(entry)]))
 
 
-def _for_one(progress: Progress, name: str) -> Callable[[int, int | None], None]:
-    return lambda done, total: progress(name, done, total)
-
-
 def _accept(entry: Entry, partial: Path, target: Path, url: str) -> str | None:
-    """Check a finished download and put it in place, or delete it and say what is wrong with it."""
+    """Move a complete download to its place, or delete it and return what is wrong with it."""
     unpacked = partial.with_name(f"{partial.name}.unpacked")
     try:
-        wrong = _unpack(entry.member, partial, unpacked) if entry.member else None
+        problem = extract(entry, partial, unpacked) if entry.member else None
         file = unpacked if entry.member else partial
-        wrong = wrong or difference(entry, file)
-        if not wrong:
-            _put_in_place(entry, file, target, url)
-        forget(partial)
-        return wrong
+        problem = problem or difference(entry, file)
+        if not problem:
+            _pin(entry, file, url)
+            with writable(target.parent):
+                file.replace(target)
+        return problem
     finally:
+        forget(partial)
         unpacked.unlink(missing_ok=True)
 
 
-def _unpack(member: str, archive: Path, target: Path) -> str | None:
-    """Take the one file of this name out of a zip archive, wherever it lies in it; says why it cannot."""
-    try:
-        with zipfile.ZipFile(archive) as opened, writable(target.parent):
-            found = [info for info in opened.infolist() if info.filename.rsplit("/", 1)[-1] == member]
-            if len(found) != 1:
-                return f"the archive holds {len(found)} files named {member}, expected one"
-            with opened.open(found[0]) as source, target.open("wb") as copy:
-                shutil.copyfileobj(source, copy, 1 << 20)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
-        return not_weights(archive) or f"it is not a whole zip archive ({error})"
-    return None
-
-
 def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as stream, writable(target.parent), target.open("wb") as copy:
+    with source.open("rb") as stream, target.open("wb") as copy:
         shutil.copyfileobj(stream, copy, 1 << 20)
 
 
-def _put_in_place(entry: Entry, file: Path, target: Path, source: str) -> None:
+def _pin(entry: Entry, file: Path, source: str) -> None:
+    """Record a checked file in the lock file."""
     if entry.pinned:
-        lockfile.trust(target.parent, entry, sha256_of(file), source)
+        lockfile.pin(cache_dir(), entry, sha256_of(file), source)
     else:
-        hold_to_first_copy(entry, file, source)
-    with writable(target.parent):
-        file.replace(target)
+        pin_first_copy(entry, file, source)
 
 
-def _put_in_place_unofficially(entry: Entry, file: Path, target: Path, source: str) -> None:
+def _pin_unofficial(entry: Entry, file: Path, source: Path) -> None:
+    """Record other weights than the published ones in the lock file."""
     if entry.pinned and difference(entry, file) is None:
         raise WeightsError(
             f"{source} is the official file of '{entry.name}': import it without --unofficial."
         )
-    lockfile.trust(target.parent, entry, sha256_of(file), source, unofficial=True)
-    with writable(target.parent):
-        file.replace(target)
+    if problem := unusable(entry, file):
+        raise WeightsError(f"{source} does not fit '{entry.name}': {problem.replace(str(file), str(source))}")
+    lockfile.pin(cache_dir(), entry, sha256_of(file), str(source.resolve()), unofficial=True)

@@ -1,4 +1,4 @@
-"""Licences and provenance of weights, as runs show and record them."""
+"""Licences and provenance of weights, for the terminal and the run record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from facebench.backbones.weights.cache import resolve
 
 
 def licence_notice(names: Iterable[str]) -> list[str]:
-    """One line for each file of these backbones or entries whose terms exclude commercial use.
+    """Return one line for each file whose licence excludes commercial use.
+
+    Args:
+        names: names of backbones or registry entries.
 
     Example:
         >>> licence_notice(["sface", "emonet-8"])
@@ -23,7 +26,10 @@ def licence_notice(names: Iterable[str]) -> list[str]:
 
 
 def provenance(names: Iterable[str]) -> list[dict[str, str | bool]]:
-    """What a run record says about every file of weights of these backbones or entries.
+    """Return the entries of a run record about weights, one dict for each file.
+
+    Args:
+        names: names of backbones or registry entries.
 
     Raises:
         WeightsError: a file is missing or damaged.
@@ -32,10 +38,10 @@ def provenance(names: Iterable[str]) -> list[dict[str, str | bool]]:
         >>> provenance(["sface"])[0]["fingerprint"]
         'Git LFS pointer in the OpenCV zoo'
     """
-    found: list[dict[str, str | bool]] = []
+    records: list[dict[str, str | bool]] = []
     for entry in registry.select(names):
         file = resolve(entry.name)
-        found.append(
+        records.append(
             {
                 "name": entry.name,
                 "file": entry.file,
@@ -48,4 +54,4 @@ def provenance(names: Iterable[str]) -> list[dict[str, str | bool]]:
                 "home": entry.home or "",
             }
         )
-    return found
+    return records

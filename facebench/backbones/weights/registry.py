@@ -1,8 +1,7 @@
-"""The registry of trained weights: what each file is for, its home, its terms and its fingerprint."""
+"""Registry of trained weights: purpose, origin, licence and fingerprint of every file."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
@@ -12,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from facebench.core.errors import InputError, WeightsError
+from facebench.core.suggest import suggest
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 GitBlob = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
@@ -20,14 +20,14 @@ Url = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 
 
 class Wheel(BaseModel):
-    """A file that arrives with `pip install`, inside the wheel of another package."""
+    """Location of a file inside the wheel of another Python package."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     distribution: str
     version: str
     path: str
-    """Of the file, relative to site-packages."""
+    """Path of the file, relative to site-packages."""
 
 
 class Entry(BaseModel):
@@ -37,40 +37,40 @@ class Entry(BaseModel):
 
     name: str
     about: str
-    """What it is and what it is for, in one line."""
+    """Description in one line."""
     backbones: tuple[str, ...] = ()
-    """Backbones that cannot run without it."""
+    """Backbones that need this file."""
     file: FileName
-    """Its name in the cache folder."""
+    """File name in the cache folder."""
     format: Literal["torch", "torchscript", "onnx", "arrays"]
-    """"arrays" are plain numbers in a pickle or npz file, read by `facebench.training.rig.buffers.flame_files`."""
+    """File format. "arrays" is a pickle or npz file of NumPy arrays, used by the FLAME head model."""
     size: int | None = None
-    """Bytes, where known."""
+    """Size in bytes, where known."""
     sha256: Sha256 | None = None
     fingerprint: str | None = None
-    """Where the sha256 was taken from."""
+    """Source of the sha256."""
     git_blob: GitBlob | None = None
-    """Git's id of the file's content, where the official home is a git repository."""
+    """Git blob id of the file, where the authors publish it in a git repository."""
     licence: str
     non_commercial: bool = False
     home: Url | None = None
-    """Where its authors publish it."""
+    """Page of the authors."""
     urls: tuple[Url, ...] = ()
-    """Direct addresses, official first, then mirrors."""
+    """Download URLs: the official one first, then mirrors."""
     member: FileName | None = None
     """Name of the file inside the zip archive that `urls` give."""
     manual: str | None = None
-    """How to get it by hand, when only a person may or can."""
+    """Instructions for a manual download, for files that need a browser or a registration."""
     placeholders: tuple[str, ...] = ()
-    """Beginnings of class names in the checkpoint that are read as empty placeholders instead of refused."""
+    """Prefixes of class names in the checkpoint that are read as empty placeholders."""
     wheel: Wheel | None = None
     shipped: bool = False
-    """Whether facebench itself brings the file, in `facebench/shipped`."""
+    """Whether the file is part of facebench, in `facebench/shipped`."""
 
     @model_validator(mode="after")
-    def _can_be_had(self) -> Entry:
+    def _check_origin(self) -> Entry:
         if not (self.urls or self.manual or self.shipped):
-            raise ValueError("needs urls, or manual instructions")
+            raise ValueError("needs urls or manual instructions")
         if (self.wheel or self.shipped) and not self.sha256:
             raise ValueError("a file inside a wheel needs its sha256")
         if self.sha256 and not self.fingerprint:
@@ -79,15 +79,15 @@ class Entry(BaseModel):
 
     @property
     def pinned(self) -> bool:
-        """Whether a fingerprint was published; else the first copy is trusted and remembered."""
+        """Whether a fingerprint is published. Otherwise the lock file pins the first copy."""
         return bool(self.sha256 or self.git_blob)
 
 
 def entries() -> dict[str, Entry]:
-    """All entries of the registry by name, in its order.
+    """Return all entries by name, in the order of registry.yaml.
 
     Raises:
-        WeightsError: the registry itself is broken; names the entry and the key.
+        WeightsError: registry.yaml is invalid.
 
     Example:
         >>> entries()["sface"].licence
@@ -98,63 +98,70 @@ def entries() -> dict[str, Entry]:
 
 @cache
 def _packaged() -> dict[str, Entry]:
-    text = (
-        resources.files("facebench.backbones.weights").joinpath("registry.yaml").read_text(encoding="utf-8")
-    )
-    return parse(text, "facebench/weights/registry.yaml")
+    file = resources.files("facebench.backbones.weights").joinpath("registry.yaml")
+    return parse(file.read_text(encoding="utf-8"), "facebench/backbones/weights/registry.yaml")
 
 
 def parse(text: str, where: str) -> dict[str, Entry]:
-    """Validate the text of a registry; `where` names it in errors."""
-    found = {}
+    """Parse and validate a registry.
+
+    Args:
+        text: YAML.
+        where: file name for error messages.
+
+    Raises:
+        WeightsError: a field is missing, unknown or invalid; names the entry and the field.
+    """
+    parsed = {}
     for name, fields in yaml.safe_load(text).items():
         try:
-            found[name] = Entry(name=name, **fields)
+            parsed[name] = Entry(name=name, **fields)
         except ValidationError as error:
-            wrong = [(".".join(map(str, one["loc"])) or "entry", one["msg"]) for one in error.errors()]
-            text = "; ".join(f"{key}: {message}" for key, message in wrong)
-            raise WeightsError(f"{where}: {name}: {text}.") from None
-    return found
+            problems = [(".".join(map(str, one["loc"])) or "entry", one["msg"]) for one in error.errors()]
+            listed = "; ".join(f"{key}: {message}" for key, message in problems)
+            raise WeightsError(f"{where}: {name}: {listed}.") from None
+    return parsed
 
 
 def entry(name: str) -> Entry:
-    """The entry of this name.
+    """Return the entry with this name.
 
     Raises:
-        InputError: there is none; the message lists close matches.
+        InputError: there is no such entry.
     """
     known = entries()
-    if name in known:
-        return known[name]
-    close = difflib.get_close_matches(name, known, n=3)
-    hint = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(known)}."
-    raise InputError(f"There are no weights named '{name}'. {hint}")
+    if name not in known:
+        raise InputError(f"There are no weights named '{name}'. {suggest(name, known)}")
+    return known[name]
 
 
 def needed_by(backbone: str) -> tuple[Entry, ...]:
-    """The files that a backbone needs, in the order of the registry.
+    """Return the files that a backbone needs, in the order of the registry.
 
     Raises:
         InputError: the registry has no weights for this backbone.
     """
-    found = tuple(one for one in entries().values() if backbone in one.backbones)
-    if not found:
-        raise InputError(f"The registry has no weights for '{backbone}'; give a file or a state dict.")
-    return found
+    needed = tuple(one for one in entries().values() if backbone in one.backbones)
+    if not needed:
+        raise InputError(f"The registry has no weights for '{backbone}'. Give a file or a state dict.")
+    return needed
 
 
 def select(names: Iterable[str]) -> list[Entry]:
-    """The entries that names of backbones or of entries stand for, each once, in the registry's order.
+    """Return the entries of backbones or entry names, without duplicates, in the order of the registry.
+
+    Args:
+        names: names of backbones or registry entries.
 
     Raises:
-        InputError: a name is neither.
+        InputError: a name is neither a backbone nor an entry.
 
     Example:
         >>> [one.name for one in select(["lpips", "inception-clean", "yunet"])]
         ['yunet', 'inception', 'alexnet', 'lpips-alex']
     """
-    wanted: set[str] = set()
+    selected: set[str] = set()
     for name in names:
         needed = [one.name for one in entries().values() if name in one.backbones]
-        wanted.update(needed or [entry(name).name])
-    return [one for one in entries().values() if one.name in wanted]
+        selected.update(needed or [entry(name).name])
+    return [one for one in entries().values() if one.name in selected]

@@ -1,4 +1,4 @@
-"""What the user handed to `backbones.build`: a file, a state dict, or nothing (then the registry)."""
+"""Weights given to `facebench.backbones.build`: a file, a state dict, or None for the registry."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from facebench.backbones.weights.cache import (
     difference,
     missing_text,
     path_of,
-    refuse_other_files,
+    published_source,
     resolve,
 )
+from facebench.backbones.weights.contents import refuse_other_files
 from facebench.backbones.weights.digest import sha256_of
 from facebench.backbones.weights.load import load_checkpoint, select_state, tensors_in
 from facebench.core.errors import InputError, WeightsError
@@ -27,85 +28,91 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Given:
-    """The weights for one backbone. Files are checked against the registry, never fetched."""
+class WeightsSource:
+    """Weights of one backbone: checked files, or a state dict."""
 
     name: str
-    """Of the backbone."""
+    """Name of the backbone."""
     files: tuple[WeightFile, ...] = ()
     state: Mapping[str, Tensor] | None = None
 
     @staticmethod
-    def of(name: str, weights: str | Path | Mapping[str, Tensor] | None) -> Given:
-        """Accept a file, a state dict, or None for the registry.
+    def of(name: str, weights: str | Path | Mapping[str, Tensor] | None) -> WeightsSource:
+        """Locate the weights of a backbone. This never uses the network.
+
+        Args:
+            name: name of the backbone.
+            weights: a file, a state dict, or None for the registry.
 
         Raises:
-            WeightsError: no such file, or the registry's file is missing or damaged.
-            InputError: weights of another type.
+            WeightsError: the file does not exist, or the file of the registry is missing or damaged.
+            InputError: the weights are of another type.
         """
         if weights is None:
             needed = registry.needed_by(name)
             if missing := [entry for entry in needed if not path_of(entry).is_file()]:
                 raise WeightsError(missing_text(missing))
-            return Given(name, tuple(resolve(entry.name) for entry in needed))
+            return WeightsSource(name, tuple(resolve(entry.name) for entry in needed))
         if isinstance(weights, Mapping):
-            return Given(name, state=weights)
+            return WeightsSource(name, state=weights)
         if isinstance(weights, str | Path):
-            return Given(name, (_identify(name, Path(weights).expanduser()),))
+            return WeightsSource(name, (_identify(name, Path(weights).expanduser()),))
         raise InputError(
             f"Weights for '{name}' are a file, a state dict or None, not {type(weights).__name__}."
         )
 
     def state_dict(self, prefix: str = "", *, entry: str | None = None) -> dict[str, Tensor]:
-        """The tensors by name; those of several files together.
+        """Read the tensors by name; several files are merged.
 
         Args:
-            prefix: dropped from the names, e.g. "module." of DataParallel. When any name starts with it, only
-                those names are kept; otherwise the names stay as they are.
-            entry: key of the state dict when the checkpoint wraps it, e.g. "state_dict"; a bare one
-                passes as well.
+            prefix: removed from the names, e.g. "module." of DataParallel. When any name has the prefix, only
+                names with the prefix are kept.
+            entry: key of the state dict in the checkpoint, e.g. "state_dict"; a bare state dict is accepted
+                as well.
 
         Raises:
-            WeightsError: not a state dict, a file with code in it, a damaged file.
+            WeightsError: a file is damaged, contains code, or holds no state dict.
         """
         if self.state is not None:
             return select_state(self.state, f"The state dict for '{self.name}'", prefix=prefix, entry=entry)
         merged: dict[str, Tensor] = {}
         for file in self.files:
-            part = select_state(
-                load_checkpoint(file.path, self._placeholders()), str(file.path), prefix=prefix, entry=entry
-            )
-            if both := merged.keys() & part.keys():
-                raise WeightsError(f"{file.path}: '{min(both)}' is in another file of '{self.name}' as well.")
+            content = load_checkpoint(file.path, self._placeholders())
+            part = select_state(content, str(file.path), prefix=prefix, entry=entry)
+            if repeated := merged.keys() & part.keys():
+                raise WeightsError(
+                    f"{file.path}: '{min(repeated)}' is also in another file of '{self.name}'."
+                )
             merged.update(part)
         return merged
 
     def _placeholders(self) -> tuple[str, ...]:
+        """Return the class prefixes that the registry permits in checkpoints of this backbone."""
         return tuple(
-            name
+            prefix
             for entry in registry.entries().values()
             if self.name in entry.backbones
-            for name in entry.placeholders
+            for prefix in entry.placeholders
         )
 
     def file(self) -> Path:
-        """The one file, for runtimes that read it themselves (ONNX).
+        """Return the path of the only file, for ONNX networks.
 
         Raises:
-            WeightsError: a state dict was given.
+            WeightsError: the weights are a state dict.
         """
         if len(self.files) != 1:
-            raise WeightsError(f"'{self.name}' is read from one ONNX file; a state dict does not fit it.")
+            raise WeightsError(f"'{self.name}' reads one ONNX file, not a state dict.")
         return self.files[0].path
 
     def used(self) -> WeightsUsed:
-        """Name, sha256 and licence for the run record; the parts of several files are joined by "+"."""
+        """Return name, sha256 and licence for the run record; several files are joined by "+"."""
         from facebench.backbones.base import WeightsUsed, state_digest
 
         if self.state is not None:
-            own = "not the official weights, a state dict of the user's own"
+            origin = "not the official weights, a state dict given by the user"
             digest = state_digest(tensors_in(self.state))
-            return WeightsUsed("state dict", digest, fingerprint=own, unofficial=True)
+            return WeightsUsed("state dict", digest, fingerprint=origin, unofficial=True)
         return WeightsUsed(
             name="+".join(file.name for file in self.files),
             sha256="+".join(file.sha256 for file in self.files),
@@ -117,13 +124,12 @@ class Given:
 
 
 def _identify(backbone: str, path: Path) -> WeightFile:
-    """A file of the user's own: official when its fingerprint is one the registry knows for this backbone."""
+    """Compare a file of the user with the published fingerprints of a backbone; unofficial without a match."""
     if not path.is_file():
         raise WeightsError(f"There is no weights file {path}.")
     refuse_other_files(path)
     for entry in registry.entries().values():
         if backbone in entry.backbones and entry.pinned and difference(entry, path) is None:
-            published = entry.fingerprint or "git blob id in the official repository"
-            return WeightFile(entry.name, path, sha256_of(path), entry.licence, True, published)
-    own = f"not the official weights, {path.resolve()}"
-    return WeightFile(path.name, path, sha256_of(path), "unknown", False, own, unofficial=True)
+            return WeightFile(entry.name, path, sha256_of(path), entry.licence, True, published_source(entry))
+    origin = f"not the official weights, {path.resolve()}"
+    return WeightFile(path.name, path, sha256_of(path), "unknown", False, origin, unofficial=True)

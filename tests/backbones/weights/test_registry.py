@@ -1,4 +1,4 @@
-"""The registry names every network's files, their terms and how they are checked."""
+"""The registry lists files, licences and fingerprints of all networks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ net:
 
 
 NO_BACKBONE = ("yunet", "flame", "flame-texture", "diffae-64-synthface", "directions-64-synthface")
-"""Finds faces, draws them, edits them: none of these is read by a metric."""
+"""Entries for detection, rendering and editing, which no metric uses."""
 
 
 def test_every_backbone_has_weights_in_the_registry() -> None:
@@ -39,13 +39,13 @@ def test_cache_files_do_not_collide() -> None:
     assert len(files) == len(set(files))
 
 
-def test_names_of_an_entry_and_of_another_backbone_are_never_confused() -> None:
+def test_an_entry_with_the_name_of_a_backbone_belongs_to_it() -> None:
     for entry in registry.entries().values():
         if entry.name in backbones.names():
             assert entry.name in entry.backbones
 
 
-def test_fetched_files_come_over_https_and_repositories_are_pinned_to_a_commit() -> None:
+def test_urls_use_https_and_pin_a_commit() -> None:
     for entry in registry.entries().values():
         for url in entry.urls:
             assert url.startswith("https://"), url
@@ -53,7 +53,7 @@ def test_fetched_files_come_over_https_and_repositories_are_pinned_to_a_commit()
             assert "/master/" not in url, url
 
 
-def test_fingerprints_agree_with_the_digits_that_the_official_addresses_carry() -> None:
+def test_fingerprints_agree_with_the_digits_in_official_urls() -> None:
     def sha256(name: str) -> str:
         return registry.entry(name).sha256 or ""
 
@@ -68,10 +68,10 @@ def test_licences_that_exclude_commercial_use_are_marked() -> None:
         assert entry.non_commercial == stated, entry.name
 
 
-def test_an_unknown_name_is_answered_with_close_ones() -> None:
+def test_the_error_for_an_unknown_name_suggests_close_names() -> None:
     with pytest.raises(InputError, match="Did you mean emonet-8"):
         registry.entry("emonet8")
-    with pytest.raises(InputError, match="There are: yunet, sface"):
+    with pytest.raises(InputError, match="names are known"):
         registry.select(["zzz"])
 
 
@@ -85,12 +85,12 @@ def test_an_unknown_name_is_answered_with_close_ones() -> None:
         ),
         (("format: torch", "format: pickle"), "net: format: Input should be 'torch'"),
         (("file: net.bin", "file: ../net.bin"), "net: file: String should match"),
-        (("urls: [https://example.org/net.bin]", ""), "needs urls, or manual instructions"),
+        (("urls: [https://example.org/net.bin]", ""), "needs urls or manual instructions"),
         (("licence: MIT", "licence: MIT\n  sha256: 12ab"), "net: sha256"),
         (("licence: MIT", f"licence: MIT\n  sha256: {'ab' * 32}"), "needs its source in 'fingerprint'"),
     ],
 )
-def test_a_broken_registry_names_entry_and_key(change: tuple[str, str], message: str) -> None:
+def test_the_error_for_an_invalid_registry_names_entry_and_key(change: tuple[str, str], message: str) -> None:
     assert registry.parse(ENTRY, "here.yaml")["net"].licence == "MIT"
     with pytest.raises(WeightsError, match=message):
         registry.parse(ENTRY.replace(*change), "here.yaml")
