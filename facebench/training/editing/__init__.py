@@ -1,1 +1,1 @@
-"""Editing with a diffusion autoencoder: codes, directions, edited images."""
+"""Face editing with a diffusion autoencoder: latents, editing directions, edited images."""

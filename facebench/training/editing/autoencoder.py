@@ -1,8 +1,10 @@
-"""A diffusion autoencoder at work: faces to codes, codes to faces, in batches."""
+"""Batched encoding and rendering of face images with a diffusion autoencoder.
+
+Source: Preechakul et al. 2022, "Diffusion autoencoders".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,62 +12,79 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from facebench.core.progress import Progress, no_progress
 from facebench.training.diffusion import ddim_decode, ddim_encode
 from facebench.training.engine.image_grid import to_images
 from facebench.training.models import DiffAE
 
 Images = NDArray[np.uint8]
-Progress = Callable[[int, int], None]
+
+_SMALLEST_ANGLE = 1e-4
+"""Angle in radians below which spherical interpolation falls back to linear interpolation."""
 
 
 @dataclass(frozen=True)
 class Steps:
-    """DDIM steps of encoding and of rendering."""
+    """Numbers of DDIM steps for encoding and for rendering."""
 
     encode: int
     render: int
 
 
 OFFICIAL = Steps(250, 100)
-"""What DiffAE's authors use for editing."""
+"""Steps of the official editing notebook."""
 FAST = Steps(20, 20)
-"""What they use for evaluation during training."""
+"""Steps of the official evaluation during training."""
 
 
 @dataclass(frozen=True)
-class Codes:
-    """What an autoencoder makes of n faces.
+class Latents:
+    """Latents of n faces.
 
     Attributes:
-        z_sem: (n, d) what the faces mean.
-        x_T: (n, 3, s, s) everything else.
+        z_sem: (n, d) semantic latents.
+        x_T: (n, 3, s, s) stochastic latents.
     """
 
     z_sem: Tensor
     x_T: Tensor
 
 
+Codes = Latents
+"""Former name of `Latents`. Delete it when no caller outside this package uses it."""
+
+
 @torch.no_grad()
 def stochastic_code(network: DiffAE, x_0: Tensor, z_sem: Tensor, steps: int) -> Tensor:
-    """x_T (n, 3, s, s) of faces x_0 (n, 3, s, s) in [-1, 1] whose codes are z_sem (n, d), by DDIM backwards."""
+    """Encode faces to x_T by reversed DDIM.
+
+    Args:
+        network: diffusion autoencoder in evaluation mode.
+        x_0: (n, 3, s, s) faces in [-1, 1].
+        z_sem: (n, d) semantic latents of the faces.
+        steps: number of DDIM steps.
+
+    Returns:
+        (n, 3, s, s) stochastic latents.
+    """
     diffused = network.to_diffused(x_0, z_sem)
     return ddim_encode(network, diffused, z_sem, steps, clip=not network.config.refines)
 
 
 @torch.no_grad()
 def rendered(network: DiffAE, x_T: Tensor, z_sem: Tensor, steps: int) -> Tensor:
-    """Faces (n, 3, s, s) in [-1, 1] of both codes, by DDIM."""
+    """Render latents to faces (n, 3, s, s) in [-1, 1] by DDIM."""
     diffused = ddim_decode(network, x_T, z_sem, steps, clip=not network.config.refines)
     return network.to_faces(diffused, z_sem).clamp(-1, 1)
 
 
 class Autoencoder:
-    """Encodes and renders faces with one network.
+    """Encode and render face images with one network.
 
     Args:
-        network: the diffusion autoencoder, in evaluation mode.
-        steps: DDIM steps.
-        batch: faces at a time.
+        network: diffusion autoencoder in evaluation mode.
+        steps: numbers of DDIM steps.
+        batch: images per batch.
     """
 
     def __init__(self, network: DiffAE, steps: Steps = OFFICIAL, batch: int = 16) -> None:
@@ -73,65 +92,68 @@ class Autoencoder:
 
     @property
     def size(self) -> int:
-        """Pixels per side of the faces."""
+        """Pixels per side of the images."""
         return self.network.config.size
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """Device of the network."""
         return next(self.network.parameters()).device
 
     @torch.no_grad()
     def z_sem(self, images: Images) -> Tensor:
-        """Semantic codes (n, d) of faces (n, s, s, 3) uint8."""
-        return torch.cat([self.network.encode(part) for part in self._parts(images)])
+        """Encode images (n, s, s, 3) to semantic latents (n, d)."""
+        return torch.cat([self.network.encode(batch) for batch in self._batches(images)])
 
     @torch.no_grad()
-    def encode(self, images: Images, progress: Progress | None = None) -> Codes:
-        """Both codes of faces (n, s, s, 3) uint8."""
+    def encode(self, images: Images, progress: Progress | None = None) -> Latents:
+        """Encode images (n, s, s, 3) to semantic and stochastic latents."""
+        report = progress or no_progress
         z_sem, x_T = [], []
-        for part in self._parts(images):
-            z_sem.append(self.network.encode(part))
-            x_T.append(stochastic_code(self.network, part, z_sem[-1], self.steps.encode))
-            if progress is not None:
-                progress(sum(len(done) for done in x_T), len(images))
-        return Codes(torch.cat(z_sem), torch.cat(x_T))
+        for batch in self._batches(images):
+            z_sem.append(self.network.encode(batch))
+            x_T.append(stochastic_code(self.network, batch, z_sem[-1], self.steps.encode))
+            report("encoding", sum(len(part) for part in x_T), len(images))
+        return Latents(torch.cat(z_sem), torch.cat(x_T))
 
-    def render(self, codes: Codes, progress: Progress | None = None) -> Images:
-        """Faces (n, s, s, 3) uint8 of codes."""
-        made = []
-        for start in range(0, len(codes.z_sem), self.batch):
+    def render(self, latents: Latents, progress: Progress | None = None) -> Images:
+        """Render latents to images (n, s, s, 3)."""
+        report = progress or no_progress
+        images = []
+        for start in range(0, len(latents.z_sem), self.batch):
             rows = slice(start, start + self.batch)
-            x_0 = rendered(self.network, codes.x_T[rows], codes.z_sem[rows], self.steps.render)
-            made.append(to_images(x_0))
-            if progress is not None:
-                progress(start + len(made[-1]), len(codes.z_sem))
-        return np.concatenate(made)
+            x_0 = rendered(self.network, latents.x_T[rows], latents.z_sem[rows], self.steps.render)
+            images.append(to_images(x_0))
+            report("rendering", start + len(images[-1]), len(latents.z_sem))
+        return np.concatenate(images)
 
-    def _parts(self, images: Images) -> list[Tensor]:
+    def _batches(self, images: Images) -> list[Tensor]:
         x_0 = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        return [part.to(self.device) for part in torch.split(x_0, self.batch)]
+        return [batch.to(self.device) for batch in torch.split(x_0, self.batch)]
 
 
-def interpolated(first: Codes, second: Codes, shares: Tensor) -> Codes:
-    """Codes between two faces: z_sem along the line, x_T along the sphere.
+def interpolated(first: Latents, second: Latents, shares: Tensor) -> Latents:
+    """Interpolate between two faces: z_sem linearly, x_T spherically.
+
+        z_sem(s) = (1 − s)·z_1 + s·z_2
+        x_T(s)   = [sin((1 − s)·θ)·x_1 + sin(s·θ)·x_2] / sin θ,   θ = angle between x_1 and x_2
 
     Args:
-        first: codes of one face (n = 1).
-        second: codes of the other.
-        shares: (k,) from 0 (the first) to 1 (the second).
+        first: latents of the first face (n = 1).
+        second: latents of the second face (n = 1).
+        shares: (k,) values of s from 0 (first face) to 1 (second face).
 
     Returns:
-        k codes.
+        Latents of k faces.
 
-    Source: Preechakul et al. 2022, section 5.2; Song et al. 2021 for the sphere.
+    Source: Preechakul et al. 2022, section 5.2; Song et al. 2021 for x_T.
     """
-    a, b = first.x_T.flatten(), second.x_T.flatten()
-    angle = torch.arccos((a @ b / (a.norm() * b.norm())).clamp(-1, 1))
-    along = shares.to(a.device)[:, None]
-    if float(angle) < 1e-4:
-        x_T = (1 - along) * a + along * b
+    x_1, x_2 = first.x_T.flatten(), second.x_T.flatten()
+    angle = torch.arccos((x_1 @ x_2 / (x_1.norm() * x_2.norm())).clamp(-1, 1))
+    s = shares.to(x_1.device)[:, None]
+    if float(angle) < _SMALLEST_ANGLE:
+        x_T = (1 - s) * x_1 + s * x_2
     else:
-        x_T = (torch.sin((1 - along) * angle) * a + torch.sin(along * angle) * b) / torch.sin(angle)
-    z_sem = (1 - along) * first.z_sem + along * second.z_sem
-    return Codes(z_sem, x_T.view(-1, *first.x_T.shape[1:]))
+        x_T = (torch.sin((1 - s) * angle) * x_1 + torch.sin(s * angle) * x_2) / torch.sin(angle)
+    z_sem = (1 - s) * first.z_sem + s * second.z_sem
+    return Latents(z_sem, x_T.view(-1, *first.x_T.shape[1:]))

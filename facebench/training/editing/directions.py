@@ -1,13 +1,15 @@
-"""Directions in z_sem: what edits a face, whichever way it was found.
+"""Editing directions in z_sem: how to move a latent so that an attribute increases.
 
-All ways answer the same question, where to move a normalised code so that an attribute grows: the official linear
-classifier, the classical linear methods, ridge regression for valence and arousal, and a small network whose
-gradient is followed. Any of them may avoid a subspace that says who the person is.
+    z' = z + strength · √d · u(z),   z = (z_sem − μ) / σ
+
+u is a unit vector: a constant for the linear methods, the normalised gradient of a score for the network. Components
+in a subspace to avoid, such as that of the identity, are removed from u before normalisation.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from facebench.core.errors import InputError
+from facebench.core.errors import InputError, WeightsError
+from facebench.core.suggest import suggest
 from facebench.training.editing.linear import LatentStatistics
 from facebench.training.engine import model_file
 from facebench.training.engine.model_file import ModelFile
@@ -24,10 +27,14 @@ from facebench.training.models.load import located
 LINEAR_METHODS = ("linear", "logistic", "lda", "svm", "ridge", "mean")
 METHODS = (*LINEAR_METHODS, "mlp")
 GRADIENT_STEPS = 10
+"""Steps of equal length in which an edit follows the gradient of the network."""
+
+_SHORTEST = 1e-12
+_NETWORK = "network."
 
 
 class AttributeMLP(nn.Module):
-    """Two hidden layers from a normalised code to one score per attribute."""
+    """Two hidden layers from a normalised latent to one score per attribute."""
 
     def __init__(self, code_channels: int, hidden: int, attributes: int) -> None:
         super().__init__()
@@ -42,21 +49,21 @@ class AttributeMLP(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        """Map (n, d) to (n, attributes)."""
+        """Map normalised latents (n, d) to scores (n, attributes)."""
         scores: Tensor = self.layers(z)
         return scores
 
 
 @dataclass(frozen=True, eq=False)
 class Directions:
-    """Ways to move normalised codes.
+    """Editing directions of several attributes.
 
     Attributes:
         method: one of `METHODS`.
-        attributes: names of what can be edited.
-        statistics: mean and deviation that normalise z_sem.
+        attributes: names of the attributes.
+        statistics: mean and standard deviation that normalise z_sem.
         weight: (attributes, d) directions of the linear methods; None for the network.
-        network: the network of the method "mlp".
+        network: network of the method "mlp".
         avoid: (k, d) orthonormal rows that edits must not move along; (0, d) for none.
     """
 
@@ -68,26 +75,30 @@ class Directions:
     avoid: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
 
     def edit(self, z_sem: Tensor, attribute: str, strength: float) -> Tensor:
-        """Move codes.
+        """Move latents along the direction of an attribute.
 
-        Strength 1 is a path as long as a typical normalised code, sqrt(d); the official notebook uses 0.3. The
-        network's path is bent: a tenth of it at a time along its gradient.
+            z' = z + strength · √d · u                          (linear methods)
+            z ← z + strength · √d / 10 · u(z), ten times        (network)
+
+        Strength 0 returns the latents unchanged.
 
         Args:
-            z_sem: (n, d) codes.
+            z_sem: (n, d) latents.
             attribute: one of `attributes`.
-            strength: positive for more of it.
+            strength: signed length of the path in units of √d; the official notebook uses 0.3.
 
         Returns:
-            (n, d) edited codes.
+            (n, d) edited latents.
 
         Raises:
-            InputError: no such attribute.
+            InputError: there is no such attribute.
         """
         if attribute not in self.attributes:
             raise InputError(
-                f"There is no direction for '{attribute}', but for: {', '.join(self.attributes)}."
+                f"There is no direction for '{attribute}'. {suggest(attribute, self.attributes)}"
             )
+        if strength == 0:
+            return z_sem
         row = self.attributes.index(attribute)
         z = self.statistics.normalise(z_sem)
         length = strength * z.shape[1] ** 0.5
@@ -99,7 +110,7 @@ class Directions:
         return self.statistics.denormalise(z)
 
     def to(self, device: torch.device | str) -> Directions:
-        """The same directions on a device."""
+        """Copy the directions to a device."""
         statistics = LatentStatistics(self.statistics.mean.to(device), self.statistics.std.to(device))
         return Directions(
             self.method,
@@ -111,11 +122,12 @@ class Directions:
         )
 
     def _unit(self, direction: Tensor) -> Tensor:
+        """Compute u = (w − wAᵀA) / ‖w − wAᵀA‖ for rows w (n, d); A holds the directions to avoid."""
         if self.avoid.numel():
             direction = direction - direction @ self.avoid.T @ self.avoid
         length = direction.norm(dim=1, keepdim=True)
-        if bool((length < 1e-12).any()):
-            raise InputError("Nothing is left of an editing direction: it lies in what edits must avoid.")
+        if bool((length < _SHORTEST).any()):
+            raise InputError("The editing direction lies in the subspace to avoid. Avoid fewer directions.")
         unit: Tensor = direction / length
         return unit
 
@@ -138,39 +150,50 @@ def write(path: Path, directions: Directions, provenance: dict[str, Any]) -> Non
     if directions.weight is not None:
         tensors["weight"] = directions.weight
     if directions.network is not None:
-        tensors |= {f"network.{name}": value for name, value in directions.network.state_dict().items()}
+        tensors |= {_NETWORK + name: value for name, value in directions.network.state_dict().items()}
         architecture["hidden"] = directions.network.layers[0].out_features
     model_file.write(path, ModelFile("directions", tensors, architecture, provenance))
 
 
 def read(path: Path) -> Directions:
-    """Read directions: a file, the folder it lies in, or shipped ones by their name.
+    """Read directions from a file, from the folder that holds it, or from a shipped file by its name.
 
     Raises:
         InputError: there is no such file.
-        WeightsError: it holds no directions.
+        WeightsError: the file is damaged or does not hold directions.
     """
     path = located(path)
     path = path / "directions.safetensors" if path.is_dir() else path
-    found = model_file.read(path, "directions")
-    attributes = tuple(found.architecture["attributes"])
-    statistics = LatentStatistics(found.tensors["mean"], found.tensors["std"])
-    network = None
-    if "hidden" in found.architecture:
-        network = AttributeMLP(len(statistics.mean), int(found.architecture["hidden"]), len(attributes))
-        prefix = "network."
-        state = {k.removeprefix(prefix): v for k, v in found.tensors.items() if k.startswith(prefix)}
+    model = model_file.read(path, "directions")
+    try:
+        return _from_model(model, path)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: the directions are damaged ({error}).") from None
+
+
+def _from_model(model: ModelFile, path: Path) -> Directions:
+    tensors, attributes = model.tensors, tuple(map(str, model.architecture["attributes"]))
+    statistics = LatentStatistics(tensors["mean"], tensors["std"])
+    network, size = None, len(statistics.mean)
+    if "hidden" in model.architecture:
+        hidden = int(model.architecture["hidden"])
+        # The size is compared before a network of that size is allocated.
+        _check_shape(tensors, f"{_NETWORK}layers.0.weight", (hidden, size))
+        network = AttributeMLP(size, hidden, len(attributes))
+        state = {k.removeprefix(_NETWORK): v for k, v in tensors.items() if k.startswith(_NETWORK)}
         model_file.into(network, ModelFile("directions", state, {}), str(path))
-    return Directions(
-        str(found.architecture["method"]),
-        attributes,
-        statistics,
-        found.tensors.get("weight"),
-        network,
-        found.tensors["avoid"],
-    )
+    else:
+        _check_shape(tensors, "weight", (len(attributes), size))
+    _check_shape(tensors, "std", (size,))
+    method = str(model.architecture["method"])
+    return Directions(method, attributes, statistics, tensors.get("weight"), network, tensors["avoid"])
+
+
+def _check_shape(tensors: Mapping[str, Tensor], name: str, expected: tuple[int, ...]) -> None:
+    if tuple(tensors[name].shape) != expected:
+        raise ValueError(f"'{name}' has shape {tuple(tensors[name].shape)}, not {expected}")
 
 
 def describe(path: Path) -> str:
-    """What a file of directions was made from, as JSON text."""
+    """Return the provenance of a file of directions as JSON text."""
     return json.dumps(model_file.read(path, "directions").provenance, indent=1)

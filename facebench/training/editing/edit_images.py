@@ -1,9 +1,10 @@
-"""Edits a set of face images and writes what the protocols `edit` and `expression-transfer` read."""
+"""Edit a set of face images and write the input of the protocols `edit` and `expression-transfer`."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,48 +13,135 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facebench.core.errors import InputError
+from facebench.core.files import atomic_write_text
+from facebench.core.progress import Progress, no_progress
 from facebench.images.decoding import ImageError, decode
 from facebench.images.image_set import ImageSet, Item, read
 from facebench.synthface.dataset import new_folder
 from facebench.training.data.folders import square
-from facebench.training.editing.autoencoder import Autoencoder, Codes
+from facebench.training.editing.autoencoder import Autoencoder, Latents
 from facebench.training.editing.directions import Directions
 
 Images = NDArray[np.uint8]
-Progress = Callable[[str, int, int], None]
-DESCRIBING = ("expression", "valence", "arousal")
-CARRIED = ("identity", *DESCRIBING)
-"""Columns of the input that say something about the source; they are written as `source_...`, identity as it is."""
+
+TARGET_COLUMNS = ("expression", "valence", "arousal")
+"""Columns of the target that the manifest copies."""
+SOURCE_COLUMNS = ("identity", *TARGET_COLUMNS)
+"""Columns of the source that the manifest copies, as `identity` and as `source_...`."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Images that could be read, at the size of the model."""
+    """Readable images of a set, at the size of the model.
+
+    Attributes:
+        items: files and columns of the images.
+        images: (n, s, s, 3) uint8 RGB.
+        skipped: one message per unreadable image.
+    """
 
     items: tuple[Item, ...]
     images: Images
     skipped: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Editor:
+    """An edit of one attribute.
+
+    Attributes:
+        autoencoder: encodes and renders faces.
+        directions: editing directions in z_sem.
+        attribute: attribute to change, one of `directions.attributes`.
+    """
+
+    autoencoder: Autoencoder
+    directions: Directions
+    attribute: str
+
+    def edit(
+        self, images: Images, latents: Latents, strength: float, progress: Progress = no_progress
+    ) -> Images:
+        """Render images with their latents moved along the direction; strength 0 returns the images unchanged.
+
+        Args:
+            images: (n, s, s, 3) unedited images.
+            latents: latents of the images.
+            strength: signed length of the edit, see `Directions.edit`.
+            progress: callback invoked after each batch.
+        """
+        moved = self.directions.edit(latents.z_sem, self.attribute, strength)
+        if strength == 0:
+            return images
+        return self.autoencoder.render(Latents(moved, latents.x_T), progress)
+
+
 def read_sources(path: Path, size: int) -> Sources:
-    """Read a folder or manifest.
+    """Read a folder or manifest, and resize the middle square of every image.
 
     Raises:
         InputError: no image can be read.
     """
-    images = ImageSet.open(path)
-    kept, pictures = [], []
-    skipped = [f"{entry.name}: {entry.reason}" for entry in images.rejected]
-    for item in images.items:
+    listed = ImageSet.open(path)
+    items, images = [], []
+    skipped = [f"{entry.name}: {entry.reason}" for entry in listed.rejected]
+    for item in listed.items:
         try:
-            pictures.append(square(decode(read(item), item.name), size))
+            images.append(square(decode(read(item), item.name), size))
         except ImageError as error:
             skipped.append(str(error))
             continue
-        kept.append(item)
-    if not kept:
+        items.append(item)
+    if not items:
         raise InputError(f"{path}: no image can be read; the first: {skipped[0]}.")
-    return Sources(tuple(kept), np.stack(pictures), tuple(skipped))
+    return Sources(tuple(items), np.stack(images), tuple(skipped))
+
+
+def write_edits(
+    sources: Sources,
+    editor: Editor,
+    strengths: Sequence[float],
+    out: Path,
+    *,
+    targets: Sources | None = None,
+    progress: Progress = no_progress,
+) -> Path:
+    """Edit every source at every strength.
+
+    `out` receives sources/ (resized inputs), reconstructions/ (encoded and rendered without an edit), images/ (edits)
+    and manifest.csv. An edit of strength 0 has the pixels of its source, not of the reconstruction.
+
+    Args:
+        sources: faces to edit.
+        editor: model, directions and attribute.
+        strengths: signed lengths of the edits, see `Directions.edit`.
+        out: new or empty folder.
+        targets: images that the edits should look like, with the names of the sources; they are written to targets/.
+        progress: callback invoked after each batch.
+
+    Returns:
+        Path of the manifest.
+
+    Raises:
+        InputError: unknown attribute, no strength, a source without a target, or a folder that is not empty.
+    """
+    if not strengths:
+        raise InputError("Give at least one strength.")
+    matched = None if targets is None else _match_targets(targets, sources)
+    folder = new_folder(out)
+    names = unique_names(sources.items)
+    if matched is not None:
+        write_images(folder / "targets", names, matched.images)
+    latents = editor.autoencoder.encode(sources.images, progress)
+    reconstructions = editor.autoencoder.render(latents, _renamed(progress, "reconstructing"))
+    write_images(folder / "sources", names, sources.images)
+    write_images(folder / "reconstructions", names, reconstructions)
+    for strength in strengths:
+        stage = _renamed(progress, f"{editor.attribute} {strength:g}")
+        edits = editor.edit(sources.images, latents, strength, stage)
+        write_images(folder / "images", [_edit_name(editor, strength, name) for name in names], edits)
+    rows = _rows(names, sources, matched, editor, strengths)
+    return write_manifest(folder / "manifest.csv", rows)
 
 
 def edit(
@@ -66,88 +154,40 @@ def edit(
     progress: Progress | None = None,
     targets: Sources | None = None,
 ) -> Path:
-    """Edit every source at every strength.
-
-    Args:
-        sources: the faces.
-        autoencoder: encodes and renders.
-        directions: where to move.
-        attribute: what to change, one of `directions.attributes`.
-        strengths: how far; see `Directions.edit`.
-        out: new folder: sources/ (as the model sees them), reconstructions/ (the model's own rendering without an
-            edit), images/ (the edits) and manifest.csv.
-        progress: called with (stage, done, in all).
-        targets: what the edits should look like: images of the same names as the sources. They are written to
-            targets/, and their expression, valence and arousal into the manifest.
-
-    Returns:
-        The manifest's path.
-
-    Raises:
-        InputError: no such attribute, no strength, a source without a target, or the folder is not empty.
-    """
-    if not strengths:
-        raise InputError("Give at least one strength.")
-    aims = None if targets is None else _of_same_names(targets, sources)
-    folder = new_folder(out)
-    names = unique_names(sources.items)
-    stage = _stages(progress)
-    if aims is not None:
-        write_images(folder / "targets", names, aims.images)
-    codes = autoencoder.encode(sources.images, stage("encoding"))
-    write_images(folder / "sources", names, sources.images)
-    write_images(folder / "reconstructions", names, autoencoder.render(codes, stage("reconstructing")))
-    rows: list[dict[str, str]] = []
-    for strength in strengths:
-        moved = directions.edit(codes.z_sem, attribute, strength)
-        made = autoencoder.render(Codes(moved, codes.x_T), stage(f"{attribute} {strength:g}"))
-        edited = [f"{attribute}_{strength:+g}/{name}" for name in names]
-        write_images(folder / "images", edited, made)
-        rows += [
-            {
-                "image": f"images/{new}",
-                "source": f"sources/{name}",
-                "reconstruction": f"reconstructions/{name}",
-                "attribute": attribute,
-                "strength": f"{strength:g}",
-                **_carried(item),
-                **({} if aims is None else _aim(name, aims.items[row])),
-            }
-            for row, (new, name, item) in enumerate(zip(edited, names, sources.items, strict=True))
-        ]
-    return write_manifest(folder / "manifest.csv", rows)
+    """Former signature of `write_edits`. Delete it when no caller outside this package uses it."""
+    editor = Editor(autoencoder, directions, attribute)
+    return write_edits(sources, editor, strengths, out, targets=targets, progress=progress or no_progress)
 
 
 def reconstruct(
-    sources: Sources, autoencoder: Autoencoder, out: Path, progress: Progress | None = None
+    sources: Sources, autoencoder: Autoencoder, out: Path, progress: Progress = no_progress
 ) -> Path:
-    """Encode and render every source again; writes sources/, images/ and manifest.csv.
+    """Encode and render every source without an edit; write sources/, images/ and manifest.csv.
 
     Returns:
-        The manifest's path.
+        Path of the manifest.
 
     Raises:
         InputError: the folder is not empty.
     """
     folder = new_folder(out)
     names = unique_names(sources.items)
-    stage = _stages(progress)
-    made = autoencoder.render(autoencoder.encode(sources.images, stage("encoding")), stage("rendering"))
+    reconstructions = autoencoder.render(autoencoder.encode(sources.images, progress), progress)
     write_images(folder / "sources", names, sources.images)
-    write_images(folder / "images", names, made)
+    write_images(folder / "images", names, reconstructions)
     rows = [
-        {"image": f"images/{name}", "source": f"sources/{name}", **_carried(item)}
+        {"image": f"images/{name}", "source": f"sources/{name}", **_source_columns(item)}
         for name, item in zip(names, sources.items, strict=True)
     ]
     return write_manifest(folder / "manifest.csv", rows)
 
 
 def unique_names(items: Sequence[Item]) -> list[str]:
-    """PNG names in the order of the items: their own, or numbers where two would collide."""
-    own = [str(Path(item.name).with_suffix(".png")) for item in items]
-    folded = [name.casefold() for name in own]
-    safe = len(set(folded)) == len(own) and not any(".." in Path(name).parts for name in own)
-    return own if safe else [f"{number:06d}.png" for number in range(len(own))]
+    """PNG names in the order of the items; numbers when two names would collide or leave the folder."""
+    names = [str(Path(item.name).with_suffix(".png")) for item in items]
+    distinct = len({name.casefold() for name in names}) == len(names)
+    inside = not any(".." in Path(name).parts for name in names)
+    return names if distinct and inside else [f"{number:06d}.png" for number in range(len(names))]
 
 
 def write_images(folder: Path, names: Sequence[str], images: Images) -> None:
@@ -159,44 +199,70 @@ def write_images(folder: Path, names: Sequence[str], images: Images) -> None:
 
 
 def write_manifest(path: Path, rows: Sequence[dict[str, str]]) -> Path:
-    """Write rows under the union of their columns."""
+    """Write rows as CSV under the union of their columns."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, columns, lineterminator="\n", restval="")
-        table.writeheader()
-        table.writerows(rows)
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, lineterminator="\n", restval="")
+    table.writeheader()
+    table.writerows(rows)
+    atomic_write_text(path, text.getvalue())
     return path
 
 
-def _carried(item: Item) -> dict[str, str]:
-    found = {name: item.columns[name] for name in CARRIED if item.columns.get(name)}
-    return {name if name == "identity" else f"source_{name}": value for name, value in found.items()}
+def _edit_name(editor: Editor, strength: float, name: str) -> str:
+    return f"{editor.attribute}_{strength:+g}/{name}"
 
 
-def _aim(name: str, target: Item) -> dict[str, str]:
-    known = {column: target.columns[column] for column in DESCRIBING if target.columns.get(column)}
-    return {"target": f"targets/{name}", **known}
+def _rows(
+    names: Sequence[str],
+    sources: Sources,
+    targets: Sources | None,
+    editor: Editor,
+    strengths: Sequence[float],
+) -> list[dict[str, str]]:
+    """One manifest row per edit."""
+    return [
+        {
+            "image": f"images/{_edit_name(editor, strength, name)}",
+            "source": f"sources/{name}",
+            "reconstruction": f"reconstructions/{name}",
+            "attribute": editor.attribute,
+            "strength": f"{strength:g}",
+            **_source_columns(source),
+            **({} if targets is None else _target_columns(name, targets.items[row])),
+        }
+        for strength in strengths
+        for row, (name, source) in enumerate(zip(names, sources.items, strict=True))
+    ]
 
 
-def _of_same_names(targets: Sources, sources: Sources) -> Sources:
-    """The targets in the order of the sources.
+def _source_columns(source: Item) -> dict[str, str]:
+    columns = {name: source.columns[name] for name in SOURCE_COLUMNS if source.columns.get(name)}
+    return {name if name == "identity" else f"source_{name}": value for name, value in columns.items()}
+
+
+def _target_columns(name: str, target: Item) -> dict[str, str]:
+    columns = {column: target.columns[column] for column in TARGET_COLUMNS if target.columns.get(column)}
+    return {"target": f"targets/{name}", **columns}
+
+
+def _match_targets(targets: Sources, sources: Sources) -> Sources:
+    """Select the targets with the names of the sources, in the order of the sources.
 
     Raises:
-        InputError: a source has none.
+        InputError: a source has no target.
     """
-    place = {item.name: row for row, item in enumerate(targets.items)}
-    missing = [item.name for item in sources.items if item.name not in place]
+    row_of = {item.name: row for row, item in enumerate(targets.items)}
+    missing = [item.name for item in sources.items if item.name not in row_of]
     if missing:
         raise InputError(
             f"There is no target for {missing[0]} (nor for {len(missing) - 1} other sources). Targets are images of "
             "the same names as the sources."
         )
-    rows = [place[item.name] for item in sources.items]
+    rows = [row_of[item.name] for item in sources.items]
     return Sources(tuple(targets.items[row] for row in rows), targets.images[rows], ())
 
 
-def _stages(progress: Progress | None) -> Callable[[str], Callable[[int, int], None] | None]:
-    def stage(name: str) -> Callable[[int, int], None] | None:
-        return None if progress is None else lambda done, total: progress(name, done, total)
-
-    return stage
+def _renamed(progress: Progress, stage: str) -> Progress:
+    """Report progress under another stage name."""
+    return lambda _, done, total: progress(stage, done, total)

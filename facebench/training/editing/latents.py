@@ -1,4 +1,4 @@
-"""Semantic codes of a whole training set, with the labels that came with the faces."""
+"""Semantic latents of a training set, with the labels of its faces."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from facebench.training.models import DiffAE
 
 @dataclass(frozen=True, eq=False)
 class EncodedFaces:
-    """Codes and labels of the faces that could be read.
+    """Semantic latents and labels of the readable faces of a training set.
 
     Attributes:
-        z_sem: (n, d) codes.
-        fields: (n, ...) labels by name.
-        skipped: which faces could not be read, and why.
+        z_sem: (n, d) semantic latents.
+        fields: labels by name, (n, ...) each.
+        skipped: one message per unreadable image.
     """
 
     z_sem: Tensor
@@ -37,29 +37,46 @@ def encode_faces(
 ) -> EncodedFaces:
     """Encode every face of a training set.
 
+    Args:
+        network: diffusion autoencoder in evaluation mode.
+        faces: training set.
+        batch: faces per batch.
+        progress: callback invoked after each batch with the number of faces done and the total.
+
     Raises:
         InputError: no face can be read.
     """
     device = next(network.parameters()).device
-    codes: list[Tensor] = []
-    kept: list[Face] = []
+    latents: list[Tensor] = []
+    labels: list[Face] = []
     skipped: list[str] = []
     for start in range(0, len(faces), batch):
-        part: list[Face] = []
-        for index in range(start, min(start + batch, len(faces))):
-            try:
-                part.append(faces.read(index))
-            except ImageError as error:
-                skipped.append(str(error))
-        if part:
-            images = torch.from_numpy(np.stack([face.image for face in part])).permute(0, 3, 1, 2)
-            codes.append(network.encode((images.float() / 127.5 - 1).to(device)).cpu())
-            # The pictures are not needed any more.
-            kept += [Face(face.name, np.zeros((1, 1, 3), np.uint8), face.fields) for face in part]
+        end = min(start + batch, len(faces))
+        read = _read(faces, range(start, end), skipped)
+        if read:
+            images = torch.from_numpy(np.stack([face.image for face in read])).permute(0, 3, 1, 2)
+            latents.append(network.encode((images.float() / 127.5 - 1).to(device)).cpu())
+            # Only the labels are kept; the images of a large set do not fit in memory.
+            labels += [Face(face.name, np.zeros((1, 1, 3), np.uint8), face.fields) for face in read]
         if progress is not None:
-            progress(min(start + batch, len(faces)), len(faces))
-    if not kept:
+            progress(end, len(faces))
+    if not labels:
         raise InputError(f"None of the {len(faces)} faces can be read; the first: {skipped[0]}.")
-    names = set.intersection(*(set(face.fields) for face in kept))
-    fields = {name: np.stack([np.asarray(face.fields[name]) for face in kept]) for name in sorted(names)}
-    return EncodedFaces(torch.cat(codes), fields, tuple(skipped))
+    return EncodedFaces(torch.cat(latents), _common_fields(labels), tuple(skipped))
+
+
+def _read(faces: Faces, indices: range, skipped: list[str]) -> list[Face]:
+    """Read faces; append a message to `skipped` for each unreadable one."""
+    read = []
+    for index in indices:
+        try:
+            read.append(faces.read(index))
+        except ImageError as error:
+            skipped.append(str(error))
+    return read
+
+
+def _common_fields(faces: list[Face]) -> dict[str, NDArray[np.generic]]:
+    """Stack the fields that every face has."""
+    names = set.intersection(*(set(face.fields) for face in faces))
+    return {name: np.stack([np.asarray(face.fields[name]) for face in faces]) for name in sorted(names)}

@@ -1,4 +1,10 @@
-"""Editing by directions in z_sem: normalisation, a linear classifier, and the step along its weights.
+"""Linear editing of z_sem: normalisation, attribute classifier, and a step along its weights.
+
+    z  = (z_sem − μ) / σ
+    z' = z + strength · √d · w / ‖w‖
+    z_sem' = z' · σ + μ
+
+μ and σ are the mean and standard deviation of z_sem over a data set. w is the classifier's weight of one attribute.
 
 Source: Preechakul et al. 2022, section 5.3, with the details of the official classifier and notebook.
 """
@@ -13,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facebench.core.errors import InputError, WeightsError
+from facebench.core.suggest import suggest
 
 _CELEBA = """
 5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair
@@ -22,7 +29,9 @@ Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks Sideburns Smiling Straight_H
 Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace Wearing_Necktie Young
 """
 CELEBA = tuple(_CELEBA.split())
-"""The 40 attributes of CelebA, in the order of its annotation file and of the official classifier."""
+"""The 40 CelebA attributes, in the order of its annotation file and of the official classifier."""
+
+_OFFICIAL_CHANNELS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,52 +51,57 @@ class LatentStatistics:
 
     @classmethod
     def of(cls, z_sem: Tensor) -> LatentStatistics:
-        """Statistics of codes (n, d).
+        """Compute the statistics of latents (n, d).
 
         Raises:
-            InputError: fewer than two codes, or a coordinate that never varies.
+            InputError: there are fewer than two latents, or a coordinate is constant.
         """
         if z_sem.ndim != 2 or len(z_sem) < 2:
             raise InputError("Statistics of z_sem need at least two codes (n, d).")
         std = z_sem.std(dim=0)
-        still = torch.nonzero(std == 0).flatten().tolist()
-        if still:
+        constant = torch.nonzero(std == 0).flatten().tolist()
+        if constant:
             raise InputError(
-                f"Coordinate {still[0]} of z_sem is the same in all {len(z_sem)} images, so it cannot be "
+                f"Coordinate {constant[0]} of z_sem is the same in all {len(z_sem)} images, so it cannot be "
                 "normalised. Use more varied images."
             )
         return cls(z_sem.mean(dim=0), std)
 
     def normalise(self, z_sem: Tensor) -> Tensor:
-        """Codes (n, d) in units of the standard deviation around the mean."""
+        """Return (z_sem − mean) / std for latents (n, d)."""
         return (z_sem - self.mean) / self.std
 
     def denormalise(self, z: Tensor) -> Tensor:
-        """Undo `normalise`."""
+        """Return z · std + mean, the inverse of `normalise` up to rounding."""
         return z * self.std + self.mean
 
 
 def manipulate(z_sem: Tensor, direction: Tensor, strength: float, statistics: LatentStatistics) -> Tensor:
-    """Move codes along a direction of the normalised space.
+    """Move latents along a direction of the normalised space.
 
-    Strength 1 is a step as long as a typical normalised code, sqrt(d); the official notebook uses 0.3.
+        z_sem' = z_sem + strength · √d · σ · w / ‖w‖
+
+    A typical normalised latent has length √d, so strength 1 is a step of that length. The official notebook uses 0.3.
+    Strength 0 returns the latents unchanged.
 
     Args:
-        z_sem: (n, d) codes.
-        direction: (d,) of any length but 0, such as one row of a classifier's weight.
-        strength: positive towards the attribute.
-        statistics: those that the direction was found with.
+        z_sem: (n, d) latents.
+        direction: (d,) w, such as one row of a classifier's weight; its length has no effect.
+        strength: signed step; positive values increase the attribute.
+        statistics: mean and standard deviation of the latents that the direction was fitted on.
 
     Returns:
-        (n, d) edited codes.
+        (n, d) edited latents.
 
     Raises:
-        InputError: the direction is zero or of another size.
+        InputError: the direction is zero or has another size.
     """
     size = z_sem.shape[1]
     length = direction.norm()
     if direction.shape != (size,) or not length > 0:
         raise InputError(f"An editing direction needs {size} numbers that are not all zero.")
+    if strength == 0:
+        return z_sem
     step = strength * size**0.5 * direction / length
     return statistics.denormalise(statistics.normalise(z_sem) + step)
 
@@ -95,8 +109,10 @@ def manipulate(z_sem: Tensor, direction: Tensor, strength: float, statistics: La
 class AttributeClassifier(nn.Module):
     """One linear layer from normalised z_sem to the logits of independent attributes.
 
+        logit_a = w_a · z + b_a
+
     Args:
-        code_channels: size of z_sem.
+        code_channels: size d of z_sem.
         attributes: names of the outputs, in order.
 
     Example:
@@ -111,27 +127,31 @@ class AttributeClassifier(nn.Module):
         self.linear = nn.Linear(code_channels, len(attributes))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Map normalised codes (n, d) to logits (n, attributes)."""
+        """Map normalised latents (n, d) to logits (n, attributes)."""
         logits: Tensor = self.linear(z)
         return logits
 
     def direction(self, attribute: str) -> Tensor:
-        """Weights (d,) of one attribute: the direction that raises its logit fastest.
+        """Return the weights w_a (d,) of one attribute, the gradient of its logit.
 
         Raises:
-            InputError: no such attribute.
+            InputError: the classifier does not have this attribute.
         """
         if attribute not in self.attributes:
-            raise InputError(f"The classifier knows no '{attribute}', but: {', '.join(self.attributes)}.")
+            raise InputError(
+                f"The classifier has no attribute '{attribute}'. {suggest(attribute, self.attributes)}"
+            )
         return self.linear.weight.detach()[self.attributes.index(attribute)]
 
 
 def attribute_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross-entropy over all attributes, unweighted; lower is better.
+    """Unweighted binary cross-entropy over all attributes; lower is better.
+
+        loss = −mean[ y·log σ(logit) + (1 − y)·log(1 − σ(logit)) ],   y = 1 where label > 0, else 0
 
     Args:
         logits: (n, attributes).
-        labels: (n, attributes), positive where the attribute is there (CelebA writes 1 and -1).
+        labels: (n, attributes), positive where the attribute is present (CelebA uses 1 and -1).
 
     Returns:
         Scalar.
@@ -142,28 +162,35 @@ def attribute_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def load_official_classifier(
     checkpoint: Mapping[str, object],
 ) -> tuple[AttributeClassifier, LatentStatistics]:
-    """Read an official CelebA-HQ classifier: its raw weights and the statistics it normalises with.
+    """Load an official CelebA-HQ classifier with the statistics it normalises with.
 
-    An averaged copy is kept beside the raw weights, but the official editing uses the raw ones.
+    The checkpoint also holds an averaged copy of the weights. The official editing uses the raw weights.
 
     Raises:
-        WeightsError: a key is missing, unexpected or misshapen.
+        WeightsError: a key is missing or unexpected, or a tensor has another shape.
     """
     wrapped = checkpoint.get("state_dict", checkpoint)
     state: dict[str, Tensor] = dict(wrapped) if isinstance(wrapped, Mapping) else {}
-    shapes: dict[str, tuple[int, ...]] = {"conds_mean": (1, 512), "conds_std": (1, 512)}
-    for copy in ("classifier", "ema_classifier"):
-        shapes |= {f"{copy}.weight": (40, 512), f"{copy}.bias": (40,)}
-    for key, wanted in shapes.items():
-        if key not in state:
-            raise WeightsError(f"The classifier's weights lack '{key}'. Is it another checkpoint?")
-        if tuple(state[key].shape) != wanted:
-            raise WeightsError(f"'{key}' has shape {tuple(state[key].shape)}, the classifier needs {wanted}.")
-    for key in state:
-        if key not in shapes:
-            raise WeightsError(f"The classifier's weights hold '{key}', which it does not have.")
-    classifier = AttributeClassifier(512, CELEBA)
+    _check_official_shapes(state)
+    classifier = AttributeClassifier(_OFFICIAL_CHANNELS, CELEBA)
     classifier.linear.load_state_dict(
         {"weight": state["classifier.weight"], "bias": state["classifier.bias"]}
     )
     return classifier, LatentStatistics(state["conds_mean"].flatten(), state["conds_std"].flatten())
+
+
+def _check_official_shapes(state: Mapping[str, Tensor]) -> None:
+    d, attributes = _OFFICIAL_CHANNELS, len(CELEBA)
+    shapes: dict[str, tuple[int, ...]] = {"conds_mean": (1, d), "conds_std": (1, d)}
+    for copy in ("classifier", "ema_classifier"):
+        shapes |= {f"{copy}.weight": (attributes, d), f"{copy}.bias": (attributes,)}
+    for key, expected in shapes.items():
+        if key not in state:
+            raise WeightsError(f"The classifier's weights lack '{key}'. Is it another checkpoint?")
+        if tuple(state[key].shape) != expected:
+            raise WeightsError(
+                f"'{key}' has shape {tuple(state[key].shape)}, the classifier needs {expected}."
+            )
+    for key in state:
+        if key not in shapes:
+            raise WeightsError(f"The classifier's weights hold '{key}', which it does not have.")

@@ -1,1 +1,1 @@
-"""Face recognisers and verification benchmarks."""
+"""Face recognition: margin losses, the recogniser, verification benchmarks and their protocol."""

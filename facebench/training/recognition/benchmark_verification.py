@@ -1,4 +1,12 @@
-"""How well a recogniser tells pairs apart: ten-fold accuracy and acceptance rates, with intervals over the folds."""
+"""Verification of a recogniser on a benchmark: accuracy, error rates and their intervals.
+
+    accuracy  ten-fold accuracy, see `verification_protocol`
+    EER       equal error rate over all pairs
+    TAR@FAR   1 − FNMR at the lowest threshold whose false acceptance rate does not exceed FAR
+    interval  95 % jackknife over the ten folds, which share no person
+
+All images are embedded twice, with and without a mirror flip.
+"""
 
 from __future__ import annotations
 
@@ -24,36 +32,36 @@ from facebench.training.recognition.verification_protocol import (
 LEVEL = 0.95
 METHOD = "jackknife over ten folds"
 FARS = {"0.01": "fmr100", "0.001": "fmr1000"}
-"""False acceptance rates, and the false non-match rate at a threshold that does not exceed them."""
+"""False acceptance rate → name of the false non-match rate at a threshold that does not exceed it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """A share in [0, 1] with its interval; None where it has no value."""
+    """A rate in [0, 1] with its interval; None when it cannot be measured."""
 
     value: float | None
     interval: Interval | None
 
     def plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """Convert to JSON types."""
         low, high = (None, None) if self.interval is None else (self.interval.low, self.interval.high)
         return {"value": self.value, "low": low, "high": high}
 
 
 @dataclass(frozen=True, eq=False)
 class BenchmarkScore:
-    """What a recogniser reaches on one benchmark.
+    """Result of a recogniser on one benchmark.
 
     Attributes:
-        name: of the benchmark.
-        pairs: pairs measured.
+        name: name of the benchmark.
+        pairs: number of pairs measured.
         digest: sha256 of the benchmark.
         folded: ten-fold accuracy; higher is better.
-        accuracy: its mean with an interval.
+        accuracy: mean of the ten folds with an interval.
         eer: equal error rate over all pairs; lower is better.
-        tar: true acceptance rate by false acceptance rate: the share of genuine pairs accepted at the lowest
-            threshold that accepts at most that share of impostor pairs; None with too few of them.
-        left_out: pairs that could not be measured, and why.
+        tar: true acceptance rate by false acceptance rate; higher is better. It is None when there are too few
+            impostor pairs to measure the false acceptance rate.
+        left_out: one message per pair with an unusable image.
     """
 
     name: str
@@ -66,7 +74,7 @@ class BenchmarkScore:
     left_out: tuple[str, ...]
 
     def plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """Convert to JSON types."""
         return {
             "pairs": self.pairs,
             "digest": self.digest,
@@ -84,57 +92,58 @@ class BenchmarkScore:
 def verify(network: nn.Module, size: int, pairs: Pairs) -> BenchmarkScore:
     """Measure a recogniser on a benchmark.
 
-    The raw embeddings of an image and its mirror image are added and the sum is normalised. Intervals leave out one
-    fold at a time: the folds of these benchmarks share no person, so this resamples people and not pairs.
+    The jackknife leaves out one fold at a time. The folds share no person, so it resamples people, not pairs.
 
     Args:
-        network: a backbone in evaluation mode.
-        size: pixels per side that it reads.
+        network: backbone in evaluation mode.
+        size: pixels per side of its input.
         pairs: the benchmark.
 
     Raises:
-        InputError: too few pairs for ten folds, or an embedding that is not finite.
+        InputError: there are fewer pairs than folds, or an embedding is not finite.
     """
     plain, mirrored = (embed(network, crops, size) for crops in (pairs.crops, pairs.crops[:, :, ::-1]))
     return score(pairs, pair_distances(flip_sum(plain, mirrored)))
 
 
 def score(pairs: Pairs, distances: npt.NDArray[np.float64]) -> BenchmarkScore:
-    """Accuracy and rates of the distances of a benchmark's pairs, (n,) squared Euclidean."""
+    """Compute accuracy and error rates from the squared Euclidean distances (n,) of the pairs."""
     folded = fold_accuracies(distances, pairs.same)
-    others = [float(np.delete(folded.fold_accuracy, fold).mean()) for fold in range(FOLDS)]
-    accuracy = Share(folded.accuracy, _interval(folded.accuracy, others))
-    rates = {name: _rate(name, distances, pairs.same) for name in ("eer", *FARS.values())}
+    replicates = [float(np.delete(folded.fold_accuracy, fold).mean()) for fold in range(FOLDS)]
+    accuracy = Share(folded.accuracy, _interval(folded.accuracy, replicates))
+    rates = {name: _rate_with_interval(name, distances, pairs.same) for name in ("eer", *FARS.values())}
     tar = {far: _complement(rates[name]) for far, name in FARS.items()}
     return BenchmarkScore(
         pairs.name, len(pairs.same), pairs.digest, folded, accuracy, rates["eer"], tar, pairs.left_out
     )
 
 
-def _rate(name: str, distances: npt.NDArray[np.float64], same: npt.NDArray[np.bool_]) -> Share:
-    value = _measured(name, distances, same)
+def _rate_with_interval(name: str, distances: npt.NDArray[np.float64], same: npt.NDArray[np.bool_]) -> Share:
+    value = _rate(name, distances, same)
     if value is None:
         return Share(None, None)
     folds = np.array_split(np.arange(len(same)), FOLDS)
-    without = [_measured(name, np.delete(distances, fold), np.delete(same, fold)) for fold in folds]
-    known = [rate for rate in without if rate is not None]
-    return Share(value, _interval(value, known) if len(known) == FOLDS else None)
+    rates = [_rate(name, np.delete(distances, fold), np.delete(same, fold)) for fold in folds]
+    replicates = [rate for rate in rates if rate is not None]
+    return Share(value, _interval(value, replicates) if len(replicates) == FOLDS else None)
 
 
-def _measured(name: str, distances: npt.NDArray[np.float64], same: npt.NDArray[np.bool_]) -> float | None:
+def _rate(name: str, distances: npt.NDArray[np.float64], same: npt.NDArray[np.bool_]) -> float | None:
+    """One error rate of `facebench.metrics.verification`, with −d as similarity."""
     if same.all() or not same.any():
         return None
-    found = getattr(verification(-distances[same], -distances[~same]), name)
-    return None if found is None else float(found)
+    rate = getattr(verification(-distances[same], -distances[~same]), name)
+    return None if rate is None else float(rate)
 
 
-def _interval(value: float, without: list[float]) -> Interval:
-    return jackknifed(value, without, LEVEL, (0.0, 1.0), METHOD, "")
+def _interval(value: float, replicates: list[float]) -> Interval:
+    return jackknifed(value, replicates, LEVEL, (0.0, 1.0), METHOD, "")
 
 
 def _complement(rate: Share) -> Share:
+    """1 − rate, with the interval mirrored."""
     if rate.value is None or rate.interval is None:
         return Share(None if rate.value is None else 1 - rate.value, None)
-    found = rate.interval
-    turned = Interval(1 - found.high, 1 - found.low, found.level, found.method, found.resamples, found.note)
-    return Share(1 - rate.value, turned)
+    old = rate.interval
+    mirrored = Interval(1 - old.high, 1 - old.low, old.level, old.method, old.resamples, old.note)
+    return Share(1 - rate.value, mirrored)

@@ -1,4 +1,4 @@
-"""The network that recognition training trains: an IResNet, and a margin head that is dropped afterwards."""
+"""Face recogniser in training: an IResNet backbone and a margin head, which is dropped afterwards."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from facebench.backbones.iresnet import DEPTHS, IResNet
+from facebench.core.errors import WeightsError
 from facebench.training.data.people import CROP
 from facebench.training.engine import model_file
 from facebench.training.engine.memory_layout import training_memory_format
@@ -24,53 +25,53 @@ BATCH = 64
 
 
 class NetworkSettings(Settings):
-    """Sizes of the IResNet; the defaults are those of every published one."""
+    """Sizes of the IResNet; the defaults are those of the published networks."""
 
     name: Literal["iresnet18", "iresnet50", "iresnet100"]
     width: int = Field(64, gt=0)
     """Channels of the first stage."""
     size: Literal[112, 56, 28] = 112
-    """Pixels per side; smaller faces are averaged from the aligned crop of 112."""
+    """Pixels per side of the input; sizes below 112 are averaged from the aligned crop."""
     embedding: int = Field(512, gt=1)
     dropout: float = Field(0.4, ge=0, lt=1)
 
 
 class HeadSettings(Settings):
-    """The loss: see `facebench.training.recognition.margin_heads`."""
+    """Margin head, see `facebench.training.recognition.margin_heads`."""
 
     kind: Literal["cosface", "arcface", "adaface"]
     margin: float = Field(..., ge=0, lt=1)
     scale: float = Field(64.0, gt=0)
     norms: Literal["raw", "unit"] = "raw"
-    """Of adaface: "unit" does what ID-Booth released, which is CosFace."""
+    """Norms that adaface reads; "unit" reproduces ID-Booth's release, which equals CosFace."""
 
 
 class Recogniser(nn.Module):
-    """Backbone and head, trained together."""
+    """Backbone and margin head, trained together."""
 
     def __init__(self, network: NetworkSettings, head: HeadSettings, identities: int) -> None:
         super().__init__()
         self.backbone = build_backbone(network.model_dump())
         initialise(self.backbone)
-        # A fifth faster on processors, and what graphics cards want.
+        # Channels-last convolutions take a fifth less time on CPUs and are the fast layout on GPUs.
         self.memory_format = training_memory_format(self.backbone)
         self.backbone.to(memory_format=self.memory_format)
         self.head = _head(head, network.embedding, identities)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Raw embeddings of faces (n, 3, size, size) in [-1, 1]."""
+        """Map faces (n, 3, size, size) in [-1, 1] to raw embeddings (n, embedding)."""
         raw: Tensor = self.backbone(x.contiguous(memory_format=self.memory_format))
         return raw
 
 
 def build_backbone(architecture: Mapping[str, Any]) -> IResNet:
-    """The network that `NetworkSettings`, as plain values, describe."""
+    """Build the network from the fields of `NetworkSettings`."""
     sizes = {name: value for name, value in architecture.items() if name != "name"}
     return IResNet(DEPTHS[architecture["name"]], **sizes)
 
 
 def initialise(network: IResNet) -> None:
-    """First weights as insightface draws them: convolutions from N(0, 0.1²), the last norm's scale fixed at 1."""
+    """Initialise weights as insightface does: convolutions from N(0, 0.1²), scale of the last norm fixed at 1."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, 0, 0.1)
@@ -78,44 +79,47 @@ def initialise(network: IResNet) -> None:
 
 
 class Trained(NamedTuple):
-    """A recogniser to use."""
+    """Trained backbone."""
 
     network: IResNet
     size: int
-    """Pixels per side that it reads."""
+    """Pixels per side of its input."""
 
 
 def load_recogniser(path: Path) -> Trained:
-    """The trained network of a run folder or of its `model.safetensors`, in evaluation mode.
+    """Load the trained backbone of a run folder or of its `model.safetensors`, in evaluation mode.
 
     Raises:
         InputError: there is no such file.
-        WeightsError: it is no recogniser, or damaged.
+        WeightsError: the file is damaged or holds another kind of model.
     """
     model = model_file.read(path, KIND)
-    network = build_backbone(model.architecture)
+    try:
+        network, size = build_backbone(model.architecture), int(model.architecture["size"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: the sizes of the network are damaged ({error}).") from None
     model_file.into(network, model, str(path))
-    return Trained(network, int(model.architecture["size"]))
+    return Trained(network, size)
 
 
 @torch.no_grad()
 def embed(network: nn.Module, crops: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.float64]:
-    """Raw embeddings, in float32 whatever the training's precision.
+    """Compute raw embeddings in float32, regardless of the precision of training.
 
     Args:
-        network: a backbone in evaluation mode.
+        network: backbone in evaluation mode.
         crops: (n, 112, 112, 3) uint8 RGB aligned faces.
-        size: pixels per side that the network reads.
+        size: pixels per side of the network's input.
 
     Returns:
         (n, embedding) float64.
     """
     device = next(network.parameters()).device
-    found = []
-    for part in np.array_split(crops, max(1, -(-len(crops) // BATCH))):
-        x = torch.from_numpy(np.ascontiguousarray(part)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        found.append(network(reduced(x, size).to(device)).double().cpu().numpy())
-    return np.concatenate(found)
+    embeddings = []
+    for batch in np.array_split(crops, max(1, -(-len(crops) // BATCH))):
+        x = torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        embeddings.append(network(reduced(x, size).to(device)).double().cpu().numpy())
+    return np.concatenate(embeddings)
 
 
 def reduced(x: Tensor, size: int) -> Tensor:

@@ -1,7 +1,9 @@
-"""The ten-fold verification protocol of LFW and its relatives, as recognition-utility papers report it.
+"""Ten-fold verification protocol of LFW and of the benchmarks that follow it.
 
-Embeddings of an image and its mirror image are added, the sum is normalised, and a pair is accepted when the
-squared Euclidean distance lies below a threshold that the other nine folds chose.
+    e   = (f(x) + f(mirror x)) / ‖f(x) + f(mirror x)‖      embedding of an image
+    d   = ‖e_1 − e_2‖²                                      distance of a pair; accepted when d < t
+    t_k = argmax_t accuracy(t) over the pairs outside fold k
+    accuracy = mean over k of accuracy(t_k) in fold k
 
 Source: Huang et al. 2007 (LFW), as measured by insightface and by ID-Booth's recognition experiment.
 """
@@ -25,11 +27,11 @@ class FoldedAccuracy:
     """Verification accuracy over folds."""
 
     accuracy: float
-    """Mean of the folds, in [0, 1]; higher is better."""
+    """Mean over the folds, in [0, 1]; higher is better."""
     std: float
-    """Population standard deviation of the folds."""
+    """Population standard deviation over the folds."""
     fold_accuracy: Floats
-    """(folds,) each measured at a threshold that the other folds chose."""
+    """(folds,) accuracy in each fold, at the threshold chosen on the other folds."""
     fold_threshold: Floats
     """(folds,) squared Euclidean distance below which a pair is accepted."""
     tpr: Floats
@@ -39,33 +41,35 @@ class FoldedAccuracy:
 
 
 def flip_sum(embeddings: npt.ArrayLike, mirrored: npt.ArrayLike) -> Floats:
-    """Add raw embeddings of images and of their mirror images, then normalise the sums.
+    """Add the raw embeddings of images and of their mirror images, and normalise the sums.
+
+        e = (f(x) + f(mirror x)) / ‖f(x) + f(mirror x)‖
 
     Args:
-        embeddings: (n, d), not normalised beforehand.
-        mirrored: (n, d).
+        embeddings: (n, d) raw embeddings, not normalised.
+        mirrored: (n, d) raw embeddings of the mirror images.
 
     Returns:
-        (n, d) float64 of unit length.
+        (n, d) float64 embeddings of unit length.
 
     Raises:
         InputError: the shapes differ, or a sum is zero or not finite.
     """
     left, right = np.asarray(embeddings, dtype=np.float64), np.asarray(mirrored, dtype=np.float64)
     if left.ndim != 2 or left.shape != right.shape:
-        raise InputError(
-            f"Embeddings {left.shape} and mirrored embeddings {right.shape} do not belong together."
-        )
+        raise InputError(f"Embeddings {left.shape} and mirrored embeddings {right.shape} differ in shape.")
     total = left + right
     norms = np.linalg.norm(total, axis=1, keepdims=True)
-    bad = np.flatnonzero(~(np.isfinite(norms[:, 0]) & (norms[:, 0] > 0)))
-    if len(bad):
-        raise InputError(f"Embedding {bad[0]} is zero or not finite; {len(bad)} of {len(left)} are.")
+    invalid = np.flatnonzero(~(np.isfinite(norms[:, 0]) & (norms[:, 0] > 0)))
+    if len(invalid):
+        raise InputError(
+            f"Embedding {invalid[0]} is zero or not finite; {len(invalid)} of {len(left)} embeddings are."
+        )
     return np.asarray(total / norms, dtype=np.float64)
 
 
 def pair_distances(embeddings: npt.ArrayLike) -> Floats:
-    """Squared Euclidean distance of rows 2i and 2i + 1.
+    """Squared Euclidean distances d_i = ‖e_2i − e_2i+1‖² of consecutive rows.
 
     Example:
         >>> pair_distances([[1.0, 0.0], [0.0, 1.0]])
@@ -76,35 +80,34 @@ def pair_distances(embeddings: npt.ArrayLike) -> Floats:
 
 
 def fold_accuracies(distances: npt.ArrayLike, same: npt.ArrayLike) -> FoldedAccuracy:
-    """Accuracy over ten consecutive folds, each at the threshold that is best for the other nine.
+    """Accuracy in ten consecutive folds, each at the best threshold of the other nine.
+
+        t_k = argmax_t Σ_{i outside fold k} [ (d_i < t) = same_i ]      (the smallest of equal maxima)
+        accuracy_k = mean_{i in fold k} [ (d_i < t_k) = same_i ]
 
     Args:
         distances: (n,) squared Euclidean distances of the pairs, in the order of the benchmark.
-        same: (n,) whether both images show one person.
-
-    Returns:
-        The accuracies.
+        same: (n,) True where both images show one person.
 
     Raises:
-        InputError: fewer pairs than folds, unequal lengths, or a distance that is not finite.
+        InputError: there are fewer pairs than folds, the lengths differ, or a distance is not finite.
     """
     distance, truth = np.asarray(distances, dtype=np.float64), np.asarray(same, dtype=bool)
     if distance.shape != truth.shape or distance.ndim != 1:
-        raise InputError(f"{distance.shape} distances do not belong to {truth.shape} pairs.")
+        raise InputError(f"Distances {distance.shape} and labels {truth.shape} of the pairs differ in shape.")
     if len(distance) < FOLDS or not np.isfinite(distance).all():
         raise InputError(f"Ten-fold accuracy needs at least {FOLDS} pairs with finite distances.")
     accepted = distance[None] < THRESHOLDS[:, None]
-    right = accepted == truth
-    folds = np.array_split(np.arange(len(distance)), FOLDS)
+    correct = accepted == truth
     accuracy, threshold, tpr, fpr = [], [], [], []
-    for fold in folds:
-        elsewhere = right.sum(axis=1) - right[:, fold].sum(axis=1)
-        best = int(np.argmax(elsewhere))  # the first of equals
-        accuracy.append(right[best, fold].mean())
+    for fold in np.array_split(np.arange(len(distance)), FOLDS):
+        correct_elsewhere = correct.sum(axis=1) - correct[:, fold].sum(axis=1)
+        best = int(np.argmax(correct_elsewhere))
+        accuracy.append(correct[best, fold].mean())
         threshold.append(THRESHOLDS[best])
         genuine, impostor = fold[truth[fold]], fold[~truth[fold]]
-        tpr.append(_share(accepted[:, genuine]))
-        fpr.append(_share(accepted[:, impostor]))
+        tpr.append(_accepted_share(accepted[:, genuine]))
+        fpr.append(_accepted_share(accepted[:, impostor]))
     return FoldedAccuracy(
         accuracy=float(np.mean(accuracy)),
         std=float(np.std(accuracy)),
@@ -123,10 +126,7 @@ def verification_accuracy(
     Args:
         embeddings: (2n, d) raw embeddings; rows 2i and 2i + 1 are pair i.
         mirrored: (2n, d) raw embeddings of the mirror images.
-        same: (n,) whether both images of a pair show one person.
-
-    Returns:
-        The accuracies.
+        same: (n,) True where both images of a pair show one person.
 
     Raises:
         InputError: see `flip_sum` and `fold_accuracies`.
@@ -134,8 +134,8 @@ def verification_accuracy(
     return fold_accuracies(pair_distances(flip_sum(embeddings, mirrored)), same)
 
 
-def _share(accepted: npt.NDArray[np.bool_]) -> Floats:
-    """Share of accepted pairs at each threshold; 0 where a fold has no such pairs, as in insightface."""
+def _accepted_share(accepted: npt.NDArray[np.bool_]) -> Floats:
+    """Share of accepted pairs at each threshold; 0 when the fold has no such pairs, as in insightface."""
     if accepted.shape[1] == 0:
         return np.zeros(len(accepted))
     return np.asarray(accepted.mean(axis=1), dtype=np.float64)

@@ -1,1 +1,1 @@
-"""DiffusionRig: physical buffers and transfer of expression, light and pose."""
+"""DiffusionRig: physical buffers of faces, trained models, and transfer of expression, light and pose."""

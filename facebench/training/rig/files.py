@@ -1,4 +1,4 @@
-"""Trained DiffusionRigs: our model files and the official checkpoints, and the buffers that each belongs to."""
+"""Trained DiffusionRigs, as facebench models and official checkpoints, and the buffers they were trained with."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ OFFICIAL_SUFFIXES = (".pt", ".pth", ".ckpt")
 
 @dataclass(frozen=True)
 class Trained:
-    """A DiffusionRig and what it was trained with.
+    """Trained DiffusionRig.
 
     Attributes:
-        network: in evaluation mode, without gradients, on the processor.
-        source: extractor of the buffers that it was trained with.
-        space: what its codes mean, "synthface" or "flame".
-        brightest: value of `rendered` that was clipped.
+        network: network in evaluation mode, without gradients, on the CPU.
+        source: extractor of the buffers it was trained with.
+        space: space of the extractor's codes, "synthface" or "flame".
+        brightest: value of `rendered` that byte 255 of the buffers represents.
     """
 
     network: DiffusionRig
@@ -44,46 +44,49 @@ class Trained:
         return self.network.config.size
 
     @property
-    def said(self) -> str:
-        """In a few words, for messages."""
+    def summary(self) -> str:
+        """Size and source of the buffers, for messages."""
         return f"buffers of {self.size} pixels from {self.source}"
 
 
 def open_rig(path: Path) -> Trained:
-    """Read a DiffusionRig: a model that `facebench train rig` wrote, or an official checkpoint (.pt).
+    """Open a model that `facebench train rig` wrote, or an official checkpoint (.pt).
 
-    Official checkpoints do not say how they were trained; all of them read DECA's buffers.
+    Official checkpoints do not record their training. All of them were trained with DECA's buffers.
 
     Raises:
         InputError: there is no such file.
-        WeightsError: it is something else, damaged, or of another architecture.
+        WeightsError: the file is damaged, or holds another kind of model or architecture.
     """
     if path.suffix in OFFICIAL_SUFFIXES:
-        return _official(path)
+        return _open_official(path)
     model = model_file.read(path, KIND)
-    about = model.provenance.get("buffers")
-    if not isinstance(about, Mapping):
+    buffers = model.provenance.get("buffers")
+    if not isinstance(buffers, Mapping) or not {"source", "space", "brightest"} <= buffers.keys():
         raise WeightsError(f"{path}: does not say which buffers it was trained with.")
     network = DiffusionRig(model_file.sizes(DiffusionRigConfig, model.architecture))
     model_file.into(network, model, str(path))
-    return Trained(network, about["source"], about["space"], about["brightest"])
+    return Trained(network, buffers["source"], buffers["space"], buffers["brightest"])
 
 
 def refuse_other_buffers(about: About, trained: Trained, folder: Path | str) -> None:
-    """Make sure that a set of buffers is like the one that a model was trained with.
+    """Check that a set of buffers has the size and source that a model was trained with.
 
     Raises:
-        InputError: another size or source; both are named.
+        InputError: size or source differ.
     """
     if (about.size, about.source) != (trained.size, trained.source):
         raise InputError(
-            f"{folder} holds {about.said}, but the checkpoint was trained with {trained.said}. "
+            f"{folder} holds {about.summary}, but the checkpoint was trained with {trained.summary}. "
             "Make the buffers again with the checkpoint's size and source."
         )
 
 
 def to_conditions(stored: Tensor, brightest: float) -> Tensor:
-    """Bytes of a buffer set (n, 9, s, s) as the numbers that a DiffusionRig reads, float32."""
+    """Convert the bytes of a buffer set (n, 9, s, s) to the float32 input of a DiffusionRig.
+
+    rendered = brightest · byte / 255,   normal = (byte − 128) / 127,   albedo = byte / 255
+    """
     values = stored.float()
     rendered = values[:, :3] * (brightest / 255)
     normal = (values[:, 3:6] - ZERO) / (ZERO - 1)
@@ -91,7 +94,7 @@ def to_conditions(stored: Tensor, brightest: float) -> Tensor:
 
 
 def provenance_of(about: About) -> dict[str, Any]:
-    """What a model remembers of its buffers."""
+    """Describe a set of buffers for the provenance of a model."""
     return {
         "source": about.source,
         "space": about.space,
@@ -103,17 +106,17 @@ def provenance_of(about: About) -> dict[str, Any]:
 
 
 def official_name(names: Iterable[str]) -> str:
-    """Which official network a checkpoint holds, by the names of its weights: six levels at 256 pixels, four at 64.
+    """Identify an official network by its parameter names: six levels at 256 pixels, four at 64.
 
     Example:
         >>> official_name(["denoisingUNet.input_blocks.15.0.in_layers.0.weight"])
         'diffusionrig-256'
     """
-    deep = any(name.startswith("denoisingUNet.input_blocks.15.") for name in names)
-    return "diffusionrig-256" if deep else "diffusionrig-64"
+    six_levels = any(name.startswith("denoisingUNet.input_blocks.15.") for name in names)
+    return "diffusionrig-256" if six_levels else "diffusionrig-64"
 
 
-def _official(path: Path) -> Trained:
+def _open_official(path: Path) -> Trained:
     if not path.is_file():
         raise InputError(f"There is no checkpoint {path}.")
     content = load_checkpoint(path)

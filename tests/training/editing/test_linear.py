@@ -1,4 +1,4 @@
-"""Editing in z_sem: parity with the official manipulation, and what a step along a direction does."""
+"""Linear editing of z_sem: parity with the official manipulation, and properties of a step along a direction."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def statistics(record):
     return LatentStatistics.of(record["conds"])
 
 
-def test_statistics_and_normalisation_are_the_official_ones(record, statistics):
+def test_statistics_and_normalisation_equal_the_official_ones(record, statistics):
     record.check("conds_mean", statistics.mean)
     record.check("conds_std", statistics.std)
     normalised = statistics.normalise(record["cond"])
@@ -34,7 +34,7 @@ def test_statistics_and_normalisation_are_the_official_ones(record, statistics):
     torch.testing.assert_close(statistics.denormalise(normalised), record["cond"])
 
 
-def test_the_official_classifier_manipulates_and_learns_as_its_own_code_does(record, statistics):
+def test_manipulation_loss_and_gradients_equal_the_official_ones(record, statistics):
     classifier, _ = load_official_classifier(record.state())
     attribute = CELEBA[int(record["class_id"])]
     for index, strength in enumerate(record["scales"].tolist()):
@@ -49,52 +49,58 @@ def test_the_official_classifier_manipulates_and_learns_as_its_own_code_does(rec
     record.check("loss_grad_bias", classifier.linear.bias.grad)
 
 
-def test_attributes_stand_in_celebas_order(record):
+def test_attributes_have_the_order_of_celeba(record):
     assert list(CELEBA) == record.manifest["train_config"]["attribute_order"]
 
 
-def test_the_classifiers_own_statistics_come_with_it(record):
+def test_the_official_checkpoint_contains_the_statistics(record):
     state = record.state()
     _, statistics = load_official_classifier({"state_dict": state})
     assert torch.equal(statistics.std, state["conds_std"][0])
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "named"),
+    ("key", "value", "message"),
     [
         ("classifier.bias", None, r"lack 'classifier\.bias'"),
-        ("stranger", torch.zeros(1), "hold 'stranger'"),
+        ("unknown", torch.zeros(1), "hold 'unknown'"),
         ("classifier.weight", torch.zeros(2, 512), r"'classifier\.weight' has shape \(2, 512\)"),
     ],
 )
-def test_a_foreign_classifier_is_refused_with_the_key_that_does_not_fit(record, key, value, named):
+def test_another_checkpoint_is_refused_with_the_key_that_differs(record, key, value, message):
     state = {**record.state(), key: value}
-    with pytest.raises(WeightsError, match=named):
+    with pytest.raises(WeightsError, match=message):
         load_official_classifier({name: entry for name, entry in state.items() if entry is not None})
 
 
-def test_a_step_raises_the_logit_and_goes_back(statistics, record):
+def test_a_step_raises_the_logit_and_the_opposite_step_undoes_it(statistics, record):
     classifier = AttributeClassifier(512, ["a", "b"])
-    z = record["cond"]
-    edited = manipulate(z, classifier.direction("b"), 0.3, statistics)
-    before, after = (classifier(statistics.normalise(code))[:, 1] for code in (z, edited))
+    z_sem = record["cond"]
+    edited = manipulate(z_sem, classifier.direction("b"), 0.3, statistics)
+    before, after = (classifier(statistics.normalise(z))[:, 1] for z in (z_sem, edited))
     assert bool((after > before).all())
     back = manipulate(edited, classifier.direction("b"), -0.3, statistics)
-    torch.testing.assert_close(back, z, rtol=0, atol=1e-5)
+    torch.testing.assert_close(back, z_sem, rtol=0, atol=1e-5)
 
 
-def test_the_length_of_a_direction_does_not_matter(statistics, record):
+def test_strength_0_returns_the_latents_unchanged(statistics, record):
+    # Normalisation and its inverse differ from the identity by rounding.
+    assert not torch.equal(statistics.denormalise(statistics.normalise(record["cond"])), record["cond"])
+    assert torch.equal(manipulate(record["cond"], torch.ones(512), 0.0, statistics), record["cond"])
+
+
+def test_the_length_of_a_direction_has_no_effect(statistics, record):
     direction = torch.randn(512, generator=torch.Generator().manual_seed(0))
-    one, other = (manipulate(record["cond"], scale * direction, 0.5, statistics) for scale in (1.0, 40.0))
-    torch.testing.assert_close(one, other)
+    short, long = (manipulate(record["cond"], scale * direction, 0.5, statistics) for scale in (1.0, 40.0))
+    torch.testing.assert_close(short, long)
 
 
-def test_what_cannot_be_normalised_or_followed_is_refused(statistics, record):
+def test_invalid_latents_directions_and_attributes_are_refused(statistics, record):
     with pytest.raises(InputError, match="two codes"):
         LatentStatistics.of(torch.zeros(1, 4))
     with pytest.raises(InputError, match="Coordinate 2"):
         LatentStatistics.of(torch.tensor([[0.0, 1.0, 5.0], [1.0, 0.0, 5.0]]))
     with pytest.raises(InputError, match="512"):
         manipulate(record["cond"], torch.zeros(512), 1.0, statistics)
-    with pytest.raises(InputError, match="Smiling"):
+    with pytest.raises(InputError, match=r"no attribute 'Sad'\. Known: Smiling"):
         AttributeClassifier(4, ["Smiling"]).direction("Sad")

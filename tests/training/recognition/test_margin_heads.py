@@ -1,4 +1,4 @@
-"""Margin heads: parity with the released losses, and what a margin does."""
+"""Margin heads: parity with the released losses, and the effect of the margin."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADS = {
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_logits_loss_and_gradients_are_the_released_ones(golden, name):
+def test_logits_loss_and_gradients_equal_the_released_ones(golden, name):
     record = golden("recognition_utility")
     head = HEADS[name](*record["loss.kernel"].shape)
     head.load_state_dict({"kernel": record["loss.kernel"]})
@@ -36,20 +36,20 @@ def test_logits_loss_and_gradients_are_the_released_ones(golden, name):
 
 
 @pytest.mark.parametrize("head", [CosFace, ArcFace, AdaFace])
-def test_a_margin_lowers_the_right_logit_and_no_other(head):
+def test_the_margin_lowers_the_logit_of_the_label_only(head):
     torch.manual_seed(0)
     embeddings, labels = torch.randn(6, 16), torch.arange(6) % 4
     with_margin, without = head(16, 4), head(16, 4, margin=0.0)
     without.load_state_dict(with_margin.state_dict())
     change = with_margin(embeddings, labels) - without(embeddings, labels)
     assert bool((change[torch.arange(6), labels] < -1).all())
-    others = torch.ones(6, 4, dtype=torch.bool)
-    others[torch.arange(6), labels] = False
-    torch.testing.assert_close(change[others], torch.zeros(18), rtol=0, atol=1e-4)
+    other_logits = torch.ones(6, 4, dtype=torch.bool)
+    other_logits[torch.arange(6), labels] = False
+    torch.testing.assert_close(change[other_logits], torch.zeros(18), rtol=0, atol=1e-4)
 
 
-def test_a_perfect_embedding_still_has_a_gradient():
-    """The arc cosine has no slope at 1; a face exactly on another identity's prototype must not poison it."""
+def test_the_gradient_is_finite_at_a_cosine_of_1():
+    """The slope of arccos at 1 is infinite. An embedding on the prototype of another identity must not reach it."""
     head = ArcFace(4, 2)
     head.kernel.data = torch.eye(4)[:, :2].contiguous()
     embeddings = torch.tensor([[1.0, 0.0, 0.0, 0.0]], requires_grad=True)
@@ -57,14 +57,14 @@ def test_a_perfect_embedding_still_has_a_gradient():
     assert bool(torch.isfinite(embeddings.grad).all())
 
 
-def test_adaface_is_harder_on_faces_of_higher_quality():
+def test_adaface_has_a_larger_margin_for_larger_norms():
     torch.manual_seed(1)
     head = AdaFace(16, 4)
     face = torch.randn(16)
     embeddings = torch.stack([face, 30 * face, 15 * face])
     logits = head(embeddings, torch.zeros(3, dtype=torch.int64))[:, 0].detach()
-    plain = 64 * torch.nn.functional.cosine_similarity(face, head.kernel[:, 0].detach(), dim=0)
-    assert float(logits[1]) < float(logits[2]) < float(plain)
+    without_margin = 64 * torch.nn.functional.cosine_similarity(face, head.kernel[:, 0].detach(), dim=0)
+    assert float(logits[1]) < float(logits[2]) < float(without_margin)
 
 
 def test_adaface_refuses_a_batch_of_one():

@@ -19,7 +19,7 @@ from torch import Tensor
 from facebench import load_run
 from facebench.backbones.facereader import FaceReader
 from facebench.backbones.facereader import build as build_reader
-from facebench.backbones.weights import Given
+from facebench.backbones.weights import WeightsSource
 from facebench.core.errors import InputError, WeightsError
 from facebench.images.image_set import ImageSet, Item
 from facebench.training.diffusion import Weighting, ddim_decode, q_sample, x_0_from_eps
@@ -423,7 +423,7 @@ def test_drawn_pairs_are_of_other_people_and_expressions(place: Path) -> None:
 
 def test_the_compact_extractor_changes_expression_and_pose_alone(place: Path) -> None:
     shapes = {name: tuple(value.shape) for name, value in FaceReader().state_dict().items()}
-    reader = build_reader("facereader", Given.of("facereader", fill(shapes)), "cpu")
+    reader = build_reader("facereader", WeightsSource.of("facereader", fill(shapes)), "cpu")
     images = ImageSet.open(place / "faces")
     (exact,) = Exact().read(images, images.items[:1], 16)
     (compact,) = Compact(reader=reader).read(images, images.items[:1], 16)

@@ -1,4 +1,4 @@
-"""Physical buffers of faces - rendering, normals, albedo - from synthetic truth, DECA or EMOCA."""
+"""Physical buffers of faces (rendering, normals, albedo), from synthetic parameters or from DECA and EMOCA."""
 
 from __future__ import annotations
 

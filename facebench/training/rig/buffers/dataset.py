@@ -1,14 +1,17 @@
-"""Sets of buffers on disk: parts of 64 faces, each written whole or not at all.
+"""Sets of buffers on disk, in parts of 64 faces; a part is written completely or not at all.
 
-A set is a folder with `buffers.json` (what it is) and, for every part, `part-N.pictures` (one lossless WebP per
-face: the photo, and below it rendered, normal and albedo) and `part-N.npz` (names, places in the pictures file,
-codes, and images that were skipped). A part counts once its npz is there, which is written last.
+    buffers.json     description of the set
+    part-N.pictures  one lossless WebP per face: photo, rendered, normal and albedo, stacked vertically
+    part-N.npz       names, end offsets in the pictures file, codes, and skipped images
+
+The npz file of a part is written last. A part without it does not exist.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -19,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facebench.core.errors import InputError
+from facebench.core.files import atomic_path, atomic_write_bytes, atomic_write_text
 from facebench.training.data.faces import Face
 from facebench.training.rig.buffers.flame_codes import Codes, join
 from facebench.training.rig.buffers.images import decode
@@ -26,24 +30,25 @@ from facebench.training.rig.buffers.images import decode
 HEADER = "buffers.json"
 VERSION = 1
 PART = 64
-"""Images per part: what an interrupted run may have to do again."""
+"""Images per part, the most that an interrupted run computes again."""
 CODE = "code/"
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
 class About:
-    """What a set is.
+    """Description of a set.
 
     Attributes:
         source: extractor that read the codes.
-        space: what the codes mean, "synthface" or "flame".
+        space: space of the codes, "synthface" or "flame".
         size: pixels per side.
-        brightest: value of `rendered` that the largest byte stands for.
-        images: how many images were given.
-        digest: of their names and bytes.
-        mean_shape: whether all faces were drawn with the mean shape of the set, an album of one person.
-        weights: sha256 of the files that codes and drawing depend on.
-        version: of the format.
+        brightest: value of `rendered` that byte 255 represents.
+        images: number of input images.
+        digest: sha256 of the names and contents of the input images.
+        mean_shape: whether all faces have the mean shape of the set, an album of one person.
+        weights: sha256 of the files that codes and rendering depend on, by name.
+        version: version of the format.
     """
 
     source: str
@@ -58,42 +63,54 @@ class About:
 
     @property
     def parts(self) -> int:
-        """How many parts a finished set has."""
+        """Number of parts of the finished set."""
         return -(-self.images // PART)
 
     @property
-    def said(self) -> str:
-        """In a few words, for messages."""
+    def summary(self) -> str:
+        """Size and source of the buffers, for messages."""
         return f"buffers of {self.size} pixels from {self.source}"
+
+    @property
+    def said(self) -> str:
+        """Former name of `summary`. Delete it when no caller outside this package uses it."""
+        return self.summary
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a set, in memory."""
+    """One part of a set in memory.
+
+    Attributes:
+        names: names of the images.
+        encoded: photo and buffers of each image, see `images.encode`.
+        codes: codes of the images; None when all were skipped.
+        skipped: name, reason and detail of each skipped image.
+    """
 
     names: Sequence[str]
-    pictures: Sequence[bytes]
+    encoded: Sequence[bytes]
     codes: Codes | None
     skipped: Sequence[tuple[str, str, str]]
 
 
 class BufferSet:
-    """A finished set, read as training data: `read(i)` gives the photo, and its buffers as the field `conditions`.
+    """A finished set as training data: `read(i)` returns the photo, with its buffers in the field `conditions`.
 
-    `conditions` is (9, size, size) uint8; `facebench.training.tasks.rig` turns it back into numbers.
+    `conditions` is (9, size, size) uint8; `facebench.training.rig.files.to_conditions` converts it to floats.
 
     Raises:
-        InputError: there is no set, it is not finished, or it is damaged.
+        InputError: there is no set, or it is unfinished or damaged.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.about = read_about(self.folder)
-        missing = [part for part in range(self.about.parts) if not _table(self.folder, part).is_file()]
+        missing = [part for part in range(self.about.parts) if not has_part(self.folder, part)]
         if missing:
             raise InputError(
                 f"{self.folder} is not finished: {len(missing)} of {self.about.parts} parts are missing. Run the same "
-                "`facebench buffers` command again; it goes on from there."
+                "`facebench buffers` command again; it continues there."
             )
         tables = [read_table(self.folder, part) for part in range(self.about.parts)]
         self.names = [str(name) for table in tables for name in table["names"]]
@@ -105,17 +122,17 @@ class BufferSet:
         if not self.names:
             raise InputError(f"{self.folder} holds no face: all {self.about.images} images were skipped.")
         self._codes = [codes_of(table) for table in tables if len(table["names"])]
-        self._place = [(part, row) for part, table in enumerate(tables) for row in range(len(table["names"]))]
+        self._rows = [(part, row) for part, table in enumerate(tables) for row in range(len(table["names"]))]
         self._ends = [table["ends"] for table in tables]
 
     def __len__(self) -> int:
         return len(self.names)
 
     def read(self, index: int) -> Face:
-        """Photo and buffers of face `index`."""
-        part, row = self._place[index]
+        """Read photo and buffers of face `index`."""
+        part, row = self._rows[index]
         start = int(self._ends[part][row - 1]) if row else 0
-        data = self._pictures[part][start : int(self._ends[part][row])].tobytes()
+        data = self._files[part][start : int(self._ends[part][row])].tobytes()
         photo, conditions = decode(data, f"{self.folder}: {self.names[index]}")
         return Face(self.names[index], photo, {"conditions": conditions})
 
@@ -126,23 +143,24 @@ class BufferSet:
 
     @property
     def bytes(self) -> int:
-        """On disk."""
+        """Size on disk."""
         return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
 
     @cached_property
-    def _pictures(self) -> dict[int, NDArray[np.uint8]]:
-        parts = sorted({part for part, _ in self._place})
+    def _files(self) -> dict[int, NDArray[np.uint8]]:
+        parts = sorted({part for part, _ in self._rows})
         return {part: np.memmap(pictures_of(self.folder, part), np.uint8, "r") for part in parts}
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name != "_pictures"}
+        # Memory maps are opened again in each process.
+        return {name: value for name, value in self.__dict__.items() if name != "_files"}
 
 
 def read_about(folder: Path) -> About:
-    """What a folder of buffers says of itself.
+    """Read the description of a set.
 
     Raises:
-        InputError: it holds no buffers, or those of another version of facebench.
+        InputError: the folder holds no buffers, or its description is damaged or of another version.
     """
     try:
         content = json.loads((folder / HEADER).read_text(encoding="utf-8"))
@@ -163,28 +181,26 @@ def read_about(folder: Path) -> About:
 
 
 def write_about(folder: Path, about: About) -> None:
-    """Begin a set."""
-    _whole(folder / HEADER, (json.dumps(asdict(about), indent=1) + "\n").encode())
+    """Write the description of a set."""
+    atomic_write_text(folder / HEADER, json.dumps(asdict(about), indent=1) + "\n")
 
 
 def write_part(folder: Path, number: int, part: Part) -> None:
-    """Write one part; it appears whole or not at all.
+    """Write one part.
 
     Raises:
         InputError: the disk is full or not writable.
     """
-    ends = np.cumsum([len(picture) for picture in part.pictures], dtype=np.int64)
     arrays: dict[str, NDArray[Any]] = {
         "names": np.array(part.names, np.str_),
-        "ends": ends,
+        "ends": np.cumsum([len(data) for data in part.encoded], dtype=np.int64),
         "skipped": np.array(part.skipped, np.str_).reshape(-1, 3),
     }
     arrays |= {CODE + name: array for name, array in (part.codes or {}).items()}
     try:
-        _whole(pictures_of(folder, number), b"".join(part.pictures))
-        partial = _table(folder, number).with_suffix(".partial.npz")
-        np.savez_compressed(partial, allow_pickle=False, **arrays)
-        partial.replace(_table(folder, number))
+        atomic_write_bytes(pictures_of(folder, number), b"".join(part.encoded))
+        with atomic_path(_table(folder, number)) as temporary:
+            np.savez_compressed(temporary, allow_pickle=False, **arrays)
     except OSError as error:
         raise InputError(
             f"{folder}: part {number} cannot be written ({error}). Free some space and run the same command again; "
@@ -193,15 +209,15 @@ def write_part(folder: Path, number: int, part: Part) -> None:
 
 
 def has_part(folder: Path, number: int) -> bool:
-    """Whether a part is there."""
+    """Whether a part is complete."""
     return _table(folder, number).is_file()
 
 
 def read_table(folder: Path, number: int) -> dict[str, NDArray[Any]]:
-    """Names, ends, skipped images and codes of a part.
+    """Read names, end offsets, skipped images and codes of a part.
 
     Raises:
-        InputError: the file is damaged.
+        InputError: a file of the part is damaged.
     """
     path = _table(folder, number)
     try:
@@ -210,28 +226,19 @@ def read_table(folder: Path, number: int) -> dict[str, NDArray[Any]]:
         if pictures_of(folder, number).stat().st_size != (table["ends"][-1] if len(table["ends"]) else 0):
             raise ValueError("the pictures are cut off")
         return table
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except _DAMAGED as error:
         raise InputError(f"{path} is damaged ({error}). Delete it and run the same command again.") from None
 
 
 def codes_of(table: Mapping[str, NDArray[Any]]) -> Codes:
-    """The codes of a part."""
+    """Select the codes of a part."""
     return {name.removeprefix(CODE): array for name, array in table.items() if name.startswith(CODE)}
 
 
 def pictures_of(folder: Path, number: int) -> Path:
-    """The file of a part's pictures."""
+    """Path of a part's pictures file."""
     return folder / f"part-{number:05d}.pictures"
 
 
 def _table(folder: Path, number: int) -> Path:
     return folder / f"part-{number:05d}.npz"
-
-
-def _whole(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

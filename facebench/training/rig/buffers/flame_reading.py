@@ -1,4 +1,4 @@
-"""DECA and EMOCA as readers of codes from photos."""
+"""Extractors DECA and EMOCA: codes of FLAME from photos."""
 
 from __future__ import annotations
 
@@ -17,25 +17,29 @@ from facebench.backbones.weights import resolve
 from facebench.images.decoding import ImageError, decode
 from facebench.images.image_set import ImageSet, Item, read
 from facebench.training.data.folders import square
-from facebench.training.rig.buffers.extractors import Found, NotFound
 from facebench.training.rig.buffers.flame_codes import Codes
 from facebench.training.rig.buffers.flame_drawing import FlameSpace
 from facebench.training.rig.buffers.flame_files import read_flame, read_texture
-from facebench.training.rig.buffers.images import Picture
+from facebench.training.rig.buffers.images import ImageArray
+from facebench.training.rig.buffers.results import Found, NotFound
 
-LOOK = 256
-"""Pixels per side of the photo in which the face is found and read, whatever the size of the buffers."""
+INPUT_SIZE = 256
+"""Pixels per side of the photo in which the face is detected and read, independent of the size of the buffers."""
 BATCH = 16
 
 
 class FlameReader:
-    """Reads DECA's or EMOCA's coarse codes, and draws them with the FLAME files that the user imported.
+    """DECA or EMOCA, with a renderer that uses the imported FLAME files.
 
-    The middle square of a photo is brought to 256 pixels; there YuNet finds the face (DECA's own detector is
-    another one), and DECA's crop for a detector's box is cut out.
+    The middle square of a photo is resized to 256 pixels. YuNet detects the face there, and DECA's crop for a detector
+    box is cut out. DECA itself uses another detector.
+
+    Args:
+        name: "deca" or "emoca".
+        device: device of the network.
 
     Raises:
-        WeightsError: the encoder's, FLAME's or the texture's file is missing or wrong.
+        WeightsError: the file of the encoder, of FLAME or of its texture is missing or wrong.
     """
 
     def __init__(self, name: str, device: str = "cpu") -> None:
@@ -51,39 +55,51 @@ class FlameReader:
         }
 
     def read(self, images: ImageSet, items: Sequence[Item], size: int) -> list[Found | NotFound]:
-        """Codes of the faces that could be found; every image keeps its place."""
-        seen = [self._seen(item, size) for item in items]
-        cuts = {place: one for place, one in enumerate(seen) if isinstance(one, _Cut)}
-        found: dict[int, Found | NotFound] = {
-            place: one for place, one in enumerate(seen) if isinstance(one, NotFound)
+        """Read coarse codes; one result per item, in the same order."""
+        prepared = [self._prepare(item, size) for item in items]
+        results: dict[int, Found | NotFound] = {
+            number: one for number, one in enumerate(prepared) if isinstance(one, NotFound)
         }
-        places = list(cuts)
-        for start in range(0, len(places), BATCH):
-            chosen = places[start : start + BATCH]
-            arrays = self._network.embed(torch.stack([cuts[place].crop for place in chosen]))
-            for row, place in enumerate(chosen):
+        crops = {number: one for number, one in enumerate(prepared) if isinstance(one, _Crop)}
+        numbers = list(crops)
+        for start in range(0, len(numbers), BATCH):
+            batch = numbers[start : start + BATCH]
+            arrays = self._network.embed(torch.stack([crops[number].pixels for number in batch]))
+            for row, number in enumerate(batch):
                 codes: Codes = {name: array[row : row + 1] for name, array in arrays.items()}
-                found[place] = Found(codes | {"square": cuts[place].square}, cuts[place].photo)
-        return [found[place] for place in range(len(items))]
+                crop = crops[number]
+                results[number] = Found(codes | {"square": crop.square}, crop.photo)
+        return [results[number] for number in range(len(items))]
 
-    def _seen(self, item: Item, size: int) -> NotFound | _Cut:
+    def _prepare(self, item: Item, size: int) -> NotFound | _Crop:
         try:
             image = decode(read(item), item.name)
         except ImageError as error:
             return NotFound(error.reason, error.detail)
-        look = square(image, LOOK)
-        face = self._finder.find(look)
+        resized = square(image, INPUT_SIZE)
+        face = self._finder.find(resized)
         if face is None:
             return NotFound("no_face", "no face was found")
-        cut = deca_square(face.box)
-        crop = torch.from_numpy(deca_crop(look, cut).transpose(2, 0, 1).copy())
-        return _Cut(crop, np.array([[cut.left, cut.top, cut.side]]) / LOOK, square(image, size))
+        box = deca_square(face.box)
+        pixels = torch.from_numpy(deca_crop(resized, box).transpose(2, 0, 1).copy())
+        return _Crop(pixels, np.array([[box.left, box.top, box.side]]) / INPUT_SIZE, square(image, size))
+
+
+def build(name: str, device: str) -> FlameReader:
+    """Build DECA or EMOCA."""
+    return FlameReader(name, device)
 
 
 @dataclass(frozen=True)
-class _Cut:
-    """The network's input, where in the photo it was cut out, and the photo."""
+class _Crop:
+    """Input of the network.
 
-    crop: Tensor
+    Attributes:
+        pixels: input of the network.
+        square: (1, 3) left, top and side of the crop as shares of the photo's side.
+        photo: photo at the size of the buffers.
+    """
+
+    pixels: Tensor
     square: NDArray[np.float64]
-    photo: Picture
+    photo: ImageArray

@@ -1,4 +1,4 @@
-"""The physical buffers of one face as numbers, and as eight-bit pictures."""
+"""Physical buffers of one face, as floats and as eight-bit images."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from PIL import Image, UnidentifiedImageError
 from facebench.core.errors import InputError
 
 Floats = NDArray[np.float32]
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
+Picture = ImageArray
+"""Former name of `ImageArray`. Delete it when no caller outside this package uses it."""
 
-PLANES = ("rendered", "normal", "albedo")
-"""In the order in which a DiffusionRig reads them."""
+BUFFERS = ("rendered", "normal", "albedo")
+"""Order of the buffers in the input of a DiffusionRig."""
 ZERO = 128
-"""Byte of a normal's 0, so that nothing is exactly nothing; 127 steps reach 1."""
+"""Byte that represents 0 in a normal map; ±1 are 127 steps away."""
 
 
 @dataclass(frozen=True)
-class Planes:
-    """Buffers of one face, each (size, size, 3) float32, zero off the face.
+class BufferImages:
+    """Buffers of one face, each (size, size, 3) float32, zero outside the face.
 
     Attributes:
-        rendered: the face under its light, from 0; over-exposed places may exceed 1.
+        rendered: face under its light, from 0; overexposed pixels may exceed 1.
         normal: unit normals, x right, y up, z towards the viewer.
         albedo: diffuse colour in [0, 1].
     """
@@ -37,46 +39,48 @@ class Planes:
     @property
     def conditions(self) -> Floats:
         """(9, size, size): rendered, normal, albedo, as a DiffusionRig reads them."""
-        together = np.concatenate([getattr(self, name) for name in PLANES], axis=2)
-        return np.ascontiguousarray(together.transpose(2, 0, 1), np.float32)
+        stacked = np.concatenate([getattr(self, name) for name in BUFFERS], axis=2)
+        return np.ascontiguousarray(stacked.transpose(2, 0, 1), np.float32)
 
 
-def to_bytes(planes: Planes, brightest: float) -> Picture:
-    """Eight bits per number, (9, size, size) uint8.
+def to_bytes(buffers: BufferImages, brightest: float) -> ImageArray:
+    """Quantise buffers to eight bits, (9, size, size) uint8.
+
+        rendered → 255 · value / brightest,   normal → 127 · value + 128,   albedo → 255 · value
 
     Args:
-        planes: of one face.
-        brightest: value of `rendered` that 255 stands for; brighter places are clipped.
+        buffers: buffers of one face.
+        brightest: value of `rendered` that byte 255 represents; larger values are clipped.
 
     Example:
         >>> grey = np.full((2, 2, 3), 0.5, np.float32)
-        >>> to_bytes(Planes(grey, grey * 0, grey), 1.0)[:, 0, 0]
+        >>> to_bytes(BufferImages(grey, grey * 0, grey), 1.0)[:, 0, 0]
         array([128, 128, 128, 128, 128, 128, 128, 128, 128], dtype=uint8)
     """
-    values = planes.conditions
+    values = buffers.conditions
     scaled = np.concatenate(
         [values[:3] * (255 / brightest), values[3:6] * (ZERO - 1) + ZERO, values[6:] * 255]
     )
-    rounded: Picture = np.rint(scaled).clip(0, 255).astype(np.uint8)
+    rounded: ImageArray = np.rint(scaled).clip(0, 255).astype(np.uint8)
     return rounded
 
 
-def encode(photo: Picture, conditions: Picture) -> bytes:
-    """A photo (size, size, 3) and its buffers (9, size, size) as one lossless WebP, one below the other."""
+def encode(photo: ImageArray, conditions: ImageArray) -> bytes:
+    """Encode a photo (size, size, 3) and its buffers (9, size, size), stacked vertically, as lossless WebP."""
     size = len(photo)
     tiles = conditions.reshape(3, 3, size, size).transpose(0, 2, 3, 1).reshape(3 * size, size, 3)
     stream = io.BytesIO()
-    # Settings beyond these save a few percent and take twice as long.
+    # Higher settings save a few percent of the size and take twice the time.
     image = Image.fromarray(np.concatenate([photo, tiles]))
     image.save(stream, "WEBP", lossless=True, quality=25, method=2, exact=True)
     return stream.getvalue()
 
 
-def decode(data: bytes, name: str) -> tuple[Picture, Picture]:
-    """Undo `encode`: the photo (size, size, 3) and the buffers (9, size, size).
+def decode(data: bytes, name: str) -> tuple[ImageArray, ImageArray]:
+    """Decode a photo (size, size, 3) and its buffers (9, size, size).
 
     Raises:
-        InputError: the bytes are damaged.
+        InputError: the data is damaged.
     """
     try:
         stack = np.array(Image.open(io.BytesIO(data), formats=["WEBP"]).convert("RGB"))

@@ -1,4 +1,4 @@
-"""Expression, light and pose carried from one face to another by a DiffusionRig."""
+"""Transfer of expression, light and pose from one face to another with a DiffusionRig."""
 
 from __future__ import annotations
 

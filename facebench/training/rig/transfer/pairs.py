@@ -1,9 +1,9 @@
-"""Which face gives and which one takes."""
+"""Pairs of a source and a target image for transfers."""
 
 from __future__ import annotations
 
 import csv
-import difflib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +11,19 @@ from pathlib import Path
 import numpy as np
 
 from facebench.core.errors import InputError
+from facebench.core.files import atomic_write_text
+from facebench.core.suggest import suggest
 from facebench.images.image_set import ImageSet, Item
 
 LEVELS = ("low", "middle", "high")
 SLIDERS = ("age", "gender", "skin")
-"""Columns between 0 and 1 that are told in thirds, so that they can be grouped by."""
+"""Columns between 0 and 1 that the manifest gives in thirds, so that evaluations can group by them."""
 OF_SOURCE = ("identity", *SLIDERS)
-"""What the manifest of a transfer says of the face that takes."""
+"""Columns that the manifest of a transfer copies from the source."""
 OF_SHOWN = ("expression", "valence", "arousal")
-"""What it says of the face whose expression is seen."""
+"""Columns that the manifest copies from the face whose expression the result shows."""
+_ROUNDS = 100
+"""Random orders of the images that `draw_pairs` tries."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,9 @@ class Pair:
     """One transfer.
 
     Attributes:
-        source: whose identity stays.
-        target: whose expression, light or pose is taken.
-        columns: further columns of the pairs manifest.
+        source: image whose identity stays.
+        target: image whose expression, light or pose is transferred.
+        columns: additional columns of the pairs manifest.
     """
 
     source: Item
@@ -38,10 +42,10 @@ class Pair:
 
 
 def read_pairs(path: Path, sources: ImageSet, targets: ImageSet) -> list[Pair]:
-    """Read a CSV file with the columns `source` and `target`: names of images in the two sets.
+    """Read a CSV file with the columns `source` and `target`, names of images in the two sets.
 
     Raises:
-        InputError: the file cannot be read, lacks a column or rows, or names an image that is not there.
+        InputError: the file cannot be read, lacks a column or rows, or names a missing image.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -53,21 +57,21 @@ def read_pairs(path: Path, sources: ImageSet, targets: ImageSet) -> list[Pair]:
     for column in ("source", "target"):
         if column not in rows[0]:
             raise InputError(f"{path} has no column '{column}'. It has: {', '.join(map(str, rows[0]))}.")
-    from_source, from_target = _by_name(sources), _by_name(targets)
+    source_items, target_items = _by_name(sources), _by_name(targets)
     pairs = []
     for line, row in enumerate(rows, start=2):
-        others = {k: v.strip() for k, v in row.items() if k not in ("source", "target") and k and v}
-        source = _named(row["source"], from_source, sources, f"{path} line {line}")
-        target = _named(row["target"], from_target, targets, f"{path} line {line}")
-        pairs.append(Pair(source, target, others))
+        columns = {k: v.strip() for k, v in row.items() if k not in ("source", "target") and k and v}
+        source = _find(row["source"], source_items, sources, f"{path} line {line}")
+        target = _find(row["target"], target_items, targets, f"{path} line {line}")
+        pairs.append(Pair(source, target, columns))
     return pairs
 
 
 def pair_up(sources: ImageSet, targets: ImageSet) -> list[Pair]:
-    """Without a manifest: one with each, or the first with the first, the second with the second ...
+    """Pair images without a manifest: in order when the sets are equally large, else the single image with each other.
 
     Raises:
-        InputError: the numbers do not fit.
+        InputError: the sets differ in size and neither has one image.
     """
     a, b = sources.items, targets.items
     if len(a) != len(b) and 1 not in (len(a), len(b)):
@@ -75,21 +79,21 @@ def pair_up(sources: ImageSet, targets: ImageSet) -> list[Pair]:
             f"{len(a)} sources and {len(b)} targets: give one of either, as many of both, or a manifest with --pairs."
         )
     count = max(len(a), len(b))
-    chosen = [Pair(a[i % len(a)], b[i % len(b)]) for i in range(count)]
-    return [pair for pair in chosen if not _same(pair)] if min(len(a), len(b)) == 1 < count else chosen
+    pairs = [Pair(a[i % len(a)], b[i % len(b)]) for i in range(count)]
+    return [pair for pair in pairs if not _same(pair)] if min(len(a), len(b)) == 1 < count else pairs
 
 
 def draw_pairs(sources: ImageSet, targets: ImageSet, count: int, seed: int = 0) -> list[Pair]:
-    """Random pairs of different people with different expressions, where the sets say who and what they show.
+    """Draw random pairs of different people with different expressions, as far as the sets have these columns.
 
-    Sources and targets take turns in random order, so that every image is used about equally often.
+    Images are drawn in random order without repetition until all are used, so each is used about equally often.
 
     Raises:
-        InputError: no such pair exists.
+        InputError: there are not enough such pairs.
     """
     rng = np.random.default_rng(seed)
     pairs: list[Pair] = []
-    for _ in range(100):
+    for _ in range(_ROUNDS):
         for i, j in zip(_order(rng, sources, count), _order(rng, targets, count), strict=True):
             pair = Pair(sources.items[i], targets.items[j])
             if len(pairs) < count and _differ(pair, sources.root != targets.root):
@@ -101,42 +105,43 @@ def draw_pairs(sources: ImageSet, targets: ImageSet, count: int, seed: int = 0) 
 
 def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
     """Write a pairs manifest."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(("source", "target"))
-        table.writerows((pair.source.name, pair.target.name) for pair in pairs)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("source", "target"))
+    table.writerows((pair.source.name, pair.target.name) for pair in pairs)
+    atomic_write_text(path, text.getvalue())
 
 
 def refuse_same(pairs: Sequence[Pair]) -> None:
-    """Make sure that nobody is their own target.
+    """Check that no image is its own target.
 
     Raises:
-        InputError: a pair names the same image twice.
+        InputError: a pair has the same image twice.
     """
     same = [pair for pair in pairs if _same(pair)]
     if same:
         raise InputError(
             f"{len(same)} of {len(pairs)} pairs have the same image as source and target (the first: "
-            f"{same[0].source.name}). Nothing would be transferred; the column `reconstruction` shows what the model "
-            "makes of an unchanged face."
+            f"{same[0].source.name}). Nothing would be transferred; the column `reconstruction` shows what the "
+            "model makes of an unchanged face."
         )
 
 
-def described(pair: Pair, what: str) -> dict[str, str]:
-    """What is known about a transfer, for the manifest: who, and what was asked for.
+def described(pair: Pair, kind: str) -> dict[str, str]:
+    """Columns of a transfer for the manifest.
 
-    Identity, age, gender and skin are the source's; expression, valence and arousal are those of the face that gives
-    the expression. Columns of the pairs manifest overrule.
+    Identity, age, gender and skin come from the source. Expression, valence and arousal come from the face that
+    provides the expression. Columns of the pairs manifest take precedence.
     """
-    taking, showing = pair.source.columns, (pair.target if what == "expression" else pair.source).columns
-    columns = {name: taking[name] for name in OF_SOURCE if name in taking}
+    source, shown = pair.source.columns, (pair.target if kind == "expression" else pair.source).columns
+    columns = {name: source[name] for name in OF_SOURCE if name in source}
     columns = {name: level(value) if name in SLIDERS else value for name, value in columns.items()}
-    columns |= {name: showing[name] for name in OF_SHOWN if name in showing}
+    columns |= {name: shown[name] for name in OF_SHOWN if name in shown}
     return columns | dict(pair.columns)
 
 
 def level(text: str) -> str:
-    """A slider in thirds; text that is no number between 0 and 1 stays.
+    """Convert a slider to thirds; text that is not a number between 0 and 1 is returned unchanged.
 
     Example:
         >>> level("0.2"), level("0.9"), level("female")
@@ -149,13 +154,14 @@ def level(text: str) -> str:
     return LEVELS[min(2, int(value * 3))] if 0 <= value <= 1 else text
 
 
-def _differ(pair: Pair, apart: bool) -> bool:
-    """Whether two faces show different people and expressions; names of people in sets apart mean nothing."""
-    person, expression = (
+def _differ(pair: Pair, separate_sets: bool) -> bool:
+    """Whether people and expressions differ; identities of separate sets are not comparable and count as different."""
+    people, expressions = (
         (pair.source.columns.get(name), pair.target.columns.get(name)) for name in ("identity", "expression")
     )
-    others = apart or person[0] is None or person[0] != person[1]
-    return others and not _same(pair) and (expression[0] is None or expression[0] != expression[1])
+    different_people = separate_sets or people[0] is None or people[0] != people[1]
+    different_expressions = expressions[0] is None or expressions[0] != expressions[1]
+    return different_people and not _same(pair) and different_expressions
 
 
 def _same(pair: Pair) -> bool:
@@ -164,18 +170,18 @@ def _same(pair: Pair) -> bool:
 
 def _order(rng: np.random.Generator, images: ImageSet, count: int) -> list[int]:
     rounds = -(-count // len(images.items))
-    drawn = [place for _ in range(rounds) for place in rng.permutation(len(images.items)).tolist()]
-    return drawn[:count]
+    order = [index for _ in range(rounds) for index in rng.permutation(len(images.items)).tolist()]
+    return order[:count]
 
 
 def _by_name(images: ImageSet) -> dict[str, Item]:
     return {item.name: item for item in images.items}
 
 
-def _named(name: str | None, known: Mapping[str, Item], images: ImageSet, where: str) -> Item:
-    wanted = (name or "").strip()
-    if wanted not in known:
-        close = difflib.get_close_matches(wanted, known, n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        raise InputError(f"{where}: there is no image '{wanted}' in {images.root}.{hint}")
-    return known[wanted]
+def _find(name: str | None, items: Mapping[str, Item], images: ImageSet, where: str) -> Item:
+    stripped = (name or "").strip()
+    if stripped not in items:
+        raise InputError(
+            f"{where}: there is no image '{stripped}' in {images.root}. {suggest(stripped, items)}"
+        )
+    return items[stripped]

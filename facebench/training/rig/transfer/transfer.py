@@ -1,4 +1,4 @@
-"""`facebench transfer`: read two faces, exchange what was asked for, draw the buffers, and let the model paint."""
+"""`facebench transfer`: read codes of two faces, exchange some of them, and render the result with a DiffusionRig."""
 
 from __future__ import annotations
 
@@ -6,44 +6,51 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor
-
 from facebench.core.errors import InputError
+from facebench.core.files import atomic_write_text
+from facebench.core.progress import Progress, no_progress
 from facebench.images.image_set import ImageSet, Item
-from facebench.training.diffusion import ddim_decode
-from facebench.training.engine.image_grid import to_images
-from facebench.training.rig.buffers.extractors import (
-    EXTRACTORS,
-    Extractor,
-    Found,
-    NotFound,
-    check_extractor,
-    open_extractor,
-)
-from facebench.training.rig.buffers.flame_codes import Codes, Space, What, check_what
-from facebench.training.rig.buffers.images import Picture
+from facebench.training.rig.buffers.extractors import EXTRACTORS, Extractor, check_extractor, open_extractor
+from facebench.training.rig.buffers.flame_codes import Space, TransferKind, check_transfer_kind
+from facebench.training.rig.buffers.results import Found, NotFound
 from facebench.training.rig.files import Trained, open_rig
+from facebench.training.rig.transfer.painting import Job, Painter, save_image
 from facebench.training.rig.transfer.pairs import Pair, described, pair_up, read_pairs, refuse_same
 
-Progress = Callable[[str, int, int], None]
 STEPS = 20
 BATCH = 16
 HEADER = "transfer.json"
-_Job = tuple[str, Item, Codes]
-"""Name of the picture, whose photo the code is read from, and what to draw."""
 
 
 @dataclass(frozen=True)
-class _Read:
-    """Codes and photos of the images that were needed, and why others have none."""
+class TransferConfig:
+    """Options of a transfer.
+
+    Attributes:
+        extractor_source: extractor of identity, pose and light of the sources.
+        extractor_target: extractor of the expression of the targets.
+        pairs: CSV file with the columns source and target; None pairs the images as `pair_up` does.
+        what: "expression" (ψ and the jaw), "light" or "pose".
+        steps: number of DDIM steps.
+        seed: seed of the noise.
+    """
+
+    extractor_source: str
+    extractor_target: str
+    pairs: str | Path | None = None
+    what: str = "expression"
+    steps: int = STEPS
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Codes:
+    """Results of one extractor, by image name."""
 
     found: Mapping[str, Found]
     missing: Mapping[str, NotFound]
@@ -55,132 +62,90 @@ def transfer(
     target: str | Path,
     out: str | Path,
     *,
-    extractor_source: str,
-    extractor_target: str,
-    pairs: str | Path | None = None,
-    what: str = "expression",
-    steps: int = STEPS,
-    seed: int = 0,
     device: str = "cpu",
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
+    **options: Any,
 ) -> Path:
-    """Put the expression (or light, or pose) of target faces onto source faces.
+    """Transfer the expression, light or pose of target faces to source faces.
 
-    The model keeps the code that its encoder reads from the source's photo, and paints from noise that depends on
-    the seed and the source alone: the same in every run, and the same with and without the edit.
+    The model's latent comes from the photo of the source. The initial noise depends on the seed and the name of the
+    source only, so edited and unedited images share it. Repeated runs agree bit for bit within one machine.
 
     Args:
-        checkpoint: a DiffusionRig, see `facebench.training.rig.files.open_rig`.
+        checkpoint: DiffusionRig, see `facebench.training.rig.files.open_rig`.
         source: images whose identity stays.
-        target: images whose expression is taken.
-        out: folder to write; a stopped run goes on.
-        extractor_source: who reads identity, pose and light of the source.
-        extractor_target: who reads the expression of the target.
-        pairs: CSV file with the columns source and target; without it see `pair_up`.
-        what: "expression" (ψ and the jaw), "light" or "pose".
-        steps: of DDIM.
-        seed: of the noise.
-        device: of the networks.
-        progress: called with stage, pictures done and all.
+        target: images whose expression is transferred.
+        out: output folder; an interrupted run continues.
+        device: device of the networks.
+        progress: callback invoked after each batch.
+        **options: fields of `TransferConfig`.
 
     Returns:
-        The manifest that `facebench evaluate --protocol expression-transfer` reads: `out`/manifest.csv.
+        Path of the manifest, the input of `facebench evaluate --protocol expression-transfer`.
 
     Raises:
-        InputError: extractors that do not fit the checkpoint or each other, pairs of one image with itself, names that
-            are not there, no face in any pair, or a folder with something else in it.
-        WeightsError: a checkpoint or an extractor's file is missing or wrong.
+        InputError: extractors or pairs do not fit, no pair has two faces, or the folder holds something else.
+        WeightsError: the checkpoint or a file of an extractor is missing or wrong.
     """
-    asked, tell = check_what(what), progress or (lambda *_: None)
+    config = TransferConfig(**options)
+    kind = check_transfer_kind(config.what)
     trained = open_rig(Path(checkpoint))
-    _refuse_other_spaces(trained, extractor_source, extractor_target)
-    sources, targets = ImageSet.open(source), ImageSet.open(target)
-    chosen = read_pairs(Path(pairs), sources, targets) if pairs is not None else pair_up(sources, targets)
-    refuse_same(chosen)
-    settings = {
-        "checkpoint": hashlib.sha256(_model_path(Path(checkpoint)).read_bytes()).hexdigest(),
-        "pairs": [[str(pair.source.path), str(pair.target.path)] for pair in chosen],
-        "extractors": [extractor_source, extractor_target],
-        "what": what,
-        "steps": steps,
-        "seed": seed,
-    }
+    _refuse_other_spaces(trained, config.extractor_source, config.extractor_target)
+    sets = ImageSet.open(source), ImageSet.open(target)
+    pairs = _pairs(config, *sets)
     folder = Path(out)
-    _begin(folder, settings)
-    reader = open_extractor(extractor_source, device)
-    other = reader if extractor_target == extractor_source else open_extractor(extractor_target, device)
-    takers = _read(reader, sources, [pair.source for pair in chosen], trained.size, tell, "reading sources")
-    givers = _read(other, targets, [pair.target for pair in chosen], trained.size, tell, "reading targets")
-    _list_skipped(folder, chosen, takers, givers)
-    whole = [pair for pair in chosen if pair.source.name in takers.found and pair.target.name in givers.found]
-    if not whole:
-        raise InputError(f"No face was found in one or both images of all {len(chosen)} pairs.")
-    jobs = _jobs(whole, takers, givers, reader.space, asked)
-    painter = _Painter(trained, reader.space, steps, seed, device)
+    _begin(folder, _settings(Path(checkpoint), pairs, config))
+    space, sources, targets = _read_both(config, sets, pairs, trained.size, device, progress)
+    _write_skipped(folder, pairs, sources, targets)
+    complete = [
+        pair for pair in pairs if pair.source.name in sources.found and pair.target.name in targets.found
+    ]
+    if not complete:
+        raise InputError(f"No face was found in one or both images of all {len(pairs)} pairs.")
+    painter = Painter(trained, space, config.steps, config.seed, device)
+    jobs = _jobs(complete, sources, targets, space, kind)
     for start in range(0, len(jobs), BATCH):
-        painter.paint(folder, jobs[start : start + BATCH], takers.found)
-        tell("painting", min(start + BATCH, len(jobs)), len(jobs))
-    for side, read in (("sources", takers), ("targets", givers)):
-        for name, one in read.found.items():
-            _save(folder / side / f"{_stem_of(name)}.png", one.photo)
-    return _manifest(folder, whole, asked)
+        painter.paint(folder, jobs[start : start + BATCH], sources.found)
+        progress("painting", min(start + BATCH, len(jobs)), len(jobs))
+    _save_photos(folder, sources, targets)
+    return _write_manifest(folder, complete, kind)
 
 
-def _jobs(pairs: Sequence[Pair], takers: _Read, givers: _Read, space: Space, what: What) -> list[_Job]:
-    """What to paint: every source as it is, then every transfer."""
-    unchanged = {pair.source.name: pair.source for pair in pairs}.values()
-    jobs = [(f"reconstructions/{_stem(item)}", item, takers.found[item.name].codes) for item in unchanged]
-    for number, pair in enumerate(pairs):
-        onto, of = takers.found[pair.source.name].codes, givers.found[pair.target.name].codes
-        jobs.append((f"images/{number:05d}", pair.source, space.transferred(onto, of, what)))
-    return jobs
+def _pairs(config: TransferConfig, sources: ImageSet, targets: ImageSet) -> list[Pair]:
+    if config.pairs is None:
+        pairs = pair_up(sources, targets)
+    else:
+        pairs = read_pairs(Path(config.pairs), sources, targets)
+    refuse_same(pairs)
+    return pairs
 
 
-class _Painter:
-    """The model, and the noise that it begins with."""
-
-    def __init__(self, trained: Trained, space: Space, steps: int, seed: int, device: str) -> None:
-        self.trained, self.space, self.steps, self.seed, self.device = trained, space, steps, seed, device
-        self.network = trained.network.to(device)
-
-    @torch.no_grad()
-    def paint(self, folder: Path, jobs: Sequence[_Job], found: Mapping[str, Found]) -> None:
-        """Paint what is not there yet."""
-        left = [job for job in jobs if not (folder / f"{job[0]}.png").is_file()]
-        if not left:
-            return
-        photos = np.stack([found[item.name].photo for _, item, _ in left])
-        x_0 = (torch.from_numpy(photos).permute(0, 3, 1, 2).float() / 127.5 - 1).to(self.device)
-        conditions = torch.stack([self._conditions(codes) for _, _, codes in left]).to(self.device)
-        noise = torch.stack([self._noise(item) for _, item, _ in left]).to(self.device)
-        denoiser = self.network.driven_by(conditions)
-        made = to_images(ddim_decode(denoiser, noise, self.network.encode(x_0), self.steps))
-        for (name, _, _), image in zip(left, made, strict=True):
-            _save(folder / f"{name}.png", image)
-
-    def _conditions(self, codes: Codes) -> Tensor:
-        conditions = torch.from_numpy(self.space.draw(codes, self.trained.size).conditions)
-        conditions[:3].clamp_(0, self.trained.brightest)
-        return conditions
-
-    def _noise(self, item: Item) -> Tensor:
-        digest = hashlib.sha256(f"{self.seed}:{item.name}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-        return torch.randn((3, self.trained.size, self.trained.size), generator=generator)
+def _settings(checkpoint: Path, pairs: Sequence[Pair], config: TransferConfig) -> dict[str, Any]:
+    """Everything that the results depend on, for the header of the output folder."""
+    model = checkpoint / "model.safetensors" if checkpoint.is_dir() else checkpoint
+    return {
+        "checkpoint": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "pairs": [[str(pair.source.path), str(pair.target.path)] for pair in pairs],
+        "extractors": [config.extractor_source, config.extractor_target],
+        "what": config.what,
+        "steps": config.steps,
+        "seed": config.seed,
+    }
 
 
 def _refuse_other_spaces(trained: Trained, *names: str) -> None:
     for name in names:
         space = EXTRACTORS[check_extractor(name)]
         if space != trained.space:
+            fitting = [extractor for extractor, its_space in EXTRACTORS.items() if its_space == trained.space]
             raise InputError(
-                f"The extractor '{name}' reads {space} codes, but the checkpoint was trained with {trained.said} "
-                f"({trained.space} codes). Use one of: "
-                f"{', '.join(other for other, its in EXTRACTORS.items() if its == trained.space)}."
+                f"The extractor '{name}' reads {space} codes, but the checkpoint was trained with {trained.summary} "
+                f"({trained.space} codes). Use one of: {', '.join(fitting)}."
             )
 
 
 def _begin(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Start the output folder, or check that it holds an unfinished transfer with the same settings."""
     text = json.dumps(settings, indent=1) + "\n"
     header = folder / HEADER
     if header.is_file():
@@ -188,84 +153,105 @@ def _begin(folder: Path, settings: Mapping[str, Any]) -> None:
             raise InputError(f"{folder} holds other transfers ({HEADER} differs). Use another --out.")
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} holds something else already; name a new folder.")
+        raise InputError(f"{folder} is not empty and holds no transfers; name a new folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    header.write_text(text, encoding="utf-8")
+    atomic_write_text(header, text)
+
+
+def _read_both(
+    config: TransferConfig,
+    sets: tuple[ImageSet, ImageSet],
+    pairs: Sequence[Pair],
+    size: int,
+    device: str,
+    progress: Progress,
+) -> tuple[Space, _Codes, _Codes]:
+    """Space of the source's codes, and the codes of all sources and targets."""
+    of_source = open_extractor(config.extractor_source, device)
+    same = config.extractor_target == config.extractor_source
+    of_target = of_source if same else open_extractor(config.extractor_target, device)
+    sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    read_sources = _read(of_source, sets[0], sources, size, _renamed(progress, "reading sources"))
+    read_targets = _read(of_target, sets[1], targets, size, _renamed(progress, "reading targets"))
+    return of_source.space, read_sources, read_targets
 
 
 def _read(
-    extractor: Extractor, images: ImageSet, wanted: Sequence[Item], size: int, tell: Progress, stage: str
-) -> _Read:
-    """Every image once."""
-    items = list({item.name: item for item in wanted}.values())
+    extractor: Extractor, images: ImageSet, items: Sequence[Item], size: int, progress: Progress
+) -> _Codes:
+    """Read every image once."""
+    distinct = list({item.name: item for item in items}.values())
     found: dict[str, Found] = {}
     missing: dict[str, NotFound] = {}
-    for start in range(0, len(items), BATCH):
-        part = items[start : start + BATCH]
-        for item, one in zip(part, extractor.read(images, part, size), strict=True):
-            if isinstance(one, Found):
-                found[item.name] = one
+    for start in range(0, len(distinct), BATCH):
+        batch = distinct[start : start + BATCH]
+        for item, result in zip(batch, extractor.read(images, batch, size), strict=True):
+            if isinstance(result, Found):
+                found[item.name] = result
             else:
-                missing[item.name] = one
-        tell(stage, min(start + BATCH, len(items)), len(items))
-    return _Read(found, missing)
+                missing[item.name] = result
+        progress("reading", min(start + BATCH, len(distinct)), len(distinct))
+    return _Codes(found, missing)
 
 
-def _manifest(folder: Path, pairs: Sequence[Pair], what: str) -> Path:
-    rows = []
+def _renamed(progress: Progress, stage: str) -> Progress:
+    """Report progress under another stage name."""
+    return lambda _, done, total: progress(stage, done, total)
+
+
+def _jobs(
+    pairs: Sequence[Pair], sources: _Codes, targets: _Codes, space: Space, kind: TransferKind
+) -> list[Job]:
+    """Images to render: each source unchanged, then each transfer."""
+    distinct = {pair.source.name: pair.source for pair in pairs}.values()
+    jobs = [
+        Job(f"reconstructions/{_stem(item.name)}", item, sources.found[item.name].codes) for item in distinct
+    ]
     for number, pair in enumerate(pairs):
-        rows.append(
-            {
-                "image": f"images/{number:05d}.png",
-                "source": f"sources/{_stem(pair.source)}.png",
-                "target": f"targets/{_stem(pair.target)}.png",
-                "reconstruction": f"reconstructions/{_stem(pair.source)}.png",
-                **described(pair, what),
-            }
-        )
+        onto, of = sources.found[pair.source.name].codes, targets.found[pair.target.name].codes
+        jobs.append(Job(f"images/{number:05d}", pair.source, space.transferred(onto, of, kind)))
+    return jobs
+
+
+def _save_photos(folder: Path, sources: _Codes, targets: _Codes) -> None:
+    for side, codes in (("sources", sources), ("targets", targets)):
+        for name, result in codes.found.items():
+            save_image(folder / side / f"{_stem(name)}.png", result.photo)
+
+
+def _write_manifest(folder: Path, pairs: Sequence[Pair], kind: str) -> Path:
+    rows = [
+        {
+            "image": f"images/{number:05d}.png",
+            "source": f"sources/{_stem(pair.source.name)}.png",
+            "target": f"targets/{_stem(pair.target.name)}.png",
+            "reconstruction": f"reconstructions/{_stem(pair.source.name)}.png",
+            **described(pair, kind),
+        }
+        for number, pair in enumerate(pairs)
+    ]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
     path = folder / "manifest.csv"
-    partial = path.with_name("manifest.csv.partial")
-    partial.write_text(text.getvalue(), encoding="utf-8")
-    partial.replace(path)
+    atomic_write_text(path, text.getvalue())
     return path
 
 
-def _list_skipped(folder: Path, pairs: Sequence[Pair], takers: _Read, givers: _Read) -> None:
-    with (folder / "skipped.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(("source", "target", "image", "reason", "detail"))
-        for pair in pairs:
-            for item, read in ((pair.source, takers), (pair.target, givers)):
-                if item.name in read.missing:
-                    why = read.missing[item.name]
-                    table.writerow((pair.source.name, pair.target.name, item.name, why.reason, why.detail))
+def _write_skipped(folder: Path, pairs: Sequence[Pair], sources: _Codes, targets: _Codes) -> None:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("source", "target", "image", "reason", "detail"))
+    for pair in pairs:
+        for item, codes in ((pair.source, sources), (pair.target, targets)):
+            if item.name in codes.missing:
+                result = codes.missing[item.name]
+                table.writerow((pair.source.name, pair.target.name, item.name, result.reason, result.detail))
+    atomic_write_text(folder / "skipped.csv", text.getvalue())
 
 
-def _save(path: Path, image: Picture) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    try:
-        Image.fromarray(image).save(partial, "PNG")
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error}). Free some space and run the same command."
-        ) from None
-
-
-def _stem(item: Item) -> str:
-    return _stem_of(item.name)
-
-
-def _stem_of(name: str) -> str:
-    """A flat file name that stays unique."""
+def _stem(name: str) -> str:
+    """Flat file name of an image."""
     return name.removesuffix(".png").replace("/", "__")
-
-
-def _model_path(checkpoint: Path) -> Path:
-    return checkpoint / "model.safetensors" if checkpoint.is_dir() else checkpoint

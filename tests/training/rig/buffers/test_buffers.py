@@ -1,4 +1,4 @@
-"""`facebench buffers`, on synthetic faces with exact truth, and on photos with filled networks."""
+"""`facebench buffers`: synthetic faces with exact buffers, and photos with networks of generated weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from facebench.core.errors import InputError
 from facebench.synthface import FaceModel, load_parameters
 from facebench.training.rig.buffers import BufferSet, write_buffers
 from facebench.training.rig.buffers.dataset import pictures_of
-from facebench.training.rig.buffers.images import Planes, decode, encode, to_bytes
+from facebench.training.rig.buffers.images import BufferImages, decode, encode, to_bytes
 from facebench.training.rig.buffers.synthetic import SynthfaceSpace
 from tests.helpers import flame_like
 from tests.helpers.paper_weights import facebench, own_cache, put_in_place
@@ -29,7 +29,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> BufferSet:
+def buffers(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> BufferSet:
     out = tmp_path_factory.mktemp("buffers") / "set"
     done = facebench("buffers", faces, "--out", out, "--size", 32)
     assert done.code == 0, done.text
@@ -38,50 +38,54 @@ def made(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> BufferSet:
     return BufferSet(out)
 
 
-def test_buffers_are_those_of_the_renderer_to_half_a_step(made: BufferSet, faces: Path) -> None:
+def test_buffers_equal_those_of_the_renderer_to_half_a_quantisation_step(
+    buffers: BufferSet, faces: Path
+) -> None:
     parameters = load_parameters(faces / "parameters.npz")
     exact = FaceModel().buffers(parameters.take([5]), 32)
-    face = made.read(5)
+    face = buffers.read(5)
     assert face.name == "images/id001/02.png"
     assert np.array_equal(face.image, exact.image[0])
-    found = face.fields["conditions"].astype(float)
-    np.testing.assert_allclose(found[:3].transpose(1, 2, 0) / 255, exact.rendered[0], atol=0.51 / 255)
-    np.testing.assert_allclose((found[3:6].transpose(1, 2, 0) - 128) / 127, exact.normal[0], atol=0.51 / 127)
-    np.testing.assert_allclose(found[6:].transpose(1, 2, 0) / 255, exact.albedo[0], atol=0.51 / 255)
-    assert np.array_equal(made.codes["psi"][5], parameters.psi[5])
+    stored = face.fields["conditions"].astype(float)
+    np.testing.assert_allclose(stored[:3].transpose(1, 2, 0) / 255, exact.rendered[0], atol=0.51 / 255)
+    np.testing.assert_allclose((stored[3:6].transpose(1, 2, 0) - 128) / 127, exact.normal[0], atol=0.51 / 127)
+    np.testing.assert_allclose(stored[6:].transpose(1, 2, 0) / 255, exact.albedo[0], atol=0.51 / 255)
+    assert np.array_equal(buffers.codes["psi"][5], parameters.psi[5])
 
 
-def test_a_face_comes_back_from_its_picture_bit_for_bit() -> None:
+def test_encoding_and_decoding_a_face_is_lossless() -> None:
     rng = np.random.default_rng(0)
-    photo, planes = rng.integers(0, 256, (20, 20, 3), np.uint8), rng.random((3, 20, 20, 3), np.float32)
-    conditions = to_bytes(Planes(planes[0], planes[1] * 2 - 1, planes[2]), 1.0)
-    again = decode(encode(photo, conditions), "face")
-    assert np.array_equal(again[0], photo)
-    assert np.array_equal(again[1], conditions)
+    photo, values = rng.integers(0, 256, (20, 20, 3), np.uint8), rng.random((3, 20, 20, 3), np.float32)
+    conditions = to_bytes(BufferImages(values[0], values[1] * 2 - 1, values[2]), 1.0)
+    decoded = decode(encode(photo, conditions), "face")
+    assert np.array_equal(decoded[0], photo)
+    assert np.array_equal(decoded[1], conditions)
     with pytest.raises(InputError, match="face: its buffers are damaged"):
         decode(encode(photo, conditions)[:40], "face")
 
 
-def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(faces: Path, tmp_path: Path) -> None:
-    once = write_buffers(faces, tmp_path / "once", size=16)
-    twice = tmp_path / "twice"
-    write_buffers(faces, twice, size=16)
-    (twice / "part-00000.npz").unlink()
-    pictures_of(twice, 0).write_bytes(b"cut")
+def test_an_interrupted_run_continues_and_gives_the_same_bytes_on_this_machine(
+    faces: Path, tmp_path: Path
+) -> None:
+    complete = write_buffers(faces, tmp_path / "complete", size=16)
+    interrupted = tmp_path / "interrupted"
+    write_buffers(faces, interrupted, size=16)
+    (interrupted / "part-00000.npz").unlink()
+    pictures_of(interrupted, 0).write_bytes(b"cut")
     with pytest.raises(InputError, match="is not finished: 1 of 1 parts"):
-        BufferSet(twice)
-    write_buffers(faces, twice, size=16)
-    for path in once.folder.iterdir():
-        assert path.read_bytes() == (twice / path.name).read_bytes(), path.name
+        BufferSet(interrupted)
+    write_buffers(faces, interrupted, size=16)
+    for path in complete.folder.iterdir():
+        assert path.read_bytes() == (interrupted / path.name).read_bytes(), path.name
 
 
-def test_other_buffers_in_the_folder_are_refused_with_both_named(made: BufferSet, faces: Path) -> None:
-    done = facebench("buffers", faces, "--out", made.folder, "--size", 48)
+def test_other_buffers_in_the_folder_are_refused_with_both_values(buffers: BufferSet, faces: Path) -> None:
+    done = facebench("buffers", faces, "--out", buffers.folder, "--size", 48)
     assert done.code == 2
     assert "size: 32 there; size: 48 here" in done.text
 
 
-def test_an_album_is_drawn_with_its_mean_shape(faces: Path, tmp_path: Path) -> None:
+def test_an_album_has_its_mean_shape(faces: Path, tmp_path: Path) -> None:
     done = facebench("buffers", faces, "--out", tmp_path / "album", "--size", 16, "--mean-shape")
     assert done.code == 0, done.text
     album = BufferSet(tmp_path / "album")
@@ -92,35 +96,46 @@ def test_an_album_is_drawn_with_its_mean_shape(faces: Path, tmp_path: Path) -> N
 
 
 def test_a_damaged_part_is_named(faces: Path, tmp_path: Path) -> None:
-    made = write_buffers(faces, tmp_path / "set", size=16)
-    path = pictures_of(made.folder, 0)
+    buffers = write_buffers(faces, tmp_path / "set", size=16)
+    path = pictures_of(buffers.folder, 0)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match=r"part-00000\.npz is damaged \(the pictures are cut off\)"):
-        BufferSet(made.folder)
+        BufferSet(buffers.folder)
+
+
+@pytest.mark.parametrize("kept", [0, 10, 300])
+def test_a_truncated_table_is_named(faces: Path, tmp_path: Path, kept: int) -> None:
+    buffers = write_buffers(faces, tmp_path / "set", size=16)
+    path = buffers.folder / "part-00000.npz"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"part-00000\.npz is damaged"):
+        BufferSet(buffers.folder)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--source", "dekca"), "There is no extractor 'dekca'. Did you mean 'deca'?"),
+        (("--source", "dekca"), "There is no extractor 'dekca'. Did you mean deca or emoca?"),
         (("--source", "deca"), "flame"),
     ],
 )
-def test_a_source_that_cannot_be_had_is_explained(faces: Path, words: tuple[str, ...], message: str) -> None:
+def test_an_unknown_or_incomplete_extractor_is_explained(
+    faces: Path, words: tuple[str, ...], message: str
+) -> None:
     with own_cache() as folder:
         done = facebench("buffers", faces, "--out", folder / "out", *words)
     assert done.code == 2
     assert message in done.text
 
 
-def test_photographs_have_no_exact_parameters(tmp_path: Path) -> None:
+def test_photos_without_parameters_are_refused(tmp_path: Path) -> None:
     Image.new("RGB", (32, 32)).save(tmp_path / "photo.png")
     done = facebench("buffers", tmp_path, "--out", tmp_path / "out")
     assert done.code == 2
-    assert "give a folder that `facebench synth` wrote" in done.text
+    assert "`facebench synth`" in done.text
 
 
-def test_expression_comes_with_the_jaw_and_leaves_the_person(faces: Path) -> None:
+def test_a_transfer_of_expression_keeps_all_other_codes(faces: Path) -> None:
     parameters = load_parameters(faces / "parameters.npz")
     onto, of = parameters.take([0]).arrays(), parameters.take([4]).arrays()
     space = SynthfaceSpace()
@@ -132,7 +147,7 @@ def test_expression_comes_with_the_jaw_and_leaves_the_person(faces: Path) -> Non
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Filled encoders and a head of FLAME's structure, in place as a user would put them."""
+    """Cache with generated encoder weights and a head of FLAME's structure, imported as a user would."""
     with own_cache() as folder:
         put_in_place(("emoca",), folder)
         model = flame_like.save(folder / "generic_model.pkl", flame_like.arrays())
@@ -142,11 +157,11 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def test_photos_become_buffers_and_those_without_a_face_are_listed(imported: Path, tmp_path: Path) -> None:
+def test_photos_get_buffers_and_images_without_a_face_are_listed(imported: Path, tmp_path: Path) -> None:
     model = FaceModel()
     for number, image in enumerate(model.render(model.sample(2, seed=3), 200)):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
-    Image.new("RGB", (200, 200), "grey").save(tmp_path / "nobody.png")
+    Image.new("RGB", (200, 200), "grey").save(tmp_path / "empty.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     done = facebench("buffers", tmp_path, "--out", tmp_path / "out", "--source", "emoca", "--size", 64)
     assert done.code == 0, done.text
@@ -154,14 +169,14 @@ def test_photos_become_buffers_and_those_without_a_face_are_listed(imported: Pat
     with (tmp_path / "out" / "skipped.csv").open() as file:
         assert [(row["image"], row["reason"]) for row in csv.DictReader(file)] == [
             ("broken.png", "truncated"),
-            ("nobody.png", "no_face"),
+            ("empty.png", "no_face"),
         ]
-    made = BufferSet(tmp_path / "out")
-    assert made.names == ["0.png", "1.png"]
-    assert {name: array.shape[1:] for name, array in made.codes.items()} == {
+    buffers = BufferSet(tmp_path / "out")
+    assert buffers.names == ["0.png", "1.png"]
+    assert {name: array.shape[1:] for name, array in buffers.codes.items()} == {
         "shape": (100,), "tex": (50,), "exp": (50,), "pose": (6,), "cam": (3,), "light": (9, 3), "square": (3,),
     }  # fmt: skip
     assert json.loads((tmp_path / "out" / "buffers.json").read_text())["weights"].keys() == {
         "emoca", "flame", "flame-texture",
     }  # fmt: skip
-    assert made.read(0).fields["conditions"].shape == (9, 64, 64)
+    assert buffers.read(0).fields["conditions"].shape == (9, 64, 64)
