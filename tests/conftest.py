@@ -10,7 +10,6 @@ import pytest
 from facebench import synthface
 from facebench.synthface.degradations import degrade
 
-
 MARKERS = {
     "tests/training/tasks": "slow",
     "tests/training/engine": "slow",

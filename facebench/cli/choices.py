@@ -1,31 +1,20 @@
-"""What options choose from, and options that several commands share."""
+"""Values that options of several commands accept."""
 
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 
 class Suite(str, Enum):
-    """Which networks: those of the literature, or those that come with the installation."""
+    """Networks of the literature (paper) or networks installed with facebench (compact)."""
 
     auto = "auto"
     paper = "paper"
     compact = "compact"
 
 
-class Engine(str, Enum):
-    """Who decodes and computes."""
-
-    local = "local"
-    ray = "ray"
-
-
 class Device(str, Enum):
-    """Where the networks run."""
+    """Device of the networks."""
 
     auto = "auto"
     cpu = "cpu"
@@ -33,9 +22,11 @@ class Device(str, Enum):
     mps = "mps"
 
 
-ENCODE = Annotated[int, typer.Option(help="DDIM steps of encoding; 250 is official, 20 is quick.")]
-RENDER = Annotated[int, typer.Option(help="DDIM steps of rendering; 100 is official, 20 is quick.")]
-CHECKPOINT = Annotated[
-    Path,
-    typer.Option(help="A model file, a run's folder, an official checkpoint, or a shipped model."),
-]
+def split_list(text: str | None) -> list[str] | None:
+    """Split the value of an option at its commas; None stays None.
+
+    Example:
+        >>> split_list("fid_clean, kid")
+        ['fid_clean', 'kid']
+    """
+    return [part.strip() for part in text.split(",") if part.strip()] if text else None

@@ -1,12 +1,17 @@
-"""A progress bar for every stage of a long command: done, images per second, time left."""
+"""Progress bars: images of a stage, bytes of a download, steps of a training run."""
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable, Mapping
 from types import TracebackType
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
@@ -14,26 +19,24 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.text import Text
 
+QUIET_SECONDS = 60
+"""Interval of the progress lines of a training run when stderr is not a terminal."""
 
-class Stages:
-    """Shows one bar per stage on a terminal, and nothing when the output is not one."""
+_Self = TypeVar("_Self", bound="_Bars")
 
-    def __init__(self, console: Console, unit: str = "images") -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _Rate(unit),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
+
+class _Bars:
+    """Progress bars on a terminal; nothing elsewhere."""
+
+    def __init__(self, console: Console, *columns: ProgressColumn) -> None:
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
         self._tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> Stages:
+    def __enter__(self: _Self) -> _Self:
         self._progress.start()
         return self
 
@@ -42,18 +45,89 @@ class Stages:
     ) -> None:
         self._progress.stop()
 
-    def update(self, stage: str, done: int, total: int) -> None:
-        """Say how far a stage is; a stage appears with its first call."""
-        if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=total)
-        self._progress.update(self._tasks[stage], completed=done, total=total)
+    def update(self, name: str, done: int, total: int | None) -> None:
+        """Set the progress of a bar; the first call adds the bar."""
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=total)
+        self._progress.update(self._tasks[name], completed=done, total=total)
 
 
-class _Rate(ProgressColumn):
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self.unit = unit
+class Stages(_Bars):
+    """One bar for each stage of a command: images done, images per second, time left."""
 
+    def __init__(self, console: Console | None = None) -> None:
+        super().__init__(
+            console or Console(stderr=True),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _ImagesPerSecond(),
+            TimeRemainingColumn(),
+        )
+
+    def stage(self, name: str) -> Callable[[int, int], None]:
+        """Return a progress callback for one stage."""
+        return lambda done, total: self.update(name, done, total)
+
+
+class Downloads(_Bars):
+    """One bar for each download: bytes, speed, time left."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        super().__init__(
+            console or Console(stderr=True),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+        )
+
+
+class TrainingProgress:
+    """Steps, images per second, loss and time left: a bar on a terminal, else one line a minute."""
+
+    def __init__(self, console: Console, batch: int) -> None:
+        self.console, self.batch = console, batch
+        self._bar = Progress(
+            TextColumn("step"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("step", total=None, status="")
+        self._start: tuple[float, int] | None = None
+        """Time and step of the first update."""
+        self._last_line = time.monotonic()
+
+    def __enter__(self) -> TrainingProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def update(self, step: int, steps: int, values: Mapping[str, float]) -> None:
+        """Show the current step and its loss."""
+        now = time.monotonic()
+        if self._start is None:
+            self._start = (now, step)
+        start, first = self._start
+        speed = (step - first) * self.batch / (now - start) if now > start else 0.0
+        status = f"{speed:.1f} images/s  loss {values['loss']:.4f}"
+        self._bar.update(self._task, completed=step, total=steps, status=status)
+        if not (self.console.is_terminal or self.console.quiet) and now - self._last_line > QUIET_SECONDS:
+            self._last_line = now
+            minutes = (steps - step) * self.batch / speed / 60 if speed else float("inf")
+            print(f"step {step} of {steps}  {status}  {minutes:.0f} min left", file=sys.stderr, flush=True)
+
+
+class _ImagesPerSecond(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if not speed else f"{speed:.1f} {self.unit}/s", style="dim")
+        return Text("" if not speed else f"{speed:.1f} images/s", style="dim")

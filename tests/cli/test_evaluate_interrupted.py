@@ -39,7 +39,7 @@ def test_killed_at_random_points_the_command_continues_to_the_same_record(told: 
 def test_interrupted_it_says_one_clean_line_and_continues(told: dict[str, Any]) -> None:
     interrupt = told["interrupt"]
     assert interrupt["exit"] == 130
-    assert interrupt["said"].splitlines()[-1].startswith("interrupted: what was computed is kept")
+    assert interrupt["said"].splitlines()[-1].startswith("interrupted: computed results are kept")
     assert "Traceback" not in interrupt["said"]
     assert interrupt["again"] == 0
     assert interrupt["numbers"] == told["numbers"]

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from facebench.backbones.weights import registry
 from facebench.backbones.weights.registry import Entry
-from facebench.commands.weights import app
+from facebench.cli.weights import app
 from facebench.core.errors import FacebenchError, InputError, WeightsError
 from tests.helpers.weights_server import Site, serving
 

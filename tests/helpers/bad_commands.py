@@ -16,7 +16,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import facebench.commands.evaluating
+import facebench.cli.evaluate
 import facebench.synthface  # noqa: F401
 from facebench import cli
 from facebench.evaluation.record import load_run

@@ -74,7 +74,9 @@ class Deadline:
         if self.remaining < 0:
             spent = time.monotonic() - self._started
             reason = f" ({cause})" if cause else ""
-            raise Refused(f"{self._received:,} bytes in {spent:.0f} seconds are too slow{reason}; run the command again to resume")
+            raise Refused(
+                f"{self._received:,} bytes in {spent:.0f} seconds are too slow{reason}; run the command again to resume"
+            )
 
     def _cut_connections(self) -> None:
         while not self._finished.wait(max(self.remaining, 0.01)):

@@ -17,10 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from typer.testing import CliRunner
 
-from facebench.commands.store import app, parse_size, show_size
-from facebench.core.errors import InputError, StoreError
+from facebench.core.errors import StoreError
 from facebench.features.store import locks
 from facebench.features.store.serialisation import deserialise, serialise
 from facebench.features.store.sqlite import Network, Store, default_folder
@@ -375,42 +373,3 @@ def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert default_folder() == tmp_path / "store"
     monkeypatch.delenv("FACEBENCH_CACHE")
     assert default_folder().parts[-2:] == ("facebench", "store")
-
-
-def test_the_commands_show_verify_and_prune_the_store(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
-    run = CliRunner().invoke
-    assert "0 results" in run(app, ["info"]).output
-    assert not (tmp_path / "store").exists()
-    store = Store()
-    fill(store, 30)
-    store.close()
-    output = run(app, ["info"]).output
-    assert "30 results" in output
-    assert "sface" in output
-    assert run(app, ["verify"]).exit_code == 0
-    flip_on_disk(store, result(7)["features"].tobytes()[-16:])
-    damaged = run(app, ["verify"])
-    assert "29 results are sound, 1 were damaged" in damaged.output
-    assert damaged.exit_code == 1
-    assert "29 results removed" in run(app, ["prune", "--max-size", "1kB"]).output
-    assert run(app, ["prune"]).exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "count"), [("800MB", 800_000_000), ("2GiB", 2**31), ("12", 12), ("1.5 k", 1500)]
-)
-def test_sizes_are_parsed(text: str, count: int) -> None:
-    assert parse_size(text) == count
-
-
-def test_an_invalid_size_is_rejected() -> None:
-    with pytest.raises(InputError, match="'much' is not a size"):
-        parse_size("much")
-
-
-@pytest.mark.parametrize(("count", "text"), [(12, "12 B"), (1500, "1.5 kB"), (2_500_000_000_000, "2.5 TB")])
-def test_sizes_are_formatted(count: int, text: str) -> None:
-    assert show_size(count) == text

@@ -1,0 +1,24 @@
+"""`facebench align`: crop and align faces in photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facebench.cli.messages import print_line, print_skipped
+from facebench.cli.progress import Stages
+from facebench.training.data.align_images import align_images
+
+
+def align(
+    images: Annotated[Path, typer.Argument(help="Folder or manifest of photographs.")],
+    out: Annotated[Path, typer.Argument(help="New folder of the aligned faces.")],
+    size: Annotated[int, typer.Option(min=16, max=4096, help="Width and height in pixels.")] = 256,
+) -> None:
+    """Crop and align faces in photographs as FFHQ does."""
+    with Stages() as stages:
+        written, skipped = align_images(images, out, size, stages.stage("aligning"))
+    print_skipped(skipped)
+    print_line(f"wrote {written} aligned faces to {out}")

@@ -1,0 +1,33 @@
+"""Options of commands that encode and decode with a diffusion autoencoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facebench.training.editing.autoencoder import Autoencoder, Steps
+from facebench.training.engine.model_file import device_of
+from facebench.training.models.load import open_diffae
+
+DEFAULT_CHECKPOINT = Path("diffae-64-synthface")
+
+Checkpoint = Annotated[
+    Path, typer.Option(help="Model file, folder of a training run, official checkpoint, or shipped model.")
+]
+EncodeSteps = Annotated[
+    int, typer.Option(help="DDIM steps of the encoding. The official code uses 250; 20 is faster.")
+]
+RenderSteps = Annotated[
+    int, typer.Option(help="DDIM steps of the decoding. The official code uses 100; 20 is faster.")
+]
+
+
+def open_autoencoder(checkpoint: Path, encode_steps: int, render_steps: int, device: str) -> Autoencoder:
+    """Load an autoencoder onto a device.
+
+    Raises:
+        InputError: the checkpoint is missing or holds another network.
+    """
+    return Autoencoder(open_diffae(checkpoint, device_of(device)), Steps(encode_steps, render_steps))

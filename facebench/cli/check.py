@@ -1,0 +1,65 @@
+"""`facebench check`: compare a run with a baseline and report the result to a build server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from facebench.cli.messages import print_line
+from facebench.cli.terminal_tables import print_table
+from facebench.compare import gate
+from facebench.core.errors import InputError
+from facebench.evaluation.record import load_run
+from facebench.report import ci
+
+
+def check(
+    run: Annotated[Path, typer.Argument(help="Run folder or record file.")],
+    baseline: Annotated[Path, typer.Option(help="Run folder or record file to compare with.")],
+    rules: Annotated[
+        Path | None, typer.Option(help="YAML file with the largest allowed regression of each metric.")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.")] = None,
+    github: Annotated[
+        bool, typer.Option("--github", help="Print GitHub annotations and add a step summary.")
+    ] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Replace the baseline by this run; compare nothing.")
+    ] = False,
+) -> None:
+    """Compare a run with a baseline; exit with code 1 when it is worse."""
+    if update:
+        print_line(f"baseline written: {load_run(run).save_record(baseline)}")
+        return
+    report = gate.check(run, baseline, rules)
+    console = Console()
+    print_table(console, report.table())
+    console.print(Text(report.summary, style="green" if report.passed else "bold red"))
+    if junit is not None:
+        _write(junit, ci.junit(report))
+    if github:
+        _report_to_github(report)
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+def _report_to_github(report: gate.CheckReport) -> None:
+    sys.stdout.write(ci.workflow_commands(report))
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        _write(Path(summary), ci.step_summary(report), mode="a")
+
+
+def _write(file: Path, text: str, mode: str = "w") -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open(mode, encoding="utf-8") as out:
+            out.write(text)
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,106 @@
+"""The `facebench` program: global options, exit codes and error messages."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from facebench.cli.lazy_group import LazyGroup
+from facebench.core.errors import FacebenchError
+from facebench.core.version import __version__
+
+INPUT_ERROR = 2
+INTERNAL_ERROR = 70
+INTERRUPTED = 130
+
+app = typer.Typer(
+    cls=LazyGroup,
+    help="Evaluate generated and edited faces: quality, identity and expression, with an interval on every number.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        print(f"facebench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None: ...
+
+
+def main() -> None:
+    """Run the command line of this process.
+
+    Exit codes: 0 success, 1 a rule failed, 2 usage or input error, 70 internal error, 130 interrupted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    sys.exit(_run(None))
+
+
+def run_command(words: Sequence[str]) -> int:
+    """Run one command in this process and return its exit code.
+
+    Args:
+        words: the command and its options, without `facebench`.
+
+    Example:
+        >>> run_command(["--version"])
+        facebench 0.1.0
+        0
+    """
+    return _run(list(words))
+
+
+def _run(words: list[str] | None) -> int:
+    """Run a command; None means the arguments of this process."""
+    try:
+        get_command(app)(args=words, prog_name="facebench")
+    except FacebenchError as error:
+        _print_error(f"error: {error}")
+        return INPUT_ERROR
+    except KeyboardInterrupt:
+        return _report_interrupt()
+    except SystemExit as ended:
+        # Typer turns a KeyboardInterrupt into this exit code and prints nothing.
+        return _report_interrupt() if ended.code == INTERRUPTED else int(ended.code or 0)
+    except Exception as error:
+        return _report_internal_error(error)
+    return 0
+
+
+def _report_interrupt() -> int:
+    _print_error("interrupted: computed results are kept; run the same command again to continue")
+    return INTERRUPTED
+
+
+def _report_internal_error(error: Exception) -> int:
+    if os.environ.get("FACEBENCH_DEBUG") == "1":
+        traceback.print_exception(error)
+    description = " ".join(f"{type(error).__name__}: {error}".split())
+    _print_error(
+        f"internal error: {description} (please report it with the traceback that FACEBENCH_DEBUG=1 prints)"
+    )
+    return INTERNAL_ERROR
+
+
+def _print_error(message: str) -> None:
+    print(message, file=sys.stderr)

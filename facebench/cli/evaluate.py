@@ -1,0 +1,98 @@
+"""`facebench evaluate`: evaluate generated faces, print the results and write the run record."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from facebench.backbones import weights
+from facebench.cli.messages import print_line
+from facebench.cli.options_from_model import ModelOptions, OptionForm
+from facebench.cli.progress import Downloads, Stages
+from facebench.cli.terminal_tables import print_groups, print_run, print_table
+from facebench.cli.weights import confirm_licence
+from facebench.core.errors import InputError
+from facebench.evaluation.config import EvaluationConfig
+from facebench.evaluation.inputs import parse_references, parse_tags
+from facebench.evaluation.leakage import closest_table
+from facebench.evaluation.pipeline import evaluate as run_evaluation
+from facebench.evaluation.plan import make_plan
+from facebench.evaluation.record import Run
+
+_OPTIONS = ModelOptions(
+    EvaluationConfig,
+    arguments=("generated",),
+    forms={
+        "reference": OptionForm(list[str], metavar="[NAME=]DIR", parse=parse_references),
+        "metrics": OptionForm(str),
+        "by": OptionForm(metavar="COLUMN"),
+        "tags": OptionForm(list[str], flag="--tag", metavar="NAME=VALUE", parse=parse_tags),
+    },
+)
+
+
+@_OPTIONS.declare
+def evaluate(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.yaml", help="Read options from a file; options on the command line replace them."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run record; runs/NAME-PROTOCOL by default.")
+    ] = None,
+    accept_licence: Annotated[
+        bool,
+        typer.Option("--accept-licence", help="Fetch weights that exclude commercial use without asking."),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print only the record to stdout, as JSON.")
+    ] = False,
+    **options: Any,
+) -> None:
+    """Evaluate a folder of generated faces and write a run record."""
+    settings = _read_settings(config, _OPTIONS.given(context))
+    if settings.suite == "paper" and settings.metrics is None:
+        _fetch_weights(settings, accept_licence)
+    with Stages() as stages:
+        run = run_evaluation(settings, progress=stages.update)
+    record = run.save(out or Path("runs") / f"{run.name}-{run.protocol}")
+    if as_json:
+        sys.stdout.write(run.to_json())
+    else:
+        _print_results(run)
+        print_line(f"record: {record}", style="dim")
+
+
+def _read_settings(file: Path | None, given: dict[str, Any]) -> EvaluationConfig:
+    if file is not None:
+        return EvaluationConfig.from_yaml(file, **given)
+    if "generated" not in given:
+        raise InputError(
+            "Name a folder of generated faces, or a --config file that holds the option 'generated'."
+        )
+    return EvaluationConfig.build(**given)
+
+
+def _fetch_weights(settings: EvaluationConfig, accept_licence: bool) -> None:
+    networks = make_plan(settings.protocol, settings.suite).networks()
+    with Downloads() as downloads:
+        weights.ensure(
+            networks, accept=True if accept_licence else confirm_licence, progress=downloads.update
+        )
+
+
+def _print_results(run: Run) -> None:
+    console = Console()
+    print_run(console, run)
+    if run.groups:
+        print_groups(console, run)
+    closest = closest_table(run)
+    if closest is not None:
+        print_table(console, closest)

@@ -1,0 +1,50 @@
+"""`facebench grid`: train, evaluate and compare a model for every combination of factors."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facebench.cli.entry_point import run_command
+from facebench.cli.messages import print_line
+from facebench.studies.grid import plan, read_grid, run_grid
+
+
+def grid(
+    path: Annotated[Path, typer.Argument(metavar="GRID.yaml", help="Factors, data, training and transfer.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Output folder, runs/NAME by default; the same command continues a stopped grid."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Number of parallel jobs.")] = 1,
+    gpus: Annotated[
+        str | None, typer.Option(help="Indices of GPUs, such as 0,1,2,3; each runs one job at a time.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="List the commands and run nothing.")] = False,
+) -> None:
+    """Train, evaluate and compare a model for every combination of factors."""
+    content = read_grid(path)
+    if show:
+        for job in plan(content, path.absolute().parent):
+            print_line(f"{job.name}: facebench {' '.join(job.words)}")
+        return
+    start = time.monotonic()
+
+    def report(name: str, state: str, finished: int, jobs: int) -> None:
+        if state != "known":
+            print_line(f"{finished}/{jobs} {(time.monotonic() - start) / 60:.1f} min  {state}: {name}")
+
+    folder = out or Path("runs") / content.grid
+    study = run_grid(
+        path,
+        folder,
+        workers=workers,
+        gpus=gpus.split(",") if gpus else (),
+        progress=report,
+        runner=run_command,
+    )
+    print_line((folder / "logs" / "factorial.log").read_text(encoding="utf-8"))
+    print_line(f"wrote {study}")

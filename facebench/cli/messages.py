@@ -1,0 +1,45 @@
+"""Lines of text on the terminal, and errors about missing optional packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from facebench.core.errors import InputError
+
+SHOWN_SKIPPED = 10
+
+
+def print_line(text: str, *, style: str | None = None, stderr: bool = False) -> None:
+    """Print one line verbatim: no markup, no highlighting, no line breaks inside."""
+    Console(stderr=stderr).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_message(text: str) -> None:
+    """Print one line to stderr."""
+    print_line(text, stderr=True)
+
+
+def print_skipped(skipped: Sequence[str]) -> None:
+    """Print the first skipped files and their reasons to stderr."""
+    for reason in skipped[:SHOWN_SKIPPED]:
+        print_message(f"skipped {reason}")
+    if len(skipped) > SHOWN_SKIPPED:
+        print_message(f"... and {len(skipped) - SHOWN_SKIPPED} more")
+
+
+@contextmanager
+def requires_extra(extra: str) -> Iterator[None]:
+    """Replace an ImportError in the block by an error that says what to install.
+
+    Raises:
+        InputError: an import failed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(
+            f"This command needs the package '{error.name}'. Install it: pip install 'facebench[{extra}]'"
+        ) from None

@@ -1,0 +1,59 @@
+"""`facebench protocols`: list the protocols, or print one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from facebench.evaluation.cards import find_card
+from facebench.evaluation.protocols import Protocol, find_protocol, load_protocols
+from facebench.evaluation.trained_protocols import TrainedProtocol, load_trained_protocols
+
+
+def protocols(
+    name: Annotated[str | None, typer.Argument(help="Name of one protocol.")] = None,
+) -> None:
+    """List the protocols, or print one protocol."""
+    if name is None:
+        _print_list()
+    elif name in load_trained_protocols():
+        _print_trained_protocol(load_trained_protocols()[name])
+    else:
+        _print_protocol(find_protocol(name))
+
+
+def _print_list() -> None:
+    table = Table(box=None, header_style="bold")
+    for heading in ("protocol", "title", "roles"):
+        table.add_column(heading)
+    for protocol in load_protocols().values():
+        table.add_row(protocol.id, escape(protocol.title), ", ".join(protocol.roles))
+    for trained in load_trained_protocols().values():
+        table.add_row(trained.id, escape(trained.title), f"generated; {trained.command}")
+    Console().print(table)
+
+
+def _print_protocol(protocol: Protocol) -> None:
+    console = Console()
+    console.print(f"[bold]{protocol.id}[/bold]  {escape(protocol.title)}")
+    console.print(escape(protocol.about.strip()))
+    for role, kind in protocol.roles.items():
+        console.print(f"  {role}: {kind}")
+    for suite, metrics in protocol.suites.items():
+        console.print(f"\n[bold]{suite}[/bold]")
+        for metric in metrics:
+            card = find_card(metric)
+            console.print(f"  {metric} {card.arrow}  [dim]{escape(card.title)}[/dim]")
+
+
+def _print_trained_protocol(protocol: TrainedProtocol) -> None:
+    console = Console()
+    console.print(f"[bold]{protocol.id}[/bold]  {escape(protocol.title)}")
+    console.print(escape(protocol.about.strip()))
+    console.print(f"  command: {protocol.command}\n")
+    for name, measure in protocol.measures.items():
+        console.print(f"  {name}  [dim]{escape(measure.title)}[/dim]")

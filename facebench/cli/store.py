@@ -1,0 +1,102 @@
+"""`facebench store`: maintenance of the feature store."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from facebench.core.errors import InputError
+from facebench.features.store.sqlite import Store
+
+app = typer.Typer(
+    help="Inspect, verify and shrink the feature store.", no_args_is_help=True, add_completion=False
+)
+
+_UNITS = {
+    "": 1,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "KI": 2**10,
+    "MI": 2**20,
+    "GI": 2**30,
+    "TI": 2**40,
+}
+
+
+@app.command()
+def info() -> None:
+    """Show the location, size and contents of the store."""
+    with closing(Store()) as store:
+        contents = store.info()
+    console = Console()
+    console.print(
+        f"{contents.path}  {format_size(contents.bytes)}, {contents.entries} results", soft_wrap=True
+    )
+    if contents.networks:
+        table = Table("network", "weights", "preprocessing", "results", "size")
+        for network, (count, size) in contents.networks.items():
+            table.add_row(
+                network.name, network.weights[:12], network.preprocessing, str(count), format_size(size)
+            )
+        console.print(table)
+
+
+@app.command()
+def verify() -> None:
+    """Check all stored results and remove damaged ones; exit with code 1 when any were damaged."""
+    with closing(Store()) as store:
+        intact, damaged = store.verify()
+    for warning in store.warnings:
+        typer.echo(warning)
+    typer.echo(f"{intact} results are intact, {damaged} were damaged and have been removed.")
+    if damaged or store.warnings:
+        raise typer.Exit(1)
+
+
+@app.command()
+def prune(
+    max_size: Annotated[str, typer.Option(help="Largest size of the store, such as 10GB or 500MB.")],
+) -> None:
+    """Remove the least recently used results until the store has at most the given size."""
+    with closing(Store()) as store:
+        removed = store.prune(parse_size(max_size))
+        size = format_size(store.info().bytes)
+    typer.echo(f"{removed} results removed; the size of the store is now {size}.")
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes in a size such as 800MB, 2GiB or 1.5 GB.
+
+    Raises:
+        InputError: the text is not a size.
+
+    Example:
+        >>> parse_size("1.5 GB")
+        1500000000
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]I?)?B?\s*", text, re.IGNORECASE)
+    if match is None:
+        raise InputError(f"'{text}' is not a size. Write it like 800MB or 2GiB.")
+    return int(float(match[1]) * _UNITS[(match[2] or "").upper()])
+
+
+def format_size(count: int) -> str:
+    """Return a number of bytes with a unit.
+
+    Example:
+        >>> format_size(1_500_000_000)
+        '1.5 GB'
+    """
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

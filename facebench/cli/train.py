@@ -1,0 +1,112 @@
+"""`facebench train`: check the settings, train, and show progress."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from facebench.cli.choices import Device
+from facebench.cli.messages import print_line, requires_extra
+from facebench.cli.progress import Stages, TrainingProgress
+from facebench.core.errors import InputError
+
+if TYPE_CHECKING:
+    pass
+
+
+def train(
+    kind: Annotated[
+        str, typer.Argument(help="Training task: diffae, ddim, latent-dpm, recognition, rig, ...")
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Folder of faces, and changed settings such as steps=1000 or batch=16.",
+        ),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="Preset or YAML file; the preset of the task on synthetic faces by default."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the run; a run that it holds is resumed.")] = Path(
+        "runs/train"
+    ),
+    device: Annotated[Device, typer.Option(help="Device of the training.")] = Device.auto,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Resume a run although its settings have changed.")
+    ] = False,
+) -> None:
+    """Train a model; the same command resumes a stopped run."""
+    with requires_extra("train"):
+        from facebench.training.engine import loop, settings
+        from facebench.training.tasks import registry
+
+    name = config or _default_preset(registry.known(kind), settings.preset_names())
+    folders = [word for word in changes or [] if "=" not in word]
+    content = settings.read(name, [word for word in changes or [] if "=" in word])
+    if folders:
+        content["data"] = {"kind": "folder", "path": _only_folder(folders)}
+    if kind == registry.CLASSIFIER:
+        _find_directions(content, name, out, device.value)
+        return
+    prepared = registry.prepare(kind, content, name)
+    run = prepared.settings
+    # Only the first process of a distributed run prints.
+    messages = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
+    messages.print(f"training {kind} ({name}): {run.steps} steps of {run.batch} images into {out}")
+    with TrainingProgress(messages, run.batch) as progress:
+        model = loop.fit(
+            prepared.task,
+            run,
+            run.model_dump(mode="json"),
+            out,
+            device=device.value,
+            accept_changes=accept_changes,
+            watch=progress.update,
+            say=lambda text: messages.print(text, markup=False, soft_wrap=True),
+        )
+    if not messages.quiet:
+        print_line(f"wrote {model}")
+
+
+def _default_preset(kind: str, presets: list[str]) -> str:
+    matching = [name for name in presets if name.startswith(kind) and name.endswith("synthface")]
+    if not matching:
+        raise InputError(f"Name the settings with --config: a YAML file, or one of {', '.join(presets)}.")
+    return matching[0]
+
+
+def _only_folder(words: list[str]) -> str:
+    if len(words) > 1 or not Path(words[0]).exists():
+        raise InputError(
+            f"'{words[-1]}' is neither a changed setting (key=value) nor a folder or manifest of faces."
+        )
+    return words[0]
+
+
+def _find_directions(content: dict[str, Any], name: str, out: Path, device: str) -> None:
+    """Train the directions of attributes and print their scores."""
+    from facebench.training.engine.settings import check
+    from facebench.training.tasks import classifier
+
+    content.pop("train", None)
+    settings = check(classifier.ClassifierSettings, content, name)
+    with Stages() as stages:
+        path, scores = classifier.find(settings, out, device=device, progress=stages.stage("encoding"))
+    table = Table(
+        "attribute", "held-out score", title=f"directions by {settings.method}", title_justify="left"
+    )
+    for attribute, score in scores.items():
+        table.add_row(attribute, f"{score:.3f}")
+    Console().print(table)
+    print_line(
+        "Area under the ROC curve of a class, correlation of valence and arousal, on identities "
+        "that were not trained on.",
+        style="dim",
+    )
+    print_line(f"wrote {path}")

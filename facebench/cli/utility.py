@@ -1,0 +1,66 @@
+"""`facebench utility`: train recognisers on generated faces and verify them on real faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from facebench.cli.choices import Device, split_list
+from facebench.cli.messages import print_line, print_message, requires_extra
+from facebench.cli.progress import TrainingProgress
+from facebench.cli.terminal_tables import print_run
+from facebench.cli.verify_benchmark import DEFAULT_BENCHMARKS, Benchmarks
+from facebench.evaluation.inputs import parse_tags
+
+
+def utility(
+    generated: Annotated[
+        Path, typer.Argument(help="Generated faces: folder of identity folders, or manifest.")
+    ],
+    changes: Annotated[list[str] | None, typer.Argument(help="Changed settings of the training.")] = None,
+    data: Annotated[Path, typer.Option(help="Folder of the benchmarks.")] = Path("benchmarks"),
+    benchmarks: Benchmarks = DEFAULT_BENCHMARKS,
+    validation: Annotated[
+        str, typer.Option(help="Benchmark that selects the epoch; it is excluded from the average.")
+    ] = "lfw",
+    config: Annotated[str, typer.Option(help="Preset or YAML file of the training.")] = "resnet18-cosface",
+    seeds: Annotated[int, typer.Option(min=1, help="Number of training runs.")] = 3,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run; finished parts that it holds are reused.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model in tables.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Property of the model, for tables.")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Device of the training.")] = Device.auto,
+) -> None:
+    """Train recognisers on generated faces and verify them on real faces."""
+    with requires_extra("train"):
+        from facebench.studies.recognition_utility import PROTOCOL, Request, recognition_utility
+
+    folder = out or Path("runs") / f"{generated.resolve().name}-{PROTOCOL}"
+    request = Request(
+        generated,
+        data,
+        folder,
+        tuple(split_list(benchmarks) or ()),
+        validation,
+        config,
+        tuple(changes or ()),
+        seeds,
+    )
+    with TrainingProgress(Console(stderr=True), 1) as progress:
+        run = recognition_utility(
+            request,
+            device=device.value,
+            name=name,
+            tags=parse_tags(tag),
+            watch=progress.update,
+            say=print_message,
+        )
+    run.save(folder)
+    print_run(Console(), run)
+    print_line(f"wrote {folder}")

@@ -1,0 +1,72 @@
+"""`facebench validate`: check the claims of metric cards on synthetic faces with known damages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from facebench.cli.choices import Device, Suite, split_list
+from facebench.cli.messages import print_line
+from facebench.cli.progress import Stages
+from facebench.cli.terminal_tables import print_table
+from facebench.studies import validation
+from facebench.studies.validation import report
+
+Damages = Annotated[str | None, typer.Option(help="Apply only these damages, separated by commas.")]
+OldDamages = Annotated[str | None, typer.Option("--kinds", hidden=True, help="Old name of --damages.")]
+
+
+def validate(
+    suite: Annotated[Suite, typer.Option(help="Suite whose metrics are validated.")] = Suite.compact,
+    metrics: Annotated[
+        str | None, typer.Option(help="Validate only these metrics, separated by commas.")
+    ] = None,
+    damages: Damages = None,
+    kinds: OldDamages = None,
+    out: Annotated[Path, typer.Option(help="Folder of validation.json and validation.svg.")] = Path(
+        "runs/validation"
+    ),
+    identities: Annotated[int, typer.Option(min=2, help="Number of identities.")] = 16,
+    images: Annotated[int, typer.Option(min=1, help="Images of each identity.")] = 8,
+    size: Annotated[int, typer.Option(min=32, max=1024, help="Width and height in pixels.")] = 112,
+    seed: Annotated[int, typer.Option(help="Seed of faces, damages and resampling.")] = 0,
+    device: Annotated[Device, typer.Option(help="Device of the networks.")] = Device.auto,
+) -> None:
+    """Damage synthetic faces by known amounts and check the claims of metric cards.
+
+    Exits with code 1 when a metric breaks a claim of its card.
+    """
+    with Stages() as stages:
+        result = validation.validate(
+            suite=suite.value,
+            metrics=split_list(metrics),
+            damages=split_list(damages or kinds),
+            identities=identities,
+            images=images,
+            size=size,
+            seed=seed,
+            device=device.value,
+            progress=stages.update,
+        )
+    written = _write(result, out)
+    console = Console()
+    print_table(console, report.claims_table(result))
+    for line in report.summary(result):
+        console.print(Text(line))
+    for path in written:
+        print_line(f"wrote {path}", style="dim")
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+def _write(result: validation.Validation, folder: Path) -> tuple[Path, Path]:
+    record, figure = folder / "validation.json", folder / "validation.svg"
+    folder.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(result.record(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    figure.write_text(report.draw(result), encoding="utf-8")
+    return record, figure

@@ -1,0 +1,26 @@
+"""`facebench align`: aligned faces keep their names and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from facebench.images.image_set import ImageSet
+from tests.cli.conftest import succeed
+from tests.helpers.paths import GOLDENS_FOLDER
+
+
+def test_aligned_faces_have_the_requested_size(tmp_path: Path) -> None:
+    succeed("align", GOLDENS_FOLDER / "images" / "a", tmp_path / "aligned", "--size", 64)
+    assert {Image.open(path).size for path in (tmp_path / "aligned").rglob("*.png")} == {(64, 64)}
+
+
+def test_aligned_faces_keep_the_columns_of_their_manifest(tmp_path: Path) -> None:
+    succeed("synth", tmp_path / "faces", "--identities", 2, "--images", 2, "--size", 128)
+    succeed("align", tmp_path / "faces", tmp_path / "aligned", "--size", 64)
+    before, after = (ImageSet.open(tmp_path / name) for name in ("faces", "aligned"))
+    assert [item.name for item in after.items] == [item.name for item in before.items]
+    for column in ("identity", "expression", "valence"):
+        assert after.column(column) == before.column(column)
+        assert None not in after.column(column)

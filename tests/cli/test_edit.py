@@ -1,0 +1,103 @@
+"""`facebench edit`: edits of faces and their manifests."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from facebench.evaluation.record import load_run
+from tests.cli.conftest import CODED, FEW_STEPS, TINY, Command, succeed
+
+
+def test_edits_have_the_columns_of_the_edit_protocol(
+    autoencoder: Path, directions: Path, small_faces: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "edits"
+    succeed("edit", small_faces, out, "--checkpoint", autoencoder, "--directions", directions, "--attribute", "happy",
+        "--strength", 0.3, "--strength", -0.3, *FEW_STEPS)  # fmt: skip
+    with (out / "manifest.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 4
+    assert {row["strength"] for row in rows} == {"0.3", "-0.3"}
+    for row in rows:
+        assert {Image.open(out / row[name]).size for name in ("image", "source", "reconstruction")} == {
+            (16, 16)
+        }
+    assert rows[0]["identity"] == "id000"
+    assert rows[0]["source_expression"]
+    metrics = "identity_similarity_sface,face_found"
+    succeed("evaluate", out, "--protocol", "edit", "--metrics", metrics, "--out", tmp_path / "run")
+    assert load_run(tmp_path / "run").metrics["face_found"].value is not None
+
+
+def test_edits_with_targets_have_the_columns_of_expression_transfer(
+    facebench: Command, autoencoder: Path, directions: Path, tmp_path: Path
+) -> None:
+    people = ["--identities", 3, "--images", 1, "--size", 32, "--seed", 4]
+    succeed("synth", tmp_path / "neutral", *people, "--expressions", "neutral")
+    succeed("synth", tmp_path / "happy", *people, "--expressions", "happy")
+    words = ["--checkpoint", autoencoder, "--directions", directions, "--attribute", "happy", *FEW_STEPS]
+    succeed("edit", tmp_path / "neutral", tmp_path / "edits", *words, "--target", tmp_path / "happy")
+    with (tmp_path / "edits" / "manifest.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["expression"] for row in rows] == ["happy"] * 3
+    assert all(float(row["valence"]) > 0.3 and float(row["source_valence"]) == 0 for row in rows)
+    target = np.asarray(Image.open(tmp_path / "edits" / rows[1]["target"]), float)
+    source = np.asarray(Image.open(tmp_path / "edits" / rows[1]["source"]), float)
+    other = np.asarray(Image.open(tmp_path / "edits" / rows[2]["source"]), float)
+    # Identity, pose and light are equal: only the expression differs.
+    assert 0 < np.abs(target - source).mean() < np.abs(other - source).mean() / 4
+
+    (tmp_path / "happy" / "images" / "id001" / "00.png").unlink()
+    done = facebench("edit", tmp_path / "neutral", tmp_path / "more", *words, "--target", tmp_path / "happy")
+    assert done.returncode == 2
+    assert re.search(r"no target for .*id001/00\.png", done.stderr)
+
+
+def test_a_model_fine_tuned_on_one_person_edits_new_images_of_that_person(
+    autoencoder: Path, directions: Path, tmp_path: Path
+) -> None:
+    """A small version of docs/howto/one-person.md."""
+    person = ["--identities", 1, "--images", 6, "--size", 32, "--seed", 7]
+    succeed("synth", tmp_path / "album", *person)
+    album = rows_of(tmp_path / "album", slice(4))
+    new = {}
+    for name in ("neutral", "happy"):
+        succeed("synth", tmp_path / name, *person, "--expressions", name)
+        new[name] = rows_of(tmp_path / name, slice(4, None))
+    prior = [
+        "prior_data.identities=4",
+        "prior_data.render=16",
+        "prior_data.align=false",
+        "prior_data.remember=false",
+        "prior_images=2",
+    ]
+    small = [word for word in TINY if not word.startswith("data.")] + ["batch=4", *CODED[:2], *prior]
+    succeed("train", "diffae", album, "--config", "diffae-64-personal", *small, f"start={autoencoder}", "--out",
+        tmp_path / "eve", "--device", "cpu")  # fmt: skip
+    words = ["--checkpoint", tmp_path / "eve", "--directions", directions, "--attribute", "happy", *FEW_STEPS]
+    edits = tmp_path / "edits"
+    succeed("edit", new["neutral"], edits, *words, "--target", new["happy"])
+    words = ["--protocol", "expression-transfer", "--suite", "compact", "--out", tmp_path / "expression"]
+    succeed("evaluate", edits, *words, "--metrics", "identity_similarity_sface,valence_error_reader")
+    words = ["--reference", album, "--protocol", "leakage", "--out", tmp_path / "leakage"]
+    succeed("evaluate", edits, *words, "--metrics", "authenticity_lite0")
+    with (edits / "manifest.csv").open() as file:
+        assert [row["identity"] for row in csv.DictReader(file)] == ["id000"] * 2
+    assert set(load_run(tmp_path / "expression").metrics) == {
+        "identity_similarity_sface",
+        "valence_error_reader",
+    }
+    assert set(load_run(tmp_path / "leakage").metrics) == {"authenticity_lite0"}
+
+
+def rows_of(folder: Path, part: slice) -> Path:
+    """Write a manifest of some images of a synthetic set."""
+    head, *rows = (folder / "manifest.csv").read_text().splitlines()
+    path = folder / "part.csv"
+    path.write_text("\n".join([head, *rows[part]]) + "\n")
+    return path

@@ -1,0 +1,136 @@
+"""The `facebench` program: help, version, exit codes and error messages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facebench import __version__, cli
+from facebench.cli.command_table import COMMANDS
+from tests.cli.conftest import Command
+
+HEAVY = {"torch", "numpy", "pandas", "cv2", "scipy", "matplotlib", "onnxruntime", "pydantic"}
+
+
+def test_help_names_every_command_and_imports_none() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "facebench", "--help"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "200"}
+    )
+    for entry in COMMANDS.values():
+        assert entry.name in done.stdout
+        assert entry.help in done.stdout
+        assert entry.panel in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert imported.isdisjoint(HEAVY)
+    assert imported.isdisjoint({f"facebench.cli.{entry.module}" for entry in COMMANDS.values()})
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], []])
+def test_help_lists_the_commands(facebench: Command, words: list[str]) -> None:
+    assert "leaderboard" in facebench(*words).stdout
+
+
+def test_version(facebench: Command) -> None:
+    done = facebench("--version")
+    assert done.returncode == 0
+    assert done.stdout.strip() == f"facebench {__version__}"
+
+
+@pytest.mark.parametrize("words", [["evalute"], ["--verion"], ["degrade", "faces", "out"]])
+def test_a_usage_error_exits_with_2(facebench: Command, words: list[str]) -> None:
+    done = facebench(*words)
+    assert done.returncode == 2
+    assert "Usage: facebench" in done.stderr
+
+
+def test_an_unknown_command_gets_a_suggestion(facebench: Command) -> None:
+    assert "Did you mean 'leaderboard'?" in facebench("leaderbord").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "no/such/folder"], "no/such/folder"),
+        (["evaluate", ".", "--protocol", "qualty"], "Did you mean quality"),
+        (["evaluate", ".", "--metrics", "fid_klean"], "Did you mean fid_clean"),
+        (["evaluate", "."], "No image in"),
+        (["evaluate", ".", "--device", "tpu"], "tpu"),
+        (["evaluate"], "--config"),
+        (["leaderboard", "nothing"], "nothing"),
+        (["metrics", "fd_lite"], "fd_lite0"),
+        (["protocols", "qualty"], "quality"),
+        (["synth", "."], "empty"),
+        (["degrade", "nowhere", "out", "--kind", "blur"], "nowhere"),
+    ],
+)
+def test_wrong_input_is_one_message_and_exits_with_2(
+    facebench: Command, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("not an image")
+    done = facebench(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def fail(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let `facebench degrade` raise an exception; its command line."""
+
+    def degrade(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("facebench.cli.degrade.degradations.degrade", degrade)
+    return ["degrade", "faces", "out", "--kind", "blur"]
+
+
+def test_an_unexpected_exception_is_one_line_and_exits_with_70(
+    facebench: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FACEBENCH_DEBUG", raising=False)
+    done = facebench(*fail(RuntimeError("two\nlines"), monkeypatch))
+    assert done.returncode == 70
+    assert done.stderr.startswith("internal error: RuntimeError: two lines")
+    assert "report" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_debugging_prints_the_traceback(facebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEBENCH_DEBUG", "1")
+    done = facebench(*fail(RuntimeError("broken"), monkeypatch))
+    assert done.returncode == 70
+    assert "Traceback (most recent call last)" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("internal error: RuntimeError: broken")
+
+
+def test_an_interrupt_is_one_line_and_exits_with_130(
+    facebench: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = facebench(*fail(KeyboardInterrupt(), monkeypatch))
+    assert done.returncode == cli.INTERRUPTED == 130
+    assert done.stderr.splitlines()[-1].startswith("interrupted: computed results are kept")
+    assert "Traceback" not in done.stderr
+
+
+def test_commands_run_in_this_process(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli.run_command(["--version"]) == 0
+    assert cli.run_command(["no-such-command"]) == 2
+    assert cli.run_command(fail(ValueError("broken"), monkeypatch)) == 70
+    assert cli.run_command(fail(KeyboardInterrupt(), monkeypatch)) == 130
+    assert __version__ in capsys.readouterr().out
+
+
+def test_output_is_utf8_on_an_ascii_terminal_and_shows_undecodable_names(tmp_path: Path) -> None:
+    out = os.fsencode(tmp_path) + b"/\xc3\xa9\xff"
+    command = [sys.executable, "-m", "facebench", "synth", out, "--identities", "1", "--images", "1"]
+    done = subprocess.run(
+        [*command, "--size", "32"], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii:strict"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "é\\udcff: images".encode() in done.stdout

@@ -1,0 +1,126 @@
+"""`facebench evaluate`: from folders and options to a table and a record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from facebench.evaluation.config import EvaluationConfig
+from tests.cli.conftest import Command
+
+
+def read_record(folder: Path) -> Any:
+    return json.loads((folder / "record.json").read_text(encoding="utf-8"))
+
+
+def test_evaluate_prints_a_table_and_writes_a_record(
+    facebench: Command, faces: Path, other_faces: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    done = facebench(
+        "evaluate", faces, "--reference", other_faces, "--metrics", "fd_lite0,face_found", "--out", out
+    )
+    assert done.returncode == 0, done.stderr
+    assert "fd_lite0" in done.stdout
+    assert "60 / 60" in done.stdout
+    assert read_record(out)["metrics"]["face_found"]["value"] == 1.0
+    assert (out / "per_image.parquet").is_file()
+
+
+def test_json_is_only_the_record(facebench: Command, faces: Path, tmp_path: Path) -> None:
+    done = facebench("evaluate", faces, "--metrics", "vendi_lite0", "--json", "--out", tmp_path / "run")
+    assert json.loads(done.stdout) == read_record(tmp_path / "run")
+
+
+def test_the_record_lies_in_runs_by_default(facebench: Command, faces: Path, tmp_path: Path) -> None:
+    done = facebench("evaluate", faces, "--metrics", "vendi_lite0", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "faces-quality" / "record.json").is_file()
+
+
+def test_auto_names_its_suite_and_the_command_for_the_other(
+    facebench: Command, faces: Path, tmp_path: Path
+) -> None:
+    done = facebench("evaluate", faces, "--protocol", "edit", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    assert "suite compact" in text
+    assert "facebench weights fetch --suite paper" in text
+
+
+def test_an_absent_device_is_named(facebench: Command, faces: Path, tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    done = facebench("evaluate", faces, "--metrics", "vendi_lite0", "--device", "cuda", "--out", tmp_path)
+    assert done.returncode == 2
+    assert "cuda" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_options_replace_those_of_the_configuration_file(
+    facebench: Command, faces: Path, tmp_path: Path
+) -> None:
+    content = {
+        "generated": str(faces),
+        "metrics": ["vendi_lite0"],
+        "suite": "compact",
+        "name": "from-file",
+        "tags": {"base": "A"},
+    }
+    (tmp_path / "evaluation.yaml").write_text(yaml.safe_dump(content))
+    options = ["--config", tmp_path / "evaluation.yaml", "--out", tmp_path / "run"]
+    done = facebench("evaluate", *options, "--name", "from-options", "--tag", "base=B")
+    assert done.returncode == 0, done.stderr
+    config = read_record(tmp_path / "run")["config"]
+    assert config["name"] == "from-options"
+    assert config["tags"] == {"base": "B"}
+    assert config["suite"] == "compact"
+    assert config["metrics"] == ["vendi_lite0"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("suit: compact", "There is no option 'suit'. Did you mean suite?"),
+        ("suite: compact", "'generated' is missing"),
+        ("[1, 2]", "expected a mapping"),
+    ],
+)
+def test_a_wrong_configuration_file_is_named(
+    facebench: Command, tmp_path: Path, content: str, message: str
+) -> None:
+    file = tmp_path / "evaluation.yaml"
+    file.write_text(content)
+    done = facebench("evaluate", "--config", file)
+    assert done.returncode == 2
+    assert str(file) in done.stderr
+    assert message in done.stderr
+
+
+def test_named_references_and_tags_reach_the_record(
+    facebench: Command, faces: Path, other_faces: Path, tmp_path: Path
+) -> None:
+    references = ["--reference", f"one={other_faces}", "--reference", f"two={faces}"]
+    tags = ["--tag", "base=SD-2.1", "--tag", "prompt=Complex"]
+    done = facebench(
+        "evaluate", faces, *references, *tags, "--metrics", "fd_lite0", "--out", tmp_path / "run"
+    )
+    assert done.returncode == 0, done.stderr
+    record = read_record(tmp_path / "run")
+    assert set(record["metrics"]) == {"fd_lite0@one", "fd_lite0@two"}
+    assert record["tags"] == {"base": "SD-2.1", "prompt": "Complex"}
+
+
+def test_help_shows_the_descriptions_of_the_configuration(
+    facebench: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    text = " ".join(facebench("evaluate", "--help").stdout.split())
+    for field in EvaluationConfig.model_fields.values():
+        assert field.description in text
