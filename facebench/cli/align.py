@@ -19,6 +19,6 @@ def align(
 ) -> None:
     """Crop and align faces in photographs as FFHQ does."""
     with Stages() as stages:
-        written, skipped = align_images(images, out, size, stages.stage("aligning"))
+        written, skipped = align_images(images, out, size, stages.update)
     print_skipped(skipped)
     print_line(f"wrote {written} aligned faces to {out}")
