@@ -24,7 +24,7 @@ from facebench.training.engine import loop, settings
 from facebench.training.rig.buffers import BufferSet, write_buffers
 from facebench.training.rig.buffers.dataset import pictures_of
 from facebench.training.tasks import registry
-from facebench.training.tasks.rig import RigTask
+from facebench.training.tasks.rig import BaseRigTask
 
 PLANES = 12  # of the photo and its buffers, in numbers per pixel
 
@@ -63,7 +63,7 @@ def loop_speed(buffers: Path, out: Path, steps: int, batch: int) -> float:
 def raw_speed(buffers: Path, steps: int, batch: int) -> float:
     content = settings.read("rig-64-synthface", [f"data={buffers}", f"batch={batch}"])
     task = registry.prepare("rig", content, "rig-64-synthface").task
-    assert isinstance(task, RigTask)
+    assert isinstance(task, BaseRigTask)
     network, optimiser = task.network, torch.optim.Adam(task.network.parameters(), 1e-4)
     x_0, conditions = torch.rand(batch, 3, 64, 64) * 2 - 1, torch.rand(batch, 9, 64, 64)
     times: list[float] = []

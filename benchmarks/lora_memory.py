@@ -167,7 +167,7 @@ def step(networks: Networks, sizes: Sizes, loss: Any) -> int:
     with Counted() as counted:
         with torch.autocast("cpu", torch.bfloat16):
             images = torch.empty(count, 3, sizes.side, sizes.side)
-            shape = (count, base.latent_channels, *(2 * [sizes.side // base.shrinks]))
+            shape = (count, base.latent_channels, *(2 * [sizes.side // base.downsampling]))
             noise, t = torch.empty(shape), torch.zeros(count, dtype=torch.int64)
             latents = base.latents(images, torch.empty(shape))
             eps = base.eps(base.unet, q_sample(latents, t, noise, STABLE_DIFFUSION), t, prompt)
@@ -207,7 +207,7 @@ def column(sizes: Sizes) -> dict[str, str]:
         }
         for recomputed in (False, True):
             if recomputed:
-                networks.base.recompute()
+                networks.base.enable_gradient_checkpointing()
             for name, loss in (("dreambooth", "none"), ("idbooth", "triplet")):
                 most = step(networks, sizes, loss)
                 held = 4 * (unet + vae + (recogniser if loss != "none" else 0)) + 12 * adapters

@@ -25,13 +25,12 @@ from rich.table import Table
 
 from facebench.training.data.faces import Face, Faces
 from facebench.training.data.loading import Loading, load_batches
-from facebench.training.editing.autoencoder import rendered, stochastic_code
 from facebench.training.engine import loop, settings
 from facebench.training.engine.allocator import keep_freed_memory
 from facebench.training.engine.optimizer import make_optimizer
 from facebench.training.engine.rng import StepRng
 from facebench.training.tasks import registry
-from facebench.training.tasks.diffae import DiffAETask
+from facebench.training.tasks.autoencoder import AutoencoderTask
 
 PRESETS = {64: "diffae-64-synthface", 128: "diffae-128-ffhq", 256: "diffae-256-ffhq"}
 WARM = 3
@@ -109,9 +108,9 @@ def _prepared(options: argparse.Namespace, workers: int) -> registry.Prepared:
     # As the preset trains: with a frozen encoder, which need not be a good one.
     start = "diffae-64-synthface" if options.size == 64 else "null"
     changes = [
-        f"start={start}", "encoder=null", f"steps={steps}", f"batch={options.batch}", f"precision={options.precision}",
-        f"compile={options.compile}", f"workers={workers}", "shown=1", "evaluate_every=null",
-        f"sample_every={steps + 1}", f"checkpoint_every={steps + 1}",
+        f"init_from={start}", "encoder=null", f"steps={steps}", f"batch={options.batch}",
+        f"precision={options.precision}", f"compile={options.compile}", f"workers={workers}",
+        "preview_images=1", "evaluate_every=null", f"sample_every={steps + 1}", f"checkpoint_every={steps + 1}",
     ]  # fmt: skip
     content = settings.read(preset, changes)
     data = {"kind": "synthface", "seed": 1, "render": max(128, options.size), "remember": False}
@@ -196,7 +195,7 @@ def _show(options: argparse.Namespace, device: str, spent: dict[str, Spent], alo
 
 def _show_sampling(prepared: registry.Prepared, device: str, steps: int = 20) -> None:
     task = prepared.task
-    assert isinstance(task, DiffAETask)
+    assert isinstance(task, AutoencoderTask)
     network = task.network.to(device).eval()
     x_0 = next(load_batches(task.faces, Loading(SAMPLED), 0, 1)).to(device).x_0
     encoding, decoding = Spent(), Spent()
@@ -204,10 +203,10 @@ def _show_sampling(prepared: registry.Prepared, device: str, steps: int = 20) ->
         z_sem = network.encode(x_0)
         for _ in range(2):
             encoding.mark()
-            x_T = stochastic_code(network, x_0, z_sem, steps)
+            x_T = network.encode_stochastic(x_0, z_sem, steps)
             encoding.mark()
             decoding.mark()
-            rendered(network, x_T, z_sem, steps)
+            network.decode(x_T, z_sem, steps)
             decoding.mark()
             encoding.add(0, -1, SAMPLED)
             decoding.add(0, -1, SAMPLED)

@@ -31,7 +31,7 @@ from facebench.training.editing.autoencoder import Codes, Images, Steps
 from facebench.training.editing.directions import Directions
 from facebench.training.editing.edit_images import read_sources
 from facebench.training.engine.image_grid import grid
-from facebench.training.models.load import open_diffae
+from facebench.training.models.load import open_autoencoder
 
 AIMS = (Aim("happy", "happy"), Aim("angry", "angry"))
 SIGNS = {"happy": {"valence": 1, "arousal": 1}, "angry": {"valence": -1, "arousal": 1}}
@@ -62,7 +62,7 @@ class Read:
 def main() -> None:
     options = _options()
     out: Path = options.out
-    network = open_diffae(options.checkpoint)
+    network = open_autoencoder(options.checkpoint)
     size = network.config.size
     wanted = [aim.expression for aim in AIMS]
     write_truth(out / "faces", wanted, options.people, seed=STRANGERS, image=0, size=size)

@@ -28,7 +28,7 @@ from facebench.training.editing.edit_images import Sources, edit, read_sources, 
 from facebench.training.editing.fit_directions import Labels
 from facebench.training.editing.labels import labels_of
 from facebench.training.editing.latents import encode_faces
-from facebench.training.models import DiffAE
+from facebench.training.models import DiffusionAutoencoder
 
 RENDERED = 128
 """Pixels per side of faces before they are aligned."""
@@ -73,7 +73,7 @@ def write_truth(
             write_aligned(rendered, folder / name, size)
 
 
-def codes_of_strangers(network: DiffAE, people: int) -> tuple[Tensor, Labels]:
+def codes_of_strangers(network: DiffusionAutoencoder, people: int) -> tuple[Tensor, Labels]:
     """z_sem of twelve faces of each of some people, and what is known of them: what directions are found from."""
     data = SynthfaceData(kind="synthface", identities=people, images=12, seed=1, render=RENDERED, align=True)
     faces = open_faces(data, network.config.size)
@@ -92,7 +92,7 @@ def write_aligned(images: Path, out: Path, size: int) -> None:
 class Once(Autoencoder):
     """An autoencoder for one set of faces, which it encodes and renders unedited at most once."""
 
-    def __init__(self, network: DiffAE, steps: Steps, faces: Sources) -> None:
+    def __init__(self, network: DiffusionAutoencoder, steps: Steps, faces: Sources) -> None:
         super().__init__(network, steps)
         self.faces = faces
 

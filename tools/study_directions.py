@@ -21,8 +21,8 @@ from facebench.training.editing.autoencoder import Steps
 from facebench.training.editing.directions import METHODS, Directions
 from facebench.training.editing.edit_images import read_sources
 from facebench.training.editing.fit_directions import Labels, fit
-from facebench.training.models import DiffAE
-from facebench.training.models.load import open_diffae
+from facebench.training.models import DiffusionAutoencoder
+from facebench.training.models.load import open_autoencoder
 
 CHANGE = {"happy": "valence_change_reader", "angry": "arousal_change_reader"}
 """What grows when the edit works: a smile is pleasant, anger excited."""
@@ -38,7 +38,7 @@ STRANGERS = 2
 def main() -> None:
     options = _options()
     out: Path = options.out
-    network = open_diffae(options.checkpoint)
+    network = open_autoencoder(options.checkpoint)
     write_truth(
         out / "faces", list(CHANGE), options.people, seed=STRANGERS, image=0, size=network.config.size
     )
@@ -59,7 +59,9 @@ def main() -> None:
     print(table(runs))
 
 
-def find_directions(folder: Path, network: DiffAE, options: argparse.Namespace) -> dict[str, Directions]:
+def find_directions(
+    folder: Path, network: DiffusionAutoencoder, options: argparse.Namespace
+) -> dict[str, Directions]:
     """Directions by every method, with and without avoiding what says who it is; kept as files."""
     wanted = {
         f"{method}-avoid-{n}" if n else method: (method, n) for method in METHODS for n in (0, options.avoid)

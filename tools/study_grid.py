@@ -138,7 +138,7 @@ class Finished:
             _write_person(album / "faces", ALBUM, seed)
             write_buffers(album / "faces", album / "buffers", source="synthface", size=self.size, album=True)
             start = self.folder / "models" / model
-            wanted = read("rig-64-personal", [f"data={album / 'buffers'}", f"start={start}", *changes])
+            wanted = read("rig-64-personal", [f"data={album / 'buffers'}", f"init_from={start}", *changes])
             prepared = registry.prepare("rig", wanted, "rig-64-personal")
             settings = prepared.settings.model_dump(mode="json")
             loop.fit(prepared.task, prepared.settings, settings, album / "model", device="cpu")

@@ -32,9 +32,8 @@ from facebench.training.editing.directions import Directions
 from facebench.training.editing.edit_images import read_sources
 from facebench.training.editing.fit_directions import fit
 from facebench.training.engine import loop, settings
-from facebench.training.engine.model_file import plain
-from facebench.training.models import DiffAE
-from facebench.training.models.load import open_diffae
+from facebench.training.models import DiffusionAutoencoder
+from facebench.training.models.load import open_autoencoder
 from facebench.training.tasks import registry
 
 START = "start"
@@ -75,7 +74,7 @@ PEOPLE_SEED = 5
 def main() -> None:
     options = _options()
     out: Path = options.out
-    size = open_diffae(options.checkpoint).config.size
+    size = open_autoencoder(options.checkpoint).config.size
     write_truth(out / "faces", AIMS, options.people, seed=PEOPLE_SEED, image=SEEN, size=size)
     if not (out / "album" / "manifest.csv").exists():
         shutil.rmtree(out / "rendered-album", ignore_errors=True)
@@ -113,8 +112,8 @@ def judge(variant: str, seed: int, recogniser: Path, options: argparse.Namespace
         return [load_run(cell) for cell in cells.values()]
     print(place.name, flush=True)
     if variant != START:
-        train("diffae", content(variant, seed, recogniser, options), place / "model")
-    network = open_diffae(options.checkpoint if variant == START else place / "model")
+        train("compact-autoencoder", content(variant, seed, recogniser, options), place / "model")
+    network = open_autoencoder(options.checkpoint if variant == START else place / "model")
     directions = find_directions(place / "directions", network, options.training_people)
     faces = options.out / "faces"
     sources = read_sources(faces / "neutral", network.config.size)
@@ -143,15 +142,16 @@ def content(variant: str, seed: int, recogniser: Path, options: argparse.Namespa
     loss: dict[str, Any] = {"simple": 1.0, **VARIANTS[variant].weights}
     if "identity" in loss or "triplet" in loss:
         loss["recogniser"] = str(recogniser)
-    config = open_diffae(options.checkpoint).config
+    config = open_autoencoder(options.checkpoint).config
     return {
-        "model": plain(config), "weighting": "v" if config.predicts == "v" else "simple",
-        "start": str(options.checkpoint), "loss": loss,
+        "model": config.model_dump(mode="json"),
+        "weighting": "v" if getattr(config, "prediction_type", "eps") == "v" else "simple",
+        "init_from": str(options.checkpoint), "loss": loss,
         "freeze_encoder": options.freeze_encoder, "seed": seed,
         "data": {"kind": "folder", "path": str(options.out / "album")},
         "steps": options.steps, "batch": options.batch, "prior_images": options.prior_images, "average": None,
         "optimiser": {"kind": "adam", "learning_rate": options.learning_rate, "warmup": 10, "decay": "cosine"},
-        "workers": 0, "checkpoint_every": options.steps, "sample_every": options.steps, "shown": 4,
+        "workers": 0, "checkpoint_every": options.steps, "sample_every": options.steps, "preview_images": 4,
     }  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def train(kind: str, chosen: dict[str, Any], out: Path) -> None:
         )
 
 
-def find_directions(folder: Path, network: DiffAE, people: int) -> Directions:
+def find_directions(folder: Path, network: DiffusionAutoencoder, people: int) -> Directions:
     """Directions in the codes of this encoder, found from strangers; kept as a file."""
     if not (folder / "directions.safetensors").exists():
         z_sem, labels = codes_of_strangers(network, people)

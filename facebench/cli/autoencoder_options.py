@@ -9,7 +9,7 @@ import typer
 
 from facebench.training.editing.autoencoder import Autoencoder, Steps
 from facebench.training.engine.model_file import device_of
-from facebench.training.models.load import open_diffae
+from facebench.training.models import load
 
 DEFAULT_CHECKPOINT = Path("diffae-64-synthface")
 
@@ -30,4 +30,6 @@ def open_autoencoder(checkpoint: Path, encode_steps: int, render_steps: int, dev
     Raises:
         InputError: the checkpoint is missing or holds another network.
     """
-    return Autoencoder(open_diffae(checkpoint, device_of(device)), Steps(encode_steps, render_steps))
+    return Autoencoder(
+        load.open_autoencoder(checkpoint, device_of(device)), Steps(encode_steps, render_steps)
+    )

@@ -16,7 +16,7 @@ from facebench.core.files import atomic_path
 from facebench.training.data import prior_provenance
 from facebench.training.data import prompts as prompt_lists
 from facebench.training.engine.model_file import device_of
-from facebench.training.models.stable_diffusion import open_base, put_on
+from facebench.training.models.stable_diffusion import apply_lora, open_base
 
 
 def generate(
@@ -52,7 +52,7 @@ def generate(
         texts = [prompt_lists.CLASS] * count
     else:
         texts = prompt_lists.prompts(prompts, count, seed, gender)
-        put_on(model, lora)
+        apply_lora(model, lora)
     folder = out if identity is None else out / identity
     folder.mkdir(parents=True, exist_ok=True)
     if lora is None:

@@ -17,7 +17,7 @@ from facebench.training.editing.edit_images import write_images
 from facebench.training.editing.linear import LatentStatistics
 from facebench.training.engine.image_grid import to_images
 from facebench.training.engine.model_file import device_of
-from facebench.training.models.load import open_ddim, open_diffae, open_latent
+from facebench.training.models.load import open_autoencoder, open_ddim, open_latent
 from facebench.training.tasks import latent as latent_task
 
 BATCH_SIZE = 16
@@ -52,7 +52,7 @@ def _sample_ddim(checkpoint: Path, count: int, steps: int, seed: int, device: to
 def _sample_latent(
     checkpoint: Path, latent: Path, count: int, steps: int, seed: int, device: torch.device
 ) -> torch.Tensor:
-    autoencoder = open_diffae(checkpoint, device)
+    autoencoder = open_autoencoder(checkpoint, device)
     network, mean, std = open_latent(latent)
     if len(mean) != autoencoder.config.code_channels:
         raise InputError(

@@ -75,7 +75,11 @@ def train(
 
 
 def _default_preset(kind: str, presets: list[str]) -> str:
-    matching = [name for name in presets if name.startswith(kind) and name.endswith("synthface")]
+    from facebench.training.engine.settings import read
+
+    names = [name for name in presets if name.endswith("synthface")]
+    matching = [name for name in names if name.startswith(kind)]
+    matching += [name for name in names if read(name).get("train") == kind]
     if not matching:
         raise InputError(f"Name the settings with --config: a YAML file, or one of {', '.join(presets)}.")
     return matching[0]

@@ -41,9 +41,9 @@ def test_the_classifier_prints_the_score_of_every_attribute(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["diffea"], "Did you mean 'diffae'?"),
+        (["diffea"], "Did you mean diffae?"),
         (["diffae", "--config", "diffae-64-sinthface"], "Did you mean 'diffae-64-synthface'?"),
-        (["ddim", "--config", "diffae-64-synthface"], "Say: facebench train diffae"),
+        (["ddim", "--config", "diffae-64-synthface"], "Use: facebench train compact-autoencoder"),
         (["diffae", "no-such-folder"], "'no-such-folder' is neither a changed setting"),
     ],
 )

@@ -1,15 +1,8 @@
-"""The diffusion process: noise schedules, x_t, the weighted loss over eps, and samplers."""
+"""Diffusion: noise schedules, the forward process, the weighted loss of eps, and samplers."""
 
 from facebench.training.diffusion.process import (
     Denoiser,
-    Step,
     Weighting,
-    ddim_decode,
-    ddim_decode_step,
-    ddim_encode,
-    ddim_encode_step,
-    ddpm_sample,
-    ema_update,
     eps_from_v,
     eps_from_x_0,
     p2_weight,
@@ -19,6 +12,14 @@ from facebench.training.diffusion.process import (
     v_weight,
     x_0_from_eps,
     x_0_weight,
+)
+from facebench.training.diffusion.samplers import (
+    Step,
+    ddim_decode,
+    ddim_decode_step,
+    ddim_encode,
+    ddim_encode_step,
+    ddpm_sample,
 )
 from facebench.training.diffusion.schedule import LINEAR, Schedule
 
@@ -33,7 +34,6 @@ __all__ = [
     "ddim_encode",
     "ddim_encode_step",
     "ddpm_sample",
-    "ema_update",
     "eps_from_v",
     "eps_from_x_0",
     "p2_weight",

@@ -1,29 +1,27 @@
-"""The diffusion process: x_t, the loss over eps, DDIM both ways, the moving average.
+"""The forward process, the training loss and the conversions between eps, v and x_0.
 
-Coefficients are formed in float64 and applied in the dtype of the images.
+Coefficients are computed in float64 and applied in the dtype of the images.
 
-Sources: Ho et al. 2020 (DDPM), Song et al. 2021 (DDIM), Preechakul et al. 2022 (DiffAE), Choi et al. 2022
-(P2), Salimans & Ho 2022 (v).
+Sources: Ho et al. 2020 (DDPM), Choi et al. 2022 (P2), Salimans & Ho 2022 (v).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from facebench.training.diffusion.schedule import LINEAR, Schedule
 
 Denoiser = Callable[..., Tensor]
-"""Anything that predicts eps: called as (x_t, t, z_sem), or as (x_t, t) where there is no code."""
+"""A model that predicts eps: called as (x_t, t, z_sem), or as (x_t, t) for a model without a code."""
 
 Weighting = Literal["simple", "p2", "v", "x_0"]
-"""How much the error of eps counts at each timestep."""
+"""Weight of the squared error of eps at each timestep."""
 
 
 def q_sample(x_0: Tensor, t: Tensor, noise: Tensor, schedule: Schedule = LINEAR) -> Tensor:
@@ -43,7 +41,7 @@ def q_sample(x_0: Tensor, t: Tensor, noise: Tensor, schedule: Schedule = LINEAR)
 
 
 def x_0_from_eps(x_t: Tensor, t: Tensor, eps: Tensor, schedule: Schedule = LINEAR) -> Tensor:
-    """Clean images that x_t and eps imply: (x_t - sqrt(1 - abar) eps) / sqrt(abar), not clamped.
+    """Predict clean images from eps: (x_t - sqrt(1 - abar) eps) / sqrt(abar), not clamped.
 
     Args:
         x_t: (n, ...) noisy images.
@@ -64,9 +62,7 @@ def x_0_from_eps(x_t: Tensor, t: Tensor, eps: Tensor, schedule: Schedule = LINEA
 
 
 def eps_from_v(x_t: Tensor, t: Tensor, v: Tensor, schedule: Schedule = LINEAR) -> Tensor:
-    """The eps that v = sqrt(abar) eps - sqrt(1 - abar) x_0 implies: sqrt(1 - abar) x_t + sqrt(abar) v.
-
-    A network that predicts v need not copy the noise through all its layers.
+    """Convert v = sqrt(abar) eps - sqrt(1 - abar) x_0 to eps: sqrt(1 - abar) x_t + sqrt(abar) v.
 
     Source: Salimans & Ho 2022, "Progressive distillation for fast sampling of diffusion models", appendix D.
 
@@ -82,9 +78,7 @@ def eps_from_v(x_t: Tensor, t: Tensor, v: Tensor, schedule: Schedule = LINEAR) -
 
 
 def eps_from_x_0(x_t: Tensor, t: Tensor, x_0: Tensor, schedule: Schedule = LINEAR) -> Tensor:
-    """The eps that clean images imply: (x_t - sqrt(abar) x_0) / sqrt(1 - abar), the inverse of `x_0_from_eps`.
-
-    A network that predicts x_0 carries no noise through its layers at all.
+    """Convert clean images to eps: (x_t - sqrt(abar) x_0) / sqrt(1 - abar), the inverse of `x_0_from_eps`.
 
     Example:
         >>> x_0, noise, t = torch.rand(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.tensor([10, 700])
@@ -96,12 +90,12 @@ def eps_from_x_0(x_t: Tensor, t: Tensor, x_0: Tensor, schedule: Schedule = LINEA
 
 
 def v_weight(t: Tensor, schedule: Schedule = LINEAR) -> Tensor:
-    """Weights 1 / abar, one per timestep, that make the squared error of eps that of v."""
+    """Weights 1 / abar, one per timestep: they turn the squared error of eps into that of v."""
     return torch.as_tensor(1 / schedule.alphas_cumprod, dtype=torch.float32, device=t.device)[t]
 
 
 def x_0_weight(t: Tensor, schedule: Schedule = LINEAR) -> Tensor:
-    """Weights 1 / SNR = (1 - abar) / abar, one per timestep, that make the squared error of eps that of x_0."""
+    """Weights 1 / SNR = (1 - abar) / abar, one per timestep: they turn the squared error of eps into that of x_0."""
     abar = schedule.alphas_cumprod
     return torch.as_tensor((1 - abar) / abar, dtype=torch.float32, device=t.device)[t]
 
@@ -117,7 +111,7 @@ def p2_weight(t: Tensor, schedule: Schedule = LINEAR, *, gamma: float = 1.0, k: 
 
 
 def timestep_weight(t: Tensor, weighting: Weighting) -> Tensor:
-    """Weights of the error of eps, one per timestep: 1, `p2_weight`, `v_weight` or `x_0_weight`.
+    """Weights of the squared error of eps, one per timestep: 1, `p2_weight`, `v_weight` or `x_0_weight`.
 
     Example:
         >>> timestep_weight(torch.tensor([0, 999]), "simple")
@@ -144,7 +138,7 @@ def training_loss(
     norm: Literal["l1", "l2"] = "l2",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Error of the predicted eps, averaged over all values of a row; lower is better.
+    """Mean error of the predicted eps, one value per row; lower is better.
 
     Args:
         model: the denoiser.
@@ -159,210 +153,18 @@ def training_loss(
     Returns:
         (n,) losses.
     """
-    eps = _predict(model, q_sample(x_0, t, noise, schedule), t, z_sem)
+    eps = predict_eps(model, q_sample(x_0, t, noise, schedule), t, z_sem)
     error = (eps - noise).abs() if norm == "l1" else (eps - noise).square()
     rows = error.flatten(1).mean(dim=1)
     return rows if weight is None else weight * rows
 
 
-@dataclass(frozen=True)
-class Step:
-    """What one step of a sampler did."""
-
-    index: int
-    """Position in the shortened schedule."""
-    x: Tensor
-    """The sample after the step."""
-    x_0: Tensor
-    """The clean image that was predicted, clamped where the sampler clamps."""
-
-
-OnStep = Callable[[Step], None]
-
-
-def ddim_encode_step(
-    model: Denoiser, x: Tensor, index: int, z_sem: Tensor | None, schedule: Schedule, clip: bool = True
-) -> Step:
-    """One step from the image towards noise; `schedule` is already shortened, `index` counts up from 0.
-
-    Beyond the last step nothing of the image is left, so that the final x_T is the last eps itself.
-    """
-    x_0, eps = _predictions(model, x, index, z_sem, schedule, clip)
-    beyond = schedule.alphas_cumprod[index + 1] if index + 1 < len(schedule) else 0.0
-    return Step(index, float(np.sqrt(beyond)) * x_0 + float(np.sqrt(1 - beyond)) * eps, x_0)
-
-
-def ddim_decode_step(
-    model: Denoiser, x: Tensor, index: int, z_sem: Tensor | None, schedule: Schedule, clip: bool = True
-) -> Step:
-    """One step from noise towards the image; `index` counts down to 0, which gives the predicted x_0."""
-    x_0, eps = _predictions(model, x, index, z_sem, schedule, clip)
-    before = schedule.alphas_cumprod[index - 1] if index > 0 else 1.0
-    return Step(index, float(np.sqrt(before)) * x_0 + float(np.sqrt(1 - before)) * eps, x_0)
-
-
-@torch.no_grad()
-def ddim_encode(
-    model: Denoiser,
-    x_0: Tensor,
-    z_sem: Tensor | None,
-    steps: int,
-    *,
-    schedule: Schedule = LINEAR,
-    clip: bool = True,
-    on_step: OnStep | None = None,
-) -> Tensor:
-    """Find the stochastic code x_T of images: DDIM run backwards, without chance.
-
-    Args:
-        model: the denoiser; `DiffAE`, or any callable (x_t, t, z_sem) to eps.
-        x_0: (n, ...) images in [-1, 1].
-        z_sem: (n, d) their codes; None for a model called as (x_t, t).
-        steps: how many of the schedule's steps to take; DiffAE uses 250, and 20 for evaluation.
-        schedule: the full noise schedule.
-        clip: clamp each predicted x_0 to [-1, 1] and form eps from it again, the official default.
-        on_step: called after every step, for progress or for recording.
-
-    Returns:
-        x_T, shaped like x_0.
-
-    Raises:
-        InputError: `steps` does not fit the schedule.
-
-    Source: Song et al. 2021, section 4.3; Preechakul et al. 2022, eq. 8.
-    """
-    short = schedule.ddim(steps)
-    x = x_0
-    for index in range(steps):
-        step = ddim_encode_step(model, x, index, z_sem, short, clip)
-        x = step.x
-        if on_step is not None:
-            on_step(step)
-    return x
-
-
-@torch.no_grad()
-def ddim_decode(
-    model: Denoiser,
-    x_T: Tensor,
-    z_sem: Tensor | None,
-    steps: int,
-    *,
-    schedule: Schedule = LINEAR,
-    clip: bool = True,
-    on_step: OnStep | None = None,
-) -> Tensor:
-    """Turn noise or a stochastic code into images: DDIM with eta 0.
-
-    Args:
-        model: the denoiser; `DiffAE`, or any callable (x_t, t, z_sem) to eps.
-        x_T: (n, ...) standard normal, or what `ddim_encode` found.
-        z_sem: (n, d) codes of the faces to draw; None for a model called as (x_t, t).
-        steps: how many of the schedule's steps to take; DiffAE renders with 100, evaluates with 20.
-        schedule: the full noise schedule.
-        clip: clamp each predicted x_0 to [-1, 1] and form eps from it again, the official default.
-        on_step: called after every step, for progress or for recording.
-
-    Returns:
-        x_0, shaped like x_T; images lie in [-1, 1] when clipped.
-
-    Raises:
-        InputError: `steps` does not fit the schedule.
-
-    Source: Song et al. 2021, eq. 12.
-    """
-    short = schedule.ddim(steps)
-    x = x_T
-    for index in reversed(range(steps)):
-        step = ddim_decode_step(model, x, index, z_sem, short, clip)
-        x = step.x
-        if on_step is not None:
-            on_step(step)
-    return x
-
-
-@torch.no_grad()
-def ddpm_sample(
-    model: Denoiser,
-    x_T: Tensor,
-    z_sem: Tensor | None = None,
-    steps: int | None = None,
-    *,
-    schedule: Schedule = LINEAR,
-    clip: bool = True,
-    generator: torch.Generator | None = None,
-    on_step: OnStep | None = None,
-) -> Tensor:
-    """Turn noise into images by ancestral sampling, with fresh noise at every step but the last.
-
-    The variance is beta, the larger of the two choices of Ho et al. 2020, section 3.2, as in the official
-    models.
-
-    Args:
-        model: the denoiser.
-        x_T: (n, ...) standard normal.
-        z_sem: (n, d) codes, or None.
-        steps: how many steps, spread evenly from first to last; all when None.
-        schedule: the full noise schedule.
-        clip: clamp each predicted x_0 to [-1, 1].
-        generator: source of the noise.
-        on_step: called after every step.
-
-    Returns:
-        x_0, shaped like x_T.
-    """
-    short = schedule.evenly(len(schedule) if steps is None else steps)
-    abar, betas = short.alphas_cumprod, short.betas
-    x = x_T
-    for index in reversed(range(len(short))):
-        x_0, _ = _predictions(model, x, index, z_sem, short, clip)
-        before = abar[index - 1] if index > 0 else 1.0
-        of_x_0 = float(betas[index] * np.sqrt(before) / (1 - abar[index]))
-        of_x = float((1 - before) * np.sqrt(1 - betas[index]) / (1 - abar[index]))
-        x = of_x_0 * x_0 + of_x * x
-        if index > 0:
-            noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-            x = x + float(np.sqrt(betas[index])) * noise
-        if on_step is not None:
-            on_step(Step(index, x, x_0))
-    return x
-
-
-@torch.no_grad()
-def ema_update(average: nn.Module, model: nn.Module, decay: float, skip: Container[str] = ()) -> None:
-    """Move the average towards the model: average = decay average + (1 - decay) model.
-
-    Over the whole state dict, buffers included; counters are copied, names in `skip` are left alone. DiffAE uses 0.9999
-    from the first step.
-    """
-    source = model.state_dict()
-    for key, value in average.state_dict().items():
-        if key in skip:
-            continue
-        if value.is_floating_point():
-            value.lerp_(source[key], 1 - decay)  # one pass over memory
-        else:
-            value.copy_(source[key])
-
-
-def _predict(model: Denoiser, x: Tensor, t: Tensor, z_sem: Tensor | None) -> Tensor:
-    return model(x, t) if z_sem is None else model(x, t, z_sem)
-
-
-def _predictions(
-    model: Denoiser, x: Tensor, index: int, z_sem: Tensor | None, schedule: Schedule, clip: bool
-) -> tuple[Tensor, Tensor]:
-    """Predict x_0, and the eps that leads from it to x."""
-    t = torch.full((len(x),), int(schedule.timesteps[index]), dtype=torch.int64, device=x.device)
-    abar = schedule.alphas_cumprod[index]
-    of_x, of_eps = float(np.sqrt(1 / abar)), float(np.sqrt(1 / abar - 1))
-    x_0 = of_x * x - of_eps * _predict(model, x, t, z_sem)
-    if clip:
-        x_0 = x_0.clamp(-1, 1)
-    return x_0, (of_x * x - x_0) / of_eps
+def predict_eps(model: Denoiser, x_t: Tensor, t: Tensor, z_sem: Tensor | None) -> Tensor:
+    """Call a denoiser with its code, or without one where `z_sem` is None."""
+    return model(x_t, t) if z_sem is None else model(x_t, t, z_sem)
 
 
 def _at(values: npt.NDArray[np.float64], t: Tensor, like: Tensor) -> Tensor:
-    """Values at timesteps t, shaped to multiply `like` row by row."""
-    picked = torch.as_tensor(values, dtype=like.dtype, device=t.device)[t]
-    return picked.view(-1, *[1] * (like.ndim - 1))
+    """Select `values` at timesteps t and shape them to multiply `like` row by row."""
+    selected = torch.as_tensor(values, dtype=like.dtype, device=t.device)[t]
+    return selected.view(-1, *[1] * (like.ndim - 1))

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facebench.core.progress import Progress, no_progress
-from facebench.training.diffusion import ddim_decode, ddim_encode
 from facebench.training.engine.image_grid import to_images
-from facebench.training.models import DiffAE
+from facebench.training.models import DiffusionAutoencoder
 
 Images = NDArray[np.uint8]
 
@@ -55,7 +54,7 @@ Codes = Latents
 
 
 @torch.no_grad()
-def stochastic_code(network: DiffAE, x_0: Tensor, z_sem: Tensor, steps: int) -> Tensor:
+def stochastic_code(network: DiffusionAutoencoder, x_0: Tensor, z_sem: Tensor, steps: int) -> Tensor:
     """Encode faces to x_T by reversed DDIM.
 
     Args:
@@ -67,15 +66,13 @@ def stochastic_code(network: DiffAE, x_0: Tensor, z_sem: Tensor, steps: int) -> 
     Returns:
         (n, 3, s, s) stochastic latents.
     """
-    diffused = network.to_diffused(x_0, z_sem)
-    return ddim_encode(network, diffused, z_sem, steps, clip=not network.config.refines)
+    return network.encode_stochastic(x_0, z_sem, steps)
 
 
 @torch.no_grad()
-def rendered(network: DiffAE, x_T: Tensor, z_sem: Tensor, steps: int) -> Tensor:
+def rendered(network: DiffusionAutoencoder, x_T: Tensor, z_sem: Tensor, steps: int) -> Tensor:
     """Render latents to faces (n, 3, s, s) in [-1, 1] by DDIM."""
-    diffused = ddim_decode(network, x_T, z_sem, steps, clip=not network.config.refines)
-    return network.to_faces(diffused, z_sem).clamp(-1, 1)
+    return network.decode(x_T, z_sem, steps)
 
 
 class Autoencoder:
@@ -87,7 +84,7 @@ class Autoencoder:
         batch: images per batch.
     """
 
-    def __init__(self, network: DiffAE, steps: Steps = OFFICIAL, batch: int = 16) -> None:
+    def __init__(self, network: DiffusionAutoencoder, steps: Steps = OFFICIAL, batch: int = 16) -> None:
         self.network, self.steps, self.batch = network, steps, batch
 
     @property

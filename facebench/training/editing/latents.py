@@ -13,7 +13,7 @@ from torch import Tensor
 from facebench.core.errors import InputError
 from facebench.images.decoding import ImageError
 from facebench.training.data.faces import Face, Faces
-from facebench.training.models import DiffAE
+from facebench.training.models import DiffusionAutoencoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,11 @@ class EncodedFaces:
 
 @torch.no_grad()
 def encode_faces(
-    network: DiffAE, faces: Faces, *, batch: int = 64, progress: Callable[[int, int], None] | None = None
+    network: DiffusionAutoencoder,
+    faces: Faces,
+    *,
+    batch: int = 64,
+    progress: Callable[[int, int], None] | None = None,
 ) -> EncodedFaces:
     """Encode every face of a training set.
 

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Container
 
+import torch
 from torch import nn
 
-from facebench.training.diffusion import ema_update
+
+@torch.no_grad()
+def ema_update(average: nn.Module, model: nn.Module, decay: float, skip: Container[str] = ()) -> None:
+    """Update a moving average of weights: average = decay average + (1 - decay) model.
+
+    The update covers the whole state dict, buffers included. Integer counters are copied; names in `skip` are left
+    unchanged. DiffAE uses 0.9999 from the first step.
+    """
+    source = model.state_dict()
+    for key, value in average.state_dict().items():
+        if key in skip:
+            continue
+        if value.is_floating_point():
+            value.lerp_(source[key], 1 - decay)  # one pass over memory
+        else:
+            value.copy_(source[key])
 
 
 class Average:

@@ -1,4 +1,4 @@
-"""Losses that train a denoiser, and losses that preserve identity."""
+"""Losses of denoisers, and losses that preserve identity."""
 
 from facebench.training.losses.formulas import (
     Reduction,

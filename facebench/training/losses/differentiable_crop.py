@@ -1,7 +1,7 @@
-"""From a generated image to a recogniser's input, with gradients all the way.
+"""Differentiable crops of generated images for recognisers.
 
-Images are float tensors in [-1, 1] with the channels RGB. That is also the range recognisers read
-((v / 255 - 0.5) / 0.5), so cropping never rescales; and the functions work on any other range as well.
+Images are RGB float tensors in [-1, 1]. Recognisers use the same range ((v / 255 - 0.5) / 0.5), so crops need no
+rescaling.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ BLACK = -1.0
 
 
 def box_crop(image: Tensor, box: Tensor | npt.ArrayLike, size: int = SIZE) -> Tensor:
-    """Cut out a detector's box and stretch it to a square: the crop of the released ID-Booth training code.
+    """Crop a detector's box and resize it to a square, as the released ID-Booth training code does.
 
-    Corners are truncated to whole pixels and clipped to the image; the aspect ratio is not kept, nothing is
-    aligned, and the bilinear resize does not smooth before shrinking. For comparison with published runs;
-    `aligned_crop` shows a recogniser what it was trained on.
+    Corners are truncated to integers and clipped to the image. The crop ignores the aspect ratio, is not aligned, and
+    is resized bilinearly without antialiasing. Use it to compare with published runs; `aligned_crop` gives the input
+    that recognisers are trained on.
 
     Args:
         image: (3, height, width).
@@ -32,10 +32,10 @@ def box_crop(image: Tensor, box: Tensor | npt.ArrayLike, size: int = SIZE) -> Te
         size: side of the crop.
 
     Returns:
-        (1, 3, size, size); gradients flow to the image.
+        (1, 3, size, size), with gradients for the image.
 
     Raises:
-        InputError: nothing of the box lies inside the image.
+        InputError: the box lies outside the image.
 
     Example:
         >>> box_crop(torch.rand(3, 64, 64), [-3.2, 10.7, 40.0, 70.0]).shape
@@ -46,38 +46,38 @@ def box_crop(image: Tensor, box: Tensor | npt.ArrayLike, size: int = SIZE) -> Te
     left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
     if left >= right or top >= bottom:
         raise InputError(f"The face box {np.asarray(box).tolist()} lies outside the {width}x{height} image.")
-    cut = image[None, :, top:bottom, left:right]
-    return functional.interpolate(cut, (size, size), mode="bilinear", align_corners=False, antialias=False)
+    crop = image[None, :, top:bottom, left:right]
+    return functional.interpolate(crop, (size, size), mode="bilinear", align_corners=False, antialias=False)
 
 
 def aligned_crop(images: Tensor, landmarks: npt.ArrayLike, size: int = SIZE) -> Tensor:
-    """Warp faces to ArcFace's template by their five landmarks: what recognisers are trained on.
+    """Align faces to ArcFace's template by their five landmarks.
 
-    The same similarity transform and interpolation as `facebench.backbones.face_alignment`, unrounded; black where an
-    image ends. The landmarks count as given: no gradient flows to them.
+    Transform and interpolation are those of `facebench.backbones.face_alignment`, without rounding. Pixels outside the
+    image are black. Landmarks receive no gradient.
 
     Args:
         images: (n, 3, height, width) in [-1, 1].
-        landmarks: (n, 5, 2) points (x, y) in pixels, image-left first.
+        landmarks: (n, 5, 2) points (x, y) in pixels, left eye in the image first.
         size: side of the crop.
 
     Returns:
-        (n, 3, size, size); gradients flow to the images.
+        (n, 3, size, size), with gradients for the images.
 
     Raises:
-        InputError: landmarks that no transform maps to a face.
+        InputError: no similarity transform fits the landmarks.
     """
     points = np.asarray(landmarks, dtype=np.float64)
     grids = np.stack([_sampling_grid(similarity(face, size), size, images.shape[-2:]) for face in points])
     grid = torch.as_tensor(grids, dtype=images.dtype, device=images.device)
-    # The sampler pads with zeros, so black has to be zero while it runs.
+    # grid_sample pads with zeros, so black must be zero here.
     return functional.grid_sample(images - BLACK, grid, mode="bilinear", align_corners=False) + BLACK
 
 
 def _sampling_grid(
     matrix: npt.NDArray[np.float64], size: int, image_size: torch.Size | tuple[int, ...]
 ) -> npt.NDArray[np.float64]:
-    """Where each pixel of the crop lies in the image, whose borders the sampler calls -1 and 1."""
+    """Compute the image position of each pixel of the crop, in coordinates from -1 to 1."""
     height, width = image_size
     inverse = np.linalg.inv(np.vstack([matrix, [0.0, 0.0, 1.0]]))[:2]
     y, x = np.mgrid[:size, :size]

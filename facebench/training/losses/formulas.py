@@ -1,7 +1,7 @@
-"""Losses that train a denoiser, and losses that keep the person.
+"""Formulas of the losses of denoisers, and of the losses that preserve identity.
 
-Every loss is lower for better. With `reduction="mean"` it is a scalar; with "none" one number per row.
-The identity losses take embeddings of a recogniser, normalised or not.
+Lower is better for all losses. `reduction="mean"` gives a scalar, "none" one value per row. The identity losses take
+embeddings of a recogniser, which need not be normalised.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ Reduction = Literal["mean", "none"]
 
 
 def simple(prediction: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
-    """L_simple: mean squared error of the predicted eps; lower is better, 0 at best.
+    """L_simple: mean squared error of the predicted eps; lower is better, from 0.
 
     Args:
         prediction: (n, ...) predicted eps.
         target: (n, ...) the noise that was added.
-        reduction: "mean", or "none" for one per row.
+        reduction: "mean", or "none" for one value per row.
 
     Returns:
         Scalar or (n,).
@@ -38,13 +38,13 @@ def simple(prediction: Tensor, target: Tensor, reduction: Reduction = "mean") ->
 def prior_preservation(
     prediction: Tensor, target: Tensor, weight: float = 1.0, reduction: Reduction = "mean"
 ) -> Tensor:
-    """L_simple of the instance images plus L_PR, that of the prior images; lower is better, 0 at best.
+    """L_simple of the instance images plus weighted L_PR of the prior images; lower is better, from 0.
 
     Args:
         prediction: (2n, ...) predicted eps: n instance images, then n prior images.
         target: (2n, ...) the noise that was added, in the same order.
-        weight: of the prior images.
-        reduction: "mean", or "none" for one per pair of an instance and a prior image.
+        weight: weight of the prior images.
+        reduction: "mean", or "none" for one value per pair of an instance and a prior image.
 
     Returns:
         Scalar or (n,): instance + weight * prior.
@@ -56,12 +56,12 @@ def prior_preservation(
 
 
 def identity(embedding: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
-    """L_ID: cosine distance of the predicted face to the true one; lower is better, 0 to 2.
+    """L_ID: cosine distance between the predicted and the true face; lower is better, 0 to 2.
 
     Args:
         embedding: (n, d) embeddings of the predicted faces.
-        target: (n, d) embeddings of the images that were noised.
-        reduction: "mean", or "none" for one per row.
+        target: (n, d) embeddings of the clean images.
+        reduction: "mean", or "none" for one value per row.
 
     Returns:
         Scalar or (n,): 1 - cos.
@@ -79,18 +79,18 @@ def identity(embedding: Tensor, target: Tensor, reduction: Reduction = "mean") -
 def triplet_identity(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, reduction: Reduction = "mean"
 ) -> Tensor:
-    """L_TID: be nearer to the person than to somebody else; lower is better, 0 to 2 + margin.
+    """L_TID: triplet loss of identities; lower is better, 0 to 2 + margin.
 
-    max(d(a, p) - d(a, n) + margin, 0) with the cosine *distance* d = 1 - cos. With similarities in the same
-    places the sign turns and the loss drives the person away. With the margin of 1 it is 0 only where
-    cos(a, n) < cos(a, p) - 1, so in practice it always pulls.
+    The loss is max(d(a, p) - d(a, n) + margin, 0) with the cosine *distance* d = 1 - cos. Similarities in place of
+    distances would reverse the sign of the gradient. With a margin of 1 the loss is 0 only where
+    cos(a, n) < cos(a, p) - 1, which is rare.
 
     Args:
         anchor: (n, d) embeddings of the predicted faces.
         positive: (n, d) embeddings of the same person.
-        negative: (n, d) embeddings of somebody else, such as the prior image of the batch.
-        margin: by how much the person must be nearer.
-        reduction: "mean", or "none" for one per row.
+        negative: (n, d) embeddings of another person, such as the prior image of the batch.
+        margin: required difference of the distances.
+        reduction: "mean", or "none" for one value per row.
 
     Returns:
         Scalar or (n,).
@@ -102,12 +102,12 @@ def triplet_identity(
 
 
 def shape(beta: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
-    """L_shape: mean squared difference of the shape coefficients β; lower is better, 0 at best.
+    """L_shape: mean squared difference of the shape coefficients β; lower is better, from 0.
 
     Args:
-        beta: (n, d) shape of the predicted faces, read by DECA or a compact shape encoder.
-        target: (n, d) shape of the source faces, read by the same network.
-        reduction: "mean", or "none" for one per row.
+        beta: (n, d) shape of the predicted faces, from DECA or a compact shape encoder.
+        target: (n, d) shape of the source faces, from the same network.
+        reduction: "mean", or "none" for one value per row.
 
     Returns:
         Scalar or (n,).
@@ -116,14 +116,14 @@ def shape(beta: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor
 
 
 def timestep_weight(t: Tensor, steps: int = 1000) -> Tensor:
-    """Weight (1 - t/T)^2 of losses that look at x̂₀: at late timesteps it is mostly a guess.
+    """Weight (1 - t/T)^2 of losses on x̂₀, which is inaccurate at large timesteps.
 
     Args:
         t: (n,) timesteps 0..steps-1.
-        steps: T.
+        steps: number of timesteps T.
 
     Returns:
-        (n,) float32, from 1 at t = 0 towards 0.
+        (n,) float32, decreasing from 1 at t = 0 towards 0.
 
     Source: the ID-Booth training script.
 
@@ -136,7 +136,7 @@ def timestep_weight(t: Tensor, steps: int = 1000) -> Tensor:
 
 
 def cosine_distance(left: Tensor, right: Tensor) -> Tensor:
-    """1 - cos of each row; norms below 1e-6 count as 1e-6, as in the ID-Booth script."""
+    """Compute 1 - cos of each row; norms below 1e-6 are replaced by 1e-6, as in the ID-Booth script."""
     return 1 - functional.cosine_similarity(left, right, dim=1, eps=1e-6)
 
 

@@ -1,7 +1,8 @@
-"""The loss of one ID-Booth training step: DreamBooth, PortraitBooth or ID-Booth, with the released details.
+"""Loss of one training step of DreamBooth, PortraitBooth or ID-Booth, as in the released ID-Booth script.
 
-The published name and the option of the released script: DreamBooth is "none", PortraitBooth is "identity",
-ID-Booth is "triplet". Source: Tomašević et al. 2025 and the training script released with it.
+Options of the script: "none" is DreamBooth, "identity" is PortraitBooth, "triplet" is ID-Booth.
+
+Source: Tomašević et al. 2025 and the training script released with it.
 """
 
 from __future__ import annotations
@@ -23,30 +24,30 @@ STABLE_DIFFUSION = Schedule.scaled_linear()
 
 @dataclass(frozen=True)
 class IdentityTerm:
-    """What the identity term of a step needs besides the denoiser."""
+    """Functions and options of the identity loss."""
 
     kind: IdentityLoss
     decode: Callable[[Tensor], Tensor]
-    """Latents x̂₀ (n, c, h, w) to images in [-1, 1], with gradients: the frozen VAE decoder and its scale."""
+    """Decode latents x̂₀ (n, c, h, w) to images in [-1, 1], with gradients: the frozen VAE decoder and its scale."""
     crop: Callable[[Tensor], Tensor | None]
-    """One image (3, h, w) to the recogniser's input (1, 3, 112, 112), or None when no face is found in it."""
+    """Crop an image (3, h, w) to the recogniser's input (1, 3, 112, 112); None if it shows no face."""
     recognise: Callable[[Tensor], Tensor]
-    """Recogniser's input to embeddings (n, d); frozen."""
+    """Embed crops with a frozen recogniser, (n, d)."""
     weigh_timesteps: bool = True
-    """Multiply by (1 - t/T)^2."""
+    """Multiply the loss by (1 - t/T)^2."""
 
 
 @dataclass(frozen=True)
 class StepLoss:
-    """Loss of a step and its parts."""
+    """Loss of one step and its terms."""
 
     total: Tensor
     reconstruction: Tensor
-    """L_simple + prior weight * L_PR."""
+    """L_simple plus the weighted L_PR."""
     identity: Tensor | None
-    """The weighted identity term; None when it is off or no face was found."""
+    """Weighted identity loss; None if it is disabled or no face was found."""
     without_face: int
-    """Instance images whose x̂₀ shows no face: their identity term is left out."""
+    """Number of instance images whose x̂₀ shows no face; they have no identity loss."""
 
 
 def step_loss(
@@ -60,21 +61,21 @@ def step_loss(
     prior_weight: float = 1.0,
     schedule: Schedule = STABLE_DIFFUSION,
 ) -> StepLoss:
-    """Loss of one training step.
+    """Compute the loss of one training step.
 
     Args:
-        latents: (2n, c, h, w) clean latents: n instance images, then n prior images; the script takes n = 1.
-        noise: (2n, c, h, w) the noise that was added.
+        latents: (2n, c, h, w) clean latents of n instance images, then of n prior images; the script uses n = 1.
+        noise: (2n, c, h, w) added noise.
         prediction: (2n, c, h, w) predicted eps.
-        t: (2n,) timesteps; the instance images' decide the weight of the identity term.
-        term: the identity term.
-        embeddings: (2n, d) of the clean images: positives, then negatives.
-        prior_weight: of the prior images' reconstruction.
+        t: (2n,) timesteps; those of the instance images determine the weight of the identity loss.
+        term: the identity loss.
+        embeddings: (2n, d) embeddings of the clean images: positives, then negatives.
+        prior_weight: weight of L_PR.
         schedule: the noise schedule.
 
     Returns:
-        The loss. An instance without a face adds nothing to the identity term and still counts in its mean,
-        so that one image's gradient does not depend on whether the others show a face.
+        The loss. The mean of the identity loss includes instances without a face, with a loss of 0. The gradient of
+        one image therefore does not depend on faces in other images.
     """
     reconstruction = losses.prior_preservation(prediction, noise, prior_weight)
     if term.kind == "none":

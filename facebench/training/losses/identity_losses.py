@@ -1,7 +1,7 @@
-"""Terms of a diffusion autoencoder's loss that keep the person: prior, identity, triplet and shape.
+"""Loss terms of a diffusion autoencoder that preserve identity: prior, identity, triplet and shape.
 
-All but the prior look at x̂₀, the clean face that x_t and the predicted eps imply, cropped as recognisers like it. The
-landmarks are those of the clean face, so the crop is the same for both and gradients flow through the warp alone.
+All terms but the prior compare aligned crops of the clean face and of x̂₀, the clean face that x_t and the predicted eps
+imply. Both crops use the landmarks of the clean face, so gradients flow through the warp only.
 """
 
 from __future__ import annotations
@@ -21,74 +21,74 @@ from facebench.training.engine.settings import Settings
 from facebench.training.losses.differentiable_crop import aligned_crop
 from facebench.training.recognition.recogniser import load_recogniser, reduced
 
-Read = Callable[[Tensor], Tensor]
-"""Aligned crops (n, 3, 112, 112) in [-1, 1] to vectors (n, d); frozen, with gradients for the crops."""
+Embedder = Callable[[Tensor], Tensor]
+"""Frozen network from aligned crops (n, 3, 112, 112) in [-1, 1] to vectors (n, d), with gradients for the crops."""
 
 
 class LossWeights(Settings):
-    """Weight of each term; a term of weight 0 is not computed."""
+    """Weights of the loss terms; terms of weight 0 are not computed."""
 
     simple: float = Field(1.0, ge=0)
     prior: float = Field(0.0, ge=0)
-    """L_simple on faces drawn from the starting checkpoint (DreamBooth)."""
+    """L_simple on faces that the initial network generates (DreamBooth)."""
     identity: float = Field(0.0, ge=0)
-    """1 - cos of x̂₀ and the clean face (PortraitBooth)."""
+    """1 - cos between embeddings of x̂₀ and of the clean face (PortraitBooth)."""
     triplet: float = Field(0.0, ge=0)
-    """x̂₀ nearer to another image of the person than to somebody else (ID-Booth)."""
+    """Triplet loss of x̂₀, another image of the person, and an image of another person (ID-Booth)."""
     shape: float = Field(0.0, ge=0)
-    """Squared difference of β of x̂₀ and the clean face."""
+    """Squared difference between the shapes β of x̂₀ and of the clean face."""
     margin: float = Field(1.0, ge=0)
-    """Of the triplet."""
+    """Margin of the triplet loss."""
     weigh_timesteps: bool = True
     """Multiply identity, triplet and shape by (1 - t/T)²."""
     recogniser: Path | None = None
-    """Model of `facebench train recognition` that identity and triplet look through."""
+    """Recogniser of the identity and triplet losses: a model of `facebench train recognition`."""
 
     @property
-    def looks_at_faces(self) -> bool:
+    def needs_landmarks(self) -> bool:
         """Whether a term needs landmarks."""
         return self.identity > 0 or self.triplet > 0 or self.shape > 0
 
 
 @dataclass(frozen=True)
-class Readers:
-    """Frozen networks that terms look through; None where no term needs one."""
+class FrozenNetworks:
+    """Networks of the loss terms; None where no term needs one."""
 
-    identity: Read | None
-    shape: Read | None
+    identity: Embedder | None
+    shape: Embedder | None
 
 
-def open_readers(weights: LossWeights) -> Readers:
-    """Open what the terms need.
+def open_frozen_networks(weights: LossWeights) -> FrozenNetworks:
+    """Open the networks that the loss terms need.
 
     Raises:
-        InputError: identity or triplet without a recogniser.
+        InputError: the identity or triplet loss has no recogniser.
     """
     identity = shape = None
     if weights.identity or weights.triplet:
         if weights.recogniser is None:
             raise InputError(
                 "loss.identity and loss.triplet need loss.recogniser: a model of `facebench train recognition`. "
-                "Evaluate with another recogniser than that one."
+                "Use a different recogniser for evaluation."
             )
         identity = open_recogniser(weights.recogniser)
     if weights.shape:
-        shape = _shape_reader()
-    return Readers(identity, shape)
+        shape = _open_shape_network()
+    return FrozenNetworks(identity, shape)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the terms of one step look at.
+class LossInputs:
+    """Inputs of the loss terms of one step.
 
     Attributes:
         x_0: (n, 3, s, s) clean faces.
-        x_0_hat: (n, 3, s, s) predicted ones, with gradients.
+        x_0_hat: (n, 3, s, s) predicted faces, with gradients.
         t: (n,) timesteps.
         landmarks: (n, 5, 2) in pixels of the clean faces; NaN where no face was found.
-        positive: (n, 3, s, s) other images of the same people, with `positive_landmarks`; None without triplet.
-        positive_landmarks: (n, 5, 2).
-        identity: (n,) numbers of the people; None without triplet.
+        positive: (n, 3, s, s) other images of the same people; None without the triplet loss.
+        positive_landmarks: (n, 5, 2) landmarks of these images; None without the triplet loss.
+        identity: (n,) indices of the people; None without the triplet loss.
     """
 
     x_0: Tensor
@@ -100,89 +100,90 @@ class Seen:
     identity: Tensor | None = None
 
 
-def face_terms(weights: LossWeights, readers: Readers, seen: Seen) -> dict[str, Tensor]:
-    """The weighted terms that look at x̂₀, and how many faces they could not look at.
+def face_losses(weights: LossWeights, networks: FrozenNetworks, inputs: LossInputs) -> dict[str, Tensor]:
+    """Compute the weighted terms that compare faces, and the number of faces without landmarks.
 
-    A face that was not found adds nothing and still counts in the mean, so that one face's gradient does not depend
-    on the others.
+    Means include faces without landmarks, with a loss of 0. The gradient of one face therefore does not depend on the
+    landmarks of other faces.
 
     Returns:
-        Scalars by name: those of "identity", "triplet" and "shape" with a weight, and "without_face".
+        Scalars by name: "identity", "triplet" and "shape" where they have a weight, and "without_face".
     """
-    count = len(seen.x_0)
-    found = torch.isfinite(seen.landmarks).flatten(1).all(dim=1)
-    terms = {"without_face": (~found).sum().float()}
-    if not bool(found.any()):
+    count = len(inputs.x_0)
+    has_face = torch.isfinite(inputs.landmarks).flatten(1).all(dim=1)
+    terms = {"without_face": (~has_face).sum().float()}
+    if not bool(has_face.any()):
         return terms
-    time = losses.timestep_weight(seen.t[found]) if weights.weigh_timesteps else torch.ones(int(found.sum()))
-    time = time.to(seen.x_0.device)
-    points = seen.landmarks[found].cpu().numpy()
-    made = aligned_crop(seen.x_0_hat[found].clamp(-1, 1), points)
-    clean = aligned_crop(seen.x_0[found], points)
+    t = inputs.t[has_face]
+    timestep = losses.timestep_weight(t) if weights.weigh_timesteps else torch.ones(len(t))
+    timestep = timestep.to(inputs.x_0.device)
+    landmarks = inputs.landmarks[has_face].cpu().numpy()
+    predicted = aligned_crop(inputs.x_0_hat[has_face].clamp(-1, 1), landmarks)
+    clean = aligned_crop(inputs.x_0[has_face], landmarks)
 
     def mean(rows: Tensor) -> Tensor:
-        return (time * rows).sum() / count
+        return (timestep * rows).sum() / count
 
-    if readers.identity is not None:
-        anchor = readers.identity(made)
+    if networks.identity is not None:
+        anchor = networks.identity(predicted)
         if weights.identity:
             with torch.no_grad():
-                target = readers.identity(clean)
+                target = networks.identity(clean)
             terms["identity"] = weights.identity * mean(losses.identity(anchor, target, "none"))
         if weights.triplet:
-            positive, negative, usable = _triplets(readers.identity, seen, found)
+            positive, negative, usable = _triplets(networks.identity, inputs, has_face)
             rows = losses.triplet_identity(anchor, positive, negative, weights.margin, "none")
             terms["triplet"] = weights.triplet * mean(rows * usable)
-    if readers.shape is not None:
+    if networks.shape is not None:
         with torch.no_grad():
-            target = readers.shape(clean)
-        terms["shape"] = weights.shape * mean(losses.shape(readers.shape(made), target, "none"))
+            target = networks.shape(clean)
+        terms["shape"] = weights.shape * mean(losses.shape(networks.shape(predicted), target, "none"))
     return terms
 
 
-def _triplets(read: Read, seen: Seen, found: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Embeddings of the positives, of somebody else for each, and whether both exist."""
-    assert seen.positive is not None
-    assert seen.positive_landmarks is not None
-    assert seen.identity is not None
-    known = torch.isfinite(seen.positive_landmarks).flatten(1).all(dim=1)
+def _triplets(embed: Embedder, inputs: LossInputs, has_face: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Embed a positive and a negative for each face, and mark the faces that have both."""
+    assert inputs.positive is not None
+    assert inputs.positive_landmarks is not None
+    assert inputs.identity is not None
+    has_positive = torch.isfinite(inputs.positive_landmarks).flatten(1).all(dim=1)
     with torch.no_grad():
-        crops = aligned_crop(seen.positive[known], seen.positive_landmarks[known].cpu().numpy())
-        read_off = read(crops)
-    embeddings = read_off.new_zeros(len(known), read_off.shape[1])
-    embeddings[known] = read_off
-    others = (seen.identity[:, None] != seen.identity[None]) & known[None]
-    somebody = others.float().argmax(dim=1)
-    usable = known & others.any(dim=1)
-    return embeddings[found], embeddings[somebody][found], usable[found].float()
+        landmarks = inputs.positive_landmarks[has_positive].cpu().numpy()
+        positive_embeddings = embed(aligned_crop(inputs.positive[has_positive], landmarks))
+    embeddings = positive_embeddings.new_zeros(len(has_positive), positive_embeddings.shape[1])
+    embeddings[has_positive] = positive_embeddings
+    is_negative = (inputs.identity[:, None] != inputs.identity[None]) & has_positive[None]
+    negative = is_negative.float().argmax(dim=1)
+    usable = has_positive & is_negative.any(dim=1)
+    return embeddings[has_face], embeddings[negative][has_face], usable[has_face].float()
 
 
-def open_recogniser(path: Path) -> Read:
+def open_recogniser(path: Path) -> Embedder:
     """Open a frozen recogniser: a model of `facebench train recognition`, or weights of ArcFace iresnet100.
 
     Raises:
         InputError: there is no such file.
-        WeightsError: it holds neither.
+        WeightsError: the file holds neither.
     """
     if path.suffix in (".pth", ".pt"):
         from facebench import backbones
 
         network = backbones.build("arcface-iresnet100", path).network
         assert isinstance(network, nn.Module)
-        return _through(network, CROP)
+        return _embedder(network, CROP)
     trained = load_recogniser(path)
-    return _through(trained.network, trained.size)
+    return _embedder(trained.network, trained.size)
 
 
-def _through(network: nn.Module, size: int) -> Read:
-    def read(crops: Tensor) -> Tensor:
+def _embedder(network: nn.Module, size: int) -> Embedder:
+    def embed(crops: Tensor) -> Tensor:
         embedding: Tensor = network(reduced(crops, size))
         return embedding
 
-    return read
+    return embed
 
 
-def _shape_reader() -> Read:
+def _open_shape_network() -> Embedder:
     from facebench import backbones
     from facebench.backbones.facereader import shrunk
 
@@ -190,8 +191,8 @@ def _shape_reader() -> Read:
     assert isinstance(network, nn.Module)
     frozen = network
 
-    def read(crops: Tensor) -> Tensor:
+    def predict_shape(crops: Tensor) -> Tensor:
         beta: Tensor = frozen(shrunk(crops))["shape"]
         return beta
 
-    return read
+    return predict_shape

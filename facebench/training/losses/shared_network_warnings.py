@@ -1,4 +1,4 @@
-"""Metrics that look through the very network that a loss looks through: they flatter whoever was trained against it."""
+"""Warnings about metrics that use the same network as a loss, and therefore overrate the trained model."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from facebench.backbones.weights.digest import sha256_of
 from facebench.evaluation.cards import load_cards
 
 FACE_READER = "facereader"
-NAMED = 3
-"""So many metrics are named, the rest is counted."""
+MAX_LISTED = 3
+"""Number of metrics that a warning lists by name."""
 
 
 def warnings(recogniser: Path | None, *, shape: bool = False) -> tuple[str, ...]:
-    """What people should know before they judge a model by the network that its loss looks through.
+    """Warn about metrics that use a network of the loss.
 
     Args:
-        recogniser: file or run of the loss's recogniser; None when no loss looks through one.
-        shape: whether a loss reads shapes with FaceReader.
+        recogniser: file or run folder of the loss's recogniser; None if the loss uses none.
+        shape: whether the loss uses FaceReader for shapes.
 
     Returns:
-        Sentences; none when no metric looks through the same weights.
+        Warnings; empty if no metric uses the same weights.
     """
-    found = []
-    if recogniser is not None and (same := _backbones_with(recogniser)):
-        found.append(_sentence(f"The recogniser of the loss ({recogniser})", same))
+    texts = []
+    if recogniser is not None and (backbones := _backbones_with(recogniser)):
+        texts.append(_warning(f"The recogniser of the loss ({recogniser})", backbones))
     if shape:
-        found.append(_sentence("FaceReader, which the loss of the shape looks through,", {FACE_READER}))
-    return tuple(text for text in found if text)
+        texts.append(_warning("FaceReader of the shape loss", {FACE_READER}))
+    return tuple(text for text in texts if text)
 
 
 def _backbones_with(file: Path) -> set[str]:
-    """Backbones whose weights on this machine, or by their published sha256, are this file."""
+    """Find backbones with the weights of this file, by their published sha256 or by the files in the cache."""
     file = file / "model.safetensors" if file.is_dir() else file
     if not file.is_file():
         return set()
-    own = sha256_of(file)
+    sha256 = sha256_of(file)
     return {
         name
         for entry in registry.entries().values()
         for name in entry.backbones
-        if own == entry.sha256 or _is(path_of(entry), file, own)
+        if sha256 == entry.sha256 or _same_content(path_of(entry), file, sha256)
     }
 
 
-def _is(path: Path, file: Path, sha256: str) -> bool:
-    # Some weights are a gigabyte: only files of the same size are read.
+def _same_content(path: Path, file: Path, sha256: str) -> bool:
+    # Weights can be large, so only files of the same size are hashed.
     return path.is_file() and path.stat().st_size == file.stat().st_size and sha256_of(path) == sha256
 
 
-def _sentence(what: str, backbones: Collection[str]) -> str:
+def _warning(network: str, backbones: Collection[str]) -> str:
     metrics = [name for name, card in load_cards().items() if card.reads.backbone in backbones]
     if not metrics:
         return ""
-    more = f" and {len(metrics) - NAMED} more" if len(metrics) > NAMED else ""
+    more = f" and {len(metrics) - MAX_LISTED} more" if len(metrics) > MAX_LISTED else ""
     return (
-        f"{what} is also what {', '.join(metrics[:NAMED])}{more} look through. A model that was trained against a "
-        "network looks better to it than it is: judge this one by the metrics of another network."
+        f"{network} is also used by {', '.join(metrics[:MAX_LISTED])}{more}. These metrics overrate a model that was "
+        "trained with it. Use metrics of another network for the evaluation."
     )

@@ -1,19 +1,38 @@
-"""Networks: the diffusion autoencoder, its latent model, the plain diffusion model and DiffusionRig."""
+"""Networks: diffusion autoencoders, rigs, the latent model, and the U-Net that they share.
+
+The networks of the papers and the compact networks of facebench have the same interface and separate files.
+"""
 
 from __future__ import annotations
 
-from facebench.training.models.diffae import DiffAE, DiffAEConfig
+from facebench.training.models.compact_autoencoder import CompactAutoencoder, CompactAutoencoderConfig
+from facebench.training.models.compact_rig import CompactRig, CompactRigConfig
+from facebench.training.models.ddim import DDIMConfig, build_ddim
+from facebench.training.models.diffae import DiffAE, DiffAEConfig, SemanticEncoder
+from facebench.training.models.diffusionrig import DiffusionRig, DiffusionRigConfig
 from facebench.training.models.latent import LatentDPM, LatentDPMConfig
-from facebench.training.models.rig import DiffusionRig, DiffusionRigConfig
-from facebench.training.models.unet import SemanticEncoder, UNet
+from facebench.training.models.unet import UNet
+
+DiffusionAutoencoder = DiffAE | CompactAutoencoder
+"""Networks with `encode`, `encode_stochastic` and `decode`, that predict eps when called."""
+Rig = DiffusionRig | CompactRig
+"""Networks with `encode` and `driven_by`, that predict eps when called."""
 
 __all__ = [
+    "CompactAutoencoder",
+    "CompactAutoencoderConfig",
+    "CompactRig",
+    "CompactRigConfig",
+    "DDIMConfig",
     "DiffAE",
     "DiffAEConfig",
+    "DiffusionAutoencoder",
     "DiffusionRig",
     "DiffusionRigConfig",
     "LatentDPM",
     "LatentDPMConfig",
+    "Rig",
     "SemanticEncoder",
     "UNet",
+    "build_ddim",
 ]

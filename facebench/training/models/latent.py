@@ -1,29 +1,28 @@
-"""The latent diffusion model that samples z_sem: a multilayer perceptron with skips from its input."""
+"""The latent diffusion model, which samples z_sem: a multilayer perceptron with skip connections from its input."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facebench.training.models.config import NetworkConfig
 from facebench.training.models.layers import sinusoid, time_embedding
 
 
-@dataclass(frozen=True)
-class LatentDPMConfig:
-    """Sizes of the latent model; the defaults are those of both official FFHQ models."""
+class LatentDPMConfig(NetworkConfig):
+    """Configuration of the latent model; the defaults are those of both official FFHQ models."""
 
-    code_channels: int = 512
-    hidden: int = 2048
-    layers: int = 10
-    sinusoid_channels: int = 64
-    time_channels: int = 512
+    code_channels: int = Field(512, gt=0)
+    hidden: int = Field(2048, gt=0)
+    layers: int = Field(10, gt=1)
+    sinusoid_channels: int = Field(64, gt=0)
+    time_channels: int = Field(512, gt=0)
 
 
 class LatentLayer(nn.Module):
-    """Linear layer whose output is scaled by the time, then normalised; the time does not shift."""
+    """Linear layer whose output is scaled by the time embedding, without a shift, and then normalised."""
 
     def __init__(self, channels: int, out_channels: int, time_channels: int) -> None:
         super().__init__()
@@ -38,9 +37,9 @@ class LatentLayer(nn.Module):
 
 
 class LatentDPM(nn.Module):
-    """Predict eps of a noisy, z-normalised semantic code: the model that samples new faces.
+    """Predict eps of a noisy semantic code, for sampling new faces.
 
-    Every layer but the first also reads the input again.
+    Codes are normalised to mean 0 and standard deviation 1. Every layer but the first receives the input again.
 
     Source: Preechakul et al. 2022, section 4.1 and appendix A.1.
 

@@ -1,7 +1,7 @@
-"""The few layers that every diffusion network here is made of.
+"""Layers of the diffusion networks.
 
-The blocks of Dhariwal & Nichol 2021 ("Diffusion models beat GANs", appendix A), with the second modulation
-by a code of Preechakul et al. 2022 (DiffAE, eq. 7) and Ding et al. 2023 (DiffusionRig).
+Residual and attention blocks follow Dhariwal & Nichol 2021 ("Diffusion models beat GANs", appendix A). The modulation
+by a code follows Preechakul et al. 2022 (DiffAE, eq. 7) and Ding et al. 2023 (DiffusionRig).
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Resample = Literal["down", "up"]
-Norm = Literal["group", "batch"]
 
 
 def sinusoid(t: Tensor, channels: int) -> Tensor:
-    """Embed timesteps as cosines then sines, with periods from 2π to 20000π.
+    """Embed timesteps as cosines, then sines, with periods from 2π to 20000π.
 
-    The frequencies are formed in float32 as the official networks do: at t = 999 their last bit moves the
-    phase by 1e-4, more than the parity of whole networks leaves room for.
+    Frequencies are computed in float32, like the official networks do. At t = 999 their last bit changes the phase by
+    1e-4, which exceeds the tolerance of the parity tests.
 
     Args:
         t: (n,) timesteps on the original scale 0..T-1.
-        channels: even number of outputs.
+        channels: number of outputs, even.
 
     Returns:
         (n, channels) float32.
@@ -40,53 +39,18 @@ def sinusoid(t: Tensor, channels: int) -> Tensor:
     return torch.cat([phase.cos(), phase.sin()], dim=1)
 
 
-def position_features(channels: int, side: int) -> Tensor:
-    """Sinusoids of the column in the first half of the channels, of the row in the second, (1, channels, side, side).
-
-    Example:
-        >>> position_features(8, 4)[0, :, 0, 3].shape
-        torch.Size([8])
-    """
-    waves = sinusoid(torch.arange(side), channels // 2).T
-    columns = waves[:, None, :].expand(-1, side, -1)
-    rows = waves[:, :, None].expand(-1, -1, side)
-    return torch.cat([columns, rows])[None].clone()
-
-
 def time_embedding(channels: int, out_channels: int) -> nn.Sequential:
-    """Two linear layers that every block's time modulation reads."""
+    """Build the two linear layers that embed the timestep for all blocks."""
     return nn.Sequential(nn.Linear(channels, out_channels), nn.SiLU(), nn.Linear(out_channels, out_channels))
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation in 32 groups, or the most that divide the width of a small network."""
+    """Build group normalisation with 32 groups, or the largest divisor of 32 that divides the width."""
     return nn.GroupNorm(math.gcd(32, channels), channels)
 
 
-def regroup(network: nn.Module, groups: int) -> None:
-    """Normalise in `groups` groups everywhere, or the most that divide a layer's width.
-
-    The official 32 leave narrow networks one channel a group, which takes the mean colour out of every layer.
-    """
-    for layer in network.modules():
-        if isinstance(layer, nn.GroupNorm):
-            layer.num_groups = math.gcd(groups, layer.num_channels)
-
-
-def normalise_by_batch(network: nn.Module) -> None:
-    """Put batch normalisation wherever there is group normalisation.
-
-    What is learnt from labels by a narrow encoder, it learns an order of magnitude sooner.
-    """
-    for module in list(network.modules()):
-        for name, layer in list(module.named_children()):
-            if isinstance(layer, nn.GroupNorm):
-                norm = nn.BatchNorm1d if isinstance(module, Attention) else nn.BatchNorm2d
-                setattr(module, name, norm(layer.num_channels))
-
-
 def zeroed(layer: nn.Conv1d | nn.Conv2d) -> nn.Conv1d | nn.Conv2d:
-    """Start a residual branch at zero, so that every block begins as the identity."""
+    """Initialise the last layer of a residual branch with zeros, so that the block starts as the identity."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -94,14 +58,14 @@ def zeroed(layer: nn.Conv1d | nn.Conv2d) -> nn.Conv1d | nn.Conv2d:
 
 
 def modulate(h: Tensor, affine: Tensor) -> Tensor:
-    """Scale, and shift where `affine` is twice as wide as h: h (1 + scale) + shift; the scale comes first."""
+    """Compute h (1 + scale) + shift; without a shift where `affine` is as wide as h. The scale comes first."""
     channels = h.shape[1]
     h = h * (1 + affine[:, :channels, None, None])
     return h if affine.shape[1] == channels else h + affine[:, channels:, None, None]
 
 
 class ResidualBlock(nn.Module):
-    """What both kinds of block share: normalise, activate, resize, convolve; and a fitting shortcut."""
+    """Base of both residual blocks: normalisation, activation, resizing, convolution, and the shortcut."""
 
     def __init__(self, channels: int, out_channels: int, resample: Resample | None = None) -> None:
         super().__init__()
@@ -111,12 +75,12 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
 
     def first_half(self, x: Tensor) -> Tensor:
-        """Return conv(resize(SiLU(norm(x))))."""
+        """Compute conv(resize(SiLU(norm(x))))."""
         h: Tensor = self.conv_1(self._resized(functional.silu(self.norm_1(x))))
         return h
 
     def shortcut(self, x: Tensor) -> Tensor:
-        """Return x in the size and width of the output."""
+        """Resize x and project it to the width of the output."""
         out: Tensor = self.skip(self._resized(x))
         return out
 
@@ -129,7 +93,7 @@ class ResidualBlock(nn.Module):
 
 
 class PlainBlock(ResidualBlock):
-    """Residual block of an encoder: no conditions, and no second convolution."""
+    """Residual block of an encoder, with one convolution and no modulation."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, c, h, w) to (n, out, h', w')."""
@@ -137,10 +101,10 @@ class PlainBlock(ResidualBlock):
 
 
 class ModulatedBlock(ResidualBlock):
-    """Residual block of a denoiser: its second normalisation is modulated by the time, then by the code.
+    """Residual block of a denoiser; time and code modulate its second normalisation, in this order.
 
-    The code gives a scale only (DiffAE), or a scale and a shift (`code_shift`, DiffusionRig). Without
-    `code_channels` it is the block of a plain diffusion model.
+    The code gives a scale (DiffAE), or a scale and a shift (`code_shift`, DiffusionRig). Without `code_channels` this
+    is the block of an unconditional diffusion model.
     """
 
     def __init__(
@@ -164,7 +128,7 @@ class ModulatedBlock(ResidualBlock):
         self.conv_2 = zeroed(nn.Conv2d(out_channels, out_channels, 3, padding=1))
 
     def forward(self, x: Tensor, time: Tensor, code: Tensor | None) -> Tensor:
-        """Map (n, c, h, w), the time embedding and the code to (n, out, h', w')."""
+        """Map features (n, c, h, w), the time embedding and the code to (n, out, h', w')."""
         h = modulate(self.norm_2(self.first_half(x)), self.from_time(functional.silu(time)))
         if self.from_code is not None and code is not None:
             h = modulate(h, self.from_code(functional.silu(code)))
@@ -173,7 +137,7 @@ class ModulatedBlock(ResidualBlock):
 
 
 class Attention(nn.Module):
-    """Self-attention over all positions with one head, as a residual."""
+    """Residual self-attention over all positions, with one head."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -185,16 +149,16 @@ class Attention(nn.Module):
         """Map (n, c, h, w) to the same shape."""
         flat = x.flatten(2)
         query, key, value = self.qkv(self.norm(flat)).transpose(1, 2).chunk(3, dim=2)
-        mixed = functional.scaled_dot_product_attention(query, key, value)
-        out: Tensor = flat + self.proj(mixed.transpose(1, 2))
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        out: Tensor = flat + self.proj(attended.transpose(1, 2))
         return out.view_as(x)
 
 
 class Stage(nn.ModuleList):
-    """Layers in a row, of which only the modulated blocks read time and code."""
+    """Sequence of layers; only modulated blocks receive time and code."""
 
     def forward(self, x: Tensor, time: Tensor, code: Tensor | None) -> Tensor:
-        """Pass x through every layer."""
+        """Apply all layers to x."""
         for layer in self:
             x = layer(x, time, code) if isinstance(layer, ModulatedBlock) else layer(x)
         return x

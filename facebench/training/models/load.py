@@ -1,12 +1,13 @@
-"""Opens trained models: a file of facebench, the folder of a run, or an official checkpoint."""
+"""Open trained models: files of facebench, folders of runs, and official checkpoints."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from facebench.backbones.weights import resolve
@@ -15,18 +16,38 @@ from facebench.backbones.weights.registry import entries
 from facebench.core.errors import InputError, WeightsError
 from facebench.training.engine import model_file
 from facebench.training.engine.checkpoints import load_strictly
-from facebench.training.models import DiffAE, DiffAEConfig, LatentDPM, LatentDPMConfig, UNet
-from facebench.training.models.official import load_official, official_state
+from facebench.training.engine.model_file import ModelFile
+from facebench.training.models import (
+    CompactAutoencoder,
+    CompactAutoencoderConfig,
+    CompactRig,
+    CompactRigConfig,
+    DDIMConfig,
+    DiffAE,
+    DiffAEConfig,
+    DiffusionAutoencoder,
+    DiffusionRig,
+    DiffusionRigConfig,
+    LatentDPM,
+    LatentDPMConfig,
+    Rig,
+    UNet,
+    build_ddim,
+)
+from facebench.training.models.config import NetworkConfig
+from facebench.training.models.official import latent_statistics, load_official, official_state
 
 OFFICIAL_SUFFIXES = (".ckpt", ".pt", ".pth")
 _OFFICIAL_DIFFAE = ("diffae-ffhq256", "diffae-ffhq128", "diffae-tiny")
 
+C = TypeVar("C", bound=NetworkConfig)
+
 
 def located(path: Path) -> Path:
-    """The file itself, or the shipped model of this name, whose sha256 is checked.
+    """Return the path itself, or the shipped model of this name after checking its sha256.
 
     Raises:
-        InputError: neither is there.
+        InputError: neither exists.
         WeightsError: the shipped file is damaged.
     """
     if path.exists():
@@ -39,45 +60,45 @@ def located(path: Path) -> Path:
     )
 
 
-def open_diffae(path: Path, device: torch.device | str = "cpu") -> DiffAE:
+def open_autoencoder(path: Path, device: torch.device | str = "cpu") -> DiffusionAutoencoder:
     """Open a diffusion autoencoder in evaluation mode.
 
     Args:
-        path: `model.safetensors`, the folder of a finished run, or an official DiffAE checkpoint
-            (`last.ckpt`; which network it holds is read off its weights).
-        device: where it will run.
+        path: `model.safetensors`, the folder of a finished run, the name of a shipped model, or an official DiffAE
+            checkpoint (`last.ckpt`), whose architecture is determined from its weights.
+        device: device of the network.
 
     Raises:
         InputError: there is no such file.
-        WeightsError: it holds another kind of model, code, or weights that fit none.
+        WeightsError: the file holds another kind of model, code, or weights that do not fit.
     """
     path = located(path)
     if path.suffix in OFFICIAL_SUFFIXES:
-        network = _official(path)
+        network: DiffusionAutoencoder = _official_diffae(path)
     else:
-        found = model_file.read(path, "diffae")
-        network = DiffAE(model_file.sizes(DiffAEConfig, found.architecture))
-        model_file.into(network, found, str(path))
+        model = model_file.read(path)
+        network = _build_autoencoder(model, path)
+        model_file.into(network, model, str(path))
     return network.eval().requires_grad_(False).to(device)
 
 
-def begin_with_encoder(network: DiffAE, path: Path, *, needs_decoder: bool = True) -> None:
-    """Give a diffusion autoencoder the semantic encoder, and the decoder, that `facebench train encoder` wrote.
+def load_encoder(network: CompactAutoencoder, path: Path, *, needs_decoder: bool = True) -> None:
+    """Load the semantic encoder and the coarse decoder of `facebench train encoder` into a compact autoencoder.
 
     Args:
         network: the autoencoder.
         path: the file, or the folder of the run.
-        needs_decoder: whether a file without a decoder is refused, where the autoencoder has one.
+        needs_decoder: refuse a file without a decoder where the autoencoder has one.
 
     Raises:
         InputError: there is no such file.
-        WeightsError: it holds another kind of model, or an encoder of other sizes.
+        WeightsError: the file holds another kind of model, or an encoder of other sizes.
     """
-    found = model_file.read(located(path), "semantic-encoder")
+    model = model_file.read(located(path), "semantic-encoder")
     parts = nn.ModuleDict({"encoder": network.encoder})
-    tensors = dict(found.tensors)
-    brings_decoder = any(name.startswith("decoder.") for name in tensors)
-    if network.decoder is not None and (needs_decoder or brings_decoder):
+    tensors = dict(model.tensors)
+    has_decoder = any(name.startswith("decoder.") for name in tensors)
+    if network.decoder is not None and (needs_decoder or has_decoder):
         parts["decoder"] = network.decoder
     else:
         tensors = {name: value for name, value in tensors.items() if name.startswith("encoder.")}
@@ -85,38 +106,49 @@ def begin_with_encoder(network: DiffAE, path: Path, *, needs_decoder: bool = Tru
 
 
 def open_ddim(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, int]:
-    """Open a plain diffusion model; returns it with the side of its images in pixels."""
-    found = model_file.read(path, "ddim")
-    sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.architecture.items()}
-    network = UNet(**sizes)
-    model_file.into(network, found, str(path))
-    return network.to(device), int(sizes["size"])
+    """Open an unconditional diffusion model; return it with the side of its images in pixels."""
+    model = model_file.read(path, "ddim")
+    config = _config(DDIMConfig, model, path)
+    network = build_ddim(config)
+    model_file.into(network, model, str(path))
+    return network.to(device), config.size
 
 
 def open_latent(path: Path, device: torch.device | str = "cpu") -> tuple[LatentDPM, Tensor, Tensor]:
-    """Open a latent model; returns it with the mean and standard deviation of the codes it was trained on."""
+    """Open a latent model; return it with the mean and standard deviation of its training codes."""
     if path.suffix in OFFICIAL_SUFFIXES:
-        from facebench.training.models.official import latent_statistics
-
         state = checkpoint(path)
         network = load_official("latent-dpm", state)
         assert isinstance(network, LatentDPM)
         mean, std = latent_statistics(state)
     else:
-        found = model_file.read(path, "latent-dpm")
-        tensors = dict(found.tensors)
+        model = model_file.read(path, "latent-dpm")
+        tensors = dict(model.tensors)
         try:
             mean, std = tensors.pop("codes.mean"), tensors.pop("codes.std")
         except KeyError as error:
             raise WeightsError(f"{path}: lacks {error}; it was not written by `facebench train`.") from None
-        network = LatentDPM(model_file.sizes(LatentDPMConfig, found.architecture))
-        model_file.into(network, model_file.ModelFile(found.kind, tensors, {}), str(path))
+        network = LatentDPM(_config(LatentDPMConfig, model, path))
+        model_file.into(network, ModelFile(model.kind, tensors, {}), str(path))
     network = network.eval().requires_grad_(False).to(device)
     return network, mean.to(device), std.to(device)
 
 
+def open_rig_model(path: Path) -> tuple[Rig, Mapping[str, Any]]:
+    """Open a rig of `facebench train` in evaluation mode; return it with the provenance in its header.
+
+    Raises:
+        InputError: there is no such file.
+        WeightsError: the file holds another kind of model, is damaged, or has another architecture.
+    """
+    model = model_file.read(path)
+    network = _build_rig(model, path)
+    model_file.into(network, model, str(path))
+    return network, model.provenance
+
+
 def checkpoint(path: Path) -> Mapping[str, Any]:
-    """The weights in an official checkpoint; code in it is refused, not run.
+    """Read the weights of an official checkpoint without running code in it.
 
     Raises:
         InputError: there is no such file.
@@ -128,7 +160,44 @@ def checkpoint(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _official(path: Path) -> DiffAE:
+def _build_autoencoder(model: ModelFile, path: Path) -> DiffusionAutoencoder:
+    # Older files of compact autoencoders have the kind "diffae".
+    compact = model.kind == "diffae" and DiffAEConfig.uses_removed_keys(model.architecture)
+    if compact or model.kind == "compact-autoencoder":
+        return CompactAutoencoder(_config(CompactAutoencoderConfig, model, path))
+    if model.kind == "diffae":
+        return DiffAE(_config(DiffAEConfig, model, path))
+    raise _unexpected_kind(model, path, "diffae", "compact-autoencoder")
+
+
+def _build_rig(model: ModelFile, path: Path) -> Rig:
+    # Older files of compact rigs have the kind "rig".
+    compact = model.kind == "rig" and DiffusionRigConfig.uses_removed_keys(model.architecture)
+    if compact or model.kind == "compact-rig":
+        return CompactRig(_config(CompactRigConfig, model, path))
+    if model.kind == "rig":
+        return DiffusionRig(_config(DiffusionRigConfig, model, path))
+    raise _unexpected_kind(model, path, "rig", "compact-rig")
+
+
+def _config(kind: type[C], model: ModelFile, path: Path) -> C:
+    try:
+        return kind.model_validate(model.architecture)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise WeightsError(
+            f"{path}: the architecture in its header is not valid ({key}: {first['msg'].lower()}). Was it written by "
+            "a newer version of facebench?"
+        ) from None
+
+
+def _unexpected_kind(model: ModelFile, path: Path, *kinds: str) -> WeightsError:
+    expected = " or ".join(f"'{kind}'" for kind in kinds)
+    return WeightsError(f"{path}: is a model of the kind '{model.kind}', {expected} is needed.")
+
+
+def _official_diffae(path: Path) -> DiffAE:
     state = checkpoint(path)
     problems: list[str] = []
     for name in _OFFICIAL_DIFFAE:

@@ -1,7 +1,9 @@
-"""Low-rank adapters on an autoencoder's denoiser: only they are trained, and in the end they become part of it.
+"""LoRA for the denoiser of a diffusion autoencoder.
 
-An adapter adds (alpha / rank) B A to the weight of its layer. B starts at zero, so that training begins with the
-network as it was (Hu et al. 2022).
+An adapter adds (alpha / rank) B A to the weight of its layer. B is initialised with zeros, so training starts with
+the unchanged network. Only adapters are trained, and model files contain the merged weights.
+
+Source: Hu et al. 2022, "LoRA: low-rank adaptation of large language models".
 """
 
 from __future__ import annotations
@@ -16,20 +18,20 @@ from facebench.training.engine.settings import Settings
 
 
 class LoraSettings(Settings):
-    """Size of the adapters."""
+    """Rank and scale of the adapters."""
 
     rank: int = Field(4, gt=0)
     alpha: float = Field(4.0, gt=0)
 
 
 def add_adapters(network: nn.Module, part: str, settings: LoraSettings, seed: int) -> nn.Module:
-    """Freeze a network and put adapters on all convolutions of one part; its attention projects by convolutions too.
+    """Freeze a network and add adapters to all convolutions of one submodule, including those of its attention.
 
     Args:
-        network: what to adapt, in place.
-        part: name of the part, such as "unet".
+        network: the network, changed in place.
+        part: name of the submodule, such as "unet".
         settings: rank and alpha.
-        seed: of the first A.
+        seed: seed of the initial A.
     """
     from peft import LoraConfig, inject_adapter_in_model
 
@@ -40,20 +42,20 @@ def add_adapters(network: nn.Module, part: str, settings: LoraSettings, seed: in
     ]
     network.requires_grad_(False)
     torch.manual_seed(seed)
-    # peft takes fractions too, whatever its annotation says.
+    # peft accepts fractions, although its annotation says int.
     alpha: Any = settings.alpha
     inject_adapter_in_model(LoraConfig(r=settings.rank, lora_alpha=alpha, target_modules=names), network)
     return network
 
 
-def adapters(network: nn.Module) -> dict[str, Tensor]:
-    """The state of the adapters alone."""
+def lora_state(network: nn.Module) -> dict[str, Tensor]:
+    """Return the state dict of the adapters only."""
     return {name: value for name, value in network.state_dict().items() if "lora_" in name}
 
 
 @torch.no_grad()
-def merged(network: nn.Module) -> dict[str, Tensor]:
-    """The state of a network without adapters that computes what this one does with them; nothing is changed."""
+def merged_state(network: nn.Module) -> dict[str, Tensor]:
+    """Return a state dict without adapters, with their updates added to the weights; the network is unchanged."""
     from peft.tuners.lora.layer import Conv1d, Conv2d
 
     state = {

@@ -1,9 +1,8 @@
-"""Reads official checkpoints: their parameter names are translated to ours, strictly."""
+"""Load official checkpoints by translating their parameter names to ours."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,9 +11,9 @@ from torch import Tensor, nn
 from facebench.core.errors import InputError, WeightsError
 from facebench.training.models import DiffAE, DiffusionRig, LatentDPM, LatentDPMConfig
 from facebench.training.models.diffae import FFHQ128, FFHQ256, TINY
-from facebench.training.models.rig import RIG64, RIG256, DiffusionRigConfig
+from facebench.training.models.diffusionrig import RIG64, RIG256, DiffusionRigConfig
 
-# Our names on the left, the official ones on the right; words not listed are the same in both.
+# Our names on the left, official names on the right. All other words are the same in both.
 _BLOCK = {
     "norm_1": "in_layers.0",
     "conv_1": "in_layers.2",
@@ -37,7 +36,7 @@ _LATENT = {"time": "time_embed", "from_time": "cond_layers.1"}
 
 
 def official_names(network: DiffAE | DiffusionRig | LatentDPM) -> dict[str, str]:
-    """Official name of every entry of our state dict, in our order.
+    """Map the names of our state dict to the official names.
 
     Example:
         >>> official_names(DiffAE(TINY))["unet.down.1.0.conv_1.weight"]
@@ -51,20 +50,20 @@ def official_names(network: DiffAE | DiffusionRig | LatentDPM) -> dict[str, str]
         }
     table = _RIG if isinstance(network, DiffusionRig) else _DIFFAE
     return {
-        # The rig's encoder is torchvision's ResNet, whose names stay.
+        # The encoder is torchvision's ResNet in both implementations.
         key: key if table is _RIG and key.startswith("encoder.") else _translated(key, table)
         for key in network.state_dict()
     }
 
 
 def load_official(name: str, state_dict: Mapping[str, Any]) -> nn.Module:
-    """Build an official network and load its weights strictly, by the official names.
+    """Build a network and load weights with the official names strictly.
 
     Args:
         name: "diffae-ffhq128", "diffae-ffhq256", "diffae-tiny", "latent-dpm", "diffusionrig-256" or
             "diffusionrig-64". The depth of DiffusionRig's encoder (ResNet-18 or 50) is read from the weights.
-        state_dict: the weights by their official names, or a whole official training checkpoint, of which the
-            averaged weights are taken (see `official_state`).
+        state_dict: weights by their official names, or an official training checkpoint, whose averaged weights are
+            loaded (see `official_state`).
 
     Returns:
         The network in evaluation mode, on the CPU: a `DiffAE`, `LatentDPM` or `DiffusionRig`.
@@ -84,29 +83,28 @@ def load_official(name: str, state_dict: Mapping[str, Any]) -> nn.Module:
     if name not in builders:
         raise InputError(f"There is no official network '{name}'. Known: {', '.join(builders)}.")
     state = official_state(name, state_dict)
-    with torch.device("meta"):  # no time spent on initial values that are replaced at once
+    with torch.device("meta"):  # skips the initialisation of weights that are replaced below
         network = builders[name](state)
     _load(network, state, name)
     return network.eval()
 
 
 def official_state(name: str, checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Pull the weights of one network out of an official checkpoint.
+    """Extract the weights of one network from an official checkpoint.
 
-    A DiffAE training checkpoint holds raw weights (`model.*`), averaged weights (`ema_model.*`), a batch of
-    noise (`x_T`) and, where the latent model was trained, the statistics of z_sem; its averaged weights hold
-    the autoencoder and the latent model (`latent_net.*`) side by side. A dictionary without the prefix
-    `ema_model.` is taken as it is.
+    A DiffAE training checkpoint holds raw weights (`model.*`), averaged weights (`ema_model.*`), a batch of noise
+    (`x_T`) and, if the latent model was trained, the statistics of z_sem. The averaged weights hold the autoencoder
+    and the latent model (`latent_net.*`). A dictionary without the prefix `ema_model.` is returned unchanged.
 
     Args:
         name: as in `load_official`.
         checkpoint: a state dict, or the checkpoint that wraps one as `state_dict`.
 
     Returns:
-        Official names without prefix to tensors.
+        Tensors by official name, without prefix.
 
     Raises:
-        WeightsError: a training checkpoint holds a key that none of these explains.
+        WeightsError: a training checkpoint holds an unknown key.
     """
     state = _state_of(checkpoint)
     if not any(key.startswith("ema_model.") for key in state):
@@ -120,18 +118,18 @@ def official_state(name: str, checkpoint: Mapping[str, Any]) -> dict[str, Tensor
 
 
 def latent_statistics(checkpoint: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of z_sem that an official latent or classifier checkpoint carries.
+    """Read the mean and standard deviation of z_sem from an official latent or classifier checkpoint.
 
     Returns:
         Two tensors (code_channels,).
 
     Raises:
-        WeightsError: the checkpoint has none.
+        WeightsError: the checkpoint has no statistics.
     """
     state = _state_of(checkpoint)
     for key in ("conds_mean", "conds_std"):
         if key not in state:
-            raise WeightsError(f"The checkpoint lacks '{key}': it is no latent model or classifier.")
+            raise WeightsError(f"The checkpoint lacks '{key}': it is not a latent model or classifier.")
     return state["conds_mean"].flatten(), state["conds_std"].flatten()
 
 
@@ -148,18 +146,18 @@ def _translated(key: str, table: Mapping[str, str]) -> str:
 def _with_depth(config: DiffusionRigConfig, state: Mapping[str, Tensor]) -> DiffusionRigConfig:
     # Only the bottleneck blocks of ResNet-50 have a third convolution.
     deep = "encoder.layer1.0.conv3.weight" in state
-    return replace(config, encoder="resnet50" if deep else "resnet18")
+    return config.model_copy(update={"encoder": "resnet50" if deep else "resnet18"})
 
 
 def _load(network: DiffAE | LatentDPM | DiffusionRig, state: Mapping[str, Tensor], name: str) -> None:
-    own = network.state_dict()
-    wanted = {official: own[key].shape for key, official in official_names(network).items()}
+    empty = network.state_dict()
+    expected = {official: empty[key].shape for key, official in official_names(network).items()}
     if isinstance(network, LatentDPM):
-        # One linear layer is listed under two names. In a real checkpoint both hold the same tensor; where
-        # they differ the official code ends with the second, and so do we.
-        twice = {key.replace("cond_layers.1", "linear_emb"): shape for key, shape in wanted.items()}
-        wanted = {**wanted, **twice}
-    for key, shape in wanted.items():
+        # Official checkpoints list this linear layer under two names. In a real checkpoint both hold the same tensor.
+        # If they differ, the official code uses the second, and so does this.
+        aliases = {key.replace("cond_layers.1", "linear_emb"): shape for key, shape in expected.items()}
+        expected = {**expected, **aliases}
+    for key, shape in expected.items():
         if key not in state:
             raise WeightsError(f"{name}: the weights lack '{key}'. Is it the checkpoint of another network?")
         if state[key].shape != shape:
@@ -167,10 +165,10 @@ def _load(network: DiffAE | LatentDPM | DiffusionRig, state: Mapping[str, Tensor
                 f"{name}: '{key}' has shape {tuple(state[key].shape)}, the network needs {tuple(shape)}."
             )
     for key in state:
-        if key not in wanted:
+        if key not in expected:
             raise WeightsError(f"{name}: the weights hold '{key}', which the network does not have.")
     copies = {
-        key: state[official].detach().to("cpu", own[key].dtype, copy=True)
+        key: state[official].detach().to("cpu", empty[key].dtype, copy=True)
         for key, official in official_names(network).items()
     }
     network.load_state_dict(copies, assign=True)

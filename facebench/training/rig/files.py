@@ -12,8 +12,8 @@ from torch import Tensor
 
 from facebench.backbones.weights.load import load_checkpoint
 from facebench.core.errors import InputError, WeightsError
-from facebench.training.engine import model_file
-from facebench.training.models import DiffusionRig, DiffusionRigConfig
+from facebench.training.models import DiffusionRig, Rig
+from facebench.training.models.load import open_rig_model
 from facebench.training.models.official import load_official, official_state
 from facebench.training.rig.buffers.dataset import About
 from facebench.training.rig.buffers.images import ZERO
@@ -33,7 +33,7 @@ class Trained:
         brightest: value of `rendered` that byte 255 of the buffers represents.
     """
 
-    network: DiffusionRig
+    network: Rig
     source: str
     space: str
     brightest: float
@@ -60,12 +60,10 @@ def open_rig(path: Path) -> Trained:
     """
     if path.suffix in OFFICIAL_SUFFIXES:
         return _open_official(path)
-    model = model_file.read(path, KIND)
-    buffers = model.provenance.get("buffers")
+    network, provenance = open_rig_model(path)
+    buffers = provenance.get("buffers")
     if not isinstance(buffers, Mapping) or not {"source", "space", "brightest"} <= buffers.keys():
         raise WeightsError(f"{path}: does not say which buffers it was trained with.")
-    network = DiffusionRig(model_file.sizes(DiffusionRigConfig, model.architecture))
-    model_file.into(network, model, str(path))
     return Trained(network, buffers["source"], buffers["space"], buffers["brightest"])
 
 

@@ -1,9 +1,8 @@
-"""Supervised start for the semantic encoder of a diffusion autoencoder: it reads what the renderer was told.
+"""Supervised pre-training of the semantic encoder and the coarse decoder of a compact autoencoder.
 
-Left to itself, z_sem comes to hold an expression only after far more images than a small computer can show. An encoder
-that has read the parameters of synthetic faces gives the denoiser a code worth listening to from its first step;
-the autoencoder's own training then goes on from there. The official method does without labels, and so do
-the presets for photographs.
+The encoder learns to predict the renderer's parameters of synthetic faces. Without this, z_sem represents expressions
+only after many more images than a small computer can process. DiffAE itself uses no labels, and the presets for
+photographs do not use this task.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,61 +30,67 @@ from facebench.training.data.renderer_parameters import (
     ParameterFaces,
 )
 from facebench.training.data.sources import SynthfaceData
-from facebench.training.engine.model_file import ModelFile, plain
+from facebench.training.engine.model_file import ModelFile
 from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
-from facebench.training.models import DiffAE, DiffAEConfig
-from facebench.training.models.load import begin_with_encoder
-from facebench.training.tasks.diffae import DiffAESizes, focus_map
+from facebench.training.models import CompactAutoencoder, CompactAutoencoderConfig
+from facebench.training.models.config import VersionedSettings
+from facebench.training.models.load import load_encoder
+from facebench.training.tasks.compact_autoencoder import center_weights
 
 KIND = "semantic-encoder"
 BASIS_PEOPLE, SHAPES = 1000, 30
-"""How many people head shapes are learnt from, and how many of their directions are read."""
-DRAFT, CHANGE = "draft", "change"
-WEIGHTS = dict.fromkeys(GROUPS, 1.0) | {"expression": 3.0, DRAFT: 10.0, CHANGE: 300.0}
-"""Expression is the smallest thing to see and the first to be asked for; its pixels hardly count in the error of a
-whole face, which the error of the change between the two faces of a pair makes good."""
+"""Number of people that the basis of head shapes comes from, and number of its components that are predicted."""
+COARSE_FACE, CHANGE = "coarse_face", "change"
+WEIGHTS = dict.fromkeys(GROUPS, 1.0) | {"expression": 3.0, COARSE_FACE: 10.0, CHANGE: 300.0}
+"""Weights of the losses. Expressions change few pixels and hardly affect the error of a whole face. The error of the
+change between the two faces of a pair compensates for this."""
 
 
-class EncoderSettings(TrainConfig):
-    """Everything that decides a supervised encoder."""
+class EncoderSettings(VersionedSettings, TrainConfig):
+    """Settings of encoder training."""
 
-    model: DiffAESizes
-    """Of the whole autoencoder, whose encoder this becomes."""
+    model: CompactAutoencoderConfig
+    """Network whose encoder and decoder are trained."""
     data: SynthfaceData
     held_out: SynthfaceData
-    """Other people, for the evaluation."""
+    """Faces of other people, for the evaluation."""
     encoder: Path | None = None
-    """An encoder, and its decoder, to go on from."""
+    """Trained encoder, and decoder if it has one, that provides the initial weights."""
     freeze_encoder: bool = False
-    """With model.draft: train the decoder alone, several times as fast, because every face is encoded only once."""
-    focus: float = Field(1.0, ge=1)
-    """So many times the error of the draft at the border counts that in the middle."""
+    """Train only the coarse decoder. This is several times as fast, because each face is encoded once."""
+    center_weight: float = Field(1.0, ge=1, validation_alias=AliasChoices("center_weight", "focus"))
+    """Weight of the coarse face's error in the centre of the image, relative to its border."""
 
 
-class ReadingEncoder(nn.Module):
-    """A semantic encoder, linear layers that read the parameters off its code, and what drafts the face from it."""
+class ParameterRegressor(nn.Module):
+    """Semantic encoder and coarse decoder, with linear layers that predict the parameters from z_sem.
 
-    def __init__(self, autoencoder: DiffAE, widths: Mapping[str, int]) -> None:
+    Args:
+        autoencoder: the network that provides encoder and decoder.
+        widths: number of parameters by group.
+    """
+
+    def __init__(self, autoencoder: CompactAutoencoder, widths: Mapping[str, int]) -> None:
         super().__init__()
         self.encoder, self.decoder = autoencoder.encoder, autoencoder.decoder
-        codes = autoencoder.config.code_channels
-        self.read = nn.ModuleDict({name: nn.Linear(codes, width) for name, width in widths.items()})
+        code_channels = autoencoder.config.code_channels
+        self.read = nn.ModuleDict({name: nn.Linear(code_channels, width) for name, width in widths.items()})
 
     def forward(self, x: Tensor, z_sem: Tensor | None = None) -> dict[str, Tensor]:
-        """Map images (n, 3, s, s) in [-1, 1] to standardised parameters by group, and to the draft, if there is one.
+        """Predict standardised parameters by group, and the coarse face if there is a decoder.
 
         Args:
-            x: the images.
-            z_sem: their codes (n, code_channels), where they are known already.
+            x: images (n, 3, s, s) in [-1, 1].
+            z_sem: their codes (n, code_channels) if known; None encodes the images.
         """
         z_sem = self.encoder(x) if z_sem is None else z_sem
-        read = {name: layer(z_sem) for name, layer in self.read.items()}
-        return read if self.decoder is None else {**read, DRAFT: self.decoder(z_sem)}
+        predictions = {name: layer(z_sem) for name, layer in self.read.items()}
+        return predictions if self.decoder is None else {**predictions, COARSE_FACE: self.decoder(z_sem)}
 
-    def train(self, mode: bool = True) -> ReadingEncoder:
-        """Set the mode of everything but a frozen encoder, whose statistics are no longer taken."""
+    def train(self, mode: bool = True) -> ParameterRegressor:
+        """Set the mode; a frozen encoder stays in evaluation mode and keeps its batch statistics."""
         super().train(mode)
         if not any(value.requires_grad for value in self.encoder.parameters()):
             self.encoder.eval()
@@ -93,33 +98,34 @@ class ReadingEncoder(nn.Module):
 
 
 class EncoderTask(Task):
-    """Learn to read the parameters."""
+    """Train the encoder to predict the parameters, and the decoder to draw coarse faces."""
 
     best_metric = ("expression_r2", True)
 
     def __init__(self, settings: EncoderSettings) -> None:
         self.settings = settings
-        self.config = DiffAEConfig(**settings.model.model_dump())
+        self.config = settings.model
         basis = ShapeBasis.of(BASIS_PEOPLE, SHAPES)
         faces = ParameterFaces(settings.data, self.config.size, basis)
         self.held_out = ParameterFaces(settings.held_out, self.config.size, basis, faces.scale)
         widths = {name: values.shape[1] for name, values in faces.truth.items()}
         torch.manual_seed(settings.seed)
-        autoencoder = DiffAE(self.config)
+        autoencoder = CompactAutoencoder(self.config)
         if settings.encoder is not None:
-            begin_with_encoder(autoencoder, settings.encoder, needs_decoder=False)
+            load_encoder(autoencoder, settings.encoder, needs_decoder=False)
         autoencoder.encoder.requires_grad_(not settings.freeze_encoder)
         self.faces = CodedFaces(faces, autoencoder.encoder) if settings.freeze_encoder else faces
-        self.network = ReadingEncoder(autoencoder, widths)
+        self.network = ParameterRegressor(autoencoder, widths)
 
     def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
-        """Squared error of each group, of the draft, and of the change of the draft between the faces of a pair."""
-        x_0, truth = (batch.x_0, batch.fields) if OTHER_IMAGE not in batch.fields else _both(batch)
-        read = network(x_0, truth.get(CODE))
-        parts = {name: functional.mse_loss(read[name], truth[name]) for name in GROUPS}
-        if DRAFT in read:
-            error = focus_map(self.config.size, self.settings.focus, x_0.device).sqrt() * (read[DRAFT] - x_0)
-            parts[DRAFT] = error.square().mean()
+        """Compute squared errors: of each group, of the coarse face, and of its change within a pair."""
+        x_0, targets = (batch.x_0, batch.fields) if OTHER_IMAGE not in batch.fields else _pairs(batch)
+        predictions = network(x_0, targets.get(CODE))
+        parts = {name: functional.mse_loss(predictions[name], targets[name]) for name in GROUPS}
+        if COARSE_FACE in predictions:
+            weights = center_weights(self.config.size, self.settings.center_weight, x_0.device)
+            error = weights.sqrt() * (predictions[COARSE_FACE] - x_0)
+            parts[COARSE_FACE] = error.square().mean()
             if len(x_0) > len(batch):
                 first, other = error.chunk(2)
                 parts[CHANGE] = (first - other).square().mean()
@@ -128,26 +134,28 @@ class EncoderTask(Task):
 
     @torch.no_grad()
     def evaluate(self, network: nn.Module) -> dict[str, float]:
-        """Share of the variance that is read right on people never trained on, by group; 1 is perfect."""
+        """Compute R² on people outside the training data, by group; 1 is perfect."""
         errors: dict[str, list[Tensor]] = {name: [] for name in GROUPS}
         for start in range(0, len(self.held_out), 64):
             rows = range(start, min(start + 64, len(self.held_out)))
             batch = collate([try_read(self.held_out, row, row) for row in rows])
-            read = network(batch.x_0.to(next(network.parameters()).device))
+            predictions = network(batch.x_0.to(next(network.parameters()).device))
             for name in GROUPS:
-                errors[name].append((read[name].cpu() - batch.fields[name]).square())
+                errors[name].append((predictions[name].cpu() - batch.fields[name]).square())
         return {
             f"{name}_r2": float(
-                1 - torch.cat(found).mean() / np.var(self.held_out.truth[name], axis=0).mean()
+                1 - torch.cat(parts).mean() / np.var(self.held_out.truth[name], axis=0).mean()
             )
-            for name, found in errors.items()
+            for name, parts in errors.items()
         }
 
     def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:
-        """The encoder and the decoder, without the layers that read the code."""
-        assert isinstance(network, ReadingEncoder)
-        kept = {name: value for name, value in network.state_dict().items() if not name.startswith("read.")}
-        return ModelFile(KIND, kept, plain(self.config), dict(provenance))
+        """Return encoder and decoder as a model file, without the linear layers."""
+        assert isinstance(network, ParameterRegressor)
+        tensors = {
+            name: value for name, value in network.state_dict().items() if not name.startswith("read.")
+        }
+        return ModelFile(KIND, tensors, self.config.model_dump(mode="json"), dict(provenance))
 
 
 SETTINGS = EncoderSettings
@@ -158,11 +166,11 @@ def make(settings: EncoderSettings) -> EncoderTask:
     return EncoderTask(settings)
 
 
-def _both(batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """The faces of all pairs, first the one, then the other of each, and what is true of them."""
+def _pairs(batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    """Concatenate the first faces of all pairs with the second ones, and their parameters likewise."""
     others = batch.fields[OTHER_IMAGE].permute(0, 3, 1, 2).float() / 127.5 - 1
-    truth = {name: torch.cat([batch.fields[name]] * 2) for name in GROUPS}
-    truth["expression"] = torch.cat([batch.fields["expression"], batch.fields[OTHER_EXPRESSION]])
+    targets = {name: torch.cat([batch.fields[name]] * 2) for name in GROUPS}
+    targets["expression"] = torch.cat([batch.fields["expression"], batch.fields[OTHER_EXPRESSION]])
     if CODE in batch.fields:
-        truth[CODE] = torch.cat([batch.fields[CODE], batch.fields[OTHER_CODE]])
-    return torch.cat([batch.x_0, others]), truth
+        targets[CODE] = torch.cat([batch.fields[CODE], batch.fields[OTHER_CODE]])
+    return torch.cat([batch.x_0, others]), targets

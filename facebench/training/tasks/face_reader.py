@@ -1,4 +1,4 @@
-"""Training of FaceReader, the compact suite's network for expression, affect, 3D shape and pose."""
+"""Training of FaceReader, the network of the compact suite for expression, affect, 3D shape and pose."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 
 WEIGHTS = {"expression": 0.3, "valence": 2.0, "arousal": 2.0, "exp": 10.0, "shape": 1.0, "pose": 1.0}
-"""Bring the errors of all outputs to about the same size at the start."""
+"""Weights of the losses, which make them about equal at the start of training."""
 BASIS_PEOPLE = 1000
 
 
 class FaceReaderSettings(TrainConfig):
-    """Everything that decides a trained reader."""
+    """Settings of FaceReader training."""
 
     data: SynthfaceData
     held_out: SynthfaceData
-    """Other people, for the evaluation."""
+    """Faces of other people, for the evaluation."""
     augment: bool = True
 
 
 class ReaderFaces:
-    """Aligned crops of synthetic faces with everything that the reader should read."""
+    """Aligned crops of synthetic faces, with the targets of all outputs."""
 
     def __init__(self, data: SynthfaceData, basis: ShapeBasis) -> None:
         self.people = SynthfacePeople(data)
@@ -49,7 +49,11 @@ class ReaderFaces:
         return len(self.crops)
 
     def read(self, index: int) -> Face:
-        """See `Faces`; raises ImageError where no face is found."""
+        """Read face `index`.
+
+        Raises:
+            ImageError: no face is found in the image.
+        """
         face = self.crops.read(index)
         return Face(face.name, face.image, {name: values[index] for name, values in self.truth.items()})
 
@@ -71,7 +75,7 @@ class ReaderFaces:
 
 
 class FaceReaderTask(Task):
-    """Learn to read what the renderer was told."""
+    """Train FaceReader on the renderer's parameters."""
 
     best_metric = ("valence_ccc", True)
 
@@ -84,36 +88,37 @@ class FaceReaderTask(Task):
         self.network = FaceReader()
 
     def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
-        """Weighted sum of the errors of all outputs."""
+        """Compute the weighted sum of the losses of all outputs."""
         crops = augment(batch.x_0, rng) if self.settings.augment else batch.x_0
-        read = network(shrunk(crops))
+        outputs = network(shrunk(crops))
         parts = {
-            name: functional.mse_loss(read[name], batch.fields[name].float())
+            name: functional.mse_loss(outputs[name], batch.fields[name].float())
             for name in OUTPUTS
             if name != "expression"
         }
-        parts["expression"] = functional.cross_entropy(read["expression"], batch.fields["expression"])
+        parts["expression"] = functional.cross_entropy(outputs["expression"], batch.fields["expression"])
         total = torch.stack([WEIGHTS[name] * part for name, part in parts.items()]).sum()
         return {"loss": total, **parts}
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
-        """Agreement with the truth on people never trained on."""
-        read, truth = self.answers(network)
-        numbers = {"expression_accuracy": float((read["expression"].argmax(1) == truth["expression"]).mean())}
+        """Compare predictions with the targets on people outside the training data."""
+        predictions, targets = self.predict(network)
+        correct = predictions["expression"].argmax(1) == targets["expression"]
+        values = {"expression_accuracy": float(correct.mean())}
         for name in ("valence", "arousal"):
-            agreement = affect_agreement(truth[name][:, 0], read[name][:, 0])
-            numbers |= {f"{name}_ccc": float(agreement.ccc), f"{name}_mae": float(agreement.mae)}
+            agreement = affect_agreement(targets[name][:, 0], predictions[name][:, 0])
+            values |= {f"{name}_ccc": float(agreement.ccc), f"{name}_mae": float(agreement.mae)}
         for name in ("exp", "shape"):
-            numbers[f"{name}_cosine"] = float(np.mean(_cosines(read[name], truth[name])))
-        error = np.abs(read["pose"] - truth["pose"]).mean(axis=0) * POSE_DEGREES
-        return numbers | dict(zip(("yaw_mae", "pitch_mae", "roll_mae"), error.tolist(), strict=True))
+            values[f"{name}_cosine"] = float(np.mean(_cosines(predictions[name], targets[name])))
+        error = np.abs(predictions["pose"] - targets["pose"]).mean(axis=0) * POSE_DEGREES
+        return values | dict(zip(("yaw_mae", "pitch_mae", "roll_mae"), error.tolist(), strict=True))
 
     @torch.no_grad()
-    def answers(self, network: nn.Module) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-        """What the network reads off the held-out faces, and the truth."""
+    def predict(self, network: nn.Module) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """Predict the outputs of the held-out faces; return them with the targets."""
         from facebench.images.decoding import ImageError
 
-        read: dict[str, list[NDArray[Any]]] = {name: [] for name in OUTPUTS}
+        predictions: dict[str, list[NDArray[Any]]] = {name: [] for name in OUTPUTS}
         rows: list[int] = []
         for start in range(0, len(self.held_out), 64):
             faces = []
@@ -126,12 +131,12 @@ class FaceReaderTask(Task):
             x = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2).float() / 127.5 - 1
             device = next(network.parameters()).device
             for name, values in network(shrunk(x.to(device))).items():
-                read[name].append(values.cpu().numpy())
-        whole = {name: np.concatenate(parts) for name, parts in read.items()}
-        return whole, {name: values[rows] for name, values in self.held_out.truth.items()}
+                predictions[name].append(values.cpu().numpy())
+        joined = {name: np.concatenate(parts) for name, parts in predictions.items()}
+        return joined, {name: values[rows] for name, values in self.held_out.truth.items()}
 
     def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:
-        """The reader."""
+        """Return the network as a model file."""
         return ModelFile("face-reader", network.state_dict(), {}, dict(provenance))
 
 
@@ -143,6 +148,6 @@ def make(settings: FaceReaderSettings) -> FaceReaderTask:
     return FaceReaderTask(settings)
 
 
-def _cosines(read: NDArray[Any], truth: NDArray[Any]) -> NDArray[Any]:
-    lengths = np.linalg.norm(read, axis=1) * np.linalg.norm(truth, axis=1)
-    return np.asarray((read * truth).sum(axis=1)[lengths > 0] / lengths[lengths > 0])
+def _cosines(predictions: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
+    lengths = np.linalg.norm(predictions, axis=1) * np.linalg.norm(targets, axis=1)
+    return np.asarray((predictions * targets).sum(axis=1)[lengths > 0] / lengths[lengths > 0])

@@ -1,4 +1,4 @@
-"""Training of a face recogniser: what generated faces are worth as training data."""
+"""Training of a face recogniser, which measures the utility of generated faces as training data."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from facebench.training.recognition.verification_protocol import verification_ac
 
 
 class SynthfacePairs(Settings):
-    """Pairs of synthetic people who are not in the training set."""
+    """Pairs of synthetic people outside the training set."""
 
     kind: Literal["synthface"]
     people: int = Field(300, gt=0)
-    """Each gives one genuine and one impostor pair."""
+    """Number of people; each contributes one genuine and one impostor pair."""
     seed: int = Field(1, ge=0)
     start: int = Field(..., ge=0)
     """Number of the first person."""
@@ -52,22 +52,22 @@ class BenchmarkPairs(Settings):
 
 
 class RecognitionSettings(TrainConfig):
-    """Everything that decides a trained recogniser."""
+    """Settings of recogniser training."""
 
     network: NetworkSettings
     head: HeadSettings
     data: Annotated[SynthfaceData | FolderData, Field(discriminator="kind")]
     validation: Annotated[SynthfacePairs | BenchmarkPairs, Field(discriminator="kind")] | None = None
-    """Decides on the learning rate, on when to stop, and on which epoch is kept; null trains all epochs."""
+    """Pairs that control the learning rate, early stopping and the selected epoch; null trains all epochs."""
     plateau: PlateauSettings = PlateauSettings()
     epochs: int = Field(..., gt=0)
     steps: int = Field(0, ge=0)
-    """0: as many as the epochs have, an epoch being as many whole batches as the data fills."""
+    """Number of steps; 0 uses `epochs` times the number of full batches in the data."""
     average: float | None = Field(None, gt=0, lt=1)
 
 
 class RecognitionTask(Task):
-    """Classify the training identities with a margin; keep the epoch that verifies best."""
+    """Classify the training identities with a margin loss, and keep the epoch with the best verification accuracy."""
 
     network: Recogniser
 
@@ -82,73 +82,73 @@ class RecognitionTask(Task):
             self.keep_best = True
 
     def resolve(self, config: TrainConfig) -> TrainConfig:
-        """Steps and validations from epochs."""
+        """Compute the number of steps and the interval of validations from the epochs."""
         assert isinstance(config, RecognitionSettings)
         epoch = max(1, len(self.faces) // config.batch)
         steps = config.steps or config.epochs * epoch
-        rhythm = config.evaluate_every or epoch
+        interval = config.evaluate_every or epoch
         return config.model_copy(
-            update={"steps": steps, "evaluate_every": rhythm if self.validation is not None else None}
+            update={"steps": steps, "evaluate_every": interval if self.validation is not None else None}
         )
 
     def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
-        """Margin softmax loss of faces that are mirrored by chance; `accuracy` is that of the training batch."""
+        """Compute the margin softmax loss of randomly mirrored faces, and the `accuracy` on the training batch."""
         assert isinstance(network, Recogniser)
         x = batch.x_0
         mirror = (rng.uniform("flip") < 0.5).view(-1, 1, 1, 1)
         x = reduced(torch.where(mirror, x.flip(3), x), self.settings.network.size)
         embeddings, labels = network(x), batch.fields["identity"]
-        # Logits reach 64: half precision would round them by more than they differ.
+        # Logits reach 64, where half precision is too coarse to resolve their differences.
         with torch.autocast(x.device.type, enabled=False):
             logits = network.head(embeddings.float(), labels)
             loss = nn.functional.cross_entropy(logits, labels)
         return {"loss": loss, "accuracy": (logits.argmax(1) == labels).float().mean()}
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
-        """Ten-fold accuracy on the validation set, with flip sum; nothing before the first validated epoch."""
+        """Compute ten-fold accuracy on the validation set, with flip sum; empty before the first validated epoch."""
         assert isinstance(network, Recogniser)
         if self.validation is None or not self.plateau.validates:
             return {}
         size, crops = self.settings.network.size, self.validation.crops
         plain, mirrored = (embed(network.backbone, images, size) for images in (crops, crops[:, :, ::-1]))
-        found = verification_accuracy(plain, mirrored, self.validation.same)
-        return {"validation_accuracy": found.accuracy}
+        result = verification_accuracy(plain, mirrored, self.validation.same)
+        return {"validation_accuracy": result.accuracy}
 
     def on_evaluation(self, numbers: Mapping[str, float]) -> None:
-        """Lower the learning rate or stop when the validation accuracy does not grow."""
+        """Lower the learning rate, or stop, when the validation accuracy has stopped improving."""
         if "validation_accuracy" in numbers:
             self.plateau.note(numbers["validation_accuracy"])
         else:
             self.plateau.skip()
-        self._take_up()
+        self._apply_schedule()
 
     def state(self) -> dict[str, Any]:
-        """The schedule's."""
+        """Return the state of the learning rate schedule."""
         return self.plateau.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take the schedule up."""
+        """Restore the learning rate schedule."""
         self.plateau.restore(dict(state))
-        self._take_up()
+        self._apply_schedule()
 
     def clip_groups(self) -> list[list[nn.Parameter]]:
-        """Backbone and head are clipped apart, as released."""
+        """Clip the gradients of backbone and head separately, as released."""
         parts = (self.network.backbone, self.network.head)
         return [[p for p in part.parameters() if p.requires_grad] for part in parts]
 
     def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:
-        """The backbone; the head knows only the training identities and is left out."""
+        """Return the backbone as a model file, without the head, which is specific to the training identities."""
         assert isinstance(network, Recogniser)
-        about = {
+        details = {
             **provenance,
             "identities": self.people.identities,
             "images": len(self.faces),
             "epochs": self.plateau.epoch,
         }
         architecture = self.settings.network.model_dump()
-        return ModelFile(KIND, dict(network.backbone.state_dict()), architecture, about)
+        return ModelFile(KIND, dict(network.backbone.state_dict()), architecture, details)
 
-    def _take_up(self) -> None:
+    def _apply_schedule(self) -> None:
         self.lr_factor, self.finished = self.plateau.rate, self.plateau.finished
 
 
@@ -156,36 +156,36 @@ SETTINGS = RecognitionSettings
 
 
 def make(settings: RecognitionSettings) -> RecognitionTask:
-    """Open the data and the validation set, and build the networks.
+    """Open the data and the validation set, and build the network.
 
     Raises:
-        InputError: data or validation set are missing or unusable, or synthetic people are in both.
+        InputError: data or validation set cannot be used, or the same synthetic people are in both.
     """
     validation = None if settings.validation is None else _open_validation(settings)
     return RecognitionTask(settings, open_people(settings.data), validation)
 
 
 def _open_validation(settings: RecognitionSettings) -> Pairs:
-    chosen, data = settings.validation, settings.data
-    if isinstance(chosen, BenchmarkPairs):
-        return open_benchmark(chosen.path)
-    assert chosen is not None
-    end, trained = chosen.start + chosen.people, range(0)
-    if isinstance(data, SynthfaceData) and data.seed == chosen.seed:
-        trained = range(data.start, data.start + data.identities)
-    if trained and chosen.start < trained.stop and trained.start < end:
+    validation, data = settings.validation, settings.data
+    if isinstance(validation, BenchmarkPairs):
+        return open_benchmark(validation.path)
+    assert validation is not None
+    end, training_people = validation.start + validation.people, range(0)
+    if isinstance(data, SynthfaceData) and data.seed == validation.seed:
+        training_people = range(data.start, data.start + data.identities)
+    if training_people and validation.start < training_people.stop and training_people.start < end:
         raise InputError(
-            f"The validation set would show people {chosen.start} to {end - 1}, who are also trained on. Set "
-            f"validation.start={trained.stop}."
+            f"The validation set contains people {validation.start} to {end - 1}, some of whom are trained on. "
+            f"Set validation.start={training_people.stop}."
         )
     return synthetic_pairs(
         SynthfaceData(
             kind="synthface",
-            identities=chosen.people,
+            identities=validation.people,
             images=IMAGES,
-            seed=chosen.seed,
-            start=chosen.start,
-            render=chosen.render,
-            remember=chosen.remember,
+            seed=validation.seed,
+            start=validation.start,
+            render=validation.render,
+            remember=validation.remember,
         )
     )

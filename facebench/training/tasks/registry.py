@@ -1,72 +1,88 @@
-"""Which kinds of training there are; each lives in one file of `facebench.training.tasks`."""
+"""Registry of the training tasks; each kind is one file of `facebench.training.tasks`."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from facebench.core.errors import InputError
+from facebench.core.suggest import suggest
 from facebench.training.engine.settings import TrainConfig, check
 from facebench.training.engine.task import Task
 
 KINDS = {
     "encoder": "encoder",
     "diffae": "diffae",
+    "compact-autoencoder": "compact_autoencoder",
     "ddim": "ddim",
     "latent-dpm": "latent",
     "face-reader": "face_reader",
     "recognition": "recognition",
     "rig": "rig",
+    "compact-rig": "compact_rig",
     "dreambooth": "dreambooth",
 }
-"""Name of a kind, and of its file, which holds `SETTINGS` (a subclass of TrainConfig) and `make(settings) -> Task`."""
+"""File of each kind; it defines `SETTINGS` (a subclass of TrainConfig) and `make(settings) -> Task`."""
+
+COMPACT_KINDS = {"diffae": "compact-autoencoder", "rig": "compact-rig"}
+"""Kinds of the compact networks by the kind that included them in older versions."""
 
 CLASSIFIER = "classifier"
-"""Directions in z_sem: found in one go, so they do without the loop."""
+"""Editing directions, which are computed without the training loop."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Checked settings, and the task that they describe."""
+    """Validated settings and their task."""
 
     settings: TrainConfig
     task: Task
 
 
 def known(kind: str) -> str:
-    """The kind itself.
+    """Return the kind itself.
 
     Raises:
-        InputError: there is no such kind; names the closest.
+        InputError: the kind is unknown; the message suggests the closest name.
     """
     names = (*KINDS, CLASSIFIER)
     if kind not in names:
-        close = difflib.get_close_matches(kind, names, n=1)
-        hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(names)}."
-        raise InputError(f"There is no training of the kind '{kind}'. {hint}")
+        raise InputError(f"There is no training of the kind '{kind}'. {suggest(kind, names)}")
     return kind
 
 
 def prepare(kind: str, content: Mapping[str, Any], where: str) -> Prepared:
-    """Check settings and make the task: data is opened, networks are built.
+    """Validate settings and make the task, which opens its data and builds its network.
 
     Args:
-        kind: one of `KINDS`.
+        kind: one of `KINDS`. For `diffae` and `rig`, settings of the compact networks are accepted as well.
         content: settings as plain values, see `facebench.training.engine.settings.read`.
         where: the preset or file, for messages.
 
     Raises:
-        InputError: no such kind, or settings that do not fit it.
+        InputError: the kind is unknown, or the settings do not fit it.
     """
     known(kind)
     content = dict(content)
-    said = content.pop("train", kind)
-    if said != kind:
-        raise InputError(f"{where} holds settings of the kind '{said}'. Say: facebench train {said}")
-    module = importlib.import_module(f"facebench.training.tasks.{KINDS[kind]}")
+    declared = known(content.pop("train", kind))
+    current = _current_kind(declared, content)
+    if current not in (_current_kind(kind, content), COMPACT_KINDS.get(kind)):
+        raise InputError(f"{where} holds settings of the kind '{declared}'. Use: facebench train {declared}")
+    module = _module(current)
     settings = check(module.SETTINGS, content, where)
     task: Task = module.make(settings)
     return Prepared(task.resolve(settings), task)
+
+
+def _current_kind(kind: str, content: Mapping[str, Any]) -> str:
+    """Return the compact kind where settings of an older version describe a compact network."""
+    if kind in COMPACT_KINDS and _module(kind).describes_compact(content):
+        return COMPACT_KINDS[kind]
+    return kind
+
+
+def _module(kind: str) -> ModuleType:
+    return importlib.import_module(f"facebench.training.tasks.{KINDS[kind]}")

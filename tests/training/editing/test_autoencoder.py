@@ -12,7 +12,7 @@ from facebench.backbones.face_detection import FaceFinder, align
 from facebench.training.data.synthetic import SynthfaceFaces
 from facebench.training.editing import directions as files
 from facebench.training.editing.autoencoder import Autoencoder, Latents, Steps
-from facebench.training.models.load import open_diffae
+from facebench.training.models.load import open_autoencoder
 
 UNSEEN_SEED = 7
 """Seed of people that neither the training nor the card used."""
@@ -22,7 +22,7 @@ CARD_THRESHOLD = 0.694
 
 @pytest.fixture(scope="module")
 def autoencoder() -> Autoencoder:
-    return Autoencoder(open_diffae(Path("diffae-64-synthface")), Steps(10, 10))
+    return Autoencoder(open_autoencoder(Path("diffae-64-synthface")), Steps(10, 10))
 
 
 @pytest.fixture(scope="module")

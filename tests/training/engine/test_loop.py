@@ -23,7 +23,7 @@ from facebench.training.engine import checkpoints, model_file
 from facebench.training.engine.loop import TrainingStopped, fit
 from facebench.training.engine.optimizer import learning_rate
 from facebench.training.engine.settings import OptimizerConfig, read
-from facebench.training.models.load import open_diffae
+from facebench.training.models.load import open_autoencoder
 from facebench.training.tasks import registry
 from tests.helpers.image_files import encode, picture
 
@@ -45,7 +45,7 @@ TINY: dict[str, Any] = {
     "workers": 0,
     "flip": True,
     "average": 0.9,
-    "shown": 2,
+    "preview_images": 2,
     "checkpoint_every": 2,
     "sample_every": 100,
 }
@@ -299,10 +299,10 @@ def test_the_log_of_a_resumed_run_has_every_step_once(faces: Path, tmp_path: Pat
 
 def test_the_model_file_opens_as_the_network_that_was_trained(faces: Path, tmp_path: Path) -> None:
     model = train(settings(faces, steps=2), tmp_path)
-    network = open_diffae(model)
+    network = open_autoencoder(model)
     assert network.config.code_channels == 8
     assert not network.training
-    assert open_diffae(tmp_path).config == network.config
+    assert open_autoencoder(tmp_path).config == network.config
     with pytest.raises(WeightsError, match="'diffae', 'ddim' is needed"):
         model_file.read(model, "ddim")
 

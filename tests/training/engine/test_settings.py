@@ -45,7 +45,7 @@ def test_data_of_another_kind_leaves_no_keys_of_the_one_before() -> None:
 def test_the_personal_preset_is_the_small_autoencoder_with_adapters() -> None:
     personal, base = read("diffae-64-personal"), read("diffae-64-synthface")
     assert personal["model"] == base["model"]
-    assert personal["start"] == "diffae-64-synthface"
+    assert personal["init_from"] == "diffae-64-synthface"
     assert personal["data"] == {"kind": "folder", "path": "person"}
     assert personal["lora"]["rank"] == 8
     # What the long training needs, a short one from its result does not.
@@ -55,4 +55,4 @@ def test_the_personal_preset_is_the_small_autoencoder_with_adapters() -> None:
 def test_a_folder_that_is_called_like_a_preset_does_not_hide_it(tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "diffae-64-synthface").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert read("diffae-64-synthface")["train"] == "diffae"
+    assert read("diffae-64-synthface")["train"] == "compact-autoencoder"

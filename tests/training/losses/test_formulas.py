@@ -1,4 +1,4 @@
-"""Losses: parity with the ID-Booth script, and the direction in which each of them pulls."""
+"""Formulas of the losses: parity with the ID-Booth script, and the directions of their gradients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def record(golden):
 
 
 @pytest.mark.parametrize(("key", "others"), [("l_id", ["positive"]), ("l_tid", ["positive", "negative"])])
-def test_identity_losses_and_their_gradients_are_the_official_ones(record, key, others):
+def test_identity_losses_and_their_gradients_match_the_official_ones(record, key, others):
     loss = losses.identity if key == "l_id" else losses.triplet_identity
     anchor = record["anchor"].clone().requires_grad_()
     rows = loss(anchor, *(record[name] for name in others), reduction="none")
@@ -30,12 +30,12 @@ def test_identity_losses_and_their_gradients_are_the_official_ones(record, key, 
     torch.testing.assert_close(loss(anchor, *(record[name] for name in others)), rows.mean())
 
 
-def test_the_triplet_loss_is_not_the_misreading_with_similarities(record):
+def test_the_triplet_loss_uses_distances_and_not_similarities(record):
     rows = losses.triplet_identity(record["anchor"], record["positive"], record["negative"], reduction="none")
     assert not np.allclose(rows.numpy(), record.arrays["not_l_tid"], atol=0.1)
 
 
-def test_prior_preservation_is_the_official_sum(record):
+def test_prior_preservation_matches_the_official_sum(record):
     prediction, target = record["eps_pred"], record["eps_target"]
     for index, weight in enumerate(record["prior_weights"].tolist()):
         record.check("loss_with_prior", losses.prior_preservation(prediction, target, weight), index)
@@ -46,7 +46,7 @@ def test_prior_preservation_is_the_official_sum(record):
     torch.testing.assert_close(pairs.mean(), losses.prior_preservation(prediction, target))
 
 
-def test_stable_diffusions_schedule_noise_and_prediction_of_x_0_are_the_official_ones(record):
+def test_schedule_noise_and_x_0_of_stable_diffusion_match_the_official_ones(record):
     schedule = Schedule.scaled_linear()
     record.check("alphas_cumprod", schedule.alphas_cumprod)
     x_t, t, eps = record["x_t"], record["t"], record["eps_pred"]
@@ -56,14 +56,14 @@ def test_stable_diffusions_schedule_noise_and_prediction_of_x_0_are_the_official
 
 
 @pytest.mark.parametrize("size", ["small", "large"])
-def test_the_released_crop_makes_the_official_recogniser_input(record, size):
+def test_the_box_crop_matches_the_official_input_of_the_recogniser(record, size):
     pixels = record[f"crop_{size}"]
     height, width, _ = pixels.shape
     image = pixels.permute(2, 0, 1) / 127.5 - 1
     record.check(f"arcface_{size}", box_crop(image, [0, 0, width, height]))
 
 
-def test_every_kind_of_id_booth_step_has_the_official_loss_and_gradient(golden):
+def test_id_booth_steps_match_the_official_losses_and_gradients(golden):
     record = golden("losses_idbooth_step")
     latents, noise, boxes = record["latents"], record["noise"], record["boxes"]
 
@@ -96,16 +96,16 @@ def test_every_kind_of_id_booth_step_has_the_official_loss_and_gradient(golden):
         record.check("x0_hat", x_0[0], index)
 
 
-def test_a_step_with_several_images_leaves_out_only_those_without_a_face():
+def test_images_without_a_face_do_not_affect_other_images():
     generator = torch.Generator().manual_seed(0)
     latents, noise = (torch.randn(4, 3, 8, 8, generator=generator) for _ in range(2))
     embeddings = torch.randn(4, 192, generator=generator)
     t = torch.tensor([5, 5, 300, 700])
-    seen = []
+    cropped = []
 
     def crop(image):
-        seen.append(image)
-        return None if len(seen) == 2 else image[None]
+        cropped.append(image)
+        return None if len(cropped) == 2 else image[None]
 
     term = IdentityTerm("identity", lambda latent: latent, crop, lambda face: face.flatten(1))
     prediction = noise.clone().requires_grad_()
@@ -123,7 +123,7 @@ def people():
     return torch.randn(8, 32, generator=generator), torch.randn(8, 32, generator=generator)
 
 
-def test_descending_the_triplet_loss_brings_the_person_nearer_and_the_other_further(people):
+def test_the_gradient_of_the_triplet_loss_moves_towards_the_person_and_away_from_the_other(people):
     person, other = people
     anchor = torch.zeros(8, 32).add(person + other).requires_grad_()
     losses.triplet_identity(anchor, person, other).backward()
@@ -133,19 +133,19 @@ def test_descending_the_triplet_loss_brings_the_person_nearer_and_the_other_furt
     assert bool((cos(moved, other) < cos(anchor, other)).all())
 
 
-def test_descending_the_identity_loss_brings_the_person_nearer(people):
+def test_the_gradient_of_the_identity_loss_moves_towards_the_person(people):
     person, anchor = people[0], people[1].clone().requires_grad_()
     losses.identity(anchor, person).backward()
     cos = functional.cosine_similarity
     assert bool((cos(anchor.detach() - anchor.grad, person) > cos(anchor, person)).all())
 
 
-def test_identity_losses_do_not_see_the_length_of_an_embedding(people):
+def test_identity_losses_do_not_depend_on_the_norm_of_embeddings(people):
     person, other = people
     torch.testing.assert_close(losses.identity(5 * other, person), losses.identity(other, 0.1 * person))
 
 
-def test_the_same_person_costs_nothing_and_a_satisfied_triplet_is_off(people):
+def test_losses_of_the_same_person_and_of_satisfied_triplets_are_zero(people):
     person = people[0]
     assert float(losses.identity(person, person)) == pytest.approx(0, abs=1e-6)
     assert float(losses.triplet_identity(person, person, -person)) == 0.0
@@ -153,14 +153,14 @@ def test_the_same_person_costs_nothing_and_a_satisfied_triplet_is_off(people):
     assert float(losses.triplet_identity(person, -person, person, margin=0.5)) == pytest.approx(2.5)
 
 
-def test_the_shape_loss_grows_with_the_distance_and_vanishes_for_equal_shapes(people):
+def test_the_shape_loss_is_quadratic_and_zero_for_equal_shapes(people):
     beta = people[0]
     rows = [losses.shape(beta + step, beta, reduction="none") for step in (0.0, 0.1, 0.2)]
     assert not rows[0].any()
     torch.testing.assert_close(rows[2], 4 * rows[1])
 
 
-def test_the_timestep_weight_falls_from_one():
+def test_the_timestep_weight_decreases_from_one():
     weight = losses.timestep_weight(torch.arange(1000))
     assert float(weight[0]) == 1.0
     assert bool((weight[1:] < weight[:-1]).all())

@@ -1,4 +1,4 @@
-"""Official networks answer as their own code does, and foreign weights are refused by name."""
+"""Official checkpoints: parity with the official code, and errors that name the first weight that does not fit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from facebench.training.models.diffae import TINY
 
 
 @pytest.mark.parametrize("size", [128, 256])
-def test_diffae_reads_codes_and_predicts_noise_as_the_official_model(golden, size):
+def test_diffae_matches_the_official_codes_and_predictions(golden, size):
     record = golden(f"diffae_ffhq{size}_autoenc")
     model = load_official(f"diffae-ffhq{size}", record.state())
     with torch.no_grad():
@@ -24,7 +24,7 @@ def test_diffae_reads_codes_and_predicts_noise_as_the_official_model(golden, siz
             record.check("eps_other", other[:, :, ::4, ::4])
 
 
-def test_diffusion_rig_256_reads_codes_and_predicts_noise_as_the_official_model(golden):
+def test_diffusionrig_256_matches_the_official_codes_and_predictions(golden):
     record = golden("diffusionrig_256")
     model = load_official("diffusionrig-256", record.state())
     conditions = torch.cat([record["rendered"], record["normal"], record["albedo"]], dim=1)
@@ -39,12 +39,12 @@ def tiny_state(golden):
     return golden("diffae_tiny").state()
 
 
-def test_official_names_are_those_of_the_checkpoint_one_for_one(tiny_state):
+def test_official_names_equal_the_names_in_the_checkpoint(tiny_state):
     names = official_names(DiffAE(TINY))
     assert sorted(names.values()) == sorted(tiny_state)
 
 
-def test_loading_leaves_the_given_weights_alone(tiny_state):
+def test_loading_copies_the_weights(tiny_state):
     state = {key: value.clone() for key, value in tiny_state.items()}
     model = load_official("diffae-tiny", state)
     with torch.no_grad():
@@ -59,9 +59,9 @@ def test_a_missing_weight_is_named(tiny_state):
         load_official("diffae-tiny", state)
 
 
-def test_a_weight_too_many_is_named(tiny_state):
-    with pytest.raises(WeightsError, match="stranger"):
-        load_official("diffae-tiny", {**tiny_state, "stranger": torch.zeros(1)})
+def test_an_unexpected_weight_is_named(tiny_state):
+    with pytest.raises(WeightsError, match="unexpected"):
+        load_official("diffae-tiny", {**tiny_state, "unexpected": torch.zeros(1)})
 
 
 def test_a_misshapen_weight_is_named_with_both_shapes(tiny_state):
@@ -69,14 +69,14 @@ def test_a_misshapen_weight_is_named_with_both_shapes(tiny_state):
         load_official("diffae-tiny", {**tiny_state, "out.2.bias": torch.zeros(4)})
 
 
-def test_an_unknown_network_is_answered_with_the_known_ones(tiny_state):
+def test_an_unknown_network_is_refused_with_the_known_names(tiny_state):
     with pytest.raises(InputError, match="diffae-ffhq128"):
         load_official("diffae-512", tiny_state)
 
 
 @pytest.fixture(scope="module")
 def training_checkpoint(tiny_state):
-    """A checkpoint as training writes it: raw and averaged weights, noise, statistics of z_sem."""
+    """Training checkpoint with raw and averaged weights, noise, and statistics of z_sem."""
     return {
         "global_step": 7,
         "state_dict": {
@@ -98,7 +98,7 @@ def test_a_training_checkpoint_gives_its_averaged_weights(training_checkpoint, t
     assert float(std[0]) == 3.0
 
 
-def test_a_training_checkpoint_with_something_unexplained_is_refused(training_checkpoint):
+def test_a_training_checkpoint_with_an_unknown_key_is_refused(training_checkpoint):
     state = {**training_checkpoint["state_dict"], "optimizer.step": torch.zeros(1)}
     with pytest.raises(WeightsError, match=r"optimizer\.step"):
         load_official("diffae-tiny", {"state_dict": state})
@@ -109,9 +109,9 @@ def test_weights_without_latent_statistics_are_refused(tiny_state):
         latent_statistics(tiny_state)
 
 
-def test_the_depth_of_the_rigs_encoder_is_read_from_the_weights():
+def test_the_depth_of_the_encoder_follows_from_the_weights():
     with torch.device("meta"):
-        deep = DiffusionRig(DiffusionRigConfig(64, (1, 2, 3, 4), encoder="resnet50"))
+        deep = DiffusionRig(DiffusionRigConfig(size=64, multipliers=(1, 2, 3, 4), encoder="resnet50"))
     names = official_names(deep)
     state = {names[key]: torch.empty(value.shape) for key, value in deep.state_dict().items()}
     assert load_official("diffusionrig-64", state).config.encoder == "resnet50"

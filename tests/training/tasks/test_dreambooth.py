@@ -1,4 +1,4 @@
-"""Personal models: only adapters move, gradients reach them through decoder and recogniser, diffusers loads them."""
+"""DreamBooth, PortraitBooth and ID-Booth: trained weights, gradients, resumed runs, and model files for diffusers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from facebench.training.data.prompts import SURROUNDINGS, prompts
 from facebench.training.engine import model_file
 from facebench.training.engine.loop import fit
 from facebench.training.engine.rng import StepRng
-from facebench.training.models.stable_diffusion import open_base, put_on
-from facebench.training.recognition.recogniser import NetworkSettings, build_backbone
+from facebench.training.models.stable_diffusion import apply_lora, open_base
 from facebench.training.tasks import registry
-from facebench.training.tasks.diffae import fixed_faces
+from facebench.training.tasks.face_batches import fixed_faces
 
 SIDE = 64
 
@@ -40,7 +39,7 @@ def tokenizer(folder: Path) -> Any:
 
 
 def base_model(folder: Path, kind: str) -> Path:
-    """A base model of the right structure with random weights, small enough for a test."""
+    """Tiny base model with random weights."""
     from diffusers import (
         AutoencoderKL,
         DDPMScheduler,
@@ -90,18 +89,15 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One person, prior images of others, and a recogniser that knows nobody."""
+def place(tmp_path_factory: pytest.TempPathFactory, untrained_recogniser: Path) -> Path:
+    """Folder with images of one person, prior images of other people, and an untrained recogniser."""
     folder = tmp_path_factory.mktemp("place")
     model = FaceModel()
     for name, images, count in (("person", 4, 2), ("prior", 1, 3)):
         (folder / name).mkdir()
         for number, image in enumerate(model.render(model.sample(count, seed=8, images=images), SIDE * 2)):
             Image.fromarray(image).save(folder / name / f"{number}.png")
-    sizes = NetworkSettings(name="iresnet18", width=8, size=28, embedding=16).model_dump(mode="json")
-    torch.manual_seed(1)
-    weights = build_backbone(sizes).state_dict()
-    model_file.write(folder / "recogniser.safetensors", model_file.ModelFile("recognition", weights, sizes))
+    shutil.copy(untrained_recogniser, folder / "recogniser.safetensors")
     return folder
 
 
@@ -125,7 +121,7 @@ def content(base: Path, place: Path, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["sd", "sdxl"])
-def test_only_adapters_move_and_a_plain_pipeline_loads_them(
+def test_only_adapters_are_trained_and_a_pipeline_of_diffusers_loads_them(
     kind: str, bases: dict[str, Path], place: Path, tmp_path: Path
 ) -> None:
     prepared = registry.prepare("dreambooth", content(bases[kind], place), "test")
@@ -133,39 +129,41 @@ def test_only_adapters_move_and_a_plain_pipeline_loads_them(
     path = fit(
         prepared.task, prepared.settings, prepared.settings.model_dump(mode="json"), tmp_path, device="cpu"
     )
-    moved = {
+    changed = {
         name
         for name, value in prepared.task.network.state_dict().items()
         if not torch.equal(value, before[name])
     }
-    assert moved
-    assert all("lora" in name for name in moved)
+    assert changed
+    assert all("lora" in name for name in changed)
     pipeline = open_base(bases[kind]).pipeline
     pipeline.load_lora_weights(str(path.parent), weight_name=path.name)
     assert any("lora" in name for name in pipeline.unet.state_dict())
     other = open_base(bases["sd" if kind == "sdxl" else "sdxl"])
     with pytest.raises(WeightsError, match="holds adapters for"):
-        put_on(other, path)
+        apply_lora(other, path)
 
 
 @pytest.mark.parametrize("loss", ["identity", "triplet"])
-def test_the_identity_term_reaches_the_adapters_through_the_decoder(
+def test_the_identity_loss_has_gradients_for_the_adapters(
     loss: str, bases: dict[str, Path], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task: Any = registry.prepare("dreambooth", content(bases["sd"], place, identity_loss=loss), "test").task
-    # A decoder of random weights draws no face: it is told where one is, and everything else is real.
+    # A decoder with random weights draws no face, so the detector is replaced.
     landmarks = np.array([[45, 55], [82, 55], [64, 75], [50, 95], [78, 95]], np.float32)
     monkeypatch.setattr(task._finder, "find", lambda image: type("Face", (), {"landmarks": landmarks})())
     batch = fixed_faces(task.faces, 1)
     parts = task.losses(task.network, batch, StepRng(0, 0, 1, torch.arange(1)))
     assert float(parts["identity"].detach()) > 0
     parts["identity"].backward()
-    reached = [p for name, p in task.network.named_parameters() if "lora_B" in name and p.grad is not None]
-    assert reached
-    assert sum(float(p.grad.abs().sum()) for p in reached) > 0
+    with_gradient = [
+        p for name, p in task.network.named_parameters() if "lora_B" in name and p.grad is not None
+    ]
+    assert with_gradient
+    assert sum(float(p.grad.abs().sum()) for p in with_gradient) > 0
 
 
-def test_an_image_in_which_nobody_is_found_leaves_the_term_out_and_is_counted(
+def test_images_without_a_face_have_no_identity_loss_and_are_counted(
     bases: dict[str, Path], place: Path
 ) -> None:
     task: Any = registry.prepare(
@@ -177,7 +175,7 @@ def test_an_image_in_which_nobody_is_found_leaves_the_term_out_and_is_counted(
     assert torch.equal(parts["loss"], parts["reconstruction"])
 
 
-def test_training_goes_on_exactly(bases: dict[str, Path], place: Path, tmp_path: Path) -> None:
+def test_resumed_runs_equal_uninterrupted_ones(bases: dict[str, Path], place: Path, tmp_path: Path) -> None:
     def train(steps: int, out: Path) -> dict[str, torch.Tensor]:
         prepared = registry.prepare("dreambooth", content(bases["sd"], place, steps=steps), "test")
         plain = prepared.settings.model_dump(mode="json")
@@ -188,7 +186,7 @@ def test_training_goes_on_exactly(bases: dict[str, Path], place: Path, tmp_path:
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_a_person_is_drawn_into_a_sub_folder_and_prior_images_beside(
+def test_generate_writes_a_person_to_a_sub_folder_and_prior_images_beside_it(
     bases: dict[str, Path], place: Path, tmp_path: Path
 ) -> None:
     prepared = registry.prepare("dreambooth", content(bases["sd"], place, steps=1), "test")
@@ -212,7 +210,7 @@ def test_a_person_is_drawn_into_a_sub_folder_and_prior_images_beside(
     assert found == ["0000.png", "eve/0000.png", "eve/0001.png"]
 
 
-def test_prompts_are_those_of_the_released_script() -> None:
+def test_prompts_match_the_released_script() -> None:
     complex_set = prompts("complex", 21, seed=3)
     places = [text.partition(", ")[2].removesuffix(" background") for text in complex_set]
     assert sorted(places) == sorted(["", *SURROUNDINGS, *SURROUNDINGS])
@@ -228,20 +226,20 @@ def test_prompts_are_those_of_the_released_script() -> None:
         ({"identity_loss": "triplet", "recogniser": None}, "needs `recogniser`"),
     ],
 )
-def test_what_is_missing_is_said_before_training(
+def test_missing_files_and_settings_are_named_before_training(
     changes: dict[str, Any], message: str, bases: dict[str, Path], place: Path
 ) -> None:
     with pytest.raises(FacebenchError, match=message):
         registry.prepare("dreambooth", {**content(bases["sd"], place), **changes}, "test")
 
 
-def test_a_prompt_file_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_missing_prompt_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither 'base' nor 'complex'"):
         prompts(str(tmp_path / "none.txt"), 1)
 
 
 def other_weights(base: Path, folder: Path) -> Path:
-    """The same base model after somebody has trained it."""
+    """The same base model with changed weights."""
     pipeline = open_base(base).pipeline
     with torch.no_grad():
         pipeline.unet.conv_in.weight.add_(0.1)
@@ -249,7 +247,7 @@ def other_weights(base: Path, folder: Path) -> Path:
     return folder
 
 
-def test_adapters_belong_to_the_weights_that_they_were_trained_on(
+def test_adapters_are_refused_for_other_base_weights(
     bases: dict[str, Path], place: Path, tmp_path: Path
 ) -> None:
     def train(base: Path, steps: int) -> Path:
@@ -265,11 +263,11 @@ def test_adapters_belong_to_the_weights_that_they_were_trained_on(
     done = CliRunner().invoke(app, ["generate", str(other), str(tmp_path / "out"), *words])
     assert isinstance(done.exception, WeightsError)
     assert "has other weights. Give the base model of the training" in str(done.exception)
-    with pytest.raises(InputError, match="the adapters belong to those"):
+    with pytest.raises(InputError, match="the adapters depend on them"):
         train(other, 2)
 
 
-def test_prior_images_remember_the_model_that_drew_them(
+def test_prior_images_record_the_model_that_generated_them(
     bases: dict[str, Path], place: Path, tmp_path: Path
 ) -> None:
     drawn, other = tmp_path / "prior", other_weights(bases["sd"], tmp_path / "other")
@@ -292,7 +290,7 @@ def test_prior_images_remember_the_model_that_drew_them(
     assert "does not say which model drew the prior images" in note
 
 
-def test_images_that_nobody_signed_are_not_signed_afterwards(bases: dict[str, Path], place: Path) -> None:
+def test_folders_of_unknown_origin_are_not_extended(bases: dict[str, Path], place: Path) -> None:
     words = [str(bases["sd"]), str(place / "prior"), "--count", "1", "--size", str(SIDE), "--steps", "2"]
     refused = CliRunner().invoke(app, ["generate", *words])
     assert "does not say who drew them" in str(refused.exception)
@@ -300,7 +298,7 @@ def test_images_that_nobody_signed_are_not_signed_afterwards(bases: dict[str, Pa
 
 
 @pytest.mark.parametrize("what", ["data", "prior"])
-def test_clean_images_that_show_nobody_are_named_before_training(
+def test_clean_images_without_a_face_are_named_before_training(
     what: str, bases: dict[str, Path], place: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / what
@@ -316,28 +314,30 @@ def test_clean_images_that_show_nobody_are_named_before_training(
         )
 
 
-def test_gradient_checkpointing_recomputes_u_net_and_decoder_and_changes_nothing(
+def test_gradient_checkpointing_saves_activations_and_keeps_the_gradients(
     bases: dict[str, Path], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     landmarks = np.array([[45, 55], [82, 55], [64, 75], [50, 95], [78, 95]], np.float32)
     gradients: list[Any] = []
-    kept: dict[bool, list[int]] = {False: [], True: []}
+    saved: dict[bool, list[int]] = {False: [], True: []}
     for recomputed in (False, True):
         given = content(bases["sd"], place, identity_loss="identity", gradient_checkpointing=recomputed)
         task: Any = registry.prepare("dreambooth", given, "test").task
         monkeypatch.setattr(task._finder, "find", lambda image: type("Face", (), {"landmarks": landmarks})())
-        here = kept[recomputed]
-        with torch.autograd.graph.saved_tensors_hooks(lambda x, here=here: here.append(1) or x, lambda x: x):
+        activations = saved[recomputed]
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda x, saved=activations: saved.append(1) or x, lambda x: x
+        ):
             parts = task.losses(
                 task.network.train(), fixed_faces(task.faces, 1), StepRng(0, 0, 1, torch.arange(1))
             )
         parts["loss"].backward()
         gradients.append([p.grad for name, p in task.network.named_parameters() if "lora_B" in name])
-    assert len(kept[True]) < len(kept[False]) / 2
+    assert len(saved[True]) < len(saved[False]) / 2
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*gradients, strict=True))
 
 
-def test_the_recogniser_of_loss_and_metric_being_one_is_said(
+def test_metrics_with_the_recogniser_of_the_loss_are_named_in_a_warning(
     bases: dict[str, Path], place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
@@ -352,5 +352,5 @@ def test_the_recogniser_of_loss_and_metric_being_one_is_said(
             ).task.warnings
         )
 
-    assert "eer_arcface" in notes("triplet")
-    assert "eer_arcface" not in notes("none")
+    assert "_arcface" in notes("triplet")
+    assert "_arcface" not in notes("none")

@@ -1,4 +1,4 @@
-"""Training a recogniser: it learns, it can be killed, and bad data is named."""
+"""Recogniser training: convergence, resumed runs, presets, and errors of bad data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TINY = [
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve rendered people with four photographs each, and a benchmark of twenty others."""
+    """Twelve rendered people with four images each, and a benchmark of twenty other people."""
     root = tmp_path_factory.mktemp("people")
     arguments = ["synth", str(root / "faces"), "--identities", "12", "--images", "4", "--size", "80"]
     arguments += ["--benchmark-bin", str(root / "lfw.bin"), "--benchmark-people", "20"]
@@ -58,7 +58,7 @@ def tiny(people: Path, *changes: str) -> dict[str, Any]:
 
 
 def train(content: Mapping[str, Any], out: Path, stop_after: int | None = None) -> dict[str, torch.Tensor]:
-    """Train; `stop_after` ends the process's work abruptly after so many steps, as a power cut does."""
+    """Train; an exception ends the run after `stop_after` steps, as a power cut would."""
 
     class PowerCut(BaseException):
         pass
@@ -79,7 +79,7 @@ def train(content: Mapping[str, Any], out: Path, stop_after: int | None = None) 
 
 
 def test_a_killed_run_ends_with_the_bits_of_one_that_was_never_killed(people: Path, tmp_path: Path) -> None:
-    # The schedule lowers the rate after every disappointment, so its state must survive as well.
+    # The schedule lowers the rate after each epoch without improvement, so its state must be restored as well.
     content = tiny(people, "steps=14", "plateau.patience=0", "plateau.factor=0.5", "network.dropout=0.4")
     whole = train(content, tmp_path / "whole")
     train(content, tmp_path / "killed", stop_after=5)
@@ -93,9 +93,7 @@ def test_a_killed_run_ends_with_the_bits_of_one_that_was_never_killed(people: Pa
     assert len(rates) > 1
 
 
-def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best_epoch(
-    people: Path, tmp_path: Path
-) -> None:
+def test_training_stops_early_and_keeps_the_best_epoch(people: Path, tmp_path: Path) -> None:
     content = tiny(people, "epochs=50", "plateau.stop_after=2", "optimiser.learning_rate=1e-9")
     model = train(content, tmp_path)
     state = json.loads(sorted((tmp_path / "checkpoints").glob("*/state.json"))[-1].read_text())
@@ -104,7 +102,7 @@ def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best_ep
     assert all(torch.equal(best[f"backbone.{name}"], value) for name, value in model.items())
 
 
-def test_the_plateau_lowers_the_rate_when_pytorchs_does() -> None:
+def test_the_plateau_schedule_matches_pytorch() -> None:
     rng = np.random.default_rng(0)
     accuracies = np.round(0.6 + 0.1 * rng.random(60), 3)
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
@@ -124,7 +122,7 @@ def test_the_plateau_lowers_the_rate_when_pytorchs_does() -> None:
         ("idbooth-released", ("iresnet50", 512, "AdaFace", 0.4, 128, 0.025)),
     ],
 )
-def test_the_presets_hold_the_numbers_of_the_released_configurations(
+def test_presets_match_the_released_configurations(
     people: Path, preset: str, expected: tuple[object, ...]
 ) -> None:
     faces, pairs = people / "faces", people / "lfw.bin"
@@ -151,7 +149,7 @@ def test_the_presets_hold_the_numbers_of_the_released_configurations(
     assert sum(map(len, task.clip_groups())) == len(task.parameters())
 
 
-def test_the_benchmark_shows_other_people_and_its_folds_share_nobody(people: Path) -> None:
+def test_the_benchmark_has_other_people_and_disjoint_folds(people: Path) -> None:
     pairs = open_benchmark(people / "lfw.bin")
     assert (len(pairs.crops), int(pairs.same.sum()), len(pairs.same)) == (80, 20, 40)
     folds = [{crop.tobytes() for crop in fold} for fold in np.array_split(pairs.crops, 10)]
@@ -163,7 +161,7 @@ def test_the_benchmark_shows_other_people_and_its_folds_share_nobody(people: Pat
         synthetic_pairs(SynthfaceData(kind="synthface", images=4, identities=10))
 
 
-def test_people_who_are_trained_on_may_not_validate() -> None:
+def test_validation_people_in_the_training_data_are_refused() -> None:
     content = settings.read("recognition-synthface", ["validation.start=599"])
     with pytest.raises(InputError, match=r"validation\.start=600"):
         registry.prepare("recognition", content, "test")
@@ -185,7 +183,9 @@ def test_identities_that_differ_in_letter_case_are_refused_by_name(tmp_path: Pat
         FolderPeople(tmp_path)
 
 
-def test_single_images_are_told_and_nothing_but_single_images_is_refused(tmp_path: Path) -> None:
+def test_identities_with_single_images_are_reported_and_refused_if_there_are_no_others(
+    tmp_path: Path,
+) -> None:
     some = FolderPeople(write_faces(tmp_path / "some", {"a": 3, "b": 2, "c": 1}))
     assert some.notes == ("1 of 3 identities have a single image: c",)
     with pytest.raises(InputError, match="every identity has a single image"):
@@ -194,7 +194,7 @@ def test_single_images_are_told_and_nothing_but_single_images_is_refused(tmp_pat
         FolderPeople(write_faces(tmp_path / "one", {"a": 3}))
 
 
-def test_images_of_112_pixels_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_images_of_112_pixels_are_not_aligned_again(tmp_path: Path) -> None:
     faces = AlignedFaces(FolderPeople(write_faces(tmp_path, {"a": 2, "b": 2})))
     first = np.asarray(Image.open(tmp_path / "a" / "0.png"))
     for _ in range(2):  # cut, then remembered
@@ -202,7 +202,9 @@ def test_images_of_112_pixels_are_taken_as_they_are(tmp_path: Path) -> None:
     assert [int(faces.read(index).fields["identity"]) for index in range(4)] == [0, 0, 1, 1]
 
 
-def test_unreadable_and_faceless_images_are_skipped_and_counted(people: Path, tmp_path: Path) -> None:
+def test_unreadable_images_and_images_without_a_face_are_skipped_and_logged(
+    people: Path, tmp_path: Path
+) -> None:
     shutil.copytree(people / "faces", tmp_path / "faces")
     folder = tmp_path / "faces" / "images"
     (folder / "id000" / "00.png").write_bytes(b"no image")
@@ -228,13 +230,13 @@ def test_a_manifest_mixes_real_and_generated_faces(people: Path, tmp_path: Path)
 
 
 class Hostile:
-    """Runs code when it is unpickled the ordinary way."""
+    """Object that runs code when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return print, ("owned",)
 
 
-def test_a_hostile_or_odd_benchmark_ends_training_and_verification_with_a_sentence(
+def test_hostile_and_malformed_benchmarks_are_refused_without_running_code(
     people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "lfw.bin").write_bytes(pickle.dumps(Hostile()))
@@ -258,9 +260,7 @@ def test_a_hostile_or_odd_benchmark_ends_training_and_verification_with_a_senten
         assert "owned" not in printed.out
 
 
-def test_an_undecodable_image_costs_its_pair_and_too_many_cost_the_benchmark(
-    people: Path, tmp_path: Path
-) -> None:
+def test_pairs_with_undecodable_images_are_left_out_up_to_a_limit(people: Path, tmp_path: Path) -> None:
     whole = read_bin(people / "lfw.bin")
     images, same = list(whole.images) * 2, list(whole.same) * 2
     images[3] = b"no image"
@@ -273,9 +273,7 @@ def test_an_undecodable_image_costs_its_pair_and_too_many_cost_the_benchmark(
         open_benchmark(tmp_path / "many.bin")
 
 
-def test_photographs_with_pairs_txt_are_the_same_benchmark_as_a_bin_file(
-    people: Path, tmp_path: Path
-) -> None:
+def test_folders_with_pairs_txt_give_the_same_benchmark_as_bin_files(people: Path, tmp_path: Path) -> None:
     whole = open_benchmark(people / "lfw.bin")
     lines = ["10\t2"]
     for pair, same in enumerate(whole.same):
@@ -292,7 +290,7 @@ def test_photographs_with_pairs_txt_are_the_same_benchmark_as_a_bin_file(
         open_benchmark(tmp_path)
 
 
-def test_acceptance_rates_never_exceed_the_stated_false_acceptance() -> None:
+def test_tar_thresholds_do_not_exceed_the_stated_far() -> None:
     rng = np.random.default_rng(0)
     same = np.arange(4000) % 2 == 0
     distances = np.where(same, rng.normal(0.8, 0.3, 4000), rng.normal(1.6, 0.3, 4000)).clip(0, 4)
@@ -315,7 +313,7 @@ def synthetic_like(same: np.ndarray) -> Any:
     return Pairs("made-up", np.zeros((0, 112, 112, 3), np.uint8), same, "0" * 64)
 
 
-def test_the_utility_of_faces_becomes_a_row_beside_the_published_ones(people: Path, tmp_path: Path) -> None:
+def test_recognition_utility_is_ranked_beside_published_rows(people: Path, tmp_path: Path) -> None:
     arguments = ["utility", str(people / "faces"), *TINY, "steps=4", "--data", str(people), "--seeds", "2"]
     arguments += ["--config", "recognition-synthface", "--out", str(tmp_path / "run"), "--name", "tiny"]
     arguments += ["--device", "cpu", "--tag", "base=synthface"]
@@ -336,7 +334,7 @@ def test_the_utility_of_faces_becomes_a_row_beside_the_published_ones(people: Pa
     assert "0.575 ± 0.029" in text
 
 
-def test_averages_over_other_benchmarks_share_no_column_with_the_papers(people: Path, tmp_path: Path) -> None:
+def test_averages_over_other_benchmarks_have_their_own_column(people: Path, tmp_path: Path) -> None:
     arguments = ["utility", str(people / "faces"), *TINY, "steps=2", "--data", str(people), "--seeds", "1"]
     arguments += [
         "--config",
@@ -354,7 +352,7 @@ def test_averages_over_other_benchmarks_share_no_column_with_the_papers(people: 
     assert "one draw" in metrics["utility_calfw"].note
 
 
-def test_evaluate_points_to_the_command_that_trains(people: Path) -> None:
+def test_evaluate_names_the_command_for_trained_protocols(people: Path) -> None:
     with pytest.raises(InputError, match="facebench utility"):
         synthface_evaluate(people / "faces")
 
@@ -365,7 +363,7 @@ def synthface_evaluate(faces: Path) -> None:
     evaluate(faces, protocol="recognition-utility")
 
 
-def test_a_tiny_network_learns_a_dozen_people_by_heart(people: Path, tmp_path: Path) -> None:
+def test_a_tiny_network_overfits_a_dozen_people(people: Path, tmp_path: Path) -> None:
     content = tiny(people, "steps=40", "batch=16", "optimiser.learning_rate=0.1", "head.margin=0.1")
     train({**content, "validation": None}, tmp_path)
     rows = [line.split(",") for line in (tmp_path / "log.csv").read_text().splitlines()]

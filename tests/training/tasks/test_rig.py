@@ -1,8 +1,9 @@
-"""DiffusionRig trained, fine-tuned and used from the command line, on very small networks."""
+"""Training, fine-tuning and use of DiffusionRig and of the compact rig from the command line, with tiny networks."""
 
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -22,22 +23,22 @@ from facebench.backbones.facereader import build as build_reader
 from facebench.backbones.weights import WeightsSource
 from facebench.core.errors import InputError, WeightsError
 from facebench.images.image_set import ImageSet, Item
-from facebench.training.diffusion import Weighting, ddim_decode, q_sample, x_0_from_eps
+from facebench.training.diffusion import Weighting
 from facebench.training.engine import model_file
 from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import check, read
-from facebench.training.models import DiffusionRig, DiffusionRigConfig
+from facebench.training.models import CompactRig, DiffusionRig, DiffusionRigConfig
+from facebench.training.models.diffusionrig import RIG64, RIG256
 from facebench.training.models.official import official_names
-from facebench.training.models.rig import RIG64, RIG256, Predicts
 from facebench.training.rig.buffers import BufferSet
 from facebench.training.rig.buffers.compact import Compact
 from facebench.training.rig.buffers.extractors import Found, NotFound
 from facebench.training.rig.buffers.synthetic import Exact
 from facebench.training.rig.files import official_name, open_rig, to_conditions
 from facebench.training.rig.transfer import draw_pairs
-from facebench.training.rig.transfer import transfer as transfer_module
 from facebench.training.rig.transfer.pairs import read_pairs
-from facebench.training.tasks.rig import RigSettings, RigTask
+from facebench.training.tasks.compact_rig import CompactRigSettings, CompactRigTask
+from facebench.training.tasks.rig import RigSettings
 from tests.goldens.fill import fill
 from tests.helpers.paper_weights import facebench
 
@@ -70,17 +71,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def taught(place: Path) -> Path:
-    """A model of stage 1 with everything that small ones learn sooner by."""
-    sooner = (
+def compact(place: Path) -> Path:
+    """Compact rig of stage 1, with the settings of older versions: kind `rig` and former keys."""
+    options = (
         "model.predicts=change",
         "model.patch=2",
         "model.positions=true",
         "model.groups=4",
         "average=0.9",
     )
-    train(place, "taught", *sooner, "average_warm=true", "optimiser.decay=cosine")
-    return place / "taught"
+    train(place, "compact", *options, "average_warm=true", "optimiser.decay=cosine")
+    return place / "compact"
 
 
 def run(*words: object) -> str:
@@ -89,9 +90,11 @@ def run(*words: object) -> str:
     return done.text
 
 
-def train(folder: Path, out: str, *changes: str) -> str:
+def train(folder: Path, out: str, *changes: str, kind: str = "rig") -> str:
     data = f"data={folder / 'buffers'}"
-    words = ("train", "rig", data, *changes, "--config", folder / "small.yaml", "--out", folder / out)
+    config = folder / f"{kind}.yaml"
+    config.write_text(yaml.safe_dump({**SMALL, "train": kind}))
+    words = ("train", kind, data, *changes, "--config", config, "--out", folder / out)
     return run(*words, "--device", "cpu")
 
 
@@ -117,93 +120,73 @@ def pairs_of(folder: Path, *pairs: tuple[str, str]) -> Path:
     return path
 
 
-def task(folder: Path, predicts: str = "eps", weighting: Weighting | None = None) -> RigTask:
-    model = SMALL["model"] | {"predicts": predicts}
+def task(folder: Path, prediction_type: str = "eps", weighting: Weighting | None = None) -> CompactRigTask:
+    model = SMALL["model"] | {"prediction_type": prediction_type}
     content = {"data": folder / "buffers", "model": model, "weighting": weighting, "steps": 1, "batch": 2}
-    return RigTask(RigSettings.model_validate(content))
+    return CompactRigTask(CompactRigSettings.model_validate(content))
 
 
-def loss(task: RigTask) -> Tensor:
-    batch = task._shown()
+def loss(task: CompactRigTask) -> Tensor:
+    batch = task._preview_batch()
     return task.losses(task.network, batch, StepRng(0, 0, len(batch), batch.rows, torch.device("cpu")))[
         "loss"
     ]
 
 
-@pytest.mark.parametrize(("predicts", "fitting"), [("eps", "p2"), ("v", "v"), ("change", "x_0")])
-def test_the_weighting_fits_what_is_predicted_unless_another_is_asked_for(
-    place: Path, predicts: str, fitting: Weighting
+@pytest.mark.parametrize(("prediction_type", "weighting"), [("eps", "p2"), ("v", "v"), ("change", "x_0")])
+def test_the_default_weighting_depends_on_the_prediction_type(
+    place: Path, prediction_type: str, weighting: Weighting
 ) -> None:
-    assert torch.equal(loss(task(place, predicts)), loss(task(place, predicts, fitting)))
-    assert not torch.equal(loss(task(place, predicts)), loss(task(place, predicts, "simple")))
+    assert torch.equal(loss(task(place, prediction_type)), loss(task(place, prediction_type, weighting)))
+    assert not torch.equal(loss(task(place, prediction_type)), loss(task(place, prediction_type, "simple")))
 
 
-def test_what_an_untaught_network_takes_a_noisy_photo_for() -> None:
-    """Its numbers are zeros: a photo without noise, a photo and noise, or nothing but noise over the rendered face."""
-    x_t, t = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.tensor([250])
-    shrunk = q_sample(torch.ones(1, 1, 1, 1), t, torch.zeros(1, 1, 1, 1))
-    implied: dict[Predicts, Tensor] = {
-        "eps": x_t / shrunk,
-        "v": x_t * shrunk,
-        "change": torch.full_like(x_t, 0.5),
-    }
-    for predicts, x_0 in implied.items():
-        network = DiffusionRig(DiffusionRigConfig(16, (1,), channels=16, predicts=predicts)).eval()
-        eps = network(x_t, t, torch.full((1, 9, 16, 16), 0.75), torch.zeros(1, 64))
-        assert torch.allclose(x_0_from_eps(x_t, t, eps), x_0, atol=1e-5)
-
-
-@pytest.mark.parametrize("steps", [1, 4, 20])
-def test_an_untaught_network_of_the_change_paints_the_rendered_face_in_any_number_of_steps(
-    steps: int,
-) -> None:
-    network = DiffusionRig(DiffusionRigConfig(16, (1,), channels=16, patch=2, predicts="change")).eval()
-    generator = torch.Generator().manual_seed(0)
-    buffers, noise = (
-        torch.rand(1, 9, 16, 16, generator=generator),
-        torch.randn(1, 3, 16, 16, generator=generator),
-    )
-    made = ddim_decode(network.driven_by(buffers), noise, torch.zeros(1, 64), steps)
-    assert torch.allclose(made, buffers[:, :3] * 2 - 1, atol=1e-4)
-
-
-def test_a_network_of_the_change_paints_faces_where_one_of_eps_still_paints_noise(place: Path) -> None:
+def test_a_network_of_the_change_learns_in_fewer_steps_than_one_of_eps(place: Path) -> None:
     errors = {}
-    for predicts in ("eps", "change"):
-        train(place, predicts, f"model.predicts={predicts}", "steps=40", "evaluate_every=40")
-        with (place / predicts / "log.csv").open() as file:
-            (errors[predicts],) = (
+    for prediction_type in ("eps", "change"):
+        options = (f"model.prediction_type={prediction_type}", "steps=10", "evaluate_every=10")
+        train(place, prediction_type, *options, kind="compact-rig")
+        with (place / prediction_type / "log.csv").open() as file:
+            (errors[prediction_type],) = (
                 float(row["value"]) for row in csv.DictReader(file) if row["name"] == "mse"
             )
     assert errors["change"] < 0.5 * errors["eps"]
 
 
-def test_a_model_knows_what_it_predicts_in_stage_2_and_in_transfer(place: Path, taught: Path) -> None:
-    sizes = open_rig(taught).network.config
-    assert (sizes.predicts, sizes.patch, sizes.positions, sizes.groups) == ("change", 2, True, 4)
-    words = (f"data={place / 'album'}", f"start={taught}", "--config", "rig-64-personal", "steps=2")
-    run("train", "rig", *words, "--out", place / "taught-one", "--device", "cpu")
-    assert open_rig(place / "taught-one").network.config == sizes
+def test_the_network_of_a_compact_rig_stays_the_same_in_stage_2_and_in_transfer(
+    place: Path, compact: Path
+) -> None:
+    network = open_rig(compact).network
+    assert isinstance(network, CompactRig)
+    config = network.config
+    assert (config.prediction_type, config.patch, config.position_features, config.groups) == (
+        "change",
+        2,
+        True,
+        4,
+    )
+    words = (f"data={place / 'album'}", f"start={compact}", "--config", "rig-64-personal", "steps=2")
+    run("train", "rig", *words, "--out", place / "compact-personal", "--device", "cpu")
+    assert open_rig(place / "compact-personal").network.config == config
     text = refused(
         "train", "rig", *words, "model={size: 16, multipliers: [1, 2], predicts: v}", "--out", place / "no"
     )
     assert "has " in text
     assert "the settings say" in text
     pairs = pairs_of(place, ("id000/00", "id001/01"))
-    run(*carry(place, "taught-worn", "--pairs", pairs, "--checkpoint", place / "taught-one"))
-    assert (place / "taught-worn" / "images" / "00000.png").is_file()
+    run(*carry(place, "compact-worn", "--pairs", pairs, "--checkpoint", place / "compact-personal"))
+    assert (place / "compact-worn" / "images" / "00000.png").is_file()
 
 
 @pytest.mark.parametrize("name", ["rig-256-stage1", "rig-256-stage2", "rig-64-personal"])
-def test_presets_hold_the_released_settings(name: str) -> None:
+def test_presets_have_the_released_settings(name: str) -> None:
     settings = check(RigSettings, {k: v for k, v in read(name, ["data=x"]).items() if k != "train"}, name)
     assert settings.average is None
     assert settings.optimiser.clip is None
     if name == "rig-256-stage1":
         assert (settings.steps, settings.batch, settings.optimiser.learning_rate) == (50000, 256, 1e-4)
         assert settings.model is not None
-        released = DiffusionRigConfig(256, (1, 1, 2, 2, 4, 4))
-        assert DiffusionRigConfig(**settings.model.model_dump()) == released
+        assert settings.model == DiffusionRigConfig(size=256, multipliers=(1, 1, 2, 2, 4, 4))
     if name == "rig-256-stage2":
         assert (settings.steps, settings.batch, settings.optimiser.learning_rate) == (5000, 4, 1e-5)
         assert settings.stage == 2
@@ -211,14 +194,14 @@ def test_presets_hold_the_released_settings(name: str) -> None:
         assert (settings.stage, settings.batch, settings.model) == (2, 4, None)
 
 
-def test_a_model_knows_its_buffers(place: Path) -> None:
+def test_a_model_records_its_buffers(place: Path) -> None:
     trained = open_rig(place / "model")
     assert (trained.size, trained.source, trained.space) == (16, "synthface", "synthface")
     about = model_file.read(place / "model").provenance["buffers"]
     assert about["mean_shape"] is False
 
 
-def test_stored_buffers_become_the_numbers_of_the_renderer(place: Path) -> None:
+def test_stored_buffers_convert_to_the_values_of_the_renderer(place: Path) -> None:
     made = BufferSet(place / "buffers")
     space = Exact().space
     exact = space.draw({name: array[3:4] for name, array in made.codes.items()}, 16).conditions
@@ -226,7 +209,7 @@ def test_stored_buffers_become_the_numbers_of_the_renderer(place: Path) -> None:
     np.testing.assert_allclose(to_conditions(stored, 1.0)[0].numpy(), exact, atol=0.51 / 127)
 
 
-def test_stage_2_freezes_the_encoder_but_not_its_statistics(place: Path) -> None:
+def test_stage_2_freezes_the_weights_of_the_encoder_but_not_its_batch_statistics(place: Path) -> None:
     (place / "stage2.yaml").write_text(yaml.safe_dump({**SMALL, "stage": 2, "model": None}))
     run(
         "train", "rig", f"data={place / 'album'}", f"start={place / 'model'}", "--config", place / "stage2.yaml",
@@ -297,7 +280,7 @@ def test_stage_2_refuses_what_does_not_fit_the_checkpoint(place: Path) -> None:
     assert "the network has 16 pixels" in text
 
 
-def test_an_official_checkpoint_is_told_by_its_names(tmp_path: Path) -> None:
+def test_official_checkpoints_are_identified_by_their_names(tmp_path: Path) -> None:
     for config, name in ((RIG64, "diffusionrig-64"), (RIG256, "diffusionrig-256")):
         with torch.device("meta"):
             network = DiffusionRig(config)
@@ -387,7 +370,9 @@ class Blind(Exact):
 
 
 def test_a_pair_without_a_face_is_skipped_and_listed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer_module, "open_extractor", lambda *_: Blind("images/id001/01.png"))
+    # The package exports a function of the same name as this module.
+    module = importlib.import_module("facebench.training.rig.transfer.transfer")
+    monkeypatch.setattr(module, "open_extractor", lambda *_: Blind("images/id001/01.png"))
     pairs = pairs_of(place, ("id000/00", "id001/01"), ("id000/00", "id001/02"))
     text = run(*carry(place, "blind", "--pairs", pairs))
     assert "1 transfers" in text

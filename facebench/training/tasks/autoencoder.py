@@ -1,0 +1,263 @@
+"""Base of the training tasks of diffusion autoencoders: initialisation, LoRA, loss terms, previews and evaluation.
+
+`tasks.diffae` and `tasks.compact_autoencoder` add the network and the denoising loss.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import AliasChoices, Field
+from torch import Tensor, nn
+
+from facebench.core.errors import InputError
+from facebench.training import losses
+from facebench.training.data.faces import Batch, Faces
+from facebench.training.data.loading import collate, try_read
+from facebench.training.data.order import seed_of
+from facebench.training.data.pairs import FacesWithPartners
+from facebench.training.data.sources import DataSettings, open_faces
+from facebench.training.engine.fingerprint import fingerprint
+from facebench.training.engine.image_grid import grid, to_images
+from facebench.training.engine.model_file import ModelFile
+from facebench.training.engine.preview_metrics import PreviewMetrics, lpips_warnings
+from facebench.training.engine.rng import StepRng
+from facebench.training.engine.settings import TrainConfig
+from facebench.training.engine.task import Task
+from facebench.training.losses import shared_network_warnings
+from facebench.training.losses.identity_losses import (
+    LossInputs,
+    LossWeights,
+    face_losses,
+    open_frozen_networks,
+)
+from facebench.training.models import DiffusionAutoencoder
+from facebench.training.models.config import VersionedSettings
+from facebench.training.models.lora import LoraSettings, add_adapters, lora_state, merged_state
+from facebench.training.tasks.face_batches import PREVIEW_STEPS, fixed_faces, random_flip
+
+
+class AutoencoderSettings(VersionedSettings, TrainConfig):
+    """Settings that both autoencoder tasks have."""
+
+    data: DataSettings
+    init_from: Path | None = Field(None, validation_alias=AliasChoices("init_from", "start"))
+    """Trained autoencoder that provides the initial weights; its image size may differ."""
+    lora: LoraSettings | None = None
+    """Train only adapters on the convolutions of the U-Net; null trains all weights."""
+    loss: LossWeights = LossWeights()
+    prior_images: int = Field(200, gt=0)
+    """Number of faces that `init_from` generates for loss.prior."""
+    prior_data: DataSettings | None = None
+    """Faces whose z_sem these faces get; null uses the training data. To train on one person, give other people."""
+    flip: bool = False
+    """Mirror each face with probability one half."""
+    preview_images: int = Field(8, gt=0, validation_alias=AliasChoices("preview_images", "shown"))
+    """Faces in preview grids."""
+    eval_images: int = Field(64, gt=1, validation_alias=AliasChoices("eval_images", "evaluated"))
+    """Faces of the evaluation during training."""
+
+
+class AutoencoderTask(Task):
+    """Train a denoiser that predicts eps, given the z_sem of the clean face."""
+
+    kind: ClassVar[str]
+    """Kind of the model file."""
+    network: DiffusionAutoencoder
+    best_metric = ("fd_lite0", False)
+
+    def __init__(self, settings: AutoencoderSettings, faces: Faces, size: int) -> None:
+        self.settings = settings
+        weights = settings.loss
+        if settings.init_from is None:
+            _refuse_without_init(settings)
+        self.faces = FacesWithPartners(faces, weights.triplet > 0) if weights.needs_landmarks else faces
+        self.frozen_networks = open_frozen_networks(weights)
+        torch.manual_seed(settings.seed)
+        self.network = self.build_network()
+        depends_on_init = settings.lora is not None or weights.prior > 0
+        self._init_fingerprint = {"start": fingerprint(self.network)} if depends_on_init else {}
+        self.prior: Tensor | None = None
+        if weights.prior:
+            source = faces if settings.prior_data is None else open_faces(settings.prior_data, size)
+            self.prior = prior_faces(self.network, source, settings.prior_images, settings.seed)
+        if settings.lora is not None:
+            add_adapters(self.network, "unet", settings.lora, settings.seed)
+        evaluation_warnings = lpips_warnings() if settings.evaluate_every is not None else ()
+        recogniser = weights.recogniser if self.frozen_networks.identity is not None else None
+        self.warnings = (
+            *evaluation_warnings,
+            *shared_network_warnings.warnings(recogniser, shape=weights.shape > 0),
+        )
+        self._preview_metrics: PreviewMetrics | None = None
+
+    @abstractmethod
+    def build_network(self) -> DiffusionAutoencoder:
+        """Build the network and load its initial weights."""
+
+    @abstractmethod
+    def denoise(
+        self, network: nn.Module, x_0: Tensor, z_sem: Tensor, t: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Add noise to faces x_0, and return the predicted eps and the predicted clean faces."""
+
+    def denoising_loss(self, eps: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """Loss of the predicted eps of the training faces, (n,)."""
+        return losses.simple(eps, noise, "none")
+
+    def prior_denoising_loss(self, eps: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """Loss of the predicted eps of the prior faces, (n,)."""
+        return losses.simple(eps, noise, "none")
+
+    def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
+        """Compute the denoising loss at uniform timesteps, and the terms that preserve identity."""
+        weights = self.settings.loss
+        # Landmarks would have to be mirrored as well.
+        flip = self.settings.flip and not weights.needs_landmarks
+        x_0 = random_flip(batch.x_0, rng) if flip else batch.x_0
+        z_sem = _checked(network).encode(x_0)
+        t = rng.integers("t", 1000)
+        noise = rng.normal("noise", tuple(x_0.shape[1:]))
+        eps, x_0_hat = self.denoise(network, x_0, z_sem, t, noise)
+        parts = {"simple": weights.simple * self.denoising_loss(eps, noise, t).mean()}
+        if self.prior is not None:
+            parts["prior"] = weights.prior * self._prior_loss(network, self.prior, rng)
+        if weights.needs_landmarks:
+            parts |= face_losses(weights, self.frozen_networks, _loss_inputs(batch, x_0, x_0_hat, t))
+        counts = {name: parts.pop(name) for name in ("without_face",) if name in parts}
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts, **counts}
+
+    def _prior_loss(self, network: nn.Module, prior: Tensor, rng: StepRng) -> Tensor:
+        x_0 = prior[rng.integers("prior", len(prior)).cpu()].to(rng.device)
+        t = rng.integers("prior t", 1000)
+        noise = rng.normal("prior noise", tuple(x_0.shape[1:]))
+        eps, _ = self.denoise(network, x_0, _checked(network).encode(x_0), t, noise)
+        return self.prior_denoising_loss(eps, noise, t).mean()
+
+    def preview(self, network: nn.Module) -> dict[str, NDArray[np.uint8]]:
+        """Draw faces above their reconstructions from both codes, and from z_sem alone."""
+        autoencoder = _checked(network)
+        x_0 = fixed_faces(self.faces, self.settings.preview_images).x_0.to(_device(network))
+        both_codes = reconstruct(autoencoder, x_0)
+        z_sem_alone = reconstruct(autoencoder, x_0, from_noise=True)
+        rows = [to_images(images) for images in (x_0, both_codes, z_sem_alone)]
+        return {"reconstructions": grid(np.concatenate(rows), columns=len(x_0))}
+
+    def evaluate(self, network: nn.Module) -> dict[str, float]:
+        """Compare faces with their reconstructions from z_sem alone: Fréchet distance, identity, error."""
+        if self._preview_metrics is None:
+            self._preview_metrics = PreviewMetrics(fixed_faces(self.faces, self.settings.eval_images).x_0)
+        x_0 = self._preview_metrics.x_0.to(_device(network))
+        reconstructions = [
+            reconstruct(_checked(network), part, from_noise=True) for part in torch.split(x_0, 16)
+        ]
+        return self._preview_metrics.compute(torch.cat(reconstructions).cpu())
+
+    def state(self) -> dict[str, Any]:
+        """Return the fingerprint of the initial weights if adapters or prior faces depend on them."""
+        return dict(self._init_fingerprint)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Check that `init_from` still holds the weights that the run began with.
+
+        Raises:
+            InputError: it holds other weights.
+        """
+        if state and dict(state) != self._init_fingerprint:
+            raise InputError(
+                f"init_from={self.settings.init_from} holds other weights than when this run began, and the adapters "
+                "and prior faces depend on them. Restore the old file, or start a new run with another --out."
+            )
+
+    def checkpoint_state(self, network: nn.Module) -> dict[str, Tensor]:
+        """Return the adapters if there are any, otherwise all weights."""
+        return network.state_dict() if self.settings.lora is None else lora_state(network)
+
+    def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:
+        """Return the autoencoder as a model file; adapters are merged into its weights."""
+        weights = network.state_dict() if self.settings.lora is None else merged_state(network)
+        config = _checked(network).config.model_dump(mode="json")
+        return ModelFile(self.kind, weights, config, dict(provenance))
+
+
+@torch.no_grad()
+def reconstruct(
+    network: DiffusionAutoencoder, x_0: Tensor, *, from_noise: bool = False, steps: int = PREVIEW_STEPS
+) -> Tensor:
+    """Encode faces and decode them again.
+
+    Args:
+        network: the autoencoder.
+        x_0: (n, 3, s, s) in [-1, 1].
+        from_noise: replace the stochastic code x_T by fixed noise, so that only z_sem carries information.
+        steps: DDIM steps in each direction.
+    """
+    z_sem = network.encode(x_0)
+    if from_noise:
+        x_T = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0)).to(x_0.device)
+    else:
+        x_T = network.encode_stochastic(x_0, z_sem, steps)
+    return network.decode(x_T, z_sem, steps)
+
+
+@torch.no_grad()
+def prior_faces(network: DiffusionAutoencoder, faces: Faces, count: int, seed: int) -> Tensor:
+    """Generate prior faces with the initial network, as in DreamBooth.
+
+    Args:
+        network: the autoencoder before training.
+        faces: faces whose z_sem the prior faces get; x_T is noise.
+        count: number of prior faces.
+        seed: seed of the choice of faces and of the noise.
+
+    Returns:
+        (count, 3, s, s) in [-1, 1], on the CPU; the same for the same network and seed.
+    """
+    side = network.config.size
+    indices = np.random.default_rng(seed_of(seed, "prior faces")).integers(len(faces), size=count)
+    x_T = torch.randn((count, 3, side, side), generator=torch.Generator().manual_seed(seed_of(seed, "prior")))
+    was_training = network.training
+    network.eval()
+    generated = []
+    for start in range(0, count, 16):
+        rows = indices[start : start + 16].tolist()
+        batch = collate([try_read(faces, row, index) for row, index in enumerate(rows)])
+        noise = x_T[start : start + len(batch)]
+        generated.append(network.decode(noise, network.encode(batch.x_0), PREVIEW_STEPS))
+    network.train(was_training)
+    return torch.cat(generated)
+
+
+def _refuse_without_init(settings: AutoencoderSettings) -> None:
+    if settings.loss.prior:
+        raise InputError("loss.prior needs `init_from`: the checkpoint that generates prior faces.")
+    if settings.lora is not None:
+        raise InputError("lora needs `init_from`: the trained autoencoder that receives the adapters.")
+
+
+def _loss_inputs(batch: Batch, x_0: Tensor, x_0_hat: Tensor, t: Tensor) -> LossInputs:
+    positive = batch.fields.get("positive")
+    return LossInputs(
+        x_0,
+        x_0_hat,
+        t,
+        batch.fields["landmarks"],
+        None if positive is None else positive.permute(0, 3, 1, 2).float() / 127.5 - 1,
+        batch.fields.get("positive_landmarks"),
+        batch.fields.get("identity"),
+    )
+
+
+def _checked(network: nn.Module) -> DiffusionAutoencoder:
+    assert isinstance(network, DiffusionAutoencoder)
+    return network
+
+
+def _device(network: nn.Module) -> torch.device:
+    return next(network.parameters()).device
