@@ -52,7 +52,7 @@ _MAX_BRANDS = 64
 
 
 def format_of(data: bytes) -> str | None:
-    """Return the format of an image file, including formats that are not supported; None if it is no image.
+    """Return the format of an image file, including formats that are not supported; None if it is not an image.
 
     Args:
         data: the file, or at least its first `SNIFF_BYTES` bytes.

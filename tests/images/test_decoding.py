@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import types
 import warnings
 import zlib
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
-from PIL import ImageFile
+from PIL import ImageFile, PngImagePlugin
 
 from facebench.images import jpeg, pixels
 from facebench.images.image_set import ImageError, Limits, decode, decode_with_notes
@@ -236,6 +237,42 @@ def test_any_damage_gives_pixels_or_a_reason(
     assert decoded.dtype == np.uint8
     assert decoded.ndim == 3
     assert decoded.shape[2] == 3
+
+
+def test_the_transparent_value_of_sixteen_bit_grey_becomes_white() -> None:
+    values = deep_ramp()
+    values[:8] = 4660
+    decoded = decode(with_chunk(encode(values, "PNG"), b"tRNS", struct.pack(">H", 4660)))
+    assert (decoded[:8] == 255).all()
+    np.testing.assert_array_equal(decoded[8:, :, 0], values[8:] >> 8)
+
+
+def test_the_transparent_colour_of_sixteen_bit_rgb_becomes_white() -> None:
+    colour = np.full((32, 32, 3), 60_000, np.uint16)
+    colour[:8] = [2000, 4660, 30_000]
+    done, data = cv2.imencode(".png", colour[:, :, ::-1])
+    assert done
+    decoded = decode(with_chunk(data.tobytes(), b"tRNS", struct.pack(">HHH", 2000, 4660, 30_000)))
+    assert (decoded[:8] == 255).all()
+    assert (decoded[8:] == 60_000 >> 8).all()
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
+
+
+def test_heic_is_read_if_its_plugin_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class FakePlugin(PngImagePlugin.PngImageFile):
+        def __init__(self, file: io.BytesIO) -> None:
+            assert file.read() == HEIC
+            super().__init__(io.BytesIO(encode(picture(), "PNG")))
+
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"unsupported \(format HEIC: install pillow-heif"):
+        decode(HEIC, "a.jpg")
+    module = types.ModuleType("pillow_heif")
+    module.HeifImageFile = FakePlugin  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pillow_heif", module)
+    np.testing.assert_array_equal(decode(HEIC, "a.jpg"), picture())
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 300])
