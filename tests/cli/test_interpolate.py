@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import FEW_STEPS, Command
+
+pytestmark = pytest.mark.slow
 
 
 def test_frames_are_written(facebench: Command, autoencoder: Path, small_faces: Path, tmp_path: Path) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import FEW_STEPS, Command
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_face_is_reconstructed(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.cli.conftest import TINY, Command, succeed
+
+pytestmark = pytest.mark.slow
 
 
 def check_faces(folder: Path) -> None:

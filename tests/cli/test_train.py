@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +53,3 @@ def test_wrong_settings_are_one_message(
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_a_missing_optional_package_is_named(facebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "facebench.training.engine.loop", None)
-    done = facebench("train", "diffae")
-    assert done.returncode == 2
-    assert "pip install 'facebench[train]'" in done.stderr

@@ -96,7 +96,7 @@ def test_list_shows_every_file_and_its_state(shelf: dict[str, Entry], cache: Pat
     text = type_in("list").output
     for part in ("An open network", "7.0 kB", "licence: CC-BY-NC-4.0", "127.0.0.1"):
         assert part in text
-    for state in ("wrong size", "begun, 3 MB", "missing, by hand"):
+    for state in ("wrong size", "incomplete, 3 MB", "missing, manual download"):
         assert state in text
     assert str(cache) in text.replace("\n", "")
 
