@@ -1,4 +1,4 @@
-"""Recognition utility: train recognisers on generated faces, verify them on benchmarks, write one row of the table."""
+"""Recognition utility: train recognisers on generated faces and verify them on benchmarks of real faces."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ LEVEL = 0.95
 DETAILS = "utility.json"
 
 _NO_RECIPE = {
-    "seed", "data", "validation", "workers", "checkpoint_every", "keep", "sample_every", "compile", "accumulate",
-    "gradient_checkpointing", "steps", "evaluate_every",
+    "seed", "data", "validation", "workers", "checkpoint_every", "keep_checkpoints", "sample_every", "compile",
+    "gradient_accumulation", "gradient_checkpointing", "steps", "evaluate_every",
 }  # fmt: skip
-"""Settings that decide no number, that follow from the data, or that the record names elsewhere."""
+"""Settings that do not affect the numbers, follow from the data, or are recorded elsewhere."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to train on, with what, and what to verify on.
+    """Options of a recognition-utility run.
 
     Attributes:
         generated: identity sub-folders, or a manifest with the column `identity`.
         benchmarks: folder of NAME.bin files, or of NAME folders with pairs.txt.
-        out: folder of the run; each training goes into out/seed-N and goes on where it stopped.
+        out: folder of the run; the training of seed N is in out/seed-N and resumes after an interruption.
         names: benchmarks to verify on.
-        validation: the one of them that chooses the epoch and stays out of the average.
+        validation: the benchmark that selects the epoch; it is excluded from the average.
         config: preset or file of the training.
-        changes: of its settings.
-        seeds: how many trainings.
+        changes: changes of its settings, as key=value.
+        seeds: number of trainings.
     """
 
     generated: Path
@@ -66,17 +66,17 @@ class Request:
     seeds: int = 3
 
     def check(self) -> None:
-        """Refuse what cannot be measured before anything is trained.
+        """Check the benchmarks before the first training.
 
         Raises:
-            InputError: a benchmark is missing, or none is left to test on.
+            InputError: a benchmark is missing, or no test benchmark remains.
         """
         if self.validation not in self.names:
             raise InputError(
                 f"The validation set '{self.validation}' is none of the benchmarks {', '.join(self.names)}."
             )
         if len(set(self.names)) < 2:
-            raise InputError("The validation set flatters: name at least one other benchmark to test on.")
+            raise InputError("The validation set cannot be the test set: name at least one more benchmark.")
         for name in self.names:
             find_benchmark(self.benchmarks, name)
 
@@ -93,15 +93,15 @@ def recognition_utility(
     """Train, verify, and return the run record; `utility.json` beside it holds every seed, benchmark and fold.
 
     Args:
-        request: what to do.
+        request: options of the run.
         device: "auto", "cpu", "cuda" or "mps".
-        name: of the model in tables; the folder's by default.
-        tags: of the model, such as {"base": "SD-XL", "prompt": "Complex"}.
-        watch: told of every training step.
-        say: told in a sentence what happens.
+        name: name of the model in tables; the name of the folder by default.
+        tags: properties of the model, such as {"base": "SD-XL", "prompt": "Complex"}.
+        watch: callback invoked after each training step.
+        say: callback invoked with a line of text at each stage.
 
     Returns:
-        The record, whose numbers are means over the trainings with t intervals over them.
+        The record: means over trainings with t intervals.
 
     Raises:
         InputError: data or benchmarks are missing or unusable, or settings do not fit.
@@ -148,7 +148,7 @@ def _prepared(request: Request, seed: int) -> registry.Prepared:
 
 
 def _suite(request: Request, training: RecognitionSettings) -> str:
-    """The preset's name, with a digest of the recipe where it was changed: rows of other recipes stand apart."""
+    """Return the name of the preset, with a digest of the settings where they differ from it."""
     content = settings.read(request.config)
     content.pop("train", None)
     content |= {"data": training.data.model_dump(), "validation": training.model_dump()["validation"]}
@@ -162,7 +162,7 @@ def _suite(request: Request, training: RecognitionSettings) -> str:
 def _verified(
     request: Request, models: Sequence[Path], device: str, say: Say
 ) -> tuple[dict[str, list[BenchmarkScore]], dict[str, InputRecord]]:
-    """Scores by benchmark, one for each training; each benchmark is read once."""
+    """Return scores by benchmark, one for each training; each benchmark is read once."""
     scores: dict[str, list[BenchmarkScore]] = {}
     inputs: dict[str, InputRecord] = {}
     trained = [load_recogniser(model) for model in models]
@@ -199,7 +199,7 @@ def _metrics(
 
 
 def _average_names(request: Request) -> tuple[str, str]:
-    """The average of the paper's four test sets has its own name; one of others says which, and shares no column."""
+    """Return the ids of the average and its spread; they name the test sets unless these are the paper's four."""
     if set(request.names) == set(BENCHMARKS) and request.validation == BENCHMARKS[0]:
         return "utility_average", "utility_average_std"
     tests = "_".join(name for name in request.names if name != request.validation)
@@ -209,10 +209,10 @@ def _average_names(request: Request) -> tuple[str, str]:
 def _result(
     metric: str, draws: np.ndarray[Any, np.dtype[np.float64]], counts: dict[str, int]
 ) -> MetricResult:
-    """Mean over the load_trained_protocols, with a t interval over them when there are several."""
+    """Return the mean over trainings, with a t interval for several trainings."""
     measure = load_trained_protocols()[PROTOCOL].measures.get(metric)
     value, n = float(draws.mean()), len(draws)
-    interval: dict[str, Any] = {"note": "one training run is one draw: give --seeds 3 or more"}
+    interval: dict[str, Any] = {"note": "one training run: use --seeds 3 or more for an interval"}
     if n > 1:
         reach = float(scipy.stats.t.ppf(0.5 + LEVEL / 2, n - 1)) * float(draws.std(ddof=1)) / math.sqrt(n)
         low, high = max(0.0, value - reach), min(1.0, value + reach)

@@ -1,16 +1,16 @@
-"""A factorial study: which choice in training moves which metric, by how much, and how sure that is.
+"""Factorial studies: effects of training choices on metrics, with intervals.
 
-Runs carry the factors as tags (`--tag data=FFHQ --tag stage=DECA`). A metric's value in each run is modelled by main
-effects and two-way interactions of the factors; an effect is a fixed weighted sum of the runs' values, so its interval
-follows from how these vary together. Where all runs measured the same images, these are drawn with replacement, the
-same ones in every run (a repeated-measures design): what makes an image easy or hard for all models drops out.
+Runs carry the factors as tags (`--tag data=FFHQ --tag stage=DECA`). The value of a metric in each run is modelled by
+main effects and two-way interactions of the factors. An effect is a weighted sum of the values of the runs, so its
+interval follows from their joint distribution. Where all runs use the same images, the images are resampled jointly (a
+repeated-measures design), which removes the difficulty that all models share.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,19 +30,19 @@ Cell = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Effect:
-    """One effect on one metric, in the metric's unit.
+    """Effect on one metric, in the unit of the metric.
 
     Attributes:
-        metric: its id.
-        factors: one for a main effect, two for an interaction.
-        levels: what is compared with the factors' first levels.
-        value: main effect: mean of this level minus mean of the first, all other factors alike. Interaction: by how
-            much the effect of the first factor differs between the levels of the second. None when the runs cannot
-            tell it from other effects.
+        metric: id of the metric.
+        factors: one factor for a main effect, two for an interaction.
+        levels: levels that are compared with the first levels of the factors.
+        value: main effect: mean of this level minus mean of the first level, averaged over the other factors.
+            Interaction: difference of the effect of the first factor between the levels of the second. None where the
+            effect is confounded with other effects.
         low: lower end of the 95 % interval.
-        high: upper end.
-        p: corrected over the effects on the metric (Holm).
-        method: how the interval was made.
+        high: upper end of the 95 % interval.
+        p: p value, corrected over the effects on the metric (Holm).
+        method: method of the interval.
     """
 
     metric: str
@@ -56,7 +56,7 @@ class Effect:
 
     @property
     def clear(self) -> bool:
-        """Whether it differs from zero at p < 0.05, all effects on the metric together."""
+        """Whether the effect differs from zero at p < 0.05, corrected over the effects on the metric."""
         return self.p is not None and self.p < 0.05
 
 
@@ -65,11 +65,11 @@ class Study:
     """Runs, their factors, and the effects on every metric.
 
     Attributes:
-        runs: in the order given.
-        levels: of every factor that varies.
-        metrics: ids, in the order asked for.
-        effects: by metric.
-        left_out: metrics that were asked for but have no value in some run, and which run that is.
+        runs: the runs, in input order.
+        levels: levels of every factor that varies.
+        metrics: ids of the metrics, in the requested order.
+        effects: effects by metric.
+        left_out: requested metrics without a value in some run, with the reason.
     """
 
     runs: list[Run]
@@ -79,15 +79,15 @@ class Study:
     left_out: dict[str, str] = field(default_factory=dict)
 
     def result(self, metric: str) -> MetricResult:
-        """Any run's result of a metric, for its title and direction."""
+        """Return the result of a metric in the first run, for its title and direction."""
         return self.runs[0].metrics[metric]
 
     def cell(self, run: Run) -> Cell:
-        """The levels of a run."""
+        """Return the levels of a run."""
         return tuple(run.tags[factor] for factor in self.levels)
 
     def best(self, metric: str) -> Run | None:
-        """The run with the best value; None where no direction is better."""
+        """Return the run with the best value; None for metrics without a better direction."""
         sign = {"higher": -1.0, "lower": 1.0, "neither": 0.0}[self.result(metric).better]
         if sign == 0:
             return None
@@ -97,16 +97,16 @@ class Study:
 def factorial(
     runs: Iterable[Run | str | Path], metrics: Sequence[str] | None = None, *, seed: int = 0
 ) -> Study:
-    """Main effects and two-way interactions of the factors that the runs' tags name.
+    """Estimate main effects and two-way interactions of the factors in the tags of the runs.
 
     Args:
-        runs: records, run folders or record files; every one with the same factors as tags.
-        metrics: ids; by default every metric that all runs have a value for. One that some runs lack is left out.
-        seed: of the resampling.
+        runs: records, run folders or record files, all with the same factors as tags.
+        metrics: ids; by default all metrics with a value in every run. A metric that some runs lack is left out.
+        seed: seed of the resampling.
 
     Raises:
-        InputError: fewer than two runs, missing tags, no factor that varies, runs that may not be compared, or no
-            metric that every run has.
+        InputError: fewer than two runs, missing tags, no varying factor, runs that may not be compared, or no
+            metric with a value in every run.
 
     Example:
         >>> import facebench.studies.factorial.effects
@@ -125,7 +125,7 @@ def factorial(
 
 
 def _levels(runs: Sequence[Run]) -> Levels:
-    """The factors that vary, with their levels in the order of the runs."""
+    """Return the varying factors with their levels, in the order of the runs."""
     if len(runs) < 2:
         raise InputError(f"A factorial study needs at least two runs, got {len(runs)}.")
     named = list(dict.fromkeys(tag for run in runs for tag in run.tags))
@@ -138,26 +138,26 @@ def _levels(runs: Sequence[Run]) -> Levels:
         if reasons:
             raise InputError(f"{run.name} may not be compared with {runs[0].name}: {'; '.join(reasons)}.")
     levels = {tag: tuple(dict.fromkeys(run.tags[tag] for run in runs)) for tag in named}
-    varying = {tag: found for tag, found in levels.items() if len(found) > 1}
+    varying = {tag: names for tag, names in levels.items() if len(names) > 1}
     if not varying:
         raise InputError(f"No factor varies: all runs have the same {', '.join(named)}.")
     return varying
 
 
 def _metrics(runs: Sequence[Run], wanted: Sequence[str] | None) -> tuple[list[str], dict[str, str]]:
-    """The metrics that every run has, and why others of those wanted are left out."""
+    """Return the metrics with a value in every run, and the reasons why requested metrics are left out."""
     if wanted is None:
         return [m for m in runs[0].metrics if all(_has(run, m) for run in runs)], {}
     left_out: dict[str, str] = {}
     for metric in wanted:
         lacking = [run for run in runs if not _has(run, metric)]
         if len(lacking) == len(runs):
-            # Most likely a misspelt name.
-            raise InputError(f"No run has a value of the metric '{metric}'.{_why(lacking[0], metric)}")
+            # Probably a misspelled name.
+            raise InputError(f"No run has a value of the metric '{metric}'.{_reason(lacking[0], metric)}")
         if lacking:
             others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
             lack = "lack" if others else "lacks"
-            left_out[metric] = f"{lacking[0].name}{others} {lack} a value.{_why(lacking[0], metric)}"
+            left_out[metric] = f"{lacking[0].name}{others} {lack} a value.{_reason(lacking[0], metric)}"
     kept = [metric for metric in wanted if metric not in left_out]
     if not kept:
         raise InputError(
@@ -166,7 +166,7 @@ def _metrics(runs: Sequence[Run], wanted: Sequence[str] | None) -> tuple[list[st
     return kept, left_out
 
 
-def _why(run: Run, metric: str) -> str:
+def _reason(run: Run, metric: str) -> str:
     reason = run.metrics[metric].reason if metric in run.metrics else "It was not measured."
     return f" {reason}" if reason else ""
 
@@ -176,10 +176,10 @@ def _has(run: Run, metric: str) -> bool:
 
 
 def _draws(metric: str, runs: Sequence[Run], seed: int) -> tuple[Floats | None, str]:
-    """How the runs' values vary together: (resamples, runs), and how that was found out."""
+    """Return joint resamples of the values of the runs, (resamples, runs), and the method."""
     rng = np.random.default_rng(seed)
-    found = [per_image_metric(metric, run) for run in runs]
-    sides = [side for side in found if side is not None]
+    restored = [per_image_metric(metric, run) for run in runs]
+    sides = [side for side in restored if side is not None]
     if len(sides) == len(runs) and all(set(side.rows.index) == set(sides[0].rows.index) for side in sides):
         items = sides[0].rows.index
         rows = [side.rows.reindex(items).to_numpy(dtype=np.float64) for side in sides]
@@ -188,7 +188,7 @@ def _draws(metric: str, runs: Sequence[Run], seed: int) -> tuple[Floats | None, 
         return np.array(values), f"bootstrap over {len(items)} shared images"
     ends = [(run.metrics[metric].low, run.metrics[metric].high) for run in runs]
     if any(low is None or high is None for low, high in ends):
-        return None, "no interval: a run has none"
+        return None, "no interval: a run lacks one"
     centre = np.array([run.metrics[metric].value for run in runs], dtype=np.float64)
     reach = np.array([(high - low) / 2 for low, high in ends if low is not None and high is not None])
     return centre + reach / 1.96 * rng.standard_normal(
@@ -199,55 +199,53 @@ def _draws(metric: str, runs: Sequence[Run], seed: int) -> tuple[Floats | None, 
 def _effects(
     metric: str, levels: Levels, cells: Sequence[Cell], values: Floats, draws: Floats | None, method: str
 ) -> list[Effect]:
-    found = []
+    effects = []
     for factors, compared, weights in _contrasts(levels, cells):
         if weights is None:
-            found.append(
-                Effect(metric, factors, compared, None, method="the runs cannot tell it from other effects")
-            )
+            effects.append(Effect(metric, factors, compared, None, method="confounded with other effects"))
             continue
         value = float(weights @ values)
-        # Runs that are all alike differ by rounding alone, which no resampling moves: it would count as certain.
+        # Equal runs differ by rounding errors, which resampling does not change; they would appear significant.
         rounding = 1e-12 * float(np.abs(weights) @ np.abs(values))
         value = 0.0 if abs(value) <= rounding else value
         if draws is None:
-            found.append(Effect(metric, factors, compared, value, method=method))
+            effects.append(Effect(metric, factors, compared, value, method=method))
             continue
         drawn = draws @ weights
         drawn[np.abs(drawn) <= rounding] = 0.0
         low, high = np.nanquantile(drawn, [0.025, 0.975])
         error = float(np.nanstd(drawn, ddof=1))
         p = float(2 * scipy.stats.norm.sf(abs(value) / error)) if error > 0 else float(value == 0)
-        found.append(Effect(metric, factors, compared, value, float(low), float(high), p, method))
-    tested = [place for place, effect in enumerate(found) if effect.p is not None]
-    corrected = holm([found[place].p or 0.0 for place in tested])
+        effects.append(Effect(metric, factors, compared, value, float(low), float(high), p, method))
+    tested = [place for place, effect in enumerate(effects) if effect.p is not None]
+    corrected = holm([effects[place].p or 0.0 for place in tested])
     for place, p in zip(tested, corrected, strict=True):
-        found[place] = Effect(**{**found[place].__dict__, "p": p})
-    return found
+        effects[place] = replace(effects[place], p=p)
+    return effects
 
 
 def _contrasts(
     levels: Levels, cells: Sequence[Cell]
 ) -> list[tuple[tuple[str, ...], tuple[str, ...], Floats | None]]:
-    """Every effect as weights of the runs' values; None where the runs cannot tell it from others.
+    """Return every effect as weights of the values of the runs; None for confounded effects.
 
-    With the design matrix X of the runs and the grid of all cells G, an effect c of the grid's values is estimated by
-    c G X⁺ y, and can be when c G lies in the row space of X.
+    X is the design matrix of the runs, G that of the grid of all cells. An effect c of the grid is estimated by
+    c G X⁺ y. It is estimable when c G lies in the row space of X.
     """
     grid = list(itertools.product(*levels.values()))
     full, observed = _design(levels, grid), _design(levels, cells)
     inverse = np.linalg.pinv(observed)
-    found: list[tuple[tuple[str, ...], tuple[str, ...], Floats | None]] = []
+    contrasts: list[tuple[tuple[str, ...], tuple[str, ...], Floats | None]] = []
     for factors, compared, contrast in _grid_contrasts(levels, grid):
         row = contrast @ full
         weights = row @ inverse
         estimable = np.allclose(weights @ observed, row, atol=1e-8)
-        found.append((factors, compared, weights if estimable else None))
-    return found
+        contrasts.append((factors, compared, weights if estimable else None))
+    return contrasts
 
 
 def _design(levels: Levels, cells: Sequence[Cell]) -> Floats:
-    """Columns of the model: one, main effects and two-way interactions, levels coded to sum to zero."""
+    """Return the design matrix: intercept, main effects and two-way interactions, in sum coding."""
     coded = []
     for place, names in enumerate(levels.values()):
         columns = np.array([[float(cell[place] == name) for name in names[1:]] for cell in cells])
@@ -262,11 +260,11 @@ def _design(levels: Levels, cells: Sequence[Cell]) -> Floats:
 def _grid_contrasts(
     levels: Levels, grid: Sequence[Cell]
 ) -> Iterable[tuple[tuple[str, ...], tuple[str, ...], Floats]]:
-    """Every effect as weights of the full grid's values."""
+    """Yield every effect as weights of the values of the full grid."""
     names = list(levels)
 
     def share(place: int, level: str) -> Floats:
-        """Weight of each cell in the mean of a level minus the mean of the first level."""
+        """Return +1 for cells of a level, −1 for cells of the first level, else 0."""
         inside = np.array([float(cell[place] == level) for cell in grid])
         first = np.array([float(cell[place] == levels[names[place]][0]) for cell in grid])
         return np.asarray(inside - first)

@@ -1,4 +1,4 @@
-"""Where the models of a study fail: every group of images over all models, and the worst groups of every model."""
+"""Failures of the models of a study: groups of images over all models, and the worst groups of every model."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from facebench.evaluation.record import GroupResult, Run, load_run
 from facebench.studies.factorial.effects import Study
 
 SHOWN = 2
-"""Metrics that are broken down: the first of the study for which one direction is better."""
+"""Number of metrics in the breakdown: the first metrics of the study with a better direction."""
 Breakdown = Sequence[Run]
-"""The study's models in its order, all evaluated by one column."""
+"""The models of the study in its order, all evaluated by one column."""
 
 
 def read_breakdowns(study: Study, folders: Sequence[Path]) -> list[Breakdown]:
-    """The groups of the study's own runs, where they have some, and those of the same models in further folders.
+    """Return the groups of the runs of a study, and of the same models in additional folders.
 
     Args:
-        study: whose models.
-        folders: each holds run folders that are named as the study's runs, evaluated with `--by`.
+        study: the study.
+        folders: folders of runs with the names of the runs of the study, evaluated with `--by`.
 
     Raises:
-        InputError: a run is missing, was not evaluated with `--by`, or by another column than the others.
+        InputError: a run is missing, was evaluated without `--by`, or by a different column.
     """
-    found: list[Breakdown] = [study.runs] if all(run.groups for run in study.runs) else []
-    found += [[load_run(folder / run.name) for run in study.runs] for folder in folders]
-    for runs in found:
+    breakdowns: list[Breakdown] = [study.runs] if all(run.groups for run in study.runs) else []
+    breakdowns += [[load_run(folder / run.name) for run in study.runs] for folder in folders]
+    for runs in breakdowns:
         for run in runs:
             if not run.groups:
                 raise InputError(f"{run.name} has no groups. Evaluate it with --by COLUMN.")
@@ -39,11 +39,11 @@ def read_breakdowns(study: Study, folders: Sequence[Path]) -> list[Breakdown]:
                     f"{run.name} was evaluated by {_column(run)}, {runs[0].name} by {_column(runs[0])}. "
                     "Evaluate all models of a study by the same column."
                 )
-    return found
+    return breakdowns
 
 
 def failure_tables(study: Study, breakdowns: Sequence[Breakdown]) -> list[Table]:
-    """Where models fail: all groups first, then for each metric the worst groups of every model."""
+    """Return a table of all groups, then for each metric a table of the worst groups of every model."""
     metrics = [metric for metric in study.metrics if study.result(metric).better != "neither"][:SHOWN]
     if not breakdowns or not metrics:
         return []
@@ -51,7 +51,7 @@ def failure_tables(study: Study, breakdowns: Sequence[Breakdown]) -> list[Table]
 
 
 def _groups(study: Study, breakdowns: Sequence[Breakdown], metrics: Sequence[str]) -> Table:
-    """One row per group: the mean over the models, and the model that is worst there."""
+    """Return one row per group: the mean over the models, and the worst model."""
     columns = [Column("group", "Group", numeric=False), Column("n", "n")]
     for metric in metrics:
         result = study.result(metric)
@@ -65,9 +65,7 @@ def _groups(study: Study, breakdowns: Sequence[Breakdown], metrics: Sequence[str
             cells = [cell for metric in metrics for cell in _over_models(runs, group, metric)]
             size = max(_size(run.groups.get(group, {})) for run in runs)
             rows.append([Cell(group), Cell(f"{size:,}", float(size)), *cells])
-    notes = [
-        f"Mean over {len(study.runs)} models, those left out that have no number; n: images of one model."
-    ]
+    notes = [f"Mean over {len(study.runs)} models, without models that lack a value; n: images of one model."]
     return Table(columns, rows, caption="Where models fail", notes=notes, breaks=breaks[1:])
 
 
@@ -83,7 +81,7 @@ def _over_models(runs: Breakdown, group: str, metric: str) -> list[Cell]:
 
 
 def _models(study: Study, breakdowns: Sequence[Breakdown], metric: str) -> Table:
-    """One row per model: the group of every column that it is worst at."""
+    """Return one row per model: its worst group by every column."""
     columns = [Column("model", "Model", numeric=False)]
     columns += [Column(_column(runs[0]), f"worst {_column(runs[0])}", numeric=False) for runs in breakdowns]
     rows = [

@@ -1,4 +1,4 @@
-"""A factorial study for reading: tables, sentences, and the main-effects plot."""
+"""Present a factorial study: tables, sentences, and the main-effects plot."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def cells_table(study: Study) -> Table:
-    """One row per run: its levels and every metric, best in bold and second underlined."""
+    """Return one row per run: its levels and every metric, best in bold, second best underlined."""
     columns = [Column("model", "Model", numeric=False)]
     columns += [Column(f"factor_{factor}", factor, numeric=False) for factor in study.levels]
     for metric in study.metrics:
@@ -54,7 +54,7 @@ def cells_table(study: Study) -> Table:
 
 
 def effects_table(study: Study) -> Table:
-    """One row per effect, metric by metric."""
+    """Return one row per effect, sorted by metric."""
     columns = [
         Column("metric", "Metric", numeric=False),
         Column("effect", "Effect", numeric=False),
@@ -82,24 +82,24 @@ def effects_table(study: Study) -> Table:
         "Change in the metric's unit, mean over all other factors; 95 % interval. Bold: p < 0.05, corrected over the "
         "effects on the metric (Holm).",
         f"Intervals: {'; '.join(method for method in methods if method)}.",
-        *(f"Left out: {metric}: {why}" for metric, why in study.left_out.items()),
+        *(f"Left out: {metric}: {reason}" for metric, reason in study.left_out.items()),
     ]
     return Table(columns, rows, caption="Main effects and two-way interactions", notes=notes)
 
 
 def sentences(study: Study) -> list[str]:
-    """The best cell and the clear effects on every metric, in words."""
-    said = []
+    """Return one sentence for the best cell and one for every clear effect, by metric."""
+    lines = []
     for metric in study.metrics:
         best = study.best(metric)
         if best is not None:
             levels = ", ".join(f"{factor} = {best.tags[factor]}" for factor in study.levels)
             result = best.metrics[metric]
-            said.append(
+            lines.append(
                 f"{metric}: best with {levels}: {result.value:.{result.decimals}f} {interval_text(result)}".rstrip()
             )
-        said += [_sentence(study, effect) for effect in study.effects[metric] if effect.clear]
-    return said
+        lines += [_sentence(study, effect) for effect in study.effects[metric] if effect.clear]
+    return lines
 
 
 def _sentence(study: Study, effect: Effect) -> str:
@@ -140,7 +140,7 @@ def _mark(study: Study, metric: str, result: MetricResult) -> Mark:
 
 
 def main_effects_plot(study: Study, metric: str) -> Figure:
-    """One panel per factor: mean of its first level, and of the others with the interval of their difference."""
+    """Return one panel per factor: the mean of each level, with the interval of its change from the first level."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(2.1 * len(study.levels) + 0.8, 2.6), layout="constrained")
         panels = figure.subplots(1, len(study.levels), sharey=True, squeeze=False)[0]
@@ -171,7 +171,7 @@ def _panel(panel: Axes, study: Study, metric: str, factor: str, levels: tuple[st
 
 
 def svg(figure: Figure) -> str:
-    """A figure as SVG text, the same for the same study."""
+    """Return a figure as SVG; the text is the same for the same study."""
     stream = io.StringIO()
     with mpl.rc_context(_STYLE):
         figure.savefig(stream, format="svg", metadata={"Date": None})
@@ -179,7 +179,7 @@ def svg(figure: Figure) -> str:
 
 
 def study_page(study: Study, further: Sequence[Table] = ()) -> str:
-    """One self-contained HTML page; `further` tables come last."""
+    """Return a self-contained HTML page; `further` tables come last."""
     return (
         environment("facebench.studies.factorial")
         .get_template("factorial.html")
@@ -192,13 +192,13 @@ def study_page(study: Study, further: Sequence[Table] = ()) -> str:
 
 
 def _inline(study: Study, metric: str) -> str:
-    """The plot without the XML prologue, which has no place inside a page."""
+    """Return the plot without the XML prologue, for use inside a page."""
     text = svg(main_effects_plot(study, metric))
     return text[text.index("<svg") :]
 
 
 def write_plots(study: Study, folder: Path) -> list[Path]:
-    """The main-effects plot of every metric as SVG, one file each."""
+    """Write the main-effects plot of every metric as SVG, one file each."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for metric in study.metrics:

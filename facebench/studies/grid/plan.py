@@ -1,13 +1,12 @@
-"""A grid file, and the jobs that it stands for.
+"""Grid files, and the jobs of a grid.
 
-A grid has five factors: training data x stage conditioner x ResNet x target extractor x source extractor. A model is
-trained for every combination of the first three; each is used with every combination of the last two.
+A grid has five factors: training data, stage conditioner, ResNet, target extractor, source extractor. One model is
+trained for every combination of the first three, and used with every combination of the last two.
 """
 
 from __future__ import annotations
 
 import csv
-import difflib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
@@ -33,7 +32,7 @@ Cell = Mapping[str, str]
 
 
 class Synth(Settings):
-    """A set of synthetic faces, made by `facebench synth`."""
+    """A set of rendered faces, written by `facebench synth`."""
 
     identities: int = Field(..., gt=0)
     images: int = Field(..., gt=0)
@@ -43,48 +42,48 @@ class Synth(Settings):
 
 
 class ImageSource(Settings):
-    """Images that are there (`path`), or synthetic ones that are made first."""
+    """Existing images (`path`), or rendered images that are written first (`synth`)."""
 
     path: Path | None = None
     synth: Synth | None = None
 
 
 class BufferSettings(Settings):
-    """How buffers are made."""
+    """Settings of the physical buffers."""
 
     size: int = Field(256, ge=16)
 
 
 class TrainSettings(Settings):
-    """How every model is trained."""
+    """Training settings of every model."""
 
     config: str
     """A preset or a YAML file of the kind rig."""
     changes: tuple[str, ...] = ()
-    """Such as "steps=1000"."""
+    """Changes of the settings, such as "steps=1000"."""
 
 
 class TransferSettings(Settings):
-    """What every model is asked to do."""
+    """Transfer settings of every model."""
 
     source: str
-    """A set by name: whose identity stays."""
+    """Name of the set whose identity is kept."""
     target: str
     pairs: int | Path
-    """A CSV file of pairs, or how many to draw: of different people with different expressions."""
+    """A CSV file of pairs, or the number of drawn pairs of different people with different expressions."""
     take: Literal["expression", "light", "pose"] = "expression"
     steps: int = Field(20, gt=0)
     seed: int = Field(0, ge=0)
 
 
 class EvaluateSettings(Settings):
-    """How every model is judged."""
+    """Evaluation settings of every model."""
 
     protocol: str = "expression-transfer"
     suite: Literal["auto", "paper", "compact"] = "auto"
     metrics: tuple[str, ...] | None = None
     by: tuple[str, ...] = ()
-    """Columns to break down by: identity, expression, skin, gender, age."""
+    """Columns of the breakdown: identity, expression, skin, gender, age."""
     max_rejected: float = Field(0.02, ge=0, le=1)
 
 
@@ -92,7 +91,7 @@ class Grid(Settings):
     """A grid file."""
 
     grid: str
-    """Its name."""
+    """Name of the grid."""
     about: str = ""
     factors: dict[str, tuple[str | int, ...]]
     sets: dict[str, ImageSource]
@@ -101,26 +100,26 @@ class Grid(Settings):
     transfer: TransferSettings
     evaluate: EvaluateSettings
     compare: tuple[str, ...] | None = None
-    """Metrics of the factorial report; by default all that every run has."""
+    """Metrics of the factorial report; by default all metrics with a value in every run."""
 
     @property
     def cells(self) -> list[Cell]:
-        """Every combination, as factor to level."""
+        """All combinations, each as a mapping from factor to level."""
         levels = [[str(level) for level in self.factors[factor]] for factor in FACTORS]
-        return [dict(zip(FACTORS, chosen, strict=True)) for chosen in itertools.product(*levels)]
+        return [dict(zip(FACTORS, cell, strict=True)) for cell in itertools.product(*levels)]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One command.
+    """One command of a grid.
 
     Attributes:
-        name: unique; also of its log.
-        words: of the command, after `facebench`; paths of the grid's folder are written with `OUT`.
-        needs: jobs that come first.
-        folder: what it writes, below the grid's folder.
-        fresh: whether what an interrupted run left is removed first; other commands go on from it.
-        content: of files that the command reads and people edit: all settings of a training, the list of pairs.
+        name: unique name, also of its log.
+        words: words of the command after `facebench`; `OUT` stands for the folder of the grid.
+        needs: names of jobs that must finish first.
+        folder: output folder, relative to the folder of the grid.
+        fresh: whether output of an interrupted run is removed first; other commands resume.
+        content: content of edited files that the command reads: training settings, or the list of pairs.
     """
 
     name: str
@@ -138,8 +137,8 @@ def read_grid(path: Path) -> Grid:
     """Read and check a grid file; paths in it are relative to it.
 
     Raises:
-        InputError: no YAML mapping, an unknown key, factor or level, a set that is not there, or a column to break
-            down by that the transfers will not have.
+        InputError: not a YAML mapping, an unknown key, factor or level, an unknown set, or a breakdown column that the
+            transfers will lack.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -159,25 +158,25 @@ def read_grid(path: Path) -> Grid:
     return grid
 
 
-def plan(grid: Grid, where: Path) -> list[Job]:
-    """The jobs of a grid in an order in which they could run one after the other.
+def plan(grid: Grid, grid_folder: Path) -> list[Job]:
+    """Return the jobs of a grid in an order in which they can run one after the other.
 
     Args:
-        grid: what to do.
-        where: folder of the grid file, which its paths are relative to.
+        grid: the grid.
+        grid_folder: folder of the grid file; paths in the file are relative to it.
     """
-    paths = {name: _path_of(name, source, where) for name, source in grid.sets.items()}
+    paths = {name: _path_of(name, source, grid_folder) for name, source in grid.sets.items()}
     jobs: dict[str, Job] = {}
     used = [str(level) for level in grid.factors["data"]] + [grid.transfer.source, grid.transfer.target]
     for name in dict.fromkeys(used):
-        made = grid.sets[name].synth
-        if made is not None:
-            _add(jobs, _synth(name, made))
+        synth = grid.sets[name].synth
+        if synth is not None:
+            _add(jobs, _synth(name, synth))
     for cell in grid.cells:
         _add(jobs, _buffers(grid, cell, paths, jobs))
-        _add(jobs, _train(grid, cell, where))
+        _add(jobs, _train(grid, cell, grid_folder))
     for cell in grid.cells:
-        _add(jobs, _transfer(grid, cell, paths, where, jobs))
+        _add(jobs, _transfer(grid, cell, paths, grid_folder, jobs))
         for number, by in enumerate(grid.evaluate.by or (None,)):
             _add(jobs, _evaluate(grid, cell, by, number))
     _add(jobs, _compare(grid, jobs))
@@ -188,18 +187,18 @@ def _add(jobs: dict[str, Job], job: Job) -> None:
     jobs.setdefault(job.name, job)
 
 
-def _synth(name: str, made: Synth) -> Job:
+def _synth(name: str, synth: Synth) -> Job:
     words: list[Any] = [
         "synth",
         f"{OUT}/sets/{name}",
         "--identities",
-        made.identities,
+        synth.identities,
         "--images",
-        made.images,
+        synth.images,
     ]
-    words += ["--size", made.size, "--seed", made.seed]
-    if made.expressions is not None:
-        words += ["--expressions", ",".join(made.expressions)]
+    words += ["--size", synth.size, "--seed", synth.seed]
+    if synth.expressions is not None:
+        words += ["--expressions", ",".join(synth.expressions)]
     return _job(f"set {name}", words, folder=f"sets/{name}", fresh=True)
 
 
@@ -217,43 +216,51 @@ def _buffers(grid: Grid, cell: Cell, paths: Mapping[str, str], jobs: Mapping[str
     return _job(f"buffers {name}", [*words, "--size", grid.buffers.size], needs, f"buffers/{name}")
 
 
-def _train(grid: Grid, cell: Cell, where: Path) -> Job:
+def _train(grid: Grid, cell: Cell, grid_folder: Path) -> Job:
     name, data = _model(cell), f"{cell['data']}-{cell['conditioner']}"
     config = grid.train.config
-    config = str((where / config).resolve()) if config.endswith((".yaml", ".yml")) else config
+    config = str((grid_folder / config).resolve()) if config.endswith((".yaml", ".yml")) else config
     words = ["train", "rig", f"data={OUT}/buffers/{data}", f"model.encoder=resnet{cell['resnet']}"]
     words += [*grid.train.changes, "--config", config, "--out", f"{OUT}/models/{name}"]
     job = _job(f"model {name}", words, [f"buffers {data}"], f"models/{name}")
     return replace(job, content=json.dumps(read(config, grid.train.changes), sort_keys=True))
 
 
-def _transfer(grid: Grid, cell: Cell, paths: Mapping[str, str], where: Path, jobs: Mapping[str, Job]) -> Job:
-    asked, name = grid.transfer, _name(cell)
-    pairs = f"{OUT}/pairs.csv" if isinstance(asked.pairs, int) else str((where / asked.pairs).resolve())
+def _transfer(
+    grid: Grid, cell: Cell, paths: Mapping[str, str], grid_folder: Path, jobs: Mapping[str, Job]
+) -> Job:
+    settings, name = grid.transfer, _name(cell)
+    pairs = (
+        f"{OUT}/pairs.csv"
+        if isinstance(settings.pairs, int)
+        else str((grid_folder / settings.pairs).resolve())
+    )
     words: list[Any] = ["transfer", "--checkpoint", f"{OUT}/models/{_model(cell)}"]
-    words += ["--source", paths[asked.source], "--target", paths[asked.target], "--pairs", pairs]
+    words += ["--source", paths[settings.source], "--target", paths[settings.target], "--pairs", pairs]
     words += ["--extractor-source", cell["source"], "--extractor-target", cell["target"]]
-    words += ["--take", asked.take, "--steps", asked.steps, "--seed", asked.seed]
-    sets = [f"set {name}" for name in dict.fromkeys((asked.source, asked.target)) if f"set {name}" in jobs]
+    words += ["--take", settings.take, "--steps", settings.steps, "--seed", settings.seed]
+    sets = [
+        f"set {name}" for name in dict.fromkeys((settings.source, settings.target)) if f"set {name}" in jobs
+    ]
     needs = [f"model {_model(cell)}", *sets]
     job = _job(f"transfer {name}", [*words, "--out", f"{OUT}/transfers/{name}"], needs, f"transfers/{name}")
-    return job if isinstance(asked.pairs, int) else replace(job, content=_text(Path(pairs)))
+    return job if isinstance(settings.pairs, int) else replace(job, content=_text(Path(pairs)))
 
 
 def _evaluate(grid: Grid, cell: Cell, by: str | None, number: int) -> Job:
-    asked, name = grid.evaluate, _name(cell)
+    settings, name = grid.evaluate, _name(cell)
     folder = f"runs/{name}" if number == 0 else f"by-{by}/{name}"
     words = [
         "evaluate",
         f"{OUT}/transfers/{name}/manifest.csv",
         "--protocol",
-        asked.protocol,
+        settings.protocol,
         "--suite",
-        asked.suite,
+        settings.suite,
     ]
-    words += ["--name", name, "--max-rejected", str(asked.max_rejected), "--out", f"{OUT}/{folder}"]
-    # Further columns say where a model fails; for that the metrics that are compared are enough.
-    metrics = asked.metrics or (grid.compare if number else None)
+    words += ["--name", name, "--max-rejected", str(settings.max_rejected), "--out", f"{OUT}/{folder}"]
+    # Further columns serve the tables of failures, which need the compared metrics only.
+    metrics = settings.metrics or (grid.compare if number else None)
     words += ["--metrics", ",".join(metrics)] if metrics else []
     words += ["--by", by] if by else []
     for factor, level in cell.items():
@@ -299,16 +306,14 @@ def _name(cell: Cell) -> str:
     return f"{_model(cell)}-to-{cell['target']}-from-{cell['source']}"
 
 
-def _path_of(name: str, source: ImageSource, where: Path) -> str:
-    return f"{OUT}/sets/{name}" if source.path is None else str((where / source.path).resolve())
+def _path_of(name: str, source: ImageSource, grid_folder: Path) -> str:
+    return f"{OUT}/sets/{name}" if source.path is None else str((grid_folder / source.path).resolve())
 
 
 def _check_factors(grid: Grid, path: Path) -> None:
     for factor in grid.factors:
         if factor not in FACTORS:
-            close = difflib.get_close_matches(factor, FACTORS, n=1)
-            hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(FACTORS)}."
-            raise InputError(f"{path}: there is no factor '{factor}'. {hint}")
+            raise InputError(f"{path}: there is no factor '{factor}'. {suggest(factor, FACTORS)}")
     known: dict[str, Sequence[Any]] = {
         "data": list(grid.sets),
         "resnet": RESNETS,
@@ -322,13 +327,13 @@ def _check_factors(grid: Grid, path: Path) -> None:
             if level not in known[factor]:
                 listed = ", ".join(map(str, known[factor]))
                 raise InputError(
-                    f"{path}: the factor '{factor}' has no level {json.dumps(level)}. There are: {listed}."
+                    f"{path}: the factor '{factor}' has no level {json.dumps(level)}. Known: {listed}."
                 )
     readers = [str(level) for factor in ("conditioner", "target", "source") for level in grid.factors[factor]]
     if len({EXTRACTORS[name] for name in readers}) > 1:
         raise InputError(
             f"{path}: extractors of photographs (deca, emoca) and of synthetic faces (synthface, compact) cannot be "
-            "mixed: their codes mean different things."
+            "mixed: their codes have different meanings."
         )
 
 
@@ -344,26 +349,26 @@ def _check_sets(grid: Grid, path: Path) -> None:
 
 
 def _check_columns(grid: Grid, path: Path) -> None:
-    """Training takes hours: a column that evaluation would not find is refused before."""
-    where, asked = path.absolute().parent, grid.transfer
-    shown = asked.target if asked.take == "expression" else asked.source
-    taking, showing = (_columns_of(grid.sets[name], where) for name in (asked.source, shown))
+    """Check the breakdown columns before the training, which takes hours."""
+    grid_folder, settings = path.absolute().parent, grid.transfer
+    shown = settings.target if settings.take == "expression" else settings.source
+    taking, showing = (_columns_of(grid.sets[name], grid_folder) for name in (settings.source, shown))
     if taking is None or showing is None:
         return
     known = [name for name in OF_SOURCE if name in taking] + [name for name in OF_SHOWN if name in showing]
-    if not isinstance(asked.pairs, int):
-        header = _text(where / asked.pairs).lstrip("\ufeff").splitlines()[:1]
+    if not isinstance(settings.pairs, int):
+        header = _text(grid_folder / settings.pairs).lstrip("\ufeff").splitlines()[:1]
         known += [name for name in next(csv.reader(header), []) if name not in ("source", "target")]
     for column in grid.evaluate.by:
         if column not in known:
             raise InputError(
-                f"{path}: evaluate.by names the column '{column}', which the transfers will not have. "
-                f"{suggest(column, known) if known else 'They will have no columns at all.'}"
+                f"{path}: evaluate.by names the column '{column}', which the transfers will lack. "
+                f"{suggest(column, known) if known else 'The transfers will have no columns.'}"
             )
 
 
-def _columns_of(source: ImageSource, where: Path) -> Sequence[str] | None:
-    """Columns of a set; None for one that is not there yet, which the job that needs it will say."""
+def _columns_of(source: ImageSource, grid_folder: Path) -> Sequence[str] | None:
+    """Return the columns of a set; None for a missing set, which its job reports."""
     if source.path is None:
         return COLUMNS
-    return ImageSet.open(where / source.path).columns if (where / source.path).exists() else None
+    return ImageSet.open(grid_folder / source.path).columns if (grid_folder / source.path).exists() else None

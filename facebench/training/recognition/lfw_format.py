@@ -53,7 +53,7 @@ def read_lfw(folder: Path) -> tuple[list[Path], list[bool]]:
 def _image_of(folder: Path, person: str, number: str, line: int) -> Path:
     inside = "/" not in person and "\\" not in person and person not in (".", "..")
     if not inside or not number.isdigit():
-        raise InputError(f"{folder / PAIRS} line {line}: '{person} {number}' is not a person and a number.")
+        raise InputError(f"{folder / PAIRS} line {line}: '{person} {number}' names no image.")
     stem = f"{person}_{int(number):04d}"
     for suffix in sorted(SUFFIXES):
         path = folder / person / f"{stem}{suffix}"

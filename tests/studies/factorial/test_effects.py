@@ -138,7 +138,7 @@ def test_effects_that_the_runs_cannot_tell_apart_have_no_value() -> None:
     runs = [run for run in grid() if run.tags["target"] == run.tags["source"]]
     found = by_factors(factorial(runs))
     assert found[("target",)].value is None
-    assert found[("target",)].method == "the runs cannot tell it from other effects"
+    assert found[("target",)].method == "confounded with other effects"
     assert found[("stage",)].value == pytest.approx(-0.02, abs=0.006)
 
 

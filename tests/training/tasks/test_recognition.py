@@ -349,7 +349,7 @@ def test_averages_over_other_benchmarks_have_their_own_column(people: Path, tmp_
     metrics = load_run(tmp_path / "run").metrics
     assert "utility_average" not in metrics
     assert metrics["utility_average_of_calfw"].value == metrics["utility_calfw"].value
-    assert "one draw" in metrics["utility_calfw"].note
+    assert "one training run" in metrics["utility_calfw"].note
 
 
 def test_evaluate_names_the_command_for_trained_protocols(people: Path) -> None:

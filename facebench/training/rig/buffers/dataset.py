@@ -71,11 +71,6 @@ class About:
         """Size and source of the buffers, for messages."""
         return f"buffers of {self.size} pixels from {self.source}"
 
-    @property
-    def said(self) -> str:
-        """Former name of `summary`. Delete it when no caller outside this package uses it."""
-        return self.summary
-
 
 @dataclass(frozen=True)
 class Part:
