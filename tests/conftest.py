@@ -24,7 +24,7 @@ MARKERS = {
     "tests/backbones/test_dinov2.py": "large",
     "tests/system": "system",
     "tests/system/test_paper_suite_large.py": "large",
-    "tests/report/test_browser.py": "system",
+    "tests/report/test_report_browser.py": "system",
     "tests/features/engine/test_cluster.py": "system",
     "tests/backbones/weights/test_fetch.py": "system",
     "tests/cli/test_evaluate_interrupted.py": "system",
