@@ -138,7 +138,8 @@ class EvaluationConfig(BaseModel):
 
 def _explain(error: ValidationError) -> str:
     """Describe the first wrong option in one sentence."""
-    problem = error.errors()[0]
+    # An unknown option explains a missing one: it is often the misspelled name.
+    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     key, given = str(problem["loc"][0]), problem["input"]
     if problem["type"] == "extra_forbidden":
         return f"There is no option '{key}'. {suggest(key, EvaluationConfig.model_fields)}"

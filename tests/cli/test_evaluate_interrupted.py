@@ -46,7 +46,7 @@ def test_interrupted_it_says_one_clean_line_and_continues(told: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    ("case", "advice"), [("disk_full", "Free some disk space"), ("no_folder", "Set FACEBENCH_CACHE")]
+    ("case", "advice"), [("disk_full", "Free disk space"), ("no_folder", "Set FACEBENCH_CACHE")]
 )
 def test_without_a_place_for_the_store_it_still_measures(
     told: dict[str, Any], case: str, advice: str

@@ -145,7 +145,7 @@ def test_a_grid_runs_to_its_report_once_and_refuses_to_become_another(tmp_path: 
     assert {file: file.stat().st_mtime_ns for file in out.rglob("*") if file.is_file()} == marks
     other = facebench("grid", write(tmp_path, buffers={"size": 32}), "--out", out)
     assert other.code == 2
-    assert "'buffers a-synthface' was done by another command" in other.text.replace("\n", " ")
+    assert "'buffers a-synthface' was finished by a different command" in other.text.replace("\n", " ")
     assert "then 16, now 32" in other.text
 
 

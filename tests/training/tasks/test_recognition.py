@@ -247,8 +247,8 @@ def test_hostile_and_malformed_benchmarks_are_refused_without_running_code(
     (tmp_path / "odd.bin").write_bytes(pickle.dumps(([b"a", b"b", b"c"], [True])))
     for name, message in (
         ("lfw", "was not opened"),
-        ("odd", "3 images do not make 1 pairs"),
-        ("agedb", "There are: lfw, odd"),
+        ("odd", "1 pairs need 2 images, the file holds 3"),
+        ("agedb", "lfw, odd"),
     ):
         command = ["verify-benchmark", str(tmp_path / "run"), "--data", str(tmp_path), "--benchmarks", name]
         monkeypatch.setattr("sys.argv", ["facebench", *command])
