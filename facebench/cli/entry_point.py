@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from facebench.cli.lazy_group import LazyGroup
 from facebench.core.errors import FacebenchError
+from facebench.core.escape import escape_terminal
 from facebench.core.version import __version__
 
 INPUT_ERROR = 2
@@ -103,4 +104,4 @@ def _report_internal_error(error: Exception) -> int:
 
 
 def _print_error(message: str) -> None:
-    print(message, file=sys.stderr)
+    print(escape_terminal(message, multiline=True), file=sys.stderr)

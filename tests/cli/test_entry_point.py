@@ -134,3 +134,12 @@ def test_output_is_utf8_on_an_ascii_terminal_and_shows_undecodable_names(tmp_pat
     )
     assert done.returncode == 0, done.stderr
     assert "é\\udcff: images".encode() in done.stdout
+
+
+def test_names_in_error_messages_cannot_command_a_build_server_or_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run_command(["report", "missing\n::error::owned\x1b[31m", "--html", "page.html"]) == 2
+    printed = capsys.readouterr().err
+    assert "::error::" not in printed
+    assert "\x1b" not in printed

@@ -146,7 +146,7 @@ def test_a_grid_runs_to_its_report_once_and_refuses_to_become_another(tmp_path: 
     other = facebench("grid", write(tmp_path, buffers={"size": 32}), "--out", out)
     assert other.code == 2
     assert "'buffers a-synthface' was finished by a different command" in other.text.replace("\n", " ")
-    assert "then 16, now 32" in other.text
+    assert "before: 16, now: 32" in other.text
 
 
 def test_a_trained_model_is_not_taken_for_one_of_other_settings(tmp_path: Path) -> None:
