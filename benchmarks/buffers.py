@@ -19,8 +19,9 @@ import torch
 
 from facebench import synthface
 from facebench.core.errors import WeightsError
+from facebench.training import presets
 from facebench.training.diffusion import p2_weight, training_loss
-from facebench.training.engine import loop, settings
+from facebench.training.engine import loop
 from facebench.training.rig.buffers import BufferSet, write_buffers
 from facebench.training.rig.buffers.dataset import pictures_of
 from facebench.training.tasks import registry
@@ -46,8 +47,8 @@ def measure_buffers(faces: Path, folder: Path, source: str, size: int) -> None:
 
 
 def loop_speed(buffers: Path, out: Path, steps: int, batch: int) -> float:
-    changes = [f"data={buffers}", f"steps={steps}", f"batch={batch}", "workers=0", "evaluate_every=null"]
-    content = settings.read(
+    changes = [f"data={buffers}", f"steps={steps}", f"batch_size={batch}", "workers=0", "evaluate_every=null"]
+    content = presets.read(
         "rig-64-synthface", [*changes, f"sample_every={steps + 1}", f"checkpoint_every={steps}"]
     )
     prepared = registry.prepare("rig", content, "rig-64-synthface")
@@ -55,13 +56,13 @@ def loop_speed(buffers: Path, out: Path, steps: int, batch: int) -> float:
     # A preview comes with the last step; it is no part of training.
     loop.fit(
         prepared.task, prepared.settings, prepared.settings.model_dump(mode="json"), out, device="cpu",
-        watch=lambda *_: ends.append(time.process_time()), say=lambda _: None,
+        on_step=lambda *_: ends.append(time.process_time()), on_message=lambda _: None,
     )  # fmt: skip
     return (len(ends) - 2) * batch / (ends[-2] - ends[0])
 
 
 def raw_speed(buffers: Path, steps: int, batch: int) -> float:
-    content = settings.read("rig-64-synthface", [f"data={buffers}", f"batch={batch}"])
+    content = presets.read("rig-64-synthface", [f"data={buffers}", f"batch_size={batch}"])
     task = registry.prepare("rig", content, "rig-64-synthface").task
     assert isinstance(task, BaseRigTask)
     network, optimiser = task.network, torch.optim.Adam(task.network.parameters(), 1e-4)

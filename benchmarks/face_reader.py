@@ -23,7 +23,8 @@ from facebench.images.image_set import ImageSet
 from facebench.metrics import affect_agreement, verification
 from facebench.synthface.shape import ShapeBasis
 from facebench.training.data.sources import SynthfaceData
-from facebench.training.engine.settings import check, read
+from facebench.training.engine.settings import check
+from facebench.training.presets import read
 from facebench.training.tasks.face_reader import BASIS_PEOPLE, FaceReaderSettings, ReaderFaces
 
 HAPPY = {"happy", "happiness"}

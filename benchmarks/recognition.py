@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from facebench import synthface
+from facebench.training import presets
 from facebench.training.data.loading import Loading, load_batches
-from facebench.training.engine import loop, settings
+from facebench.training.engine import loop
 from facebench.training.engine.rng import StepRng
 from facebench.training.tasks import registry
 
@@ -37,9 +38,9 @@ def main() -> None:
         root = Path(folder)
         people = max(8, options.batch)
         synthface.write(root / "faces", identities=people, images=2, size=128, seed=5)
-        content = settings.read(
+        content = presets.read(
             "resnet18-cosface",
-            [f"network.width={options.width}", f"network.size={options.size}", f"batch={options.batch}",
+            [f"network.width={options.width}", f"network.size={options.size}", f"batch_size={options.batch}",
              f"steps={options.steps + WARM}", f"precision={options.precision}"],
         )  # fmt: skip
         content |= {"data": {"kind": "folder", "path": root / "faces"}, "validation": None}
@@ -74,7 +75,7 @@ def _loading_rate(prepared: registry.Prepared, batch: int) -> float:
 def _training_rate(prepared: registry.Prepared, out: Path, device: str, clock: Callable[[], float]) -> float:
     moments: list[float] = []
 
-    def watch(step: int, steps: int, losses: Mapping[str, float]) -> None:
+    def on_step(step: int, steps: int, losses: Mapping[str, float]) -> None:
         moments.append(clock())
 
     running = prepared.settings
@@ -84,16 +85,16 @@ def _training_rate(prepared: registry.Prepared, out: Path, device: str, clock: C
         running.model_dump(mode="json"),
         out,
         device=device,
-        watch=watch,
-        say=lambda _: None,
+        on_step=on_step,
+        on_message=lambda _: None,
     )
-    return running.batch * (len(moments) - WARM) / (moments[-1] - moments[WARM - 1])
+    return running.batch_size * (len(moments) - WARM) / (moments[-1] - moments[WARM - 1])
 
 
 def _raw_rate(prepared: registry.Prepared, steps: int, device: str, clock: Callable[[], float]) -> float:
     task, running = prepared.task, prepared.settings
-    batch = next(load_batches(task.faces, Loading(running.batch), 0, 1)).to(device)
-    rng = StepRng(0, 0, running.batch, batch.rows, device)
+    batch = next(load_batches(task.faces, Loading(running.batch_size), 0, 1)).to(device)
+    rng = StepRng(0, 0, running.batch_size, batch.rows, device)
     half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(running.precision)
     task.network.train()
     for step in range(steps + WARM):
@@ -104,7 +105,7 @@ def _raw_rate(prepared: registry.Prepared, steps: int, device: str, clock: Calla
         loss.backward()
         task.network.zero_grad(set_to_none=True)
         float(loss.detach())
-    return running.batch * steps / (clock() - began)
+    return running.batch_size * steps / (clock() - began)
 
 
 def _options() -> argparse.Namespace:

@@ -23,9 +23,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from facebench.training import presets
 from facebench.training.data.faces import Face, Faces
 from facebench.training.data.loading import Loading, load_batches
-from facebench.training.engine import loop, settings
+from facebench.training.engine import loop
 from facebench.training.engine.allocator import keep_freed_memory
 from facebench.training.engine.optimizer import make_optimizer
 from facebench.training.engine.rng import StepRng
@@ -108,12 +109,12 @@ def _prepared(options: argparse.Namespace, workers: int) -> registry.Prepared:
     # As the preset trains: with a frozen encoder, which need not be a good one.
     start = "diffae-64-synthface" if options.size == 64 else "null"
     changes = [
-        f"init_from={start}", "encoder=null", f"steps={steps}", f"batch={options.batch}",
+        f"init_from={start}", "encoder=null", f"steps={steps}", f"batch_size={options.batch}",
         f"precision={options.precision}", f"compile={options.compile}", f"workers={workers}",
         "preview_images=1", "evaluate_every=null", f"sample_every={steps + 1}", f"checkpoint_every={steps + 1}",
     ]  # fmt: skip
-    content = settings.read(preset, changes)
-    data = {"kind": "synthface", "seed": 1, "render": max(128, options.size), "remember": False}
+    content = presets.read(preset, changes)
+    data = {"kind": "synthface", "seed": 1, "render": max(128, options.size), "cache_renders": False}
     data["align"] = options.size == 64
     return registry.prepare("diffae", content | {"data": data}, preset)
 
@@ -127,9 +128,9 @@ def _bare_step(prepared: registry.Prepared, device: str) -> Callable[[], None]:
     if running.compile:
         for child in network.children():
             child.compile()
-    optimiser = make_optimizer(running.optimiser, task.parameters())
-    batch = next(load_batches(task.faces, Loading(running.batch), 0, 1)).to(device)
-    rng = StepRng(0, 0, running.batch, batch.rows, device)
+    optimiser = make_optimizer(running.optimizer, task.parameters())
+    batch = next(load_batches(task.faces, Loading(running.batch_size), 0, 1)).to(device)
+    rng = StepRng(0, 0, running.batch_size, batch.rows, device)
     half = running.precision == "bf16"
 
     def step() -> None:
@@ -153,10 +154,16 @@ def _fit(prepared: registry.Prepared, out: Path, device: str, spent: Spent) -> N
     running = prepared.settings
     plain = running.model_dump(mode="json")
     loop.fit(
-        prepared.task, running, plain, out, device=device, watch=lambda *_: spent.mark(), say=lambda _: None
+        prepared.task,
+        running,
+        plain,
+        out,
+        device=device,
+        on_step=lambda *_: spent.mark(),
+        on_message=lambda _: None,
     )
     # The last step ends with a preview and a checkpoint.
-    spent.add(WARM - 1, -2, running.batch)
+    spent.add(WARM - 1, -2, running.batch_size)
 
 
 def _show(options: argparse.Namespace, device: str, spent: dict[str, Spent], alone: float) -> None:

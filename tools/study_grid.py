@@ -33,7 +33,7 @@ from facebench.studies.grid import Grid, read_grid
 from facebench.synthface.dataset import write as write_faces
 from facebench.training.engine import loop
 from facebench.training.engine.image_grid import to_images
-from facebench.training.engine.settings import read
+from facebench.training.presets import read
 from facebench.training.rig.buffers import write_buffers
 from facebench.training.rig.buffers.extractors import Found
 from facebench.training.rig.buffers.flame_codes import Codes

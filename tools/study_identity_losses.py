@@ -26,12 +26,13 @@ from study import RENDERED, Aim, Bench, Once, codes_of_strangers, write_aligned,
 
 from facebench.evaluation.record import Run, load_run
 from facebench.synthface import dataset
+from facebench.training import presets
 from facebench.training.editing import directions as files
 from facebench.training.editing.autoencoder import Steps
 from facebench.training.editing.directions import Directions
 from facebench.training.editing.edit_images import read_sources
 from facebench.training.editing.fit_directions import fit
-from facebench.training.engine import loop, settings
+from facebench.training.engine import loop
 from facebench.training.models import DiffusionAutoencoder
 from facebench.training.models.load import open_autoencoder
 from facebench.training.tasks import registry
@@ -100,7 +101,7 @@ def train_recogniser(out: Path) -> Path:
     model = out / "model.safetensors"
     if not model.exists():
         print("training the recogniser of the losses", flush=True)
-        train("recognition", settings.read("recognition-synthface"), out)
+        train("recognition", presets.read("recognition-synthface"), out)
     return model
 
 
@@ -149,8 +150,8 @@ def content(variant: str, seed: int, recogniser: Path, options: argparse.Namespa
         "init_from": str(options.checkpoint), "loss": loss,
         "freeze_encoder": options.freeze_encoder, "seed": seed,
         "data": {"kind": "folder", "path": str(options.out / "album")},
-        "steps": options.steps, "batch": options.batch, "prior_images": options.prior_images, "average": None,
-        "optimiser": {"kind": "adam", "learning_rate": options.learning_rate, "warmup": 10, "decay": "cosine"},
+        "steps": options.steps, "batch_size": options.batch, "prior_images": options.prior_images, "ema_decay": None,
+        "optimizer": {"kind": "adam", "learning_rate": options.learning_rate, "warmup": 10, "decay": "cosine"},
         "workers": 0, "checkpoint_every": options.steps, "sample_every": options.steps, "preview_images": 4,
     }  # fmt: skip
 

@@ -18,7 +18,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from facebench.training.engine import model_file, settings
+from facebench.training import presets
+from facebench.training.engine import model_file
 from facebench.training.tasks import registry
 
 CONFIG = "recognition-synthface"
@@ -53,7 +54,7 @@ def facebench(*arguments: object) -> None:
 
 def write_untrained(faces: Path, out: Path) -> None:
     """The same network as it begins: what the faces of the demo tell apart by themselves."""
-    content = settings.read(CONFIG) | {"data": {"kind": "folder", "path": faces}, "validation": None}
+    content = presets.read(CONFIG) | {"data": {"kind": "folder", "path": faces}, "validation": None}
     task = registry.prepare("recognition", content, CONFIG).task
     model_file.write(out / "model.safetensors", task.model(task.network.eval(), {"steps": 0}))
 

@@ -56,7 +56,7 @@ def generate(
     folder = out if identity is None else out / identity
     folder.mkdir(parents=True, exist_ok=True)
     if lora is None:
-        prior_provenance.remember(folder, model)
+        prior_provenance.record(folder, model)
     pipeline = model.pipeline.to(device_of(device.value))
     with Stages() as stages:
         for number, text in enumerate(texts):

@@ -66,7 +66,7 @@ def _write_benchmark(path: Path, *, people: int, start: int, size: int, seed: in
         seed=seed,
         start=start,
         render=size,
-        remember=False,
+        cache_renders=False,
     )
     with Stages() as stages:
         pairs = synthetic_pairs(data, stages.stage(path.name))

@@ -26,7 +26,7 @@ def train(
     changes: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Folder of faces, and changed settings such as steps=1000 or batch=16.",
+            help="Folder of faces, and changed settings such as steps=1000 or batch_size=16.",
         ),
     ] = None,
     config: Annotated[
@@ -43,12 +43,13 @@ def train(
 ) -> None:
     """Train a model; the same command resumes a stopped run."""
     with requires_extra("train"):
-        from facebench.training.engine import loop, settings
+        from facebench.training import presets
+        from facebench.training.engine import loop
         from facebench.training.tasks import registry
 
-    name = config or _default_preset(registry.known(kind), settings.preset_names())
+    name = config or _default_preset(registry.known(kind), presets.preset_names())
     folders = [word for word in changes or [] if "=" not in word]
-    content = settings.read(name, [word for word in changes or [] if "=" in word])
+    content = presets.read(name, [word for word in changes or [] if "=" in word])
     if folders:
         content["data"] = {"kind": "folder", "path": _only_folder(folders)}
     if kind == registry.CLASSIFIER:
@@ -58,8 +59,8 @@ def train(
     run = prepared.settings
     # Only the first process of a distributed run prints.
     messages = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
-    messages.print(f"training {kind} ({name}): {run.steps} steps of {run.batch} images into {out}")
-    with TrainingProgress(messages, run.batch) as progress:
+    messages.print(f"training {kind} ({name}): {run.steps} steps of {run.batch_size} images into {out}")
+    with TrainingProgress(messages, run.batch_size) as progress:
         model = loop.fit(
             prepared.task,
             run,
@@ -67,15 +68,15 @@ def train(
             out,
             device=device.value,
             accept_changes=accept_changes,
-            watch=progress.update,
-            say=lambda text: messages.print(text, markup=False, soft_wrap=True),
+            on_step=progress.update,
+            on_message=lambda text: messages.print(text, markup=False, soft_wrap=True),
         )
     if not messages.quiet:
         print_line(f"wrote {model}")
 
 
 def _default_preset(kind: str, presets: list[str]) -> str:
-    from facebench.training.engine.settings import read
+    from facebench.training.presets import read
 
     names = [name for name in presets if name.endswith("synthface")]
     matching = [name for name in names if name.startswith(kind)]

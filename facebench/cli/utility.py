@@ -58,8 +58,8 @@ def utility(
             device=device.value,
             name=name,
             tags=parse_tags(tag),
-            watch=progress.update,
-            say=print_message,
+            on_step=progress.update,
+            on_message=print_message,
         )
     run.save(folder)
     print_run(Console(), run)

@@ -19,6 +19,7 @@ from facebench.core.errors import InputError
 from facebench.evaluation.record import InputRecord, MetricResult, RejectedFile, Run
 from facebench.evaluation.trained_protocols import load_trained_protocols
 from facebench.features.extraction import set_digest
+from facebench.training import presets
 from facebench.training.data.people import AlignedFaces, FolderPeople
 from facebench.training.engine import loop, settings
 from facebench.training.recognition.benchmark_verification import BenchmarkScore, verify
@@ -38,7 +39,7 @@ _NO_RECIPE = {
 }  # fmt: skip
 """Settings that do not affect the numbers, follow from the data, or are recorded elsewhere."""
 
-Say = Callable[[str], None]
+OnMessage = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ def recognition_utility(
     device: str = "auto",
     name: str | None = None,
     tags: Mapping[str, str] | None = None,
-    watch: loop.Watch | None = None,
-    say: Say = print,
+    on_step: loop.StepCallback | None = None,
+    on_message: OnMessage = print,
 ) -> Run:
     """Train, verify, and return the run record; `utility.json` beside it holds every seed, benchmark and fold.
 
@@ -97,8 +98,8 @@ def recognition_utility(
         device: "auto", "cpu", "cuda" or "mps".
         name: name of the model in tables; the name of the folder by default.
         tags: properties of the model, such as {"base": "SD-XL", "prompt": "Complex"}.
-        watch: callback invoked after each training step.
-        say: callback invoked with a line of text at each stage.
+        on_step: callback invoked after each training step.
+        on_message: callback invoked with a line of text at each stage.
 
     Returns:
         The record: means over trainings with t intervals.
@@ -111,17 +112,25 @@ def recognition_utility(
     chosen = choose_device(device)
     models, suite, faces = [], "", None
     for seed in range(request.seeds):
-        say(f"training {seed + 1} of {request.seeds}")
+        on_message(f"training {seed + 1} of {request.seeds}")
         prepared = _prepared(request, seed)
         assert isinstance(prepared.settings, RecognitionSettings)
         suite, faces = _suite(request, prepared.settings), prepared.task.faces
         plain = prepared.settings.model_dump(mode="json")
         out = request.out / f"seed-{seed}"
         models.append(
-            loop.fit(prepared.task, prepared.settings, plain, out, device=device, watch=watch, say=say)
+            loop.fit(
+                prepared.task,
+                prepared.settings,
+                plain,
+                out,
+                device=device,
+                on_step=on_step,
+                on_message=on_message,
+            )
         )
     assert isinstance(faces, AlignedFaces)
-    scores, inputs = _verified(request, models, chosen, say)
+    scores, inputs = _verified(request, models, chosen, on_message)
     _write_details(request.out / DETAILS, scores)
     return Run(
         facebench=facebench_version(),
@@ -135,12 +144,12 @@ def recognition_utility(
         environment=describe(chosen),
         seed=0,
         metrics=_metrics(request, scores, faces),
-        warnings=list(faces.people.notes),
+        warnings=list(faces.people.warnings),
     )
 
 
 def _prepared(request: Request, seed: int) -> registry.Prepared:
-    content = settings.read(request.config, [*request.changes, f"seed={seed}"])
+    content = presets.read(request.config, [*request.changes, f"seed={seed}"])
     validation = find_benchmark(request.benchmarks, request.validation)
     content["data"] = {"kind": "folder", "path": request.generated}
     content["validation"] = {"kind": "benchmark", "path": validation}
@@ -149,18 +158,18 @@ def _prepared(request: Request, seed: int) -> registry.Prepared:
 
 def _suite(request: Request, training: RecognitionSettings) -> str:
     """Return the name of the preset, with a digest of the settings where they differ from it."""
-    content = settings.read(request.config)
+    content = presets.read(request.config)
     content.pop("train", None)
     content |= {"data": training.data.model_dump(), "validation": training.model_dump()["validation"]}
     plain = settings.check(RecognitionSettings, content, request.config)
     given, used = (item.model_dump(mode="json", exclude=_NO_RECIPE) for item in (plain, training))
     stem = Path(request.config).stem
     digest = hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:8]
-    return stem if given == used and stem in settings.preset_names() else f"{stem}-{digest}"
+    return stem if given == used and stem in presets.preset_names() else f"{stem}-{digest}"
 
 
 def _verified(
-    request: Request, models: Sequence[Path], device: str, say: Say
+    request: Request, models: Sequence[Path], device: str, on_message: OnMessage
 ) -> tuple[dict[str, list[BenchmarkScore]], dict[str, InputRecord]]:
     """Return scores by benchmark, one for each training; each benchmark is read once."""
     scores: dict[str, list[BenchmarkScore]] = {}
@@ -168,7 +177,7 @@ def _verified(
     trained = [load_recogniser(model) for model in models]
     for name in request.names:
         path = find_benchmark(request.benchmarks, name)
-        say(f"verifying on {name}")
+        on_message(f"verifying on {name}")
         pairs = open_benchmark(path)
         scores[name] = [verify(network.to(device), size, pairs) for network, size in trained]
         inputs[f"reference:{name}"] = _benchmark(path, pairs)
@@ -240,7 +249,7 @@ def _title(metric: str) -> str:
 def _generated(faces: AlignedFaces) -> InputRecord:
     people = faces.people
     assert isinstance(people, FolderPeople)
-    images, found = people.images, faces.found()
+    images, found = people.images, faces.has_crop()
     digests = [hashlib.sha256(item.path.read_bytes()).hexdigest() for item in images.items]
     faceless = [
         RejectedFile(name=item.name, reason="no_face", scope="faces")

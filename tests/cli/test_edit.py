@@ -73,10 +73,10 @@ def test_a_model_fine_tuned_on_one_person_edits_new_images_of_that_person(
         "prior_data.identities=4",
         "prior_data.render=16",
         "prior_data.align=false",
-        "prior_data.remember=false",
+        "prior_data.cache_renders=false",
         "prior_images=2",
     ]
-    small = [word for word in TINY if not word.startswith("data.")] + ["batch=4", *CODED[:2], *prior]
+    small = [word for word in TINY if not word.startswith("data.")] + ["batch_size=4", *CODED[:2], *prior]
     succeed("train", "diffae", album, "--config", "diffae-64-personal", *small, f"start={autoencoder}", "--out",
         tmp_path / "eve", "--device", "cpu")  # fmt: skip
     words = ["--checkpoint", tmp_path / "eve", "--directions", directions, "--attribute", "happy", *FEW_STEPS]

@@ -18,8 +18,21 @@ def check_faces(folder: Path) -> None:
 
 
 def test_a_latent_model_and_its_autoencoder_generate_faces(autoencoder: Path, tmp_path: Path) -> None:
-    small = ["model.hidden=16", "model.layers=3", "model.time_channels=16", "batch=8", "steps=2", "workers=0"]
-    data = ["data.identities=5", "data.images=4", "data.render=16", "data.align=false", "data.remember=false"]
+    small = [
+        "model.hidden=16",
+        "model.layers=3",
+        "model.time_channels=16",
+        "batch_size=8",
+        "steps=2",
+        "workers=0",
+    ]
+    data = [
+        "data.identities=5",
+        "data.images=4",
+        "data.render=16",
+        "data.align=false",
+        "data.cache_renders=false",
+    ]
     latent = tmp_path / "latent"
     words = [f"checkpoint={autoencoder}", *small, *data, "sample_every=100"]
     succeed("train", "latent-dpm", *words, "--out", latent, "--device", "cpu")

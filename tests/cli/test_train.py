@@ -27,7 +27,7 @@ def test_the_classifier_prints_the_score_of_every_attribute(
         "data.images=8",
         "data.render=16",
         "data.align=false",
-        "data.remember=false",
+        "data.cache_renders=false",
     ]
     done = facebench(
         "train", "classifier", f"checkpoint={autoencoder}", "method=lda", *data, "--out", tmp_path / "out"
@@ -41,7 +41,7 @@ def test_the_classifier_prints_the_score_of_every_attribute(
     ("words", "message"),
     [
         (["diffea"], "Did you mean diffae?"),
-        (["diffae", "--config", "diffae-64-sinthface"], "Did you mean 'diffae-64-synthface'?"),
+        (["diffae", "--config", "diffae-64-sinthface"], "Did you mean diffae-64-synthface"),
         (["ddim", "--config", "diffae-64-synthface"], "Use: facebench train compact-autoencoder"),
         (["diffae", "no-such-folder"], "'no-such-folder' is neither a changed setting"),
     ],

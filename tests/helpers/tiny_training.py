@@ -28,13 +28,13 @@ SYNTHFACE: dict[str, Any] = {
     "identities": 12,
     "images": 4,
     "render": 32,
-    "remember": False,
+    "cache_renders": False,
 }
 RUN: dict[str, Any] = {
     "steps": 4,
-    "batch": 4,
+    "batch_size": 4,
     "workers": 0,
-    "average": 0.9,
+    "ema_decay": 0.9,
     "checkpoint_every": 2,
     "sample_every": 1000,
     "evaluate_every": None,
@@ -49,7 +49,9 @@ def prepare(kind: str, **settings: Any) -> registry.Prepared:
 def run(prepared: registry.Prepared, out: Path, **options: Any) -> Path:
     """Train on the CPU, and return the path of the model."""
     plain = prepared.settings.model_dump(mode="json")
-    return fit(prepared.task, prepared.settings, plain, out, **{"device": "cpu", "say": _quiet, **options})
+    return fit(
+        prepared.task, prepared.settings, plain, out, **{"device": "cpu", "on_message": _quiet, **options}
+    )
 
 
 def train(kind: str, out: Path, **settings: Any) -> Path:

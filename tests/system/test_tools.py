@@ -25,8 +25,8 @@ DIFFAE = {
         "size": 32, "channels": 8, "multipliers": [1, 2], "encoder_multipliers": [1, 2, 2], "code_channels": 16,
         "time_channels": 16, "blocks": 1, "attention": [], "dropout": 0.0, "encoder_norm": "batch",
     },
-    "data": {"kind": "synthface", "identities": 4, "images": 2, "render": 32, "remember": False},
-    "steps": 2, "batch": 4, "workers": 0, "average": None, "shown": 2,
+    "data": {"kind": "synthface", "identities": 4, "images": 2, "render": 32, "cache_renders": False},
+    "steps": 2, "batch_size": 4, "workers": 0, "ema_decay": None, "shown": 2,
 }  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def one_thread() -> Any:
 def autoencoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prepared = registry.prepare("diffae", DIFFAE, "test")
     out = tmp_path_factory.mktemp("diffae")
-    return loop.fit(prepared.task, prepared.settings, {}, out, device="cpu", say=lambda text: None)
+    return loop.fit(prepared.task, prepared.settings, {}, out, device="cpu", on_message=lambda text: None)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
 from facebench.images.image_set import ImageSet
 from facebench.synthface.dataset import COLUMNS
-from facebench.training.engine.settings import Settings, read
+from facebench.training.engine.settings import Settings
+from facebench.training.presets import read
 from facebench.training.rig.buffers.extractors import EXTRACTORS
 from facebench.training.rig.transfer.pairs import OF_SHOWN, OF_SOURCE
 

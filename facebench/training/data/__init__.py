@@ -1,4 +1,4 @@
-"""Training data: faces by index, in an order that is a pure function of seed and step."""
+"""Training data: sets of images that are read by index, in an order that depends on seed and step only."""
 
 from __future__ import annotations
 

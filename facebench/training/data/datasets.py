@@ -1,7 +1,6 @@
-"""Layouts of well-known data sets: what lies where, and which labels come with it.
+"""Layouts of public data sets: their images and labels.
 
-Each function checks what it finds and says what is missing. None of them downloads anything: every one of these
-sets has terms that a person must accept.
+Nothing is downloaded, because each data set has terms of use that a person must accept.
 """
 
 from __future__ import annotations
@@ -19,29 +18,29 @@ from facebench.images.image_set import ImageSet
 from facebench.images.listing import SUFFIXES, Item
 
 AFFECTNET = ("neutral", "happy", "sad", "surprised", "afraid", "disgusted", "angry", "contempt")
-"""AffectNet's classes 0 to 7 in the words of this project; 8 (none), 9 (uncertain) and 10 (no face) are left out."""
+"""AffectNet's classes 0 to 7; the classes 8 (none), 9 (uncertain) and 10 (no face) are not used."""
 UNLABELLED = -2.0
-"""AffectNet's valence and arousal where nobody judged them."""
+"""AffectNet's valence and arousal of images without annotation."""
 TUFTS = {1: "neutral", 2: "happy", 3: "eyes_closed", 4: "shocked", 5: "sunglasses"}
-"""What the five images of a participant in TD_RGB_E show."""
+"""Contents of the five images of a participant in TD_RGB_E."""
 
 
 def ffhq(root: Path) -> ImageSet:
-    """FFHQ: the folder images1024x1024 or thumbnails128x128, with sub-folders of a thousand or without.
+    """FFHQ: the folder images1024x1024 or thumbnails128x128, with or without sub-folders of a thousand images.
 
     Source: Karras et al. 2019 and the layout of the published data set.
     """
     for name in ("images1024x1024", "thumbnails128x128", "images256x256", "."):
-        found = [path for path in _images_below(root / name) if re.fullmatch(r"\d{5}", path.stem)]
-        if found:
-            return _image_set(root, ((path, {}) for path in found))
+        paths = [path for path in _images_below(root / name) if re.fullmatch(r"\d{5}", path.stem)]
+        if paths:
+            return _image_set(root, ((path, {}) for path in paths))
     raise InputError(
         f"{root}: is not FFHQ. Expected images named 00000.png to 69999.png in images1024x1024/ or thumbnails128x128/."
     )
 
 
 def celebahq(root: Path) -> ImageSet:
-    """CelebA-HQ: numbered images in CelebA-HQ-img/, with the attribute file of CelebAMask-HQ beside it.
+    """CelebA-HQ: numbered images in CelebA-HQ-img/ and the attribute file of CelebAMask-HQ.
 
     The columns are the 40 attributes, "1" or "-1".
 
@@ -54,18 +53,16 @@ def celebahq(root: Path) -> ImageSet:
         )
     attributes = root / "CelebAMask-HQ-attribute-anno.txt"
     if not attributes.is_file():
-        raise InputError(
-            f"{root}: lacks {attributes.name}, which comes with CelebAMask-HQ and holds the attributes."
-        )
+        raise InputError(f"{root}: lacks the attribute file {attributes.name} of CelebAMask-HQ.")
     labels = _attribute_rows(attributes)
-    found = [path for path in _images_below(folder) if path.stem.isdigit()]
-    return _image_set(root, ((path, labels.get(path.name, {})) for path in found))
+    paths = [path for path in _images_below(folder) if path.stem.isdigit()]
+    return _image_set(root, ((path, labels.get(path.name, {})) for path in paths))
 
 
 def affectnet(root: Path, split: str = "train") -> ImageSet:
     """AffectNet, either as annotation folders (train_set/, val_set/) or as CSV (training.csv, validation.csv).
 
-    Columns: expression (see `AFFECTNET`), valence, arousal. Images without one of the eight expressions are left out.
+    Columns: expression (see `AFFECTNET`), valence, arousal. Images of other classes are not used.
 
     Source: Mollahosseini et al. 2017 and the two published layouts.
     """
@@ -82,7 +79,7 @@ def affectnet(root: Path, split: str = "train") -> ImageSet:
 
 
 def tufts(root: Path) -> ImageSet:
-    """Tufts Face Database, part TD_RGB_E: one folder for each participant, five images in it.
+    """Tufts Face Database, part TD_RGB_E: one folder per participant with five images.
 
     Columns: identity, expression (see `TUFTS`).
 
@@ -128,7 +125,7 @@ def _attribute_rows(path: Path) -> dict[str, dict[str, str]]:
     lines = path.read_text(encoding="utf-8").splitlines()
     if len(lines) < 3:
         raise InputError(
-            f"{path}: is cut off; the first line counts the images, the second names the attributes."
+            f"{path}: is incomplete; expected the number of images in line 1 and the attribute names in line 2."
         )
     names = lines[1].split()
     rows = {}
@@ -155,7 +152,7 @@ def _affectnet_folders(folder: Path) -> Iterable[tuple[Path, Mapping[str, str]]]
     if missing:
         name, count = missing.most_common(1)[0]
         raise InputError(
-            f"{folder}: {count} images have no annotations/*_{name}.npy. Is the set unpacked whole?"
+            f"{folder}: {count} images have no annotations/*_{name}.npy. Is the data set unpacked completely?"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a training set is: faces that are read by their number."""
+"""Interface of a training set, and its batches."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Face:
     """One training image.
 
     Attributes:
-        name: what to call it in messages.
+        name: name for messages.
         image: (size, size, 3) uint8 RGB.
-        fields: numbers that belong to it, such as identity, valence or psi: scalars or arrays.
+        fields: labels such as identity, valence or psi: scalars or arrays.
     """
 
     name: str
@@ -28,30 +28,30 @@ class Face:
 
 
 class Faces(Protocol):
-    """A training set. `read` is a pure function of the index, so that a run can be repeated and resumed."""
+    """A training set. `read` depends on the index only, so that runs can be repeated and resumed."""
 
     def __len__(self) -> int:
-        """How many different faces there are."""
+        """Return the number of images."""
 
     def read(self, index: int) -> Face:
-        """Read face `index`.
+        """Read image `index`.
 
         Raises:
-            ImageError: the file cannot be decoded; training counts it and goes on.
+            ImageError: the image cannot be read; training skips and counts it.
         """
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Faces of one step, ready for a network.
+    """Images of one step, or of a part of it.
 
     Attributes:
-        names: what to call them in messages.
+        names: names for messages.
         images: (n, 3, size, size) uint8 RGB.
-        rows: (n,) int64, their positions in the whole batch, over all processes: what is drawn at random for a
-            face depends on its position, so that several processes do what one would.
-        fields: (n, ...) tensors by name.
-        skipped: which faces could not be read, and why.
+        rows: (n,) int64 positions in the batch over all processes. Random numbers depend on the position, so that
+            distributed training takes the same steps as a single process.
+        fields: (n, ...) labels by name.
+        skipped: images that could not be read, with the reason.
     """
 
     names: tuple[str, ...]
@@ -64,12 +64,12 @@ class Batch:
         return len(self.names)
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch on a device."""
+        """Copy the batch to a device."""
         fields = {name: value.to(device, non_blocking=True) for name, value in self.fields.items()}
         images = self.images.to(device, non_blocking=True)
         return Batch(self.names, images, self.rows, fields, self.skipped)
 
     @property
     def x_0(self) -> Tensor:
-        """(n, 3, size, size) float32 in [-1, 1]."""
+        """Images (n, 3, size, size) as float32 in [-1, 1]."""
         return self.images.float() / 127.5 - 1

@@ -15,17 +15,17 @@ from facebench.training.data.faces import Face
 
 
 class FolderFaces:
-    """Images of a folder or manifest, cut to the middle square and resized, with what the manifest says of them.
+    """Images of a folder or manifest, cropped to the central square and resized, with the labels of the manifest.
 
-    Fields: `identity` (-1 where unknown) and `expression` (as numbers of `people` and of `expressions`), `valence`
-    and `arousal`, each when the manifest has the column; `attributes`, all columns that hold only 1 and -1.
+    Fields, each present when the manifest has the column: `identity` and `expression`, as indices into `people` and
+    `expressions` (-1 where unknown); `valence` and `arousal`; `attributes`, all columns that hold only 1 and -1.
 
     Args:
-        images: a folder, a folder of identity sub-folders, a manifest, or a set that is already listed.
+        images: folder, folder of identity sub-folders, manifest, or an opened image set.
         size: pixels per side.
 
     Raises:
-        InputError: no images, or a number in the manifest that is none.
+        InputError: no images, or a valence or arousal that is not a number.
 
     Example:
         >>> faces = FolderFaces("tests/goldens/images", 64)
@@ -60,7 +60,7 @@ class FolderFaces:
 
     @property
     def identities(self) -> NDArray[np.int64]:
-        """(n,) numbers of the people, -1 where unknown."""
+        """Indices (n,) into `people`, -1 where unknown."""
         return _numbered(self.images.column("identity"))[1]
 
     def read(self, index: int) -> Face:
@@ -75,7 +75,7 @@ class FolderFaces:
 
 
 def _numbered(words: list[str | None]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """The different words, and for each entry its number among them; -1 where there is none."""
+    """Return the distinct words, and for each entry its index among them (-1 where empty)."""
     known = tuple(sorted({word for word in words if word}))
     numbers = {word: number for number, word in enumerate(known)}
     return known, np.array([numbers[word] if word else -1 for word in words], np.int64)
@@ -85,15 +85,15 @@ def _number(text: str | None, column: str, name: str) -> float:
     try:
         return float(text or "nan")
     except ValueError:
-        raise InputError(f"{name}: the column '{column}' holds '{text}', which is no number.") from None
+        raise InputError(f"{name}: the column '{column}' holds '{text}', which is not a number.") from None
 
 
 def square(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """The middle square of an image, resized with Lanczos' filter (antialiased)."""
+    """Crop the central square and resize it with an antialiased Lanczos filter."""
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    cut = image[top : top + side, left : left + side]
+    crop = image[top : top + side, left : left + side]
     if side == size:
-        return np.ascontiguousarray(cut)
-    return np.asarray(Image.fromarray(cut).resize((size, size), Image.Resampling.LANCZOS))
+        return np.ascontiguousarray(crop)
+    return np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.LANCZOS))

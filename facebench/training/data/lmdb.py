@@ -1,4 +1,4 @@
-"""LMDB databases as DiffAE writes them: encoded images under the key "SIZE-NUMBER", and their count under "length".
+"""LMDB databases in the layout of DiffAE: encoded images under "SIZE-NUMBER", their count under "length".
 
 Source: the layout of the public DiffAE data preparation (Preechakul et al. 2022).
 """
@@ -24,23 +24,23 @@ class LmdbFaces:
     """Images of a DiffAE database.
 
     Args:
-        path: the database, such as ffhq256.lmdb.
+        path: database, such as ffhq256.lmdb.
         size: pixels per side that the network reads.
-        stored: pixels per side in the keys; found out when None.
+        stored: pixels per side in the keys; read from the first key when None.
 
     Raises:
-        InputError: no such database, or one of another layout.
+        InputError: the database is missing or has another layout.
     """
 
     def __init__(self, path: str | Path, size: int, stored: int | None = None) -> None:
         self.path, self.size = Path(path), size
         if not self.path.exists():
             raise InputError(f"There is no {path}.")
-        with self._open.begin() as reading:
-            length = reading.get(LENGTH)
-            first = next((bytes(key) for key, _ in reading.cursor() if b"-" in key), None)
+        with self._database.begin() as transaction:
+            length = transaction.get(LENGTH)
+            first = next((bytes(key) for key, _ in transaction.cursor() if b"-" in key), None)
         if length is None or first is None:
-            raise InputError(f"{path}: is no database of DiffAE: it lacks the key 'length', or images.")
+            raise InputError(f"{path}: is not a DiffAE database: it lacks images or the key 'length'.")
         self.length = int(length.decode())
         self.stored = stored or int(first.partition(b"-")[0])
 
@@ -51,37 +51,37 @@ class LmdbFaces:
         """Decode image `index`.
 
         Raises:
-            ImageError: it is missing or damaged.
+            ImageError: the image is missing or damaged.
         """
         key = _key(self.stored, index)
-        with self._open.begin() as reading:
-            data = reading.get(key)
+        with self._database.begin() as transaction:
+            data = transaction.get(key)
         name = f"{self.path.name} {key.decode()}"
         return Face(name, square(decode(data or b"", name), self.size))
 
     @property
-    def _open(self) -> Any:
+    def _database(self) -> Any:
         return _opened(self.path.absolute(), os.getpid())
 
 
 def write_lmdb(path: Path, size: int, images: Iterable[bytes]) -> int:
-    """Write encoded images of `size` pixels per side as DiffAE does; returns how many."""
+    """Write encoded images of `size` pixels per side as a DiffAE database; return their number."""
     import lmdb
 
     count = 0
     with lmdb.open(str(path), map_size=2**40, readahead=False) as database:
         for data in images:
-            with database.begin(write=True) as writing:
-                writing.put(_key(size, count), data)
+            with database.begin(write=True) as transaction:
+                transaction.put(_key(size, count), data)
             count += 1
-        with database.begin(write=True) as writing:
-            writing.put(LENGTH, str(count).encode())
+        with database.begin(write=True) as transaction:
+            transaction.put(LENGTH, str(count).encode())
     return count
 
 
 @cache
 def _opened(path: Path, process: int) -> Any:
-    """The database; a process may open it only once, and must not use what its parent opened."""
+    """Open a database once per process; LMDB handles must not be shared with forked processes."""
     import lmdb
 
     try:

@@ -1,4 +1,4 @@
-"""From indices to batches: worker processes read ahead, and a face that cannot be read is named, not fatal."""
+"""Batches of a training set, read ahead by worker processes; images that cannot be read are skipped."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from facebench.training.data.faces import Batch, Face, Faces
 from facebench.training.data.order import rows_of_step
 
 Read = tuple[int, Face | None, str | None]
+"""Position in the batch, the image, and otherwise the reason why it cannot be read."""
 
 
 @dataclass(frozen=True)
 class Loading:
-    """How a process cuts its share out of every batch.
+    """How a process reads its share of each batch.
 
     Attributes:
-        batch: faces per step over all processes.
-        parts: parts that a process's share is cut into (gradient accumulation).
+        batch_size: images per step over all processes.
+        parts: parts into which the share is split (gradient accumulation).
         rank: number of this process.
-        processes: how many there are.
-        seed: of the order.
+        processes: number of processes.
+        seed: seed of the order.
         workers: processes that read ahead.
     """
 
-    batch: int
+    batch_size: int
     parts: int = 1
     rank: int = 0
     processes: int = 1
@@ -38,46 +39,46 @@ class Loading:
     workers: int = 0
 
     def check(self, faces: int) -> None:
-        """Refuse a batch that does not divide, or that is larger than the data.
+        """Check that batches can be split evenly and are not larger than the data.
 
         Raises:
-            InputError: with what to change.
+            InputError: otherwise.
         """
-        if self.batch % (self.parts * self.processes):
+        if self.batch_size % (self.parts * self.processes):
             raise InputError(
-                f"A batch of {self.batch} cannot be shared by {self.processes} processes in {self.parts} parts "
-                "each. Make `batch` a multiple of both."
+                f"A batch of {self.batch_size} cannot be split into {self.parts} parts on each of {self.processes} "
+                "processes. Make batch_size a multiple of both."
             )
-        if faces < self.batch:
+        if faces < self.batch_size:
             raise InputError(
-                f"The data holds {faces} images, fewer than one batch of {self.batch}. Use batch={faces} or "
-                "less, or more images."
+                f"The data holds {faces} images, fewer than one batch of {self.batch_size}. Use "
+                f"batch_size={faces} or less, or more images."
             )
 
 
 def load_batches(faces: Faces, loading: Loading, start: int, steps: int) -> Iterator[Batch]:
-    """Batches of steps start ... steps - 1, `loading.parts` for each step, of this process's share.
+    """Yield this process's share of the batches of steps start ... steps - 1, in `loading.parts` parts per step.
 
     Raises:
-        InputError: no face of a part can be read.
+        InputError: no image of a part can be read.
     """
     loading.check(len(faces))
     loader: DataLoader[Read] = DataLoader(
-        _ByNumber(faces),
-        batch_sampler=_Shares(len(faces), loading, start, steps),
+        _ReadByIndex(faces),
+        batch_sampler=_ShareSampler(len(faces), loading, start, steps),
         num_workers=loading.workers,
         collate_fn=collate,
-        # Without one of its own, a loader draws from the global generator, which dropout reads.
+        # By default a loader draws from the global generator, which dropout uses.
         generator=torch.Generator(),
         pin_memory=torch.cuda.is_available(),
-        # Workers are forked before any network has run, and must not fight over the processors.
+        # One thread per worker, so that workers do not compete for cores.
         worker_init_fn=_one_thread if loading.workers else None,
     )
     yield from iter(loader)
 
 
 def try_read(faces: Faces, row: int, index: int) -> Read:
-    """Read face `index` for place `row` of a batch, or say why that is impossible."""
+    """Read image `index` for position `row` of a batch; on failure return the reason instead."""
     try:
         return row, faces.read(index), None
     except ImageError as error:
@@ -85,13 +86,13 @@ def try_read(faces: Faces, row: int, index: int) -> Read:
 
 
 def collate(read: list[Read]) -> Batch:
-    """Stack what could be read.
+    """Stack the images that could be read.
 
     Raises:
-        InputError: nothing could be read.
+        InputError: none could be read.
     """
     faces = [(row, face) for row, face, _ in read if face is not None]
-    skipped = tuple(trouble for _, _, trouble in read if trouble is not None)
+    skipped = tuple(reason for _, _, reason in read if reason is not None)
     if not faces:
         raise InputError(f"None of {len(read)} images could be read; the first: {skipped[0]}.")
     images = torch.from_numpy(np.stack([face.image for _, face in faces])).permute(0, 3, 1, 2)
@@ -104,31 +105,31 @@ def collate(read: list[Read]) -> Batch:
     return Batch(names, images.contiguous(), rows, fields, skipped)
 
 
-class _ByNumber(Dataset[Read]):
-    """Reads (place in the batch, index of the face)."""
+class _ReadByIndex(Dataset[Read]):
+    """Reads the image of a (position in the batch, index) pair."""
 
     def __init__(self, faces: Faces) -> None:
         self.faces = faces
 
-    def __getitem__(self, at: tuple[int, int]) -> Read:
-        return try_read(self.faces, *at)
+    def __getitem__(self, item: tuple[int, int]) -> Read:
+        return try_read(self.faces, *item)
 
 
-class _Shares(Sampler[list[tuple[int, int]]]):
-    """This process's part of every step's indices."""
+class _ShareSampler(Sampler[list[tuple[int, int]]]):
+    """Yields this process's (position, index) pairs of each step."""
 
     def __init__(self, faces: int, loading: Loading, start: int, steps: int) -> None:
         self.faces, self.loading, self.start, self.steps = faces, loading, start, steps
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        own = self.loading
-        share = own.batch // own.processes
+        loading = self.loading
+        share = loading.batch_size // loading.processes
         for step in range(self.start, self.steps):
-            indices = rows_of_step(self.faces, own.batch, own.seed, step).tolist()
-            places = list(enumerate(indices))[own.rank * share : (own.rank + 1) * share]
-            size = share // own.parts
-            for part in range(own.parts):
-                yield places[part * size : (part + 1) * size]
+            indices = rows_of_step(self.faces, loading.batch_size, loading.seed, step).tolist()
+            pairs = list(enumerate(indices))[loading.rank * share : (loading.rank + 1) * share]
+            size = share // loading.parts
+            for part in range(loading.parts):
+                yield pairs[part * size : (part + 1) * size]
 
     def __len__(self) -> int:
         return (self.steps - self.start) * self.loading.parts

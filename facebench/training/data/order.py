@@ -1,4 +1,4 @@
-"""Which faces a step sees: a pure function of the seed and the step, so that resuming needs no memory."""
+"""Order of the training images: a function of the seed and the step, so that resuming needs no state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def seed_of(*words: int | str) -> int:
-    """A 63-bit seed that depends on all words.
+    """Derive a 63-bit seed from words.
 
     Example:
         >>> seed_of(0, "order", 1) == seed_of(0, "order", 1), seed_of(0, "order", 1) == seed_of(0, "order", 2)
@@ -20,18 +20,26 @@ def seed_of(*words: int | str) -> int:
 
 
 def order(faces: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """A permutation of 0..faces-1 for one pass over the data."""
+    """Return the permutation of 0..faces-1 for one epoch."""
     return np.random.default_rng(seed_of(seed, "order", epoch)).permutation(faces)
 
 
-def rows_of_step(faces: int, batch: int, seed: int, step: int) -> NDArray[np.int64]:
-    """Indices of the faces of step 0, 1, ...: passes follow each other without a gap.
+def rows_of_step(faces: int, batch_size: int, seed: int, step: int) -> NDArray[np.int64]:
+    """Return the indices of the images in a batch; epochs follow each other without a gap.
+
+    Args:
+        faces: number of images in the training set.
+        batch_size: number of images per step.
+        seed: seed of the run.
+        step: number of the step, from 0.
 
     Example:
-        >>> seen = [i for step in range(3) for i in rows_of_step(6, 4, seed=0, step=step).tolist()]
-        >>> sorted(seen[:6]), sorted(seen[6:])
+        >>> indices = [i for step in range(3) for i in rows_of_step(6, 4, seed=0, step=step).tolist()]
+        >>> sorted(indices[:6]), sorted(indices[6:])
         ([0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])
     """
-    places = np.arange(step * batch, (step + 1) * batch)
-    epochs = {epoch: order(faces, seed, epoch) for epoch in np.unique(places // faces).tolist()}
-    return np.array([epochs[place // faces][place % faces] for place in places.tolist()], np.int64)
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    orders = {epoch: order(faces, seed, epoch) for epoch in np.unique(positions // faces).tolist()}
+    return np.array(
+        [orders[position // faces][position % faces] for position in positions.tolist()], np.int64
+    )

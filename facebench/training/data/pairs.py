@@ -1,4 +1,4 @@
-"""Faces with their landmarks and another image of the same person, for losses that look at who it is."""
+"""Training images with landmarks and another image of the same person, for identity losses."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from facebench.training.data.folders import FolderFaces
 from facebench.training.data.synthetic import SynthfaceFaces
 
 SMALLEST = 128
-"""The face detector sees little in smaller images, so they are enlarged to this."""
-NAMED = 3
-"""So many people with a single image are named."""
+"""Smaller images are enlarged to this size, because the face detector misses faces in them."""
+LISTED = 3
+"""Images that an error names."""
 
 
 class FacesWithPartners:
-    """Adds `landmarks` (5, 2), and with `partners` also `positive` (s, s, 3) and `positive_landmarks`.
+    """Adds the field `landmarks` (5, 2); with `partners` also `positive` (s, s, 3) and `positive_landmarks`.
 
-    Landmarks are in pixels of the image, NaN where no face is found. The partner of an image is the next one of the
-    same person, so that it never depends on chance.
+    Landmarks are in pixels of the image, NaN where no face is found. The partner of an image is the next image of
+    the same person.
 
     Args:
         faces: the training set.
-        partners: also give the partner; needs identities with two images or more.
+        partners: add the partners; every identity needs at least two images.
 
     Raises:
-        InputError: partners without identities, or identities with a single image.
+        InputError: partners are wanted, but identities are missing or have a single image.
     """
 
     def __init__(self, faces: Faces, partners: bool) -> None:
         self.faces = faces
         self._next = _partners(faces) if partners else None
-        self._remembered: dict[int, NDArray[np.float32]] = {}
+        self._cached_landmarks: dict[int, NDArray[np.float32]] = {}
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -54,9 +54,9 @@ class FacesWithPartners:
         return Face(face.name, face.image, fields)
 
     def _landmarks(self, index: int, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if index not in self._remembered:
-            self._remembered[index] = landmarks_of(image, self._finder)
-        return self._remembered[index]
+        if index not in self._cached_landmarks:
+            self._cached_landmarks[index] = landmarks_of(image, self._finder)
+        return self._cached_landmarks[index]
 
     @cached_property
     def _finder(self) -> FaceFinder:
@@ -67,7 +67,7 @@ class FacesWithPartners:
 
 
 def landmarks_of(image: NDArray[np.uint8], finder: FaceFinder) -> NDArray[np.float32]:
-    """Five landmarks (5, 2) in pixels of the image, found in an enlarged copy where it is small; NaN without a face."""
+    """Detect five landmarks (5, 2) in pixels of the image; NaN without a face. Small images are enlarged first."""
     height, width = image.shape[:2]
     scale = max(1.0, SMALLEST / min(height, width))
     if scale > 1:
@@ -76,9 +76,9 @@ def landmarks_of(image: NDArray[np.uint8], finder: FaceFinder) -> NDArray[np.flo
     face = finder.find(image)
     if face is None:
         return np.full((5, 2), np.nan, np.float32)
-    # Pixel centres: position x of the small image is (x + 1/2) scale - 1/2 of the large one.
-    found: NDArray[np.float32] = ((face.landmarks + 0.5) / scale - 0.5).astype(np.float32)
-    return found
+    # Pixel centres: position x of the small image is (x + 1/2) scale - 1/2 of the enlarged one.
+    landmarks: NDArray[np.float32] = ((face.landmarks + 0.5) / scale - 0.5).astype(np.float32)
+    return landmarks
 
 
 def _partners(faces: Faces) -> NDArray[np.int64]:
@@ -86,14 +86,14 @@ def _partners(faces: Faces) -> NDArray[np.int64]:
     people, counts = np.unique(identity, return_counts=True)
     if len(people) < 2:
         raise InputError(
-            "The triplet needs somebody else, and the data holds one person only. Set loss.triplet=0 and give "
-            "loss.identity a weight, which needs nobody else."
+            "The triplet loss needs at least two people, and the data holds one. Set loss.triplet=0 and give "
+            "loss.identity a weight; it works with one person."
         )
     if alone := np.flatnonzero(np.isin(identity, people[counts < 2])).tolist():
-        names = ", ".join(faces.read(index).name for index in alone[:NAMED])
+        names = ", ".join(faces.read(index).name for index in alone[:LISTED])
         raise InputError(
-            f"{len(alone)} of {len(people)} people have a single image ({names}{', ...' if alone[NAMED:] else ''}), so "
-            "the triplet has no positive for them. Leave them out, or set loss.triplet=0."
+            f"{len(alone)} of {len(people)} people have a single image ({names}{', ...' if alone[LISTED:] else ''}), "
+            "so the triplet loss has no positive for them. Remove them, or set loss.triplet=0."
         )
     partner = np.empty(len(identity), np.int64)
     for person in people:
@@ -110,6 +110,6 @@ def _identities(faces: Faces) -> NDArray[np.int64]:
         if (identity >= 0).all():
             return identity
     raise InputError(
-        "The triplet needs to know who is who: identity sub-folders, or a manifest whose column `identity` is filled. "
-        "With images of one person only, set loss.triplet=0 and give loss.identity a weight."
+        "The triplet loss needs identities: sub-folders per person, or a manifest with a filled column `identity`. "
+        "For images of one person, set loss.triplet=0 and give loss.identity a weight."
     )

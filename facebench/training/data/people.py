@@ -1,17 +1,15 @@
-"""Faces for recognition: aligned crops of 112 x 112 with a number for each identity, made once and remembered."""
+"""Training images for recognition: aligned 112 x 112 crops with identity labels, cached on disk."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from facebench.backbones.face_detection import FaceFinder, align
@@ -19,40 +17,45 @@ from facebench.core.errors import InputError
 from facebench.images.decoding import ImageError, decode
 from facebench.images.image_set import ImageSet, read
 from facebench.training.data.faces import Face
+from facebench.training.data.mapped_files import cache_folder, mapped_array
 from facebench.training.data.sources import FolderData, SynthfaceData
-from facebench.training.data.synthetic import RENDERING, SynthfaceFaces, cache_folder
+from facebench.training.data.synthetic import RENDERING, SynthfaceFaces
 
 CROP = 112
-_KNOWN, _NO_FACE = 1, 2
-_NAMED = 5
+_CACHED, _NO_FACE = 1, 2
+"""State of a crop in the cache; 0 is not cached."""
+_LISTED = 5
+"""Identities that a warning names."""
 
 
 class People(Protocol):
-    """Photographs of people, whatever their size."""
+    """Photographs of people, of any size."""
 
     identities: int
-    notes: tuple[str, ...]
+    """Number of people."""
+    warnings: tuple[str, ...]
 
     def __len__(self) -> int: ...
 
     def label(self, index: int) -> int:
-        """Number of the person, from 0."""
+        """Return the number of the person, from 0."""
 
     def name(self, index: int) -> str:
-        """What to call the photograph in messages."""
+        """Return the name of the photograph for messages."""
 
     def photograph(self, index: int) -> NDArray[np.uint8]:
-        """Its pixels, (height, width, 3) RGB."""
+        """Read a photograph as (height, width, 3) RGB."""
 
     def key(self) -> object:
-        """Plain values that change when the photographs do."""
+        """Return plain values that change when the photographs change."""
 
 
 class FolderPeople:
     """Identity sub-folders, or a manifest with the column `identity`.
 
     Raises:
-        InputError: no identities, two that differ only in letter case, or no identity with two images.
+        InputError: an image has no identity, fewer than two identities, identities that differ only in letter
+            case, or no identity with two images.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,7 +72,7 @@ class FolderPeople:
         numbers = {person: number for number, person in enumerate(sorted(set(people)))}
         self._labels = [numbers[person] for person in people]
         self.identities = len(numbers)
-        self.notes = _notes(path, people, self.images)
+        self.warnings = _warnings(path, people, self.images)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -89,14 +92,14 @@ class FolderPeople:
 
     def key(self) -> object:
         """See `People`."""
-        facts = ((item.path, item.path.stat()) for item in self.images.items)
-        return [(str(path), fact.st_size, fact.st_mtime_ns) for path, fact in facts]
+        stats = ((item.path, item.path.stat()) for item in self.images.items)
+        return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats]
 
 
 class SynthfacePeople:
-    """Rendered people."""
+    """Synthetic people."""
 
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, data: SynthfaceData) -> None:
         side = data.render or 128
@@ -111,7 +114,7 @@ class SynthfacePeople:
             data.seed,
             data.start,
             data.expressions,
-            remember=cache_folder() if data.remember else None,
+            cache=cache_folder("synthface") if data.cache_renders else None,
         )
 
     def __len__(self) -> int:
@@ -132,14 +135,14 @@ class SynthfacePeople:
 
     def key(self) -> object:
         """See `People`."""
-        return [RENDERING, self.data.model_dump(mode="json", exclude={"remember"})]
+        return [RENDERING, self.data.model_dump(mode="json", exclude={"cache_renders"})]
 
 
 class AlignedFaces:
-    """Aligned crops (112, 112, 3) with the field `identity`: a training set for recognisers.
+    """Training set for recognition: aligned crops (112, 112, 3) with the field `identity`.
 
-    An image of 112 x 112 counts as aligned already; in any other the face is found and aligned by five points.
-    Crops are remembered in the cache folder, so that later passes cost nothing; deleting them changes no number.
+    Images of 112 x 112 pixels are used as they are. In others the face is detected and aligned by five landmarks.
+    Crops are cached on disk; deleting the cache does not change results.
 
     Args:
         people: the photographs.
@@ -152,47 +155,47 @@ class AlignedFaces:
         return len(self.people)
 
     def read(self, index: int) -> Face:
-        """The crop of photograph `index`.
+        """Return the crop of photograph `index`.
 
         Raises:
-            ImageError: the file cannot be decoded, or shows no face.
+            ImageError: the file cannot be decoded, or no face is found in it.
         """
-        crops, known = self._memory
+        crops, states = self._cache
         name, label = self.people.name(index), np.asarray(self.people.label(index), np.int64)
-        if known[index] == _KNOWN:
+        if states[index] == _CACHED:
             return Face(name, np.array(crops[index]), {"identity": label})
-        found = known[index] != _NO_FACE
-        crop = aligned(self.people.photograph(index), self._finder) if found else None
+        has_face = states[index] != _NO_FACE
+        crop = aligned(self.people.photograph(index), self._finder) if has_face else None
         if crop is None:
-            known[index] = _NO_FACE
+            states[index] = _NO_FACE
             raise ImageError("no_face", "no face was found", name)
         crops[index] = crop
-        known[index] = _KNOWN  # after the crop: a run killed in between makes it again
+        states[index] = _CACHED  # after the crop: a run killed in between aligns it again
         return Face(name, crop, {"identity": label})
 
-    def found(self) -> list[bool]:
-        """Of each photograph, whether a face was cut out of it so far."""
-        return [bool(flag == _KNOWN) for flag in self._memory[1]]
+    def has_crop(self) -> list[bool]:
+        """Return, for each photograph, whether its crop is in the cache."""
+        return [bool(state == _CACHED) for state in self._cache[1]]
 
     @cached_property
     def _finder(self) -> FaceFinder:
         return FaceFinder()
 
     @cached_property
-    def _memory(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        what = json.dumps([self.people.key(), FaceFinder.preprocessing, CROP]).encode()
-        folder = crop_cache() / hashlib.sha256(what).hexdigest()[:16]
+    def _cache(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        contents = json.dumps([self.people.key(), FaceFinder.preprocessing, CROP]).encode()
+        folder = cache_folder("crops") / hashlib.sha256(contents).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
-        crops = mapped(folder / "crops.u8", (len(self), CROP, CROP, 3))
-        return crops, mapped(folder / "known.u8", (len(self),))
+        crops = mapped_array(folder / "crops.u8", (len(self), CROP, CROP, 3))
+        return crops, mapped_array(folder / "known.u8", (len(self),))
 
     def __getstate__(self) -> dict[str, object]:
-        left_out = ("_memory", "_finder")
-        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+        not_pickled = ("_cache", "_finder")
+        return {name: value for name, value in self.__dict__.items() if name not in not_pickled}
 
 
 def aligned(image: NDArray[np.uint8], finder: FaceFinder) -> NDArray[np.uint8] | None:
-    """The aligned crop of an image; an image of 112 x 112 is one already; None when no face is found."""
+    """Return the aligned crop of an image, or None when no face is found; 112 x 112 images are used as they are."""
     if image.shape[:2] == (CROP, CROP):
         return image
     face = finder.find(image)
@@ -200,26 +203,12 @@ def aligned(image: NDArray[np.uint8], finder: FaceFinder) -> NDArray[np.uint8] |
 
 
 def open_people(data: SynthfaceData | FolderData) -> AlignedFaces:
-    """Open the training set that settings describe."""
+    """Open the recognition training set that settings describe."""
     return AlignedFaces(FolderPeople(data.path) if isinstance(data, FolderData) else SynthfacePeople(data))
 
 
-def crop_cache() -> Path:
-    """Where aligned crops are remembered: `crops` in the cache folder of facebench."""
-    root = os.environ.get("FACEBENCH_CACHE") or platformdirs.user_cache_dir("facebench", appauthor=False)
-    return Path(root) / "crops"
-
-
-def mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """A file of bytes, zero at first, that several processes map; it takes disk only where it is written."""
-    with path.open("ab") as file:
-        if path.stat().st_size < (size := int(np.prod(shape))):
-            file.truncate(size)
-    return np.memmap(path, np.uint8, "r+", shape=shape)
-
-
 def _refuse_case_twins(people: list[str], path: Path) -> None:
-    """Some file systems take Anna and anna for one folder: the classes would depend on the machine."""
+    """Refuse identities that some file systems do not distinguish, such as Anna and anna."""
     spellings: dict[str, str] = {}
     for person in sorted(set(people)):
         twin = spellings.setdefault(person.casefold(), person)
@@ -230,21 +219,21 @@ def _refuse_case_twins(people: list[str], path: Path) -> None:
             )
 
 
-def _notes(path: Path, people: list[str], images: ImageSet) -> tuple[str, ...]:
+def _warnings(path: Path, people: list[str], images: ImageSet) -> tuple[str, ...]:
     counts = Counter(people)
     single = sorted(person for person, count in counts.items() if count == 1)
     if len(single) == len(counts):
         raise InputError(
-            f"{path}: every identity has a single image, so there is nothing that images of one person share to "
-            "learn from. Two or more images of each person are needed."
+            f"{path}: every identity has a single image. Recognition training needs two or more images of each "
+            "person."
         )
     if len(counts) < 2:
-        raise InputError(f"{path}: holds one identity, and telling people apart needs at least two.")
-    notes = []
+        raise InputError(f"{path}: holds one identity. Recognition training needs at least two.")
+    warnings = []
     if single:
-        named = ", ".join(single[:_NAMED]) + (" ..." if len(single) > _NAMED else "")
-        notes.append(f"{len(single)} of {len(counts)} identities have a single image: {named}")
+        listed = ", ".join(single[:_LISTED]) + (" ..." if len(single) > _LISTED else "")
+        warnings.append(f"{len(single)} of {len(counts)} identities have a single image: {listed}")
     if images.rejected:
         first = images.rejected[0]
-        notes.append(f"{len(images.rejected)} files are not used; the first: {first.name}: {first.reason}")
-    return tuple(notes)
+        warnings.append(f"{len(images.rejected)} files are not used; the first: {first.name}: {first.reason}")
+    return tuple(warnings)

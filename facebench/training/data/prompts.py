@@ -1,7 +1,7 @@
-"""Prompts that personal models are asked with.
+"""Prompts for personal models.
 
-The base set is one prompt; the complex set adds surroundings, and turns half of the portraits to the side, as the
-released ID-Booth script does. Settings (guidance 5, 30 DDPM steps, 21 images, the negative prompt) are its as well.
+The base set is one prompt. The complex set adds surroundings and asks for side portraits in half of the prompts, as
+the released ID-Booth script does; guidance, steps, number of images and negative prompt are also from that script.
 
 Source: Tomašević et al. 2025 (ID-Booth) and the script released with it.
 """
@@ -16,7 +16,7 @@ from facebench.core.errors import InputError
 
 PERSON = "sks person"
 CLASS = "photo of a person"
-"""What prior images show."""
+"""Prompt of prior images."""
 BASE = f"face portrait photo of {PERSON}"
 SURROUNDINGS = (
     "forest", "city street", "beach", "office", "bus", "laboratory", "factory", "construction site", "hospital",
@@ -29,16 +29,16 @@ GUIDANCE, STEPS, IMAGES = 5.0, 30, 21
 
 
 def prompts(which: str, count: int, seed: int = 0, gender: str | None = None) -> list[str]:
-    """`count` prompts.
+    """Return `count` prompts.
 
     Args:
-        which: "base", "complex", or a text file with one prompt a line.
-        count: how many; a file's lines are repeated in turn.
-        seed: which surroundings and which side portraits, in what order.
-        gender: a word before "sks person", as the released script adds; None for none.
+        which: "base", "complex", or a text file with one prompt per line.
+        count: number of prompts; the lines of a file are repeated.
+        seed: seed of the surroundings and side portraits.
+        gender: word that is inserted before "sks person", as in the released script.
 
     Raises:
-        InputError: no such file, or an empty one.
+        InputError: the file is missing or empty.
 
     Example:
         >>> prompts("base", 1, gender="female")
@@ -55,13 +55,13 @@ def prompts(which: str, count: int, seed: int = 0, gender: str | None = None) ->
 
 
 def _complex(count: int, rng: np.random.Generator) -> list[str]:
-    # None once, and each of the ten twice: 21, like the released set.
-    places = ["", *SURROUNDINGS, *SURROUNDINGS]
+    # No surroundings once and each of the ten twice: 21 prompts, as in the released set.
+    surroundings = ["", *SURROUNDINGS, *SURROUNDINGS]
     texts = []
     for number in range(count):
-        if number % len(places) == 0:
-            order = rng.permutation(len(places))
-        place = places[order[number % len(places)]]
+        if number % len(surroundings) == 0:
+            order = rng.permutation(len(surroundings))
+        place = surroundings[order[number % len(surroundings)]]
         text = BASE.replace("portrait", "side-portrait") if rng.random() < 0.5 else BASE
         texts.append(f"{text}, {place} background" if place else text)
     return texts
@@ -75,5 +75,5 @@ def _lines(path: Path) -> list[str]:
             f"{path}: is neither 'base' nor 'complex' nor a readable text file ({error})."
         ) from None
     if not lines:
-        raise InputError(f"{path}: holds no prompt. Write one a line.")
+        raise InputError(f"{path}: holds no prompt. Write one per line.")
     return lines

@@ -1,4 +1,4 @@
-"""Synthetic faces with what the renderer was told of them, and with their codes by an encoder that stays as it is."""
+"""Synthetic faces with their renderer parameters as regression targets, and with codes of a frozen encoder."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "view": ("pose", "camera"),
     "scene": ("light", "lamps", "garment", "background"),
 }
-"""What is read, in groups that count alike however many numbers they have."""
-STILL = 0.02
-STILL_UNITS = 0.15
-"""Smallest deviation that numbers, and units of ψ, are divided by: gaze is not blown up to a smile."""
+"""Renderer parameters by group; all groups have equal weight in the loss."""
+MIN_STD = 0.02
+MIN_STD_EXPRESSION = 0.15
+"""Lower bounds of the standard deviations, so that small movements such as gaze are not amplified."""
 OTHER_IMAGE, OTHER_EXPRESSION = "other_image", "other_expression"
 CODE, OTHER_CODE = "z_sem", "other_z_sem"
-"""Fields of a face: its pair, and what a frozen encoder reads in both."""
-ENCODED_AT_ONCE = 64
+"""Fields of the other image of a pair, and of the codes of both images."""
+ENCODING_BATCH = 64
 
 
 class ParameterFaces:
     """Synthetic faces with their standardised parameters.
 
     Args:
-        data: which faces.
+        data: settings of the faces.
         size: pixels per side.
-        basis: of head shapes.
-        scale: mean and deviation of each group; those of these faces when None.
+        basis: basis of head shapes.
+        scale: mean and standard deviation of each group; computed from these faces when None.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ParameterFaces:
         self.scale = scale or {
             name: (
                 values.mean(axis=0),
-                np.maximum(values.std(axis=0), STILL_UNITS if name == "expression" else STILL),
+                np.maximum(values.std(axis=0), MIN_STD_EXPRESSION if name == "expression" else MIN_STD),
             )
             for name, values in raw.items()
         }
@@ -84,7 +84,7 @@ class ParameterFaces:
 
 
 class CodedFaces:
-    """Faces with their codes by a frozen encoder, which so looks at each of them once and not in every epoch."""
+    """Faces with the codes of a frozen encoder, which encodes each face once instead of once per epoch."""
 
     def __init__(self, faces: ParameterFaces, encoder: nn.Module) -> None:
         self.faces = faces
@@ -104,11 +104,11 @@ class CodedFaces:
 
 @torch.no_grad()
 def _codes(faces: ParameterFaces, encoder: nn.Module) -> NDArray[np.float32]:
-    """(n, code_channels) codes of all faces; of one that cannot be read, zeros that are never used."""
+    """Encode all faces, (n, code_channels); codes of images that cannot be read are zero and not used."""
     encoder.eval()
     codes: list[Tensor] = []
-    for start in range(0, len(faces), ENCODED_AT_ONCE):
-        images = [_image(faces, index) for index in range(start, min(start + ENCODED_AT_ONCE, len(faces)))]
+    for start in range(0, len(faces), ENCODING_BATCH):
+        images = [_image(faces, index) for index in range(start, min(start + ENCODING_BATCH, len(faces)))]
         codes.append(encoder(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 127.5 - 1))
     return torch.cat(codes).numpy()
 
@@ -121,9 +121,9 @@ def _image(faces: ParameterFaces, index: int) -> NDArray[np.uint8]:
 
 
 def _groups(parameters: Parameters, basis: ShapeBasis, images: int) -> dict[str, NDArray[np.float64]]:
-    """All numbers of each group, (n, width)."""
+    """Return the parameters of each group, (n, width)."""
     people = parameters.take(np.arange(0, len(parameters), images))
-    known = {
+    values = {
         **parameters.arrays(),
         "affect": parameters.affect,
         "shape": np.repeat(basis.code(people), images, axis=0),
@@ -131,7 +131,7 @@ def _groups(parameters: Parameters, basis: ShapeBasis, images: int) -> dict[str,
     count = len(parameters)
     return {
         name: np.concatenate(
-            [np.asarray(known[part], np.float64).reshape(count, -1) for part in parts], axis=1
+            [np.asarray(values[part], np.float64).reshape(count, -1) for part in parts], axis=1
         )
         for name, parts in GROUPS.items()
     }

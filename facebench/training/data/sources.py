@@ -1,38 +1,39 @@
-"""The `data` part of the settings: where training faces come from."""
+"""The `data` section of the settings: source of the training images."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from facebench.training.data.datasets import DATASETS
 from facebench.training.data.faces import Faces
 from facebench.training.data.folders import FolderFaces
 from facebench.training.data.lmdb import LmdbFaces
-from facebench.training.data.synthetic import SynthfaceFaces, cache_folder
+from facebench.training.data.mapped_files import cache_folder
+from facebench.training.data.synthetic import SynthfaceFaces
 from facebench.training.engine.settings import Settings
 
 
 class SynthfaceData(Settings):
-    """Synthetic people, rendered when they are first needed."""
+    """Synthetic people, rendered on first use."""
 
     kind: Literal["synthface"]
     identities: int = Field(2000, gt=0)
     images: int = Field(12, gt=0)
-    """Per person."""
+    """Images per person."""
     seed: int = Field(1, ge=0)
     start: int = Field(0, ge=0)
     """Number of the first person."""
     expressions: tuple[str, ...] | None = None
     render: int | None = Field(None, gt=0)
-    remember: bool = True
-    """Keep renderings in the cache folder of facebench."""
+    cache_renders: bool = Field(True, validation_alias=AliasChoices("cache_renders", "remember"))
+    """Store renderings in the cache folder of facebench."""
     align: bool = False
-    """Cut faces out as `facebench align` does."""
+    """Align faces as `facebench align` does."""
     pairs: bool = False
-    """Image 2k + 1 of a person is image 2k with another expression: what the change of an expression is learnt from."""
+    """Image 2k + 1 of a person is image 2k with another expression, to learn changes of expression from."""
 
 
 class FolderData(Settings):
@@ -43,14 +44,14 @@ class FolderData(Settings):
 
 
 class LmdbData(Settings):
-    """A database as DiffAE writes it."""
+    """A database in the layout of DiffAE."""
 
     kind: Literal["lmdb"]
     path: Path
 
 
 class DatasetData(Settings):
-    """A well-known data set in its published layout."""
+    """A public data set in its published layout."""
 
     kind: Literal["ffhq", "celebahq", "affectnet", "tufts"]
     path: Path
@@ -61,14 +62,14 @@ DataSettings = Annotated[AnyData, Field(discriminator="kind")]
 
 
 def open_faces(data: AnyData, size: int) -> Faces:
-    """Open the faces that settings describe.
+    """Open the training images that settings describe.
 
     Args:
-        data: the settings.
+        data: settings of the data.
         size: pixels per side that the network reads.
 
     Raises:
-        InputError: the data is not there, or not what it should be.
+        InputError: the data is missing or has another layout.
     """
     if isinstance(data, FolderData):
         return FolderFaces(data.path, size)
@@ -84,7 +85,7 @@ def open_faces(data: AnyData, size: int) -> Faces:
         data.start,
         data.expressions,
         render=data.render,
-        remember=cache_folder() if data.remember else None,
+        cache=cache_folder("synthface") if data.cache_renders else None,
         align=data.align,
         pairs=data.pairs,
     )

@@ -181,7 +181,7 @@ def _from_model(model: ModelFile, path: Path) -> Directions:
         _check_shape(tensors, f"{_NETWORK}layers.0.weight", (hidden, size))
         network = AttributeMLP(size, hidden, len(attributes))
         state = {k.removeprefix(_NETWORK): v for k, v in tensors.items() if k.startswith(_NETWORK)}
-        model_file.into(network, ModelFile("directions", state, {}), str(path))
+        model_file.load_weights(network, ModelFile("directions", state, {}), str(path))
     else:
         _check_shape(tensors, "weight", (len(attributes), size))
     _check_shape(tensors, "std", (size,))

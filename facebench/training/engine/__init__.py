@@ -1,1 +1,1 @@
-"""The training loop and its parts: settings, checkpoints, optimizer, log."""
+"""The training loop and its parts: settings, checkpoints, optimizer, EMA, log."""

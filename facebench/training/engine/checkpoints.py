@@ -1,7 +1,4 @@
-"""Checkpoints: everything a run needs to go on exactly where it stopped, written whole or not at all.
-
-A checkpoint is a folder of safetensors files and one JSON file. Nothing of it runs code when it is read.
-"""
+"""Checkpoints: folders of safetensors files and one JSON file, written atomically; reading them runs no code."""
 
 from __future__ import annotations
 
@@ -21,17 +18,20 @@ from torch import Tensor, nn
 from facebench.core.errors import InputError, WeightsError
 
 STATE = "state.json"
+MODEL, EMA, OPTIMIZER = "model", "ema", "optimizer"
+_OLD_NAMES = {"average": EMA, "optimiser": OPTIMIZER}
+"""Names of tensor files that older versions of facebench wrote."""
 
 
 @dataclass
-class Snapshot:
-    """What a checkpoint holds.
+class Checkpoint:
+    """State of a training run after a step.
 
     Attributes:
-        step: optimiser steps done.
-        tensors: file name (without suffix) to tensors: "model", "average", "optimiser".
-        settings: the run's settings, as plain values.
-        progress: everything else that is not a tensor: best score, skipped images, schedule.
+        step: number of optimizer steps done.
+        tensors: tensors of each file: `MODEL`, `EMA` and `OPTIMIZER`.
+        settings: settings of the run, as plain values.
+        progress: all other state: best metric, skipped images, state of the task, scale of the loss.
     """
 
     step: int
@@ -39,67 +39,76 @@ class Snapshot:
     settings: dict[str, Any]
     progress: dict[str, Any] = field(default_factory=dict)
 
+    @staticmethod
+    def latest(folder: Path) -> Path | None:
+        """Return the newest complete checkpoint in a folder, or None."""
+        complete = _complete(folder)
+        return complete[-1] if complete else None
 
-def save(folder: Path, snapshot: Snapshot, keep: int) -> Path:
-    """Write a checkpoint into `folder`/step-N, then remove the oldest beyond `keep`; the best one stays.
+    @classmethod
+    def load(cls, path: Path) -> Checkpoint:
+        """Read a checkpoint.
 
-    The files are written under a temporary name, flushed to the disk, and renamed together.
+        Raises:
+            WeightsError: a file is missing or damaged.
+        """
+        try:
+            state = json.loads((path / STATE).read_text(encoding="utf-8"))
+            tensors = {
+                _OLD_NAMES.get(file.stem, file.stem): load_file(file)
+                for file in sorted(path.glob("*.safetensors"))
+            }
+            return cls(int(state["step"]), tensors, state["settings"], state["progress"])
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise WeightsError(
+                f"{path}: the checkpoint is damaged ({error}). Remove this folder; the run then resumes from the "
+                "checkpoint before it."
+            ) from None
 
-    Raises:
-        InputError: the disk is full or not writable; earlier checkpoints are untouched.
-    """
-    place = folder / f"step-{snapshot.step:08d}"
-    partial = folder / f".{place.name}.partial"
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        for name, tensors in snapshot.tensors.items():
-            whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-            save_file(whole, partial / f"{name}.safetensors")
-        state = {"step": snapshot.step, "settings": snapshot.settings, "progress": snapshot.progress}
-        (partial / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
-        _flush(partial)
-        shutil.rmtree(place, ignore_errors=True)
-        partial.rename(place)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise InputError(
-            f"{place}: the checkpoint cannot be written ({error}). Free space and run the same command: "
-            f"it goes on from {_name(latest(folder))}."
-        ) from None
-    best = snapshot.progress.get("best", {}).get("checkpoint")
-    for old in _all(folder)[:-keep]:
-        if old.name != best:
-            shutil.rmtree(old, ignore_errors=True)
-    return place
+    def save(self, folder: Path, keep: int) -> Path:
+        """Write `folder`/step-N, then remove old checkpoints.
+
+        The files are written to a temporary folder, flushed to disk, and renamed together.
+
+        Args:
+            folder: folder of all checkpoints of the run.
+            keep: number of recent checkpoints that stay; the best one stays in addition.
+
+        Raises:
+            InputError: the disk is full or not writable; earlier checkpoints are unchanged.
+        """
+        path = folder / f"step-{self.step:08d}"
+        temporary, replaced = folder / f".{path.name}.partial", folder / f".{path.name}.replaced"
+        try:
+            _remove_temporaries(folder)
+            temporary.mkdir(parents=True)
+            for name, tensors in self.tensors.items():
+                on_cpu = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+                save_file(on_cpu, temporary / f"{name}.safetensors")
+            state = {"step": self.step, "settings": self.settings, "progress": self.progress}
+            (temporary / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+            _flush_to_disk(temporary)
+            if path.exists():
+                path.rename(replaced)
+            temporary.rename(path)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            newest = self.latest(folder)
+            raise InputError(
+                f"{path}: the checkpoint cannot be written ({error}). Free space and run the same command: it "
+                f"resumes from {'the beginning' if newest is None else newest.name}."
+            ) from None
+        shutil.rmtree(replaced, ignore_errors=True)
+        best = self.progress.get("best", {}).get("checkpoint")
+        for old in _complete(folder)[:-keep]:
+            if old.name != best:
+                shutil.rmtree(old, ignore_errors=True)
+        return path
 
 
-def latest(folder: Path) -> Path | None:
-    """The newest whole checkpoint, or None."""
-    found = _all(folder)
-    return found[-1] if found else None
-
-
-def load(place: Path) -> Snapshot:
-    """Read a checkpoint.
-
-    Raises:
-        WeightsError: a file is missing or damaged.
-    """
-    try:
-        state = json.loads((place / STATE).read_text(encoding="utf-8"))
-        tensors = {path.stem: load_file(path) for path in sorted(place.glob("*.safetensors"))}
-        return Snapshot(int(state["step"]), tensors, state["settings"], state["progress"])
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise WeightsError(
-            f"{place}: the checkpoint is damaged ({error}). Remove this folder; the run then goes on from the "
-            "checkpoint before it."
-        ) from None
-
-
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """State of an optimiser as named tensors: "number of the parameter.name of the value"."""
-    state = optimiser.state_dict()["state"]
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the state of an optimizer as tensors named "number of the parameter.name of the value"."""
+    state = optimizer.state_dict()["state"]
     return {
         f"{number}.{name}": torch.as_tensor(value)
         for number, values in state.items()
@@ -108,36 +117,39 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put the state back that `optimiser_tensors` took."""
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Restore the state that `optimizer_tensors` returned."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         number, _, name = key.partition(".")
         state.setdefault(int(number), {})[name] = value
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    for parameter, own in optimiser.state.items():
-        for name, value in own.items():
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
             if value.shape == parameter.shape:
-                # Fused Adam reads both in the order of memory, which need not be the order of the file.
-                own[name] = torch.empty_like(parameter).copy_(value)
+                # Fused Adam expects the memory format of the parameter.
+                values[name] = torch.empty_like(parameter).copy_(value)
 
 
 def load_strictly(
-    network: nn.Module, tensors: Mapping[str, Tensor], where: str, own: Mapping[str, Tensor] | None = None
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    where: str,
+    expected: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Load weights whose names and shapes must fit exactly.
+    """Load weights whose names and shapes must match exactly.
 
     Args:
-        network: where to.
+        network: network to load into.
         tensors: the weights.
-        where: the file, for messages.
-        own: the part of the network's state that the file must hold; all of it by default.
+        where: file name for messages.
+        expected: part of the network's state that the file must hold; all of it by default.
 
     Raises:
-        WeightsError: the first missing, misshapen or unexpected key is named.
+        WeightsError: names the first missing, misshapen or unexpected key.
     """
-    own = network.state_dict() if own is None else own
-    for key, value in own.items():
+    expected = network.state_dict() if expected is None else expected
+    for key, value in expected.items():
         if key not in tensors:
             raise WeightsError(f"{where}: lacks '{key}'. Is it the checkpoint of another architecture?")
         if tensors[key].shape != value.shape:
@@ -146,23 +158,31 @@ def load_strictly(
                 f"{tuple(value.shape)}."
             )
     for key in tensors:
-        if key not in own:
+        if key not in expected:
             raise WeightsError(f"{where}: holds '{key}', which this architecture does not have.")
-    network.load_state_dict(dict(tensors), strict=len(own) == len(network.state_dict()))
+    network.load_state_dict(dict(tensors), strict=len(expected) == len(network.state_dict()))
 
 
-def _all(folder: Path) -> list[Path]:
+def _complete(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("step-*") if (path / STATE).is_file())
 
 
-def _flush(folder: Path) -> None:
+def _remove_temporaries(folder: Path) -> None:
+    """Remove what killed runs left behind; a checkpoint without its successor is put back."""
+    for path in folder.glob(".step-*.replaced"):
+        original = folder / path.name.removeprefix(".").removesuffix(".replaced")
+        if original.exists():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.rename(original)
+    for path in folder.glob(".step-*.partial"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _flush_to_disk(folder: Path) -> None:
     for path in [*folder.iterdir(), folder]:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _name(place: Path | None) -> str:
-    return "the beginning" if place is None else place.name

@@ -1,4 +1,4 @@
-"""The moving average of the weights that samples and model files are made of."""
+"""Exponential moving average (EMA) of the weights, used for samples and model files."""
 
 from __future__ import annotations
 
@@ -26,35 +26,36 @@ def ema_update(average: nn.Module, model: nn.Module, decay: float, skip: Contain
             value.copy_(source[key])
 
 
-class Average:
-    """A copy of a network that follows it slowly: average = decay average + (1 - decay) network.
+class EMA:
+    """Copy of a network: ema = decay * ema + (1 - decay) * network after each step.
 
-    Early in training the decay is smaller, min(decay, (1 + step) / (10 + step)), so that short runs are not
-    dominated by the first random weights; with `warm` off it is the official constant. Frozen weights are left alone.
+    Frozen weights, and the buffers beside them, are not updated.
 
     Args:
-        network: what to follow; its current weights are the start.
-        decay: towards 1 is slower.
-        warm: start with small decays.
+        network: network to average; its current weights are the initial value.
+        decay: decay per step.
+        warmup: use min(decay, (1 + step) / (10 + step)), so that the initial weights do not dominate short runs.
     """
 
-    def __init__(self, network: nn.Module, decay: float, *, warm: bool = False) -> None:
-        # The mean of a weight with itself is off by its last bit, and frozen ones must stay what they are.
-        self._frozen = frozen(network)
+    def __init__(self, network: nn.Module, decay: float, *, warmup: bool = False) -> None:
+        # Averaging a weight with itself changes its last bit, so frozen weights are skipped.
+        self._frozen = frozen_names(network)
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        self.decay, self.warm = decay, warm
+        self.decay, self.warmup = decay, warmup
 
     def update(self, network: nn.Module, step: int) -> None:
-        """Follow the network after step `step`."""
-        decay = min(self.decay, (1 + step) / (10 + step)) if self.warm else self.decay
+        """Average in the weights of the network after step `step`."""
+        decay = min(self.decay, (1 + step) / (10 + step)) if self.warmup else self.decay
         ema_update(self.network, network, decay, self._frozen)
 
 
-def frozen(network: nn.Module) -> set[str]:
-    """Names of all weights that are not trained, and of the buffers beside them."""
+def frozen_names(network: nn.Module) -> set[str]:
+    """List the parameters that are not trained, and the buffers of modules without trained parameters."""
     names = {name for name, value in network.named_parameters() if not value.requires_grad}
-    for place, module in network.named_modules():
-        own = list(module.parameters(recurse=False))
-        if own and not any(value.requires_grad for value in own):
-            names |= {f"{place}.{name}" if place else name for name, _ in module.named_buffers(recurse=False)}
+    for prefix, module in network.named_modules():
+        parameters = list(module.parameters(recurse=False))
+        if parameters and not any(value.requires_grad for value in parameters):
+            names |= {
+                f"{prefix}.{name}" if prefix else name for name, _ in module.named_buffers(recurse=False)
+            }
     return names

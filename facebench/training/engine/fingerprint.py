@@ -1,4 +1,4 @@
-"""Which weights these are, whatever file they came from."""
+"""Fingerprint of weights, independent of their file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 
 def fingerprint(network: nn.Module) -> str:
-    """Sha256 of all weights in half precision, so that a copy that was stored in half precision is the same network.
+    """Return the SHA-256 of all weights in half precision; copies stored in half precision have the same fingerprint.
 
     Example:
         >>> layer = nn.Linear(2, 2)
@@ -18,7 +18,7 @@ def fingerprint(network: nn.Module) -> str:
     """
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
-        whole = value.half() if value.is_floating_point() else value
+        half = value.half() if value.is_floating_point() else value
         digest.update(f"{name} {tuple(value.shape)}".encode())
-        digest.update(whole.cpu().contiguous().numpy().tobytes())
+        digest.update(half.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

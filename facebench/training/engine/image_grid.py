@@ -1,4 +1,4 @@
-"""Tensors to pictures, and pictures to one grid."""
+"""Conversion of tensors to images, and of images to a grid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def to_images(x: Tensor) -> NDArray[np.uint8]:
-    """Images (n, 3, h, w) in [-1, 1] as (n, h, w, 3) uint8; values outside are clipped.
+    """Convert images (n, 3, h, w) in [-1, 1] to (n, h, w, 3) uint8; other values are clipped.
 
     Example:
         >>> import torch
@@ -20,7 +20,7 @@ def to_images(x: Tensor) -> NDArray[np.uint8]:
 
 
 def grid(images: NDArray[np.uint8], columns: int, gap: int = 2) -> NDArray[np.uint8]:
-    """Lay images (n, h, w, 3) out in rows of `columns`, white between them.
+    """Arrange images (n, h, w, 3) in rows of `columns`, separated by white gaps.
 
     Example:
         >>> grid(np.zeros((3, 4, 4, 3), np.uint8), columns=2).shape

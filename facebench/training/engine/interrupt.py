@@ -1,4 +1,4 @@
-"""Ctrl-C while a model is trained: the step is finished and kept, and then training ends."""
+"""Ctrl-C and SIGTERM during training: the current step is completed and saved before training stops."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from types import FrameType
 
 
 class InterruptFlag:
-    """Turns the first Ctrl-C (or SIGTERM) into a wish that is granted after the step; the second one is at once."""
+    """Context manager whose `requested` becomes true at the first Ctrl-C or SIGTERM; the second one raises."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
     def __enter__(self) -> InterruptFlag:
         try:
-            self._before = {number: signal.signal(number, self._ask) for number in self.SIGNALS}
-        except ValueError:  # only the main thread may listen
-            self._before = {}
+            self._previous = {number: signal.signal(number, self._request) for number in self.SIGNALS}
+        except ValueError:  # signal handlers exist in the main thread only
+            self._previous = {}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True

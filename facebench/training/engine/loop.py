@@ -1,108 +1,79 @@
-"""The training loop: the same for every task, exactly resumable, and never without a good checkpoint.
+"""The training loop that all tasks share.
 
-Accelerate brings devices, mixed precision and several processes (`torchrun`); peft, which LoRA needs, brings
-Accelerate, so it costs no further dependency. Everything random is a pure function of (seed, step), which is why
-a checkpoint holds no generator state and a killed run ends with the weights of one that was never killed.
+Accelerate provides devices, mixed precision and distributed training. All random numbers are a function of the
+seed and the step, so a checkpoint holds no generator state, and a killed run ends with the same weights as one
+that ran through.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from pydantic import ValidationError
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint as recompute
 
-from facebench.core.errors import FacebenchError, InputError
+from facebench.core.errors import InputError
+from facebench.core.files import atomic_write_text
 from facebench.training.data.faces import Batch
 from facebench.training.data.loading import Loading, load_batches
-from facebench.training.data.order import seed_of
 from facebench.training.engine import checkpoints, model_file
 from facebench.training.engine.allocator import keep_freed_memory
-from facebench.training.engine.checkpoints import Snapshot
-from facebench.training.engine.ema import Average
+from facebench.training.engine.checkpoints import EMA as EMA_FILE
+from facebench.training.engine.checkpoints import MODEL, OPTIMIZER, Checkpoint
+from facebench.training.engine.ema import EMA
+from facebench.training.engine.gradient_checkpointing import recompute_blocks
 from facebench.training.engine.interrupt import InterruptFlag
 from facebench.training.engine.log import Log
 from facebench.training.engine.memory_layout import training_memory_format
-from facebench.training.engine.optimizer import learning_rate, make_optimizer
-from facebench.training.engine.rng import StepRng
-from facebench.training.engine.settings import TrainConfig, differences
+from facebench.training.engine.settings import TrainConfig, as_current, differences
 from facebench.training.engine.task import Task
-from facebench.training.models.layers import ResidualBlock
+from facebench.training.engine.train_step import TrainingStopped, TrainStep
 
 FREE_TO_CHANGE = frozenset(
     {
         "steps",
-        "keep",
+        "keep_checkpoints",
         "checkpoint_every",
         "sample_every",
         "evaluate_every",
         "workers",
-        "accumulate",
+        "gradient_accumulation",
         "compile",
     }
 )
-"""Settings that a resumed run may change: they do not change the weights of a given step."""
+"""Settings that a resumed run may change, because the weights after a given step do not depend on them."""
 
-Watch = Callable[[int, int, Mapping[str, float]], None]
-"""Called after every step with (steps done, steps in all, losses)."""
-
-
-class TrainingStopped(FacebenchError):
-    """Training cannot go on: the loss is no number."""
-
-
-@dataclass
-class _Progress:
-    """What a run remembers besides tensors."""
-
-    best: dict[str, Any] = field(default_factory=dict)
-    skipped: int = 0
-
-
-class _Losses(nn.Module):
-    """The task's losses as a module, whose forward several processes can wrap."""
-
-    def __init__(self, task: Task) -> None:
-        super().__init__()
-        self.task = task
-        self.network = task.network
-
-    def forward(self, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
-        return self.task.losses(self.network, batch, rng)
+StepCallback = Callable[[int, int, Mapping[str, float]], None]
+"""Callback invoked after each step with the number of steps done, the total, and the losses."""
 
 
 def fit(
     task: Task,
-    running: TrainConfig,
+    config: TrainConfig,
     settings: Mapping[str, Any],
     out: Path,
     *,
     device: str = "auto",
     accept_changes: bool = False,
-    watch: Watch | None = None,
-    say: Callable[[str], None] = print,
+    on_step: StepCallback | None = None,
+    on_message: Callable[[str], None] = print,
 ) -> Path:
-    """Train, or go on training, and write `out`/model.safetensors.
+    """Train or resume training, and write `out`/model.safetensors.
 
     Args:
         task: what to train.
-        running: how long and how.
-        settings: all settings as plain values; kept in every checkpoint and in the model.
-        out: folder of the run; when it holds checkpoints of the same settings the run goes on from the newest.
+        config: number of steps, optimizer, intervals.
+        settings: all settings as plain values; stored in every checkpoint and in the model.
+        out: folder of the run; when it holds checkpoints of the same settings, the newest one is resumed.
         device: "auto", "cpu", "cuda" or "mps".
-        accept_changes: go on although settings have changed.
-        watch: told of every step.
-        say: told in a sentence what happens.
+        accept_changes: resume although settings have changed.
+        on_step: callback invoked after each step.
+        on_message: callback invoked with messages for the user.
 
     Returns:
         Path of the model.
@@ -110,132 +81,107 @@ def fit(
     Raises:
         InputError: the folder holds a run of other settings, the data is smaller than a batch, the disk is full.
         TrainingStopped: a loss or gradient is not finite; the last good checkpoint is kept.
-        KeyboardInterrupt: after a checkpoint has been written.
+        KeyboardInterrupt: raised after a checkpoint was written.
     """
     keep_freed_memory()
-    run = _Run(task, running, dict(settings), out, device, say)
-    for note in task.warnings:
-        say(note)
-    run.resume(accept_changes)
-    with Log(out, run.step) as log, InterruptFlag() as stop:
-        run.train(log, stop, watch)
-    return run.finish()
+    trainer = Trainer(task, config, dict(settings), out, device, on_message)
+    for warning in task.warnings:
+        on_message(warning)
+    trainer.resume(accept_changes)
+    with Log(out, trainer.step) as log, InterruptFlag() as interrupt:
+        trainer.train(log, interrupt, on_step)
+    return trainer.finish()
 
 
-class _Run:
-    """State of one training run."""
+@dataclass
+class _Progress:
+    """State of a run besides tensors."""
+
+    best: dict[str, Any] = field(default_factory=dict)
+    """Name, value and checkpoint of the best evaluation."""
+    skipped: int = 0
+    """Number of images that could not be read."""
+
+
+class Trainer:
+    """Network, EMA, optimizer and progress of one training run."""
 
     def __init__(
         self,
         task: Task,
-        running: TrainConfig,
+        config: TrainConfig,
         settings: dict[str, Any],
         out: Path,
         device: str,
-        say: Callable[[str], None],
+        on_message: Callable[[str], None],
     ) -> None:
-        self.task, self.running, self.settings, self.out, self.say = task, running, settings, out, say
-        precision = {"float32": "no"}.get(running.precision, running.precision)
+        self.task, self.config, self.settings, self.out = task, config, settings, out
+        self.on_message = on_message
+        precision = {"float32": "no"}.get(config.precision, config.precision)
         self.accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
-        place = self.accelerator.device
         self.step = 0
         self.progress = _Progress()
-        task.network.to(place)
-        if place.type == "cpu":
-            task.network.to(memory_format=training_memory_format(task.network))
-        if running.gradient_checkpointing:
-            recompute_blocks(task.network)
-        if running.compile:
-            for child in task.network.children():
+        self._prepare_network()
+        self.ema = None
+        if config.ema_decay is not None:
+            self.ema = EMA(task.network, config.ema_decay, warmup=config.ema_warmup)
+        self.train_step = TrainStep(task, config, self.accelerator)
+
+    def _prepare_network(self) -> None:
+        network = self.task.network
+        network.to(self.accelerator.device)
+        if self.accelerator.device.type == "cpu":
+            network.to(memory_format=training_memory_format(network))
+        if self.config.gradient_checkpointing:
+            recompute_blocks(network)
+        if self.config.compile:
+            for child in network.children():
                 child.compile()
-        self.average = None
-        if running.average is not None:
-            self.average = Average(task.network, running.average, warm=running.average_warm)
-        self.optimiser = make_optimizer(running.optimiser, task.parameters())
-        self.model, self.stepper = self.accelerator.prepare(_Losses(task), self.optimiser)
 
     @property
     def folder(self) -> Path:
+        """Folder of the checkpoints."""
         return self.out / "checkpoints"
 
     @property
-    def shown(self) -> nn.Module:
-        """The network that samples and models are made of."""
-        return self.task.network if self.average is None else self.average.network
+    def evaluated_network(self) -> nn.Module:
+        """The network for samples, evaluations and the model file."""
+        return self.task.network if self.ema is None else self.ema.network
 
-    def resume(self, accept_changes: bool) -> None:
-        """Take up the newest checkpoint, if there is one."""
-        newest = checkpoints.latest(self.folder)
-        if newest is None:
-            self.out.mkdir(parents=True, exist_ok=True)
-            if self.accelerator.is_main_process:
-                text = yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True)
-                (self.out / "settings.yaml").write_text(text, encoding="utf-8")
-            return
-        snapshot = checkpoints.load(newest)
-        # A cosine knows where it ends.
-        free = FREE_TO_CHANGE - ({"steps"} if self.running.optimiser.decay == "cosine" else set())
-        changed = [
-            line
-            for line in differences(self._as_now(snapshot.settings), self.settings)
-            if line.partition(":")[0] not in free
-        ]
-        if changed and not accept_changes:
-            raise InputError(
-                f"{self.out} holds a run of other settings ({'; '.join(changed)}). Use another --out, or go on "
-                "with the new settings by --accept-changes."
-            )
-        self._restore(self.task.network, snapshot.tensors["model"], str(newest))
-        if self.average is not None:
-            self._restore(self.average.network, snapshot.tensors["average"], str(newest))
-        checkpoints.restore_optimiser(self.optimiser, snapshot.tensors["optimiser"])
-        if self.accelerator.scaler is not None and "scaler" in snapshot.progress:
-            self.accelerator.scaler.load_state_dict(snapshot.progress["scaler"])
-        self.step = snapshot.step
-        self.task.restore(snapshot.progress.get("task", self.task.state()))
-        self.progress = _Progress(snapshot.progress.get("best", {}), snapshot.progress.get("skipped", 0))
-        self.say(f"goes on from step {self.step} of {self.running.steps}")
+    def train(self, log: Log, interrupt: InterruptFlag, on_step: StepCallback | None) -> None:
+        """Run the remaining steps."""
+        batches = self._batches(log)
+        self.train_step.losses.train()
+        while self.step < self.config.steps and not self.task.finished:
+            try:
+                # Evaluate loss and accumulate gradients.
+                values = self.train_step.accumulate_gradients(self.step, batches)
 
-    def _as_now(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Settings of an older version of facebench with what has been added since, at its default."""
-        try:
-            return type(self.running).model_validate(settings).model_dump(mode="json")
-        except ValidationError:
-            return settings
-
-    def train(self, log: Log, stop: InterruptFlag, watch: Watch | None) -> None:
-        """Do the remaining steps."""
-        running, accelerator = self.running, self.accelerator
-        loading = Loading(
-            running.batch,
-            running.accumulate,
-            accelerator.process_index,
-            accelerator.num_processes,
-            running.seed,
-            running.workers,
-        )
-        batches = load_batches(self.task.faces, loading, self.step, running.steps)
-        self.model.train()
-        while self.step < running.steps and not self.task.finished:
-            values = self._one_step(batches, log)
+                # Run optimizer.
+                values |= self.train_step.run_optimizer(self.step)
+            except TrainingStopped as error:
+                raise self._with_advice(error) from None
             self.step += 1
-            if self.average is not None:
-                self.average.update(self.task.network, self.step)
-            if accelerator.is_main_process:
-                log.numbers(self.step, values)
-                self._look(log)
-            self._agree()
-            if watch is not None:
-                watch(self.step, running.steps, values)
-            if (
-                stop.asked
-                or self.step % running.checkpoint_every == 0
-                or self.step == running.steps
-                or self.task.finished
-            ):
-                self._checkpoint()
-            if stop.asked:
-                self.say(f"stopped after step {self.step}; the same command goes on from there")
+
+            # Update EMA.
+            if self.ema is not None:
+                self.ema.update(self.task.network, self.step)
+
+            # Log, sample and evaluate.
+            if self.accelerator.is_main_process:
+                log.scalars(self.step, values)
+                self._sample(log)
+                self._evaluate(log)
+                self.task.network.train()
+            self._synchronize_task()
+            if on_step is not None:
+                on_step(self.step, self.config.steps, values)
+
+            # Save checkpoint.
+            if interrupt.requested or self._is_due(self.config.checkpoint_every) or self.task.finished:
+                self._save_checkpoint()
+            if interrupt.requested:
+                self.on_message(f"stopped after step {self.step}; the same command resumes from there")
                 raise KeyboardInterrupt
 
     def finish(self) -> Path:
@@ -248,118 +194,106 @@ class _Run:
                 "skipped": self.progress.skipped,
                 "best": self.progress.best,
             }
-            self._take_best()
-            model_file.write(path, self.task.model(self.shown, provenance))
+            if self.task.keep_best and "checkpoint" in self.progress.best:
+                best = self.folder / self.progress.best["checkpoint"]
+                tensors = Checkpoint.load(best).tensors[MODEL if self.ema is None else EMA_FILE]
+                self._restore(self.evaluated_network, tensors, str(best))
+            model_file.write(path, self.task.model(self.evaluated_network, provenance))
         self.accelerator.wait_for_everyone()
         return path
 
-    def _take_best(self) -> None:
-        if self.task.keep_best and "checkpoint" in self.progress.best:
-            place = self.folder / self.progress.best["checkpoint"]
-            tensors = checkpoints.load(place).tensors["model" if self.average is None else "average"]
-            self._restore(self.shown, tensors, str(place))
+    def _is_due(self, interval: int) -> bool:
+        return self.step % interval == 0 or self.step == self.config.steps
 
-    def _one_step(self, batches: Iterator[Batch], log: Log) -> dict[str, float]:
-        running, accelerator = self.running, self.accelerator
-        # Dropout reads the global generator.
-        torch.manual_seed(seed_of(running.seed, "network", self.step, accelerator.process_index))
-        rate = learning_rate(running.optimiser, self.step, running.steps) * self.task.lr_factor
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        total: dict[str, float] = {}
-        for part in range(running.accumulate):
-            batch = next(batches)
-            self._note_skipped(batch, log)
-            last = part == running.accumulate - 1
-            with nullcontext() if last else accelerator.no_sync(self.model):
-                losses = self._part(batch)
-                accelerator.backward(losses["loss"] / running.accumulate)
-            for name, value in losses.items():
-                total[name] = total.get(name, 0.0) + float(value.detach()) / running.accumulate
-        total["gradient_norm"] = self._gradient_norm()
-        total["learning_rate"] = rate
-        scaler = accelerator.scaler
-        scale = scaler.get_scale() if scaler is not None else 1.0
-        self.stepper.step()
-        if scaler is not None:
-            # Fused Adam leaves such a step out by itself, so Accelerate believes that it was taken.
-            total["overflow"] = float(scaler.get_scale() < scale)
-        self.stepper.zero_grad(set_to_none=True)
-        return total
+    def _is_evaluation_due(self) -> bool:
+        return self.config.evaluate_every is not None and self.step % self.config.evaluate_every == 0
 
-    def _part(self, batch: Batch) -> dict[str, Tensor]:
-        running, device = self.running, self.accelerator.device
-        rng = StepRng(running.seed, self.step, running.batch, batch.rows, device)
-        losses: dict[str, Tensor] = self.model(batch.to(device), rng)
-        if not torch.isfinite(losses["loss"]):
-            raise self._stopped(f"the loss is {float(losses['loss'].detach()):g}", batch.names)
-        return losses
+    def _sample(self, log: Log) -> None:
+        if self._is_due(self.config.sample_every):
+            log.images(self.step, self.task.preview(self.evaluated_network.eval()))
 
-    def _gradient_norm(self) -> float:
-        clip = self.running.optimiser.clip or math.inf
-        # Once for all groups: Accelerate's own clipping takes the scale off each time, and the second is an error.
-        self.accelerator.unscale_gradients()
-        norms = [float(nn.utils.clip_grad_norm_(part, clip)) for part in self.task.clip_groups()]
-        norm = math.hypot(*norms)
-        # Half precision overflows now and then; its scaler skips such a step and tries a smaller scale. Below 1 it is
-        # not the scale that is too large.
-        scaler = self.accelerator.scaler
-        if not math.isfinite(norm) and (scaler is None or scaler.get_scale() < 1):
-            raise self._stopped(f"the norm of the gradient is {norm:g}", ())
-        return norm
+    def _evaluate(self, log: Log) -> None:
+        if not self._is_evaluation_due():
+            return
+        numbers = self.task.evaluate(self.evaluated_network.eval())
+        log.scalars(self.step, numbers)
+        self.task.on_evaluation(numbers)
+        if self._is_best(numbers):
+            # The best checkpoint is saved at once, whatever the interval of the others.
+            self._save_checkpoint()
 
-    def _stopped(self, what: str, names: tuple[str, ...]) -> TrainingStopped:
-        newest = checkpoints.latest(self.folder)
-        batch = f" in the batch {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}" if names else ""
-        kept = f"The last good checkpoint is {newest}" if newest else "There is no checkpoint yet"
-        return TrainingStopped(
-            f"Step {self.step}: {what}{batch}. {kept}; try a smaller learning rate or precision=float32."
-        )
+    def _is_best(self, numbers: Mapping[str, float]) -> bool:
+        """Whether an evaluation is the best so far; if so, it is noted."""
+        if self.task.best_metric is None or self.task.best_metric[0] not in numbers:
+            return False
+        name, higher_is_better = self.task.best_metric
+        value, best = numbers[name], self.progress.best.get("value")
+        if best is not None and not (value > best if higher_is_better else value < best):
+            return False
+        self.progress.best = {"name": name, "value": value, "checkpoint": f"step-{self.step:08d}"}
+        return True
 
-    def _note_skipped(self, batch: Batch, log: Log) -> None:
-        for trouble in batch.skipped:
-            self.progress.skipped += 1
-            self.say(f"skipped {trouble}")
-            log.event({"step": self.step, "skipped": trouble})
-
-    def _look(self, log: Log) -> None:
-        """Sample and evaluate now and then."""
-        running, step = self.running, self.step
-        if step % running.sample_every == 0 or step == running.steps:
-            log.pictures(step, self.task.preview(self.shown.eval()))
-        if running.evaluate_every is not None and step % running.evaluate_every == 0:
-            numbers = self.task.evaluate(self.shown.eval())
-            log.numbers(step, numbers)
-            self.task.on_evaluation(numbers)
-            self._note_best(numbers)
-        self.task.network.train()
-
-    def _agree(self) -> None:
-        """Tell the other processes what the main one has concluded from an evaluation."""
-        due = self.running.evaluate_every is not None and self.step % self.running.evaluate_every == 0
-        if due and self.accelerator.num_processes > 1:
+    def _synchronize_task(self) -> None:
+        """Send the state of the task after an evaluation from the main process to the others."""
+        if self._is_evaluation_due() and self.accelerator.num_processes > 1:
             (state,) = broadcast_object_list([self.task.state()])
             self.task.restore(state)
 
-    def _note_best(self, numbers: Mapping[str, float]) -> None:
-        if self.task.best_metric is None or self.task.best_metric[0] not in numbers:
-            return
-        name, higher = self.task.best_metric
-        value, before = numbers[name], self.progress.best.get("value")
-        if before is None or (value > before if higher else value < before):
-            # The checkpoint of this very step is written below, whatever the rhythm of the others.
-            self.progress.best = {"name": name, "value": value, "checkpoint": f"step-{self.step:08d}"}
-            self._checkpoint()
+    def _with_advice(self, error: TrainingStopped) -> TrainingStopped:
+        newest = Checkpoint.latest(self.folder)
+        kept = f"The last good checkpoint is {newest}" if newest else "There is no checkpoint yet"
+        return TrainingStopped(
+            f"Step {self.step}: {error}. {kept}; try a smaller learning rate or precision=float32."
+        )
 
-    def _checkpoint(self) -> None:
+    def resume(self, accept_changes: bool) -> None:
+        """Restore the newest checkpoint, if there is one.
+
+        Raises:
+            InputError: settings have changed that a resumed run must not change.
+        """
+        newest = Checkpoint.latest(self.folder)
+        if newest is None:
+            self.out.mkdir(parents=True, exist_ok=True)
+            if self.accelerator.is_main_process:
+                text = yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True)
+                atomic_write_text(self.out / "settings.yaml", text)
+            return
+        checkpoint = Checkpoint.load(newest)
+        changes = self._changes(checkpoint.settings)
+        if changes and not accept_changes:
+            raise InputError(
+                f"{self.out} holds a run of other settings ({'; '.join(changes)}). Use another --out, or resume with "
+                "the new settings by --accept-changes."
+            )
+        self._restore(self.task.network, checkpoint.tensors[MODEL], str(newest))
+        if self.ema is not None:
+            self._restore(self.ema.network, checkpoint.tensors[EMA_FILE], str(newest))
+        checkpoints.restore_optimizer(self.train_step.optimizer, checkpoint.tensors[OPTIMIZER])
+        progress = checkpoint.progress
+        if self.accelerator.scaler is not None and "scaler" in progress:
+            self.accelerator.scaler.load_state_dict(progress["scaler"])
+        self.step = checkpoint.step
+        self.task.restore(progress.get("task", self.task.state()))
+        self.progress = _Progress(progress.get("best", {}), progress.get("skipped", 0))
+        self.on_message(f"resumes from step {self.step} of {self.config.steps}")
+
+    def _changes(self, before: dict[str, Any]) -> list[str]:
+        """List the settings that differ from those of a checkpoint and that the weights depend on."""
+        # A cosine schedule depends on the number of steps.
+        free = FREE_TO_CHANGE - ({"steps"} if self.config.optimizer.decay == "cosine" else set())
+        before = as_current(type(self.config), before)
+        return [line for line in differences(before, self.settings) if line.partition(":")[0] not in free]
+
+    def _save_checkpoint(self) -> None:
         if not self.accelerator.is_main_process:
             return
         tensors = {
-            "model": self.task.checkpoint_state(self.task.network),
-            "optimiser": checkpoints.optimiser_tensors(self.optimiser),
+            MODEL: self.task.checkpoint_state(self.task.network),
+            OPTIMIZER: checkpoints.optimizer_tensors(self.train_step.optimizer),
         }
-        if self.average is not None:
-            tensors["average"] = self.task.checkpoint_state(self.average.network)
+        if self.ema is not None:
+            tensors[EMA_FILE] = self.task.checkpoint_state(self.ema.network)
         progress: dict[str, Any] = {
             "best": self.progress.best,
             "skipped": self.progress.skipped,
@@ -367,17 +301,26 @@ class _Run:
         }
         if self.accelerator.scaler is not None:
             progress["scaler"] = self.accelerator.scaler.state_dict()
-        checkpoints.save(
-            self.folder, Snapshot(self.step, tensors, self.settings, progress), self.running.keep
-        )
+        checkpoint = Checkpoint(self.step, tensors, self.settings, progress)
+        checkpoint.save(self.folder, self.config.keep_checkpoints)
 
     def _restore(self, network: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
         checkpoints.load_strictly(network, tensors, where, self.task.checkpoint_state(network))
 
-
-def recompute_blocks(network: nn.Module) -> None:
-    """Gradient checkpointing: keep only the inputs of residual blocks, compute the rest again on the way back."""
-    for block in network.modules():
-        if isinstance(block, ResidualBlock):
-            forward = block.forward
-            block.forward = lambda *given, _forward=forward: recompute(_forward, *given, use_reentrant=False)
+    def _batches(self, log: Log) -> Iterator[Batch]:
+        """Load the batches of the remaining steps; report images that cannot be read."""
+        config, accelerator = self.config, self.accelerator
+        loading = Loading(
+            config.batch_size,
+            config.gradient_accumulation,
+            accelerator.process_index,
+            accelerator.num_processes,
+            config.seed,
+            config.workers,
+        )
+        for batch in load_batches(self.task.faces, loading, self.step, config.steps):
+            for reason in batch.skipped:
+                self.progress.skipped += 1
+                self.on_message(f"skipped {reason}")
+                log.event({"step": self.step, "skipped": reason})
+            yield batch

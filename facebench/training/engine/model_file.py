@@ -1,9 +1,9 @@
-"""Trained models as one safetensors file: weights, and in its header what they are and where they come from."""
+"""Model files: safetensors with the architecture and the provenance of the model in the header."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from facebench.core.errors import InputError, WeightsError
+from facebench.core.files import atomic_path
 from facebench.core.version import __version__
 
 HEADER = "facebench"
@@ -20,13 +21,13 @@ HEADER = "facebench"
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model on disk.
+    """Content of a model file.
 
     Attributes:
-        kind: what was trained: "diffae", "ddim", "latent-dpm", "recognition", ...
+        kind: kind of the model: "diffae", "ddim", "latent-dpm", "recognition", ...
         tensors: weights by name.
-        architecture: arguments that build the network.
-        provenance: settings of the training, steps, data, seed.
+        architecture: arguments of the network's constructor.
+        provenance: settings and number of steps of the training.
     """
 
     kind: str
@@ -36,12 +37,12 @@ class ModelFile:
 
 
 def write(path: Path, model: ModelFile, *, half: bool = False) -> None:
-    """Write a model; the file appears whole or not at all.
+    """Write a model file atomically.
 
     Args:
-        path: the file, normally `model.safetensors`.
-        model: what to write.
-        half: store weights in float16, half the size.
+        path: path of the file, normally `model.safetensors`.
+        model: the model.
+        half: store weights in float16, which halves the size.
 
     Raises:
         InputError: the disk is full or not writable.
@@ -54,31 +55,30 @@ def write(path: Path, model: ModelFile, *, half: bool = False) -> None:
         .clone()
         for name, value in model.tensors.items()
     }
-    about = {
+    header = {
         "kind": model.kind,
         "architecture": model.architecture,
         "provenance": {**model.provenance, "facebench": __version__},
     }
-    partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata={HEADER: json.dumps(about)})
-        partial.chmod(0o644)  # the library writes files that only their owner may read
-        partial.replace(path)
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary, metadata={HEADER: json.dumps(header)})
+            temporary.chmod(0o644)  # safetensors makes files readable by their owner only
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: the model cannot be written ({error}). Free some space.") from None
 
 
 def read(path: Path, kind: str | None = None) -> ModelFile:
-    """Read a model in float32.
+    """Read a model file; weights are converted to float32.
 
     Args:
         path: the file, or the folder of a training run that holds `model.safetensors`.
-        kind: what it must be, or None for anything.
+        kind: expected kind; None accepts any.
 
     Raises:
-        InputError: there is no such file.
-        WeightsError: it is no model of facebench, damaged, or of another kind.
+        InputError: the file does not exist.
+        WeightsError: the file is damaged, was not written by facebench, or is of another kind.
     """
     path = path / "model.safetensors" if path.is_dir() else path
     if not path.is_file():
@@ -87,37 +87,25 @@ def read(path: Path, kind: str | None = None) -> ModelFile:
         )
     try:
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get(HEADER, "null"))
+            header = json.loads((file.metadata() or {}).get(HEADER, "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path}: is not a readable safetensors file ({error}).") from None
-    if not isinstance(about, dict) or not {"kind", "architecture", "provenance"} <= about.keys():
+    if not isinstance(header, dict) or not {"kind", "architecture", "provenance"} <= header.keys():
         raise WeightsError(
-            f"{path}: was not written by `facebench train`; its header says nothing of a model."
+            f"{path}: was not written by `facebench train`; its header does not describe a model."
         )
-    if kind is not None and about["kind"] != kind:
-        raise WeightsError(f"{path}: is a model of the kind '{about['kind']}', '{kind}' is needed.")
-    whole = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-    return ModelFile(about["kind"], whole, about["architecture"], about["provenance"])
+    if kind is not None and header["kind"] != kind:
+        raise WeightsError(f"{path}: is a model of the kind '{header['kind']}', '{kind}' is needed.")
+    tensors = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    return ModelFile(header["kind"], tensors, header["architecture"], header["provenance"])
 
 
-def plain(config: Any) -> dict[str, Any]:
-    """A dataclass of sizes as plain values for the header."""
-    return {
-        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()
-    }
-
-
-def sizes(kind: type[Any], architecture: dict[str, Any]) -> Any:
-    """Undo `plain`."""
-    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in architecture.items()})
-
-
-def into(network: nn.Module, model: ModelFile, where: str) -> nn.Module:
-    """Load the weights strictly; the network comes back in evaluation mode.
+def load_weights(network: nn.Module, model: ModelFile, where: str) -> nn.Module:
+    """Load the weights of a model file strictly; return the network, frozen and in evaluation mode.
 
     Raises:
-        WeightsError: the first difference is named.
+        WeightsError: names the first difference.
     """
     from facebench.training.engine.checkpoints import load_strictly
 
@@ -126,7 +114,7 @@ def into(network: nn.Module, model: ModelFile, where: str) -> nn.Module:
 
 
 def device_of(name: str) -> torch.device:
-    """The device to run on: "auto" takes CUDA, then Apple's, then the processor."""
+    """Return a device; "auto" prefers CUDA, then MPS, then the CPU."""
     if name != "auto":
         return torch.device(name)
     if torch.cuda.is_available():

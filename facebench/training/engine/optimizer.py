@@ -1,4 +1,4 @@
-"""The optimiser of a run, and its learning rate at every step."""
+"""Optimizers and learning rate schedules."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import nn
 from facebench.training.engine.settings import OptimizerConfig
 
 FUSED = ("cpu", "cuda")
-"""Devices whose fused Adam works on each number for itself, so that its bits are the same every time."""
+"""Devices whose fused Adam is deterministic."""
 
 
 def make_optimizer(settings: OptimizerConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """Build the optimiser; Adam passes over the parameters once, where PyTorch can, in a quarter of the time."""
+    """Build the optimizer; Adam is fused where possible, which takes a quarter of the time."""
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.kind == "sgd":
-        # Fused SGD takes its momentum from uninitialised memory when fp16 skips the very first step.
+        # Fused SGD reads uninitialised momentum when fp16 skips the first step.
         return torch.optim.SGD(parameters, rate, momentum=settings.momentum, weight_decay=decay)
     fused = all(parameter.device.type in FUSED for parameter in parameters)
     if settings.kind == "adamw":
@@ -26,7 +26,7 @@ def make_optimizer(settings: OptimizerConfig, parameters: list[nn.Parameter]) ->
 
 
 def learning_rate(settings: OptimizerConfig, step: int, steps: int) -> float:
-    """Learning rate of step 0, 1, ...
+    """Return the learning rate of a step, from 0.
 
     Example:
         >>> [learning_rate(OptimizerConfig(learning_rate=1.0, warmup=2), step, 10) for step in (0, 1, 2, 9)]

@@ -1,4 +1,4 @@
-"""A small evaluation inside training: on few images, so its numbers compare only with each other."""
+"""Evaluation during training, on few images: its numbers are comparable within a run only."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from facebench.metrics import frechet_distance
 from facebench.training.engine.image_grid import to_images
 
 SMALLEST = 128
-"""The face detector sees little in smaller images, so they are enlarged to this."""
+"""Smaller images are enlarged to this size, because the face detector misses faces in them."""
 
 
 class PreviewMetrics:
-    """Compares made faces with the faces they should show.
+    """Compares generated faces with reference faces.
 
     Args:
-        x_0: (n, 3, s, s) the faces, in [-1, 1].
-        lpips: compare with LPIPS as well, when its weights are on this machine.
+        x_0: reference faces (n, 3, s, s) in [-1, 1].
+        lpips: compute LPIPS as well, when its weights are in the cache.
     """
 
     def __init__(self, x_0: Tensor, *, lpips: bool = True) -> None:
@@ -34,43 +34,48 @@ class PreviewMetrics:
         self._finder = FaceFinder()
         self._lpips = backbones.build("lpips") if lpips and not _missing() else None
         images = _enlarged(x_0)
-        self._features = self._read(images)
-        self._people = [self._person(image) for image in images]
+        self._reference_features = self._features(images)
+        self._reference_embeddings = [self._embedding(image) for image in images]
 
-    def compute(self, made: Tensor) -> dict[str, float]:
-        """Compare.
+    def compute(self, generated: Tensor) -> dict[str, float]:
+        """Compute all metrics.
 
         Args:
-            made: (n, 3, s, s) in [-1, 1], in the order of the faces.
+            generated: generated faces (n, 3, s, s) in [-1, 1], in the order of the reference faces.
 
         Returns:
-            `fd_lite0`: Fréchet distance in EfficientNet-Lite0's features, lower is better; `identity_sface`: mean
-            cosine similarity of SFace embeddings where a face is found in both, higher is better; `faces_found`:
-            share of made images that show a face; `mse` of the pixels in [-1, 1], lower is better; `lpips`: mean
-            distance as people see it, lower is better, where its weights are at hand.
+            `fd_lite0`: Fréchet distance of EfficientNet-Lite0 features, lower is better; `identity_sface`: mean
+            cosine similarity of SFace embeddings over pairs with two detected faces, higher is better;
+            `faces_found`: share of generated images with a detected face; `mse` of the pixels in [-1, 1], lower is
+            better; `lpips`: mean perceptual distance, lower is better, when its weights are available.
         """
-        images = _enlarged(made)
-        people = [self._person(image) for image in images]
-        pairs = [(a, b) for a, b in zip(self._people, people, strict=True) if a is not None and b is not None]
-        found = [person for person in people if person is not None]
+        images = _enlarged(generated)
+        embeddings = [self._embedding(image) for image in images]
+        pairs = [
+            (a, b)
+            for a, b in zip(self._reference_embeddings, embeddings, strict=True)
+            if a is not None and b is not None
+        ]
         return {
-            "fd_lite0": float(frechet_distance(self._read(images), self._features)),
+            "fd_lite0": float(frechet_distance(self._features(images), self._reference_features)),
             "identity_sface": float(np.mean([a @ b for a, b in pairs])) if pairs else float("nan"),
-            "faces_found": len(found) / len(people),
-            "mse": float((made - self.x_0).square().mean()),
-            **({} if self._lpips is None else {"lpips": self._distance(self._lpips, made)}),
+            "faces_found": sum(embedding is not None for embedding in embeddings) / len(embeddings),
+            "mse": float((generated - self.x_0).square().mean()),
+            **({} if self._lpips is None else {"lpips": self._mean_lpips(self._lpips, generated)}),
         }
 
-    def _distance(self, lpips: Backbone, made: Tensor) -> float:
-        sides = [torch.stack([lpips.preprocess(image) for image in to_images(x)]) for x in (made, self.x_0)]
+    def _mean_lpips(self, lpips: Backbone, generated: Tensor) -> float:
+        sides = [
+            torch.stack([lpips.preprocess(image) for image in to_images(x)]) for x in (generated, self.x_0)
+        ]
         pairs = torch.stack(sides, dim=1)
         return float(np.mean([lpips.embed(part)["distance"].mean() for part in torch.split(pairs, 1)]))
 
-    def _read(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def _features(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         batch = torch.stack([self._lite0.preprocess(image) for image in images])
         return np.asarray(self._lite0.embed(batch)["features"], np.float64)
 
-    def _person(self, image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    def _embedding(self, image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
         face = self._finder.find(image)
         if face is None:
             return None
@@ -79,19 +84,21 @@ class PreviewMetrics:
 
 
 def lpips_warnings() -> tuple[str, ...]:
-    """What people should know about `lpips` before training starts.
+    """Return warnings about the weights of LPIPS, before training starts.
 
     Raises:
-        WeightsError: its weights are damaged.
+        WeightsError: the weights are damaged.
     """
     if missing := _missing():
-        names = " ".join(missing)
         return (
-            f"the quick evaluation leaves out lpips, its weights are missing: facebench weights fetch {names}",
+            "The evaluation during training leaves out lpips, because its weights are missing. Fetch them with: "
+            f"facebench weights fetch {' '.join(missing)}",
         )
     files = [resolve(entry.name) for entry in registry.needed_by("lpips")]
     if any(file.unofficial for file in files):
-        return ("NOT OFFICIAL: other weights than the published ones for lpips of the quick evaluation.",)
+        return (
+            "NOT OFFICIAL: lpips of the evaluation during training uses weights that differ from the published ones.",
+        )
     return ()
 
 

@@ -1,6 +1,6 @@
-"""Random numbers of training: a pure function of the seed, the step, and a face's place in the batch.
+"""Random numbers of training, a function of the seed, the step and the position in the batch.
 
-Nothing has to be saved to resume exactly, and several processes draw what one would.
+Checkpoints need no generator state, and distributed training uses the same numbers as a single process.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from facebench.training.data.order import seed_of
 
 @dataclass(frozen=True)
 class StepRng:
-    """Chance of one step.
+    """Random numbers of one step.
 
     Attributes:
-        seed: of the run.
+        seed: seed of the run.
         step: number of the step, from 0.
-        batch: faces per step over all processes.
-        rows: (n,) places of this part's faces in the batch.
-        device: where the numbers are wanted; they are drawn on the processor, so that all devices agree.
+        batch_size: images per step over all processes.
+        rows: (n,) positions of this part's images in the batch.
+        device: device of the results; numbers are generated on the CPU, so that all devices use the same ones.
 
     Example:
         >>> whole = StepRng(0, 7, 4, torch.arange(4)).normal("noise", (2,))
@@ -33,22 +33,24 @@ class StepRng:
 
     seed: int
     step: int
-    batch: int
+    batch_size: int
     rows: Tensor
     device: torch.device | str = "cpu"
 
     def normal(self, what: str, shape: tuple[int, ...]) -> Tensor:
-        """Standard normal numbers (n, *shape)."""
-        drawn = torch.randn((self.batch, *shape), generator=self._generator(what))
-        return drawn[self.rows].to(self.device)
+        """Return standard normal numbers (n, *shape) for the purpose `what`."""
+        numbers = torch.randn((self.batch_size, *shape), generator=self._generator(what))
+        return numbers[self.rows].to(self.device)
 
     def integers(self, what: str, high: int) -> Tensor:
-        """Uniform integers (n,) in 0..high-1."""
-        return torch.randint(high, (self.batch,), generator=self._generator(what))[self.rows].to(self.device)
+        """Return uniform integers (n,) in 0..high-1 for the purpose `what`."""
+        return torch.randint(high, (self.batch_size,), generator=self._generator(what))[self.rows].to(
+            self.device
+        )
 
     def uniform(self, what: str) -> Tensor:
-        """Uniform numbers (n,) in [0, 1)."""
-        return torch.rand(self.batch, generator=self._generator(what))[self.rows].to(self.device)
+        """Return uniform numbers (n,) in [0, 1) for the purpose `what`."""
+        return torch.rand(self.batch_size, generator=self._generator(what))[self.rows].to(self.device)
 
     def _generator(self, what: str) -> torch.Generator:
         return torch.Generator().manual_seed(seed_of(self.seed, what, self.step))

@@ -1,121 +1,148 @@
-"""Settings of a training run: a preset or a YAML file, changed by `key=value`, checked before anything starts."""
+"""Training settings: pydantic models, and the keys that older versions of facebench used."""
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Mapping, Sequence
-from importlib import resources
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from facebench.core.errors import InputError
-
-KEYS_BY_KIND = ("data", "prior_data", "validation")
-"""Settings whose further keys depend on their key `kind`."""
+from facebench.core.suggest import suggest
 
 
 class Settings(BaseModel):
-    """Base of all settings: unknown keys are errors, values are not converted, nothing changes later."""
+    """Base of all settings: immutable, and unknown keys are errors.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Keys of older versions are accepted: a renamed field lists its former names as `AliasChoices`. If a mapping holds
+    several names of one key, the last one wins, because overrides follow the values that they override.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    REMOVED: ClassVar[Mapping[str, Any]] = {}
+    """Keys that this version removed, with the only value that still has a meaning; other values are errors."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_keys(cls, values: Any) -> Any:
+        return cls.with_current_keys(values) if isinstance(values, Mapping) else values
+
+    @classmethod
+    def with_current_keys(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Rename former keys, also in nested settings, and leave out removed keys whose value has no effect.
+
+        Example:
+            >>> TrainConfig.with_current_keys({"batch": 8, "optimiser": {"clip": 1.0}})
+            {'batch_size': 8, 'optimizer': {'max_grad_norm': 1.0}}
+        """
+        current = {former: name for name in cls.model_fields for former in cls.former_names(name)}
+        renamed: dict[str, Any] = {}
+        for key, value in values.items():
+            if key in cls.REMOVED and value == cls.REMOVED[key]:
+                continue
+            name = current[key] if key in current else key  # noqa: SIM401 - mypy infers None from `get`
+            nested = _nested(cls.model_fields[name].annotation) if name in cls.model_fields else []
+            for settings in nested if isinstance(value, Mapping) else []:
+                value = settings.with_current_keys(value)
+            renamed[name] = value
+        return renamed
+
+    @classmethod
+    def former_names(cls, name: str) -> tuple[str, ...]:
+        """Return the names that a key had in older versions."""
+        alias = cls.model_fields[name].validation_alias
+        if not isinstance(alias, AliasChoices):
+            return ()
+        return tuple(choice for choice in alias.choices if isinstance(choice, str) and choice != name)
+
+    @classmethod
+    def uses_removed_keys(cls, values: Mapping[str, Any]) -> bool:
+        """Whether a removed key has a value that this version cannot express."""
+        return any(values.get(key, meaningful) != meaningful for key, meaningful in cls.REMOVED.items())
 
 
 S = TypeVar("S", bound=Settings)
 
 
 class OptimizerConfig(Settings):
-    """How weights move."""
+    """Optimizer settings."""
 
     kind: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: float = Field(1e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
-    """Of sgd."""
+    """Momentum of SGD."""
     warmup: int = Field(0, ge=0)
-    """Steps over which the learning rate rises from zero."""
+    """Steps in which the learning rate rises linearly from zero."""
     decay: Literal["constant", "cosine"] = "constant"
-    clip: float | None = Field(1.0, gt=0)
-    """Largest norm of the gradient; null leaves it alone."""
+    """Learning rate schedule after the warm-up."""
+    max_grad_norm: float | None = Field(1.0, gt=0, validation_alias=AliasChoices("max_grad_norm", "clip"))
+    """Norm to which gradients are clipped; null disables clipping."""
 
 
 class TrainConfig(Settings):
-    """How long, how often, how precisely; the same for every kind of training."""
+    """Settings that all training tasks share."""
 
     seed: int = Field(0, ge=0)
     steps: int = Field(..., gt=0)
-    batch: int = Field(..., gt=0)
-    """Images per optimiser step, over all processes and accumulated parts."""
-    accumulate: int = Field(1, gt=0)
-    """Parts that a process cuts its share of a batch into, to save memory."""
-    optimiser: OptimizerConfig = OptimizerConfig()
-    average: float | None = Field(0.9999, gt=0, lt=1)
-    """Decay of the moving average of the weights; null keeps none."""
-    average_warm: bool = False
-    """Let the average follow faster in the first steps; for short runs."""
+    """Optimizer steps."""
+    batch_size: int = Field(..., gt=0, validation_alias=AliasChoices("batch_size", "batch"))
+    """Images per optimizer step, summed over all processes and accumulated parts."""
+    gradient_accumulation: int = Field(
+        1, gt=0, validation_alias=AliasChoices("gradient_accumulation", "accumulate")
+    )
+    """Parts into which each process splits its share of a batch, to save memory."""
+    optimizer: OptimizerConfig = Field(
+        OptimizerConfig(), validation_alias=AliasChoices("optimizer", "optimiser")
+    )
+    ema_decay: float | None = Field(0.9999, gt=0, lt=1, validation_alias=AliasChoices("ema_decay", "average"))
+    """Decay of the exponential moving average of the weights; null disables the average."""
+    ema_warmup: bool = Field(False, validation_alias=AliasChoices("ema_warmup", "average_warm"))
+    """Use smaller decays in the first steps; for short runs."""
     precision: Literal["float32", "bf16", "fp16"] = "float32"
     compile: bool = False
     gradient_checkpointing: bool = False
     workers: int = Field(1, ge=0)
     """Processes that read or render images, per training process."""
     checkpoint_every: int = Field(1000, gt=0)
-    keep: int = Field(2, gt=0)
-    """How many checkpoints stay on disk, besides the best."""
+    """Steps between checkpoints."""
+    keep_checkpoints: int = Field(2, gt=0, validation_alias=AliasChoices("keep_checkpoints", "keep"))
+    """Number of recent checkpoints on disk; the best checkpoint is kept in addition."""
     sample_every: int = Field(1000, gt=0)
+    """Steps between sample images."""
     evaluate_every: int | None = Field(None, gt=0)
-    """Steps between small evaluations; null evaluates never."""
-
-
-def preset_names() -> list[str]:
-    """Names of the presets that ship with facebench."""
-    folder = resources.files("facebench.training") / "presets"
-    return sorted(
-        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
-    )
-
-
-def read(config: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]:
-    """Read a preset or a YAML file and apply `key=value` changes.
-
-    Args:
-        config: name of a preset, or path of a YAML file; a file may name the preset it starts from as `preset`.
-        changes: such as "steps=100" or "optimiser.learning_rate=3e-4"; values are YAML.
-
-    Raises:
-        InputError: no such preset or file, text that is no YAML mapping, or a change without "=".
-
-    Example:
-        >>> read("diffae-64-synthface", ["steps=10"])["steps"]
-        10
-    """
-    content = _content(config)
-    base = content.pop("preset", None)
-    if base is not None:
-        content = _merged(_content(str(base)), content)
-    wanted: dict[str, Any] = {}
-    for change in changes:
-        wanted = _merged(wanted, _change(change))
-    return _merged(content, wanted)
+    """Steps between evaluations; null disables evaluation."""
 
 
 def check(kind: type[S], content: Mapping[str, Any], where: str) -> S:
-    """Turn a mapping into settings.
+    """Validate plain settings.
+
+    Args:
+        kind: class of the settings.
+        content: plain values; keys of older versions are accepted.
+        where: preset or file, for messages.
 
     Raises:
-        InputError: an unknown key (the closest known one is suggested), a wrong type, or a value out of range.
+        InputError: an unknown key, a wrong type, or a value out of range.
     """
     try:
         return kind.model_validate(dict(content))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{where}: {_explained(kind, first)}") from None
+        raise InputError(f"{where}: {_explain(kind, error.errors()[0])}") from None
+
+
+def as_current(kind: type[Settings], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert the settings in an older checkpoint: current keys, and defaults for keys that were added since."""
+    try:
+        return kind.model_validate(dict(settings)).model_dump(mode="json")
+    except ValidationError:
+        return kind.with_current_keys(settings)
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What changed between two plain settings, one line each.
+    """Describe what changed between two plain settings, one line per key.
 
     Example:
         >>> differences({"steps": 10, "data": {"seed": 1}}, {"steps": 20, "data": {"seed": 1}})
@@ -129,96 +156,34 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _content(config: str | Path) -> dict[str, Any]:
-    path = Path(config)
-    if path.suffix in (".yaml", ".yml") or path.is_file():  # a folder may be called like a preset
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read ({error}).") from None
-    else:
-        names = preset_names()
-        if str(config) not in names:
-            raise InputError(f"There is no preset '{config}'. {_closest(str(config), names)}")
-        text = (resources.files("facebench.training") / "presets" / f"{config}.yaml").read_text(
-            encoding="utf-8"
-        )
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{config}: is not YAML ({str(error).splitlines()[0]}).") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{config}: settings are a mapping of keys to values.")
-    return content
-
-
-def _change(change: str) -> dict[str, Any]:
-    key, equals, text = change.partition("=")
-    if not equals or not key:
-        raise InputError(f"'{change}' is no change of the settings. Write key=value, such as steps=100.")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InputError(f"'{change}': the value is not YAML.") from None
-    if isinstance(value, str):
-        value = _number(value)
-    for word in reversed(key.split(".")):
-        value = {word: value}
-    return dict(value)
-
-
-def _number(text: str) -> str | float:
-    """YAML 1.1 takes 1e-4 for text; people mean the number."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        if isinstance(below, Mapping) and isinstance(value, Mapping) and not _another_kind(key, below, value):
-            merged[key] = _merged(below, value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _another_kind(key: str, below: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
-    """Whether data of one kind is replaced by data of another, whose keys are others."""
-    return key in KEYS_BY_KIND and {"kind"} <= below.keys() & value.keys() and below["kind"] != value["kind"]
-
-
-def _leaves(content: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
-    leaves: list[tuple[str, Any]] = []
+def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in content.items():
-        name = f"{above}{key}"
-        leaves += _leaves(value, f"{name}.") if isinstance(value, Mapping) else [(name, value)]
-    return leaves
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
-def _explained(kind: type[Settings], error: Any) -> str:
+def _nested(annotation: Any) -> list[type[Settings]]:
+    """List the settings classes in an annotation, including the members of unions."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _nested(part)]
+
+
+def _explain(kind: type[Settings], error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        known = _keys(kind)
-        return f"there is no key '{key}'. {_closest(key, known)}"
+        return f"there is no key '{key}'. {suggest(key, _keys(kind))}"
     if error["type"] == "missing":
         return f"the key '{key}' is missing."
     return f"'{key}' is {json.dumps(error.get('input'), default=str)}: {error['msg'].lower()}."
 
 
-def _keys(kind: type[BaseModel], above: str = "") -> list[str]:
+def _keys(kind: type[BaseModel], prefix: str = "") -> list[str]:
     keys: list[str] = []
     for name, field in kind.model_fields.items():
-        keys.append(above + name)
-        below = field.annotation
-        if isinstance(below, type) and issubclass(below, BaseModel):
-            keys += _keys(below, f"{above}{name}.")
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += _keys(field.annotation, f"{prefix}{name}.")
     return keys
-
-
-def _closest(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known)}."

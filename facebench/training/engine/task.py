@@ -1,4 +1,4 @@
-"""What a kind of training has to say for itself; the loop does everything else."""
+"""Interface of a training task."""
 
 from __future__ import annotations
 
@@ -17,61 +17,62 @@ from facebench.training.engine.settings import TrainConfig
 
 
 class Task(ABC):
-    """One kind of training: a network, its data, its loss, and how to look at what it has learnt."""
+    """A network, its data, its losses, and its evaluation; the training loop does everything else."""
 
     network: nn.Module
-    """What is trained, averaged and saved."""
+    """The network that is trained and saved."""
     faces: Faces
+    """The training set."""
     best_metric: tuple[str, bool] | None = None
-    """Name of the entry of `evaluate` that picks the best checkpoint, and whether higher is better."""
+    """Key of `evaluate` that selects the best checkpoint, and whether higher is better."""
 
     warnings: tuple[str, ...] = ()
-    """What people should know about the data before training starts."""
+    """Messages for the user before training starts."""
     lr_factor: float = 1.0
-    """Factor on the learning rate; `on_evaluation` may change it."""
+    """Factor of the learning rate; `on_evaluation` may change it."""
     finished: bool = False
-    """Whether training should end before its last step; `on_evaluation` may say so."""
+    """Whether training ends before its last step; `on_evaluation` may set it."""
     keep_best: bool = False
-    """Whether the model is made of the best checkpoint and not of the last."""
+    """Whether the model file holds the best checkpoint instead of the last one."""
 
     @abstractmethod
     def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
-        """Losses of a batch: the scalar `loss` is minimised, all others are logged."""
+        """Compute the losses of a batch: the scalar `loss` is minimised, and all are logged."""
 
     @abstractmethod
     def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:
-        """The network as a file that other commands read."""
+        """Convert the network to a model file."""
 
     def preview(self, network: nn.Module) -> dict[str, NDArray[np.uint8]]:
-        """Pictures by name, (height, width, 3), that show what the network can do."""
+        """Generate sample images (height, width, 3) by name."""
         return {}
 
     def evaluate(self, network: nn.Module) -> dict[str, float]:
-        """A few quick numbers by name."""
+        """Compute metrics by name."""
         return {}
 
-    def on_evaluation(self, numbers: Mapping[str, float]) -> None:  # noqa: B027 - most tasks conclude nothing
-        """Draw conclusions from an evaluation: set `lr_factor` and `finished`."""
+    def on_evaluation(self, numbers: Mapping[str, float]) -> None:  # noqa: B027 - optional
+        """Adapt `lr_factor` and `finished` to an evaluation."""
 
     def state(self) -> dict[str, Any]:
-        """What `on_evaluation` remembers, as plain values; it goes into checkpoints."""
+        """Return the state of `on_evaluation` as plain values, for checkpoints."""
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027
-        """Go on from a state."""
+        """Restore the state."""
 
     def resolve(self, config: TrainConfig) -> TrainConfig:
-        """The settings with what depends on the data filled in, such as the steps of an epoch."""
+        """Fill in settings that depend on the data, such as the number of steps."""
         return config
 
     def checkpoint_state(self, network: nn.Module) -> dict[str, Tensor]:
-        """What of a network's state a checkpoint holds: what training changes."""
+        """Return the part of the network's state that training changes, for checkpoints."""
         return network.state_dict()
 
     def parameters(self) -> list[nn.Parameter]:
-        """What the optimiser moves."""
+        """Return the trained parameters."""
         return [parameter for parameter in self.network.parameters() if parameter.requires_grad]
 
     def clip_groups(self) -> list[list[nn.Parameter]]:
-        """Groups of parameters whose gradients are clipped, each to its own norm."""
+        """Return groups of parameters whose gradients are clipped separately."""
         return [self.parameters()]

@@ -78,7 +78,7 @@ def open_autoencoder(path: Path, device: torch.device | str = "cpu") -> Diffusio
     else:
         model = model_file.read(path)
         network = _build_autoencoder(model, path)
-        model_file.into(network, model, str(path))
+        model_file.load_weights(network, model, str(path))
     return network.eval().requires_grad_(False).to(device)
 
 
@@ -110,7 +110,7 @@ def open_ddim(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, int
     model = model_file.read(path, "ddim")
     config = _config(DDIMConfig, model, path)
     network = build_ddim(config)
-    model_file.into(network, model, str(path))
+    model_file.load_weights(network, model, str(path))
     return network.to(device), config.size
 
 
@@ -129,7 +129,7 @@ def open_latent(path: Path, device: torch.device | str = "cpu") -> tuple[LatentD
         except KeyError as error:
             raise WeightsError(f"{path}: lacks {error}; it was not written by `facebench train`.") from None
         network = LatentDPM(_config(LatentDPMConfig, model, path))
-        model_file.into(network, ModelFile(model.kind, tensors, {}), str(path))
+        model_file.load_weights(network, ModelFile(model.kind, tensors, {}), str(path))
     network = network.eval().requires_grad_(False).to(device)
     return network, mean.to(device), std.to(device)
 
@@ -143,7 +143,7 @@ def open_rig_model(path: Path) -> tuple[Rig, Mapping[str, Any]]:
     """
     model = model_file.read(path)
     network = _build_rig(model, path)
-    model_file.into(network, model, str(path))
+    model_file.load_weights(network, model, str(path))
     return network, model.provenance
 
 

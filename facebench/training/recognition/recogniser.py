@@ -98,7 +98,7 @@ def load_recogniser(path: Path) -> Trained:
         network, size = build_backbone(model.architecture), int(model.architecture["size"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: the sizes of the network are damaged ({error}).") from None
-    model_file.into(network, model, str(path))
+    model_file.load_weights(network, model, str(path))
     return Trained(network, size)
 
 

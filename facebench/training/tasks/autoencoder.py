@@ -38,12 +38,11 @@ from facebench.training.losses.identity_losses import (
     open_frozen_networks,
 )
 from facebench.training.models import DiffusionAutoencoder
-from facebench.training.models.config import VersionedSettings
 from facebench.training.models.lora import LoraSettings, add_adapters, lora_state, merged_state
 from facebench.training.tasks.face_batches import PREVIEW_STEPS, fixed_faces, random_flip
 
 
-class AutoencoderSettings(VersionedSettings, TrainConfig):
+class AutoencoderSettings(TrainConfig):
     """Settings that both autoencoder tasks have."""
 
     data: DataSettings

@@ -21,11 +21,10 @@ from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import DDIMConfig, UNet, build_ddim
-from facebench.training.models.config import VersionedSettings
 from facebench.training.tasks.face_batches import PREVIEW_STEPS, fixed_faces, random_flip
 
 
-class DDIMSettings(VersionedSettings, TrainConfig):
+class DDIMSettings(TrainConfig):
     """Settings of the unconditional model."""
 
     model: DDIMConfig

@@ -35,7 +35,6 @@ from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import CompactAutoencoder, CompactAutoencoderConfig
-from facebench.training.models.config import VersionedSettings
 from facebench.training.models.load import load_encoder
 from facebench.training.tasks.compact_autoencoder import center_weights
 
@@ -48,7 +47,7 @@ WEIGHTS = dict.fromkeys(GROUPS, 1.0) | {"expression": 3.0, COARSE_FACE: 10.0, CH
 change between the two faces of a pair compensates for this."""
 
 
-class EncoderSettings(VersionedSettings, TrainConfig):
+class EncoderSettings(TrainConfig):
     """Settings of encoder training."""
 
     model: CompactAutoencoderConfig

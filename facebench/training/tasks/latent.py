@@ -24,7 +24,6 @@ from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import Settings, TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import DiffusionAutoencoder, LatentDPM, LatentDPMConfig
-from facebench.training.models.config import VersionedSettings
 from facebench.training.models.load import open_autoencoder
 from facebench.training.tasks.face_batches import PREVIEW_STEPS
 
@@ -41,7 +40,7 @@ class LatentSizes(Settings):
     time_channels: int = Field(512, gt=0)
 
 
-class LatentSettings(VersionedSettings, TrainConfig):
+class LatentSettings(TrainConfig):
     """Settings of latent model training."""
 
     checkpoint: Path

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from torch import Tensor, nn
 
 from facebench.core.errors import InputError
@@ -41,7 +41,7 @@ class SynthfacePairs(Settings):
     start: int = Field(..., ge=0)
     """Number of the first person."""
     render: int | None = Field(None, gt=0)
-    remember: bool = True
+    cache_renders: bool = Field(True, validation_alias=AliasChoices("cache_renders", "remember"))
 
 
 class BenchmarkPairs(Settings):
@@ -63,7 +63,7 @@ class RecognitionSettings(TrainConfig):
     epochs: int = Field(..., gt=0)
     steps: int = Field(0, ge=0)
     """Number of steps; 0 uses `epochs` times the number of full batches in the data."""
-    average: float | None = Field(None, gt=0, lt=1)
+    ema_decay: float | None = Field(None, gt=0, lt=1, validation_alias=AliasChoices("ema_decay", "average"))
 
 
 class RecognitionTask(Task):
@@ -73,7 +73,7 @@ class RecognitionTask(Task):
 
     def __init__(self, settings: RecognitionSettings, faces: AlignedFaces, validation: Pairs | None) -> None:
         self.settings, self.faces, self.people, self.validation = settings, faces, faces.people, validation
-        self.warnings = self.people.notes
+        self.warnings = self.people.warnings
         self.plateau = Plateau(settings.plateau)
         torch.manual_seed(settings.seed)
         self.network = Recogniser(settings.network, settings.head, self.people.identities)
@@ -84,7 +84,7 @@ class RecognitionTask(Task):
     def resolve(self, config: TrainConfig) -> TrainConfig:
         """Compute the number of steps and the interval of validations from the epochs."""
         assert isinstance(config, RecognitionSettings)
-        epoch = max(1, len(self.faces) // config.batch)
+        epoch = max(1, len(self.faces) // config.batch_size)
         steps = config.steps or config.epochs * epoch
         interval = config.evaluate_every or epoch
         return config.model_copy(
@@ -107,7 +107,7 @@ class RecognitionTask(Task):
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """Compute ten-fold accuracy on the validation set, with flip sum; empty before the first validated epoch."""
         assert isinstance(network, Recogniser)
-        if self.validation is None or not self.plateau.validates:
+        if self.validation is None or not self.plateau.is_validation_due:
             return {}
         size, crops = self.settings.network.size, self.validation.crops
         plain, mirrored = (embed(network.backbone, images, size) for images in (crops, crops[:, :, ::-1]))
@@ -117,9 +117,9 @@ class RecognitionTask(Task):
     def on_evaluation(self, numbers: Mapping[str, float]) -> None:
         """Lower the learning rate, or stop, when the validation accuracy has stopped improving."""
         if "validation_accuracy" in numbers:
-            self.plateau.note(numbers["validation_accuracy"])
+            self.plateau.update(numbers["validation_accuracy"])
         else:
-            self.plateau.skip()
+            self.plateau.skip_epoch()
         self._apply_schedule()
 
     def state(self) -> dict[str, Any]:
@@ -186,6 +186,6 @@ def _open_validation(settings: RecognitionSettings) -> Pairs:
             seed=validation.seed,
             start=validation.start,
             render=validation.render,
-            remember=validation.remember,
+            cache_renders=validation.cache_renders,
         )
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
-from facebench.training.engine.settings import TrainConfig, check
+from facebench.training.engine.settings import Settings, TrainConfig, check
 from facebench.training.engine.task import Task
 
 KINDS = {
@@ -54,12 +54,21 @@ def known(kind: str) -> str:
     return kind
 
 
+def settings_class(kind: str | None) -> type[Settings]:
+    """Return the settings class of a kind, or the common base of all tasks for an unknown kind."""
+    if kind == CLASSIFIER:
+        from facebench.training.tasks.classifier import ClassifierSettings
+
+        return ClassifierSettings
+    return _module(kind).SETTINGS if kind in KINDS else TrainConfig
+
+
 def prepare(kind: str, content: Mapping[str, Any], where: str) -> Prepared:
     """Validate settings and make the task, which opens its data and builds its network.
 
     Args:
         kind: one of `KINDS`. For `diffae` and `rig`, settings of the compact networks are accepted as well.
-        content: settings as plain values, see `facebench.training.engine.settings.read`.
+        content: settings as plain values, see `facebench.training.presets.read`.
         where: the preset or file, for messages.
 
     Raises:
@@ -68,8 +77,8 @@ def prepare(kind: str, content: Mapping[str, Any], where: str) -> Prepared:
     known(kind)
     content = dict(content)
     declared = known(content.pop("train", kind))
-    current = _current_kind(declared, content)
-    if current not in (_current_kind(kind, content), COMPACT_KINDS.get(kind)):
+    current = current_kind(declared, content)
+    if current not in (current_kind(kind, content), COMPACT_KINDS.get(kind)):
         raise InputError(f"{where} holds settings of the kind '{declared}'. Use: facebench train {declared}")
     module = _module(current)
     settings = check(module.SETTINGS, content, where)
@@ -77,7 +86,7 @@ def prepare(kind: str, content: Mapping[str, Any], where: str) -> Prepared:
     return Prepared(task.resolve(settings), task)
 
 
-def _current_kind(kind: str, content: Mapping[str, Any]) -> str:
+def current_kind(kind: str, content: Mapping[str, Any]) -> str:
     """Return the compact kind where settings of an older version describe a compact network."""
     if kind in COMPACT_KINDS and _module(kind).describes_compact(content):
         return COMPACT_KINDS[kind]

@@ -25,13 +25,13 @@ from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import CompactRig, DiffusionRig, DiffusionRigConfig, Rig
-from facebench.training.models.config import NetworkConfig, VersionedSettings
+from facebench.training.models.config import NetworkConfig
 from facebench.training.rig.buffers.dataset import BufferSet
 from facebench.training.rig.files import open_rig, provenance_of, refuse_other_buffers, to_conditions
 from facebench.training.tasks.face_batches import PREVIEW_STEPS
 
 
-class BaseRigSettings(VersionedSettings, TrainConfig):
+class BaseRigSettings(TrainConfig):
     """Settings that both rig tasks have."""
 
     data: Path

@@ -152,7 +152,7 @@ def test_a_grid_runs_to_its_report_once_and_refuses_to_become_another(tmp_path: 
 def test_a_trained_model_is_not_taken_for_one_of_other_settings(tmp_path: Path) -> None:
     path = write(tmp_path)
     before = {job.name: job for job in plan(read_grid(path), tmp_path)}
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | {"batch": 3}))
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | {"batch_size": 3}))
     after = {job.name: job for job in plan(read_grid(path), tmp_path)}
     changed = [name for name in before if before[name] != after[name]]
     assert changed == ["model a-synthface-18", "model b-synthface-18"]

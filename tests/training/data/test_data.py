@@ -1,4 +1,4 @@
-"""Training data: deterministic by index, in published layouts, and clear about what is missing."""
+"""Training data: deterministic by index, published layouts, and errors for missing files."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ def save(path: Path, value: int = 0, size: int = 16) -> None:
     Image.fromarray(np.full((size, size, 3), value, np.uint8)).save(path)
 
 
-def test_every_face_is_seen_once_in_a_pass_and_passes_differ() -> None:
-    seen = np.concatenate([rows_of_step(10, 4, seed=3, step=step) for step in range(5)])
-    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
-    assert list(seen[:10]) != list(seen[10:])
+def test_each_epoch_is_another_permutation_of_all_images() -> None:
+    indices = np.concatenate([rows_of_step(10, 4, seed=3, step=step) for step in range(5)])
+    assert sorted(indices[:10]) == sorted(indices[10:]) == list(range(10))
+    assert list(indices[:10]) != list(indices[10:])
 
 
-def test_a_step_sees_the_same_faces_whenever_it_is_asked() -> None:
+def test_the_images_of_a_step_depend_on_seed_and_step_only() -> None:
     assert rows_of_step(1000, 8, seed=1, step=77).tolist() == rows_of_step(1000, 8, seed=1, step=77).tolist()
     assert rows_of_step(1000, 8, seed=1, step=77).tolist() != rows_of_step(1000, 8, seed=2, step=77).tolist()
 
 
-def test_synthetic_faces_are_what_the_renderer_draws_remembered_or_not(tmp_path: Path) -> None:
-    fresh = SynthfaceFaces(32, identities=3, images=2, seed=5, start=4)
-    kept = SynthfaceFaces(32, identities=3, images=2, seed=5, start=4, remember=tmp_path)
+def test_synthetic_faces_equal_the_renderings_with_and_without_cache(tmp_path: Path) -> None:
+    uncached = SynthfaceFaces(32, identities=3, images=2, seed=5, start=4)
+    cached = SynthfaceFaces(32, identities=3, images=2, seed=5, start=4, cache=tmp_path)
     model = FaceModel()
     for index in (0, 3, 3):
         expected = model.render(model.sample(1, 5, images=2, start=8 + index), 32)[0]
-        assert np.array_equal(fresh.read(index).image, expected)
-        assert np.array_equal(kept.read(index).image, expected)
-    again = pickle.loads(pickle.dumps(kept))  # as a worker process gets it
+        assert np.array_equal(uncached.read(index).image, expected)
+        assert np.array_equal(cached.read(index).image, expected)
+    again = pickle.loads(pickle.dumps(cached))  # as in a worker process
     assert np.array_equal(again.read(3).image, expected)
 
 
@@ -53,63 +53,66 @@ def test_a_larger_rendering_is_averaged_to_the_size(tmp_path: Path) -> None:
     small = SynthfaceFaces(32, 1, 1, seed=5, render=64).read(0).image
     mean = large.reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
     assert np.abs(small - mean).max() <= 0.5
-    with pytest.raises(InputError, match="no multiple"):
+    with pytest.raises(InputError, match="not a multiple"):
         SynthfaceFaces(48, 1, 1, render=64)
 
 
-def test_aligned_synthetic_faces_fill_the_picture_remembered_or_not(tmp_path: Path) -> None:
-    given = {"identities": 2, "images": 2, "seed": 5, "render": 128, "align": True}
-    fresh, kept = SynthfaceFaces(48, **given), SynthfaceFaces(48, **given, remember=tmp_path)
+def test_aligned_synthetic_faces_fill_the_image_with_and_without_cache(tmp_path: Path) -> None:
+    options = {"identities": 2, "images": 2, "seed": 5, "render": 128, "align": True}
+    uncached, cached = SynthfaceFaces(48, **options), SynthfaceFaces(48, **options, cache=tmp_path)
     finder = FaceFinder()
     for index in range(4):
-        face = fresh.read(index)
+        face = uncached.read(index)
         for _ in range(2):
-            assert np.array_equal(kept.read(index).image, face.image)
+            assert np.array_equal(cached.read(index).image, face.image)
         large = np.asarray(Image.fromarray(face.image).resize((192, 192)))
         eyes = finder.find(large).landmarks[:2].mean(axis=0) / 192
         assert np.abs(eyes - [0.5, 0.47]).max() < 0.08
     assert not np.array_equal(
-        fresh.read(0).image, SynthfaceFaces(64, **{**given, "align": False}).read(0).image
+        uncached.read(0).image, SynthfaceFaces(64, **{**options, "align": False}).read(0).image
     )
 
 
-def test_the_faces_of_a_pair_differ_in_expression_alone(tmp_path: Path) -> None:
-    given = {"identities": 2, "images": 4, "seed": 5, "render": 128, "align": True}
-    alone, pairs = SynthfaceFaces(48, **given), SynthfaceFaces(48, **given, pairs=True)
-    kept = SynthfaceFaces(48, **given, pairs=True, remember=tmp_path)
-    everything = pairs.all_parameters()
+def test_the_faces_of_a_pair_differ_in_expression_only(tmp_path: Path) -> None:
+    options = {"identities": 2, "images": 4, "seed": 5, "render": 128, "align": True}
+    alone, pairs = SynthfaceFaces(48, **options), SynthfaceFaces(48, **options, pairs=True)
+    cached = SynthfaceFaces(48, **options, pairs=True, cache=tmp_path)
+    all_parameters = pairs.all_parameters()
     for index in range(8):
-        own, drawn = pairs.parameters(index), alone.parameters(index)
+        parameters, unpaired = pairs.parameters(index), alone.parameters(index)
         changed = {
-            name for name, array in own.arrays().items() if not np.array_equal(array, drawn.arrays()[name])
+            name
+            for name, array in parameters.arrays().items()
+            if not np.array_equal(array, unpaired.arrays()[name])
         }
         assert all(
-            np.array_equal(array[index], own.arrays()[name][0]) for name, array in everything.arrays().items()
+            np.array_equal(array[index], parameters.arrays()[name][0])
+            for name, array in all_parameters.arrays().items()
         )
         assert not changed & {"psi", "expression", "intensity"}
         assert bool(changed) == bool(index % 2)
-        assert np.array_equal(kept.read(index).image, pairs.read(index).image)
+        assert np.array_equal(cached.read(index).image, pairs.read(index).image)
     for index in range(0, 8, 2):
         first, other = pairs.read(index).image.astype(float), pairs.read(index + 1).image.astype(float)
         change = np.abs(other - first).mean(axis=2)
         assert change.max() > 10
-        assert change[:6].mean() < 0.5  # forehead, hair and what is behind them stay
+        assert change[:6].mean() < 0.5  # forehead, hair and background do not change
     assert np.array_equal(pairs.read(2).image, alone.read(2).image)
     with pytest.raises(InputError, match="cannot be paired"):
         SynthfaceFaces(48, 2, 3, pairs=True)
 
 
-def test_a_rendering_in_which_nobody_is_found_is_refused_each_time_it_is_read(
+def test_a_rendering_without_detected_face_raises_on_every_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FaceFinder, "find", lambda self, image: None)
-    faces = SynthfaceFaces(48, 1, 1, seed=5, render=128, align=True, remember=tmp_path)
+    faces = SynthfaceFaces(48, 1, 1, seed=5, render=128, align=True, cache=tmp_path)
     for _ in range(2):
         with pytest.raises(ImageError, match="person 0 image 0: no_face"):
             faces.read(0)
 
 
-def test_a_manifest_gives_identity_expression_and_affect(tmp_path: Path) -> None:
+def test_a_manifest_provides_identity_expression_and_affect(tmp_path: Path) -> None:
     for name in ("a.png", "b.png", "c.png"):
         save(tmp_path / name)
     (tmp_path / "manifest.csv").write_text(
@@ -125,14 +128,14 @@ def test_a_manifest_gives_identity_expression_and_affect(tmp_path: Path) -> None
     assert np.isnan(rows[2]["valence"])
 
 
-def test_a_number_in_a_manifest_that_is_none_is_named(tmp_path: Path) -> None:
+def test_a_label_that_is_not_a_number_is_reported_with_its_image(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
     (tmp_path / "manifest.csv").write_text("image,valence\na.png,high\n")
     with pytest.raises(InputError, match=r"a\.png: the column 'valence' holds 'high'"):
         FolderFaces(tmp_path, 16)
 
 
-def test_a_database_of_diffae_gives_the_images_that_were_put_in(tmp_path: Path) -> None:
+def test_a_diffae_database_returns_the_images_that_were_written(tmp_path: Path) -> None:
     pixels = [np.random.default_rng(i).integers(256, size=(16, 16, 3), dtype=np.uint8) for i in range(3)]
     path = tmp_path / "faces.lmdb"
     assert write_lmdb(path, 16, (encode(each, "PNG") for each in pixels)) == 3
@@ -141,7 +144,7 @@ def test_a_database_of_diffae_gives_the_images_that_were_put_in(tmp_path: Path) 
     assert all(np.array_equal(pickle.loads(pickle.dumps(faces)).read(i).image, pixels[i]) for i in range(3))
 
 
-def test_another_database_is_refused(tmp_path: Path) -> None:
+def test_databases_of_another_layout_are_refused(tmp_path: Path) -> None:
     import lmdb
 
     with (
@@ -149,7 +152,7 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
         database.begin(write=True) as writing,
     ):
         writing.put(b"hello", b"world")
-    with pytest.raises(InputError, match="no database of DiffAE"):
+    with pytest.raises(InputError, match="not a DiffAE database"):
         LmdbFaces(tmp_path / "other.lmdb", 16)
     (tmp_path / "text.lmdb").write_text("no database")
     with pytest.raises(InputError, match="not a readable LMDB"):
@@ -162,7 +165,7 @@ def test_ffhq_is_found_with_and_without_sub_folders(tmp_path: Path) -> None:
     assert [item.path.stem for item in ffhq(tmp_path).items] == ["00000", "01000"]
 
 
-def test_celebahq_brings_its_attributes(tmp_path: Path) -> None:
+def test_celebahq_provides_attributes(tmp_path: Path) -> None:
     save(tmp_path / "CelebA-HQ-img" / "0.jpg")
     save(tmp_path / "CelebA-HQ-img" / "1.jpg")
     (tmp_path / "CelebAMask-HQ-attribute-anno.txt").write_text("2\nSmiling Young\n0.jpg  1 -1\n1.jpg -1 -1\n")
@@ -184,25 +187,25 @@ def test_affectnet_is_read_in_both_layouts(tmp_path: Path) -> None:
         "subDirectory_filePath,expression,valence,arousal\n7/0.jpg,1,0.8,0.25\n7/1.jpg,6,-0.5,0.25\n7/2.jpg,10,-2,-2\n"
     )
     for root in (folders, table):
-        found = affectnet(root)
-        assert found.column("expression") == ["happy", "angry"]
-        assert [float(value or "nan") for value in found.column("valence")] == [0.8, -0.5]
+        images = affectnet(root)
+        assert images.column("expression") == ["happy", "angry"]
+        assert [float(value or "nan") for value in images.column("valence")] == [0.8, -0.5]
     (folders / "train_set" / "annotations" / "0_val.npy").unlink()
     with pytest.raises(InputError, match=r"1 images have no annotations/\*_val\.npy"):
         affectnet(folders)
 
 
-def test_tufts_names_people_and_expressions(tmp_path: Path) -> None:
+def test_tufts_provides_identities_and_expressions(tmp_path: Path) -> None:
     for person in ("1", "2"):
         for number in range(1, 6):
             save(tmp_path / "TD_RGB_E_Set1" / person / f"TD_RGB_E_{number}.jpg")
-    found = tufts(tmp_path)
-    assert set(found.column("identity")) == {"1", "2"}
-    assert found.column("expression")[:5] == ["neutral", "happy", "eyes_closed", "shocked", "sunglasses"]
+    images = tufts(tmp_path)
+    assert set(images.column("identity")) == {"1", "2"}
+    assert images.column("expression")[:5] == ["neutral", "happy", "eyes_closed", "shocked", "sunglasses"]
 
 
 @pytest.mark.parametrize("layout", [ffhq, celebahq, affectnet, tufts])
-def test_a_folder_that_is_something_else_is_told_what_was_expected(
+def test_folders_of_another_layout_are_refused_with_the_expected_layout(
     layout: Callable[[Path], object], tmp_path: Path
 ) -> None:
     (tmp_path / "holiday.png").write_bytes(encode(picture(), "PNG"))

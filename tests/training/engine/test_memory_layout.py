@@ -55,8 +55,7 @@ def test_recognition_networks_of_published_widths_are_channels_last(
     assert training_memory_format(network) == expected
 
 
-@pytest.mark.parametrize("instructions", ["DEFAULT", "AVX2", "SSE41"])
-def test_training_in_the_chosen_format_does_not_corrupt_the_heap(instructions: str) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ONEDNN_MAX_CPU_ISA": instructions}
+def test_training_in_the_chosen_format_does_not_corrupt_the_heap() -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ONEDNN_MAX_CPU_ISA": "AVX2"}
     done = subprocess.run([sys.executable, "-c", TRAIN], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -1,58 +1,62 @@
-"""Every preset holds settings of its kind, and changes do to it what people mean."""
+"""Validation of training settings, and keys of older versions."""
 
 from __future__ import annotations
 
-import importlib
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from facebench.training.engine.settings import check, preset_names, read
-from facebench.training.tasks import registry
+from facebench.core.errors import InputError
+from facebench.training.engine.settings import TrainConfig, as_current, check, differences
 
-FILES = {**registry.KINDS, registry.CLASSIFIER: "classifier"}
-
-
-@pytest.mark.parametrize("name", preset_names())
-def test_every_preset_parses(name: str) -> None:
-    content = read(name)
-    kind = content.pop("train")
-    module = importlib.import_module(f"facebench.training.tasks.{FILES[kind]}")
-    settings = module.SETTINGS if kind in registry.KINDS else module.ClassifierSettings
-    with_what_people_give(content, settings)
-    check(settings, content, name)
+FORMER: dict[str, Any] = {
+    "seed": 1, "steps": 10, "batch": 8, "accumulate": 2, "average": 0.9, "average_warm": True, "keep": 3,
+    "optimiser": {"kind": "adamw", "learning_rate": 1e-3, "clip": None},
+}  # fmt: skip
+CURRENT: dict[str, Any] = {
+    "seed": 1, "steps": 10, "batch_size": 8, "gradient_accumulation": 2, "ema_decay": 0.9, "ema_warmup": True,
+    "keep_checkpoints": 3, "optimizer": {"kind": "adamw", "learning_rate": 1e-3, "max_grad_norm": None},
+}  # fmt: skip
 
 
-def with_what_people_give(content: dict[str, Any], settings: Any) -> None:
-    for key in ("data", "checkpoint"):
-        if key in settings.model_fields and settings.model_fields[key].is_required():
-            content.setdefault(key, "given")
-    for value in content.values():
-        if isinstance(value, dict) and value.get("kind") in ("folder", "benchmark"):
-            value.setdefault("path", "given")
+def test_keys_of_older_versions_mean_the_current_keys() -> None:
+    config = check(TrainConfig, FORMER, "old.yaml")
+    assert config == check(TrainConfig, CURRENT, "new.yaml")
+    plain = config.model_dump(mode="json")
+    assert CURRENT.keys() <= plain.keys()
+    assert not (FORMER.keys() - CURRENT.keys()) & plain.keys()
 
 
-def test_data_of_another_kind_leaves_no_keys_of_the_one_before() -> None:
-    wanted = {"kind": "folder", "path": "faces"}
-    assert read("diffae-64-synthface", ["data.kind=folder", "data.path=faces"])["data"] == wanted
-    assert read("diffae-64-synthface", ["data.path=faces", "data.kind=folder"])["data"] == wanted
-    assert read("diffae-64-synthface", ["data.identities=3"])["data"]["images"] == 12
-    kept = read("diffae-64-synthface", ["optimiser.kind=adamw"])["optimiser"]
-    assert kept["learning_rate"] == read("diffae-64-synthface")["optimiser"]["learning_rate"]
+def test_the_last_of_two_names_of_a_key_wins() -> None:
+    assert check(TrainConfig, {**CURRENT, "batch": 5}, "test").batch_size == 5
 
 
-def test_the_personal_preset_is_the_small_autoencoder_with_adapters() -> None:
-    personal, base = read("diffae-64-personal"), read("diffae-64-synthface")
-    assert personal["model"] == base["model"]
-    assert personal["init_from"] == "diffae-64-synthface"
-    assert personal["data"] == {"kind": "folder", "path": "person"}
-    assert personal["lora"]["rank"] == 8
-    # What the long training needs, a short one from its result does not.
-    assert personal["encoder"] is None
+def test_renamed_keys_of_a_checkpoint_are_not_differences() -> None:
+    now = check(TrainConfig, CURRENT, "test").model_dump(mode="json")
+    assert differences(as_current(TrainConfig, FORMER), now) == []
+    changed = as_current(TrainConfig, {**FORMER, "average": 0.5})
+    assert differences(changed, now) == ["ema_decay: 0.5 -> 0.9"]
+    # Keys that the current version does not know are differences, the renamed keys beside them are not.
+    unknown = as_current(TrainConfig, {**FORMER, "momentum": 0.5})
+    assert [line.partition(":")[0] for line in differences(unknown, CURRENT)] == ["momentum"]
 
 
-def test_a_folder_that_is_called_like_a_preset_does_not_hide_it(tmp_path: Path, monkeypatch: Any) -> None:
-    (tmp_path / "diffae-64-synthface").mkdir()
-    monkeypatch.chdir(tmp_path)
-    assert read("diffae-64-synthface")["train"] == "compact-autoencoder"
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_sze": 4}, "there is no key 'batch_sze'. Did you mean batch_size?"),
+        ({"optimizer": {"learning_rat": 1}}, "Did you mean optimizer.learning_rate"),
+        ({"steps": "many"}, "'steps' is \"many\""),
+        ({"batch": 0}, "'batch_size' is 0: input should be greater than 0"),
+        ({"optimiser": {"clip": -1.0}}, "'optimizer.max_grad_norm' is -1.0"),
+    ],
+)
+def test_errors_name_the_key(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        check(TrainConfig, {"steps": 1, "batch_size": 1, **change}, "test")
+    assert message in str(error.value)
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(InputError, match="test: the key 'batch_size' is missing"):
+        check(TrainConfig, {"steps": 1}, "test")

@@ -28,7 +28,7 @@ from facebench.training.models import DiffAE
 from facebench.training.tasks.face_batches import fixed_faces
 from tests.helpers import tiny_training
 
-DATA = {"kind": "synthface", "identities": 4, "images": 3, "seed": 3, "render": 64, "remember": False}
+DATA = {"kind": "synthface", "identities": 4, "images": 3, "seed": 3, "render": 64, "cache_renders": False}
 MODEL = {**tiny_training.MODEL, "size": 64, "attention": []}
 
 
@@ -165,7 +165,7 @@ def test_training_on_one_person_with_all_losses_but_the_triplet(
         )  # fmt: skip
         messages: list[str] = []
         out = tmp_path / str(number)
-        tiny_training.run(tiny_training.prepare("diffae", **content), out, say=messages.append)
+        tiny_training.run(tiny_training.prepare("diffae", **content), out, on_message=messages.append)
         assert sum("FaceReader of the shape loss" in text for text in messages) == 1
         for name in ("prior", "identity", "shape"):
             assert len(tiny_training.log_values(out, name)) == 2

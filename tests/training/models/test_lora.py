@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from facebench.core.errors import InputError
-from facebench.training.engine import checkpoints, model_file
+from facebench.training.engine import model_file
+from facebench.training.engine.checkpoints import Checkpoint
 from facebench.training.engine.fingerprint import fingerprint
 from facebench.training.engine.rng import StepRng
 from facebench.training.models import DiffusionAutoencoder
@@ -32,7 +33,7 @@ def personal(noise_images: Path, trained_diffae: Path) -> dict[str, Any]:
         "data": {"kind": "folder", "path": str(noise_images)},
         "init_from": str(trained_diffae),
         "lora": LORA,
-        "optimiser": {"learning_rate": 1e-2},
+        "optimizer": {"learning_rate": 1e-2},
         "preview_images": 2,
     }
 
@@ -75,7 +76,7 @@ def test_training_starts_with_the_unchanged_network(personal: dict[str, Any], tr
 def test_the_base_stays_unchanged_and_the_model_holds_the_merged_weights(
     average: float | None, personal: dict[str, Any], trained_diffae: Path, tmp_path: Path
 ) -> None:
-    prepared = prepare("diffae", **personal, average=average, loss={"prior": 1.0}, prior_images=2)
+    prepared = prepare("diffae", **personal, ema_decay=average, loss={"prior": 1.0}, prior_images=2)
     path = run(prepared, tmp_path)
     network: Any = prepared.task.network
     before, adapted, after = load_file(trained_diffae), network.state_dict(), load_file(path)
@@ -100,11 +101,11 @@ def test_checkpoints_hold_adapters_only_and_a_resumed_run_equals_an_uninterrupte
 
     whole = load_file(train("diffae", tmp_path / "whole", **personal))
     with pytest.raises(KeyboardInterrupt):
-        run(prepare("diffae", **personal), tmp_path / "stopped", watch=interrupt)
-    newest = checkpoints.latest(tmp_path / "stopped" / "checkpoints")
+        run(prepare("diffae", **personal), tmp_path / "stopped", on_step=interrupt)
+    newest = Checkpoint.latest(tmp_path / "stopped" / "checkpoints")
     assert newest is not None
-    tensors = checkpoints.load(newest).tensors
-    for part in ("model", "average"):
+    tensors = Checkpoint.load(newest).tensors
+    for part in ("model", "ema"):
         assert tensors[part]
         assert all("lora_" in name for name in tensors[part])
     resumed = load_file(train("diffae", tmp_path / "stopped", **personal))

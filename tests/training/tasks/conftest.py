@@ -14,4 +14,4 @@ def trained_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Model of an encoder with batch normalisation, whose statistics differ from the initial ones; no decoder."""
     model = {**COMPACT_MODEL, "coarse_decoder": False, "residual_diffusion": False}
     out, held_out = tmp_path_factory.mktemp("encoder"), {**SYNTHFACE, "start": 500}
-    return train("encoder", out, model=model, data=SYNTHFACE, held_out=held_out, average=None, batch=8)
+    return train("encoder", out, model=model, data=SYNTHFACE, held_out=held_out, ema_decay=None, batch=8)

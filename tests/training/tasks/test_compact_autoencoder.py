@@ -83,7 +83,7 @@ def test_an_encoder_that_is_not_frozen_is_trained_further(
     frozen: dict[str, Any], trained_encoder: Path, tmp_path: Path
 ) -> None:
     # Two layers start at zero; the encoder has gradients once both have changed.
-    settings = {**frozen, "freeze_encoder": False, "average": None, "steps": 4}
+    settings = {**frozen, "freeze_encoder": False, "ema_decay": None, "steps": 4}
     trained = open_autoencoder(train(KIND, tmp_path, **settings))
     before = model_file.read(trained_encoder).tensors
     weights = {name for name, _ in trained.encoder.named_parameters()}

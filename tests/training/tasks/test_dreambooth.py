@@ -111,11 +111,11 @@ def content(base: Path, place: Path, **changes: Any) -> dict[str, Any]:
         "resolution": SIDE * 2,
         "crop": "aligned",
         "steps": 2,
-        "batch": 1,
+        "batch_size": 1,
         "workers": 0,
-        "average": None,
+        "ema_decay": None,
         "checkpoint_every": 1,
-        "optimiser": {"kind": "adamw", "learning_rate": 1e-2},
+        "optimizer": {"kind": "adamw", "learning_rate": 1e-2},
         **changes,
     }
 
@@ -276,7 +276,7 @@ def test_prior_images_record_the_model_that_generated_them(
         done = CliRunner().invoke(app, ["generate", str(bases["sd"]), str(drawn), *small])
         assert done.exit_code == 0
     refused = CliRunner().invoke(app, ["generate", str(other), str(drawn), *small])
-    assert "Give another folder" in str(refused.exception)
+    assert "Choose another folder" in str(refused.exception)
     assert (
         registry.prepare("dreambooth", content(bases["sd"], place, prior=str(drawn)), "test").task.warnings
         == ()
@@ -293,7 +293,7 @@ def test_prior_images_record_the_model_that_generated_them(
 def test_folders_of_unknown_origin_are_not_extended(bases: dict[str, Path], place: Path) -> None:
     words = [str(bases["sd"]), str(place / "prior"), "--count", "1", "--size", str(SIDE), "--steps", "2"]
     refused = CliRunner().invoke(app, ["generate", *words])
-    assert "does not say who drew them" in str(refused.exception)
+    assert "already holds images of an unknown model" in str(refused.exception)
     assert not (place / "prior" / "prior.json").exists()
 
 

@@ -14,7 +14,7 @@ from tests.helpers.tiny_training import COMPACT_MODEL, MODEL, SYNTHFACE, log_val
 
 OPTIMISER = {"kind": "adamw", "learning_rate": 3e-3}
 HELD_OUT = {**SYNTHFACE, "start": 500}
-RUN: dict[str, Any] = {"held_out": HELD_OUT, "optimiser": OPTIMISER, "average": None, "batch": 8}
+RUN: dict[str, Any] = {"held_out": HELD_OUT, "optimizer": OPTIMISER, "ema_decay": None, "batch_size": 8}
 DECODER: dict[str, Any] = {**RUN, "model": COMPACT_MODEL, "freeze_encoder": True, "steps": 40}
 PAIRS = {**SYNTHFACE, "pairs": True}
 
@@ -38,7 +38,7 @@ def test_the_decoder_learns_faces_and_their_changes_while_the_encoder_is_frozen(
     coarse, change = (log_values(tmp_path / "first", name) for name in ("coarse_face", "change"))
     assert np.mean(change[-5:]) < np.mean(change[:5])
     # A second run sees the same first batch; with a negligible learning rate, it shows what the first run learnt.
-    slow = {**DECODER, "optimiser": {**OPTIMISER, "learning_rate": 1e-12}, "steps": 1}
+    slow = {**DECODER, "optimizer": {**OPTIMISER, "learning_rate": 1e-12}, "steps": 1}
     train("encoder", tmp_path / "second", **slow, encoder=str(model), data=PAIRS)
     assert log_values(tmp_path / "second", "coarse_face")[0] < 0.5 * coarse[0]
 

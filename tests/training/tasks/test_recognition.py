@@ -20,9 +20,10 @@ from facebench.cli import app, main
 from facebench.compare.leaderboard import Leaderboard
 from facebench.core.errors import InputError
 from facebench.evaluation.record import load_run
+from facebench.training import presets
 from facebench.training.data.people import AlignedFaces, FolderPeople
 from facebench.training.data.sources import SynthfaceData
-from facebench.training.engine import loop, settings
+from facebench.training.engine import loop
 from facebench.training.engine.plateau import Plateau, PlateauSettings
 from facebench.training.recognition.benchmark_verification import score
 from facebench.training.recognition.benchmarks import open_benchmark, synthetic_pairs
@@ -32,8 +33,8 @@ from facebench.training.tasks import registry
 from facebench.training.tasks.recognition import RecognitionTask
 
 TINY = [
-    "network.width=4", "network.size=28", "network.embedding=8", "batch=8", "workers=0", "optimiser.warmup=0",
-    "optimiser.decay=constant", "checkpoint_every=2", "evaluate_every=2",
+    "network.width=4", "network.size=28", "network.embedding=8", "batch_size=8", "workers=0", "optimizer.warmup=0",
+    "optimizer.decay=constant", "checkpoint_every=2", "evaluate_every=2",
 ]  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tiny(people: Path, *changes: str) -> dict[str, Any]:
-    content = settings.read("recognition-synthface", [*TINY, *changes])
+    content = presets.read("recognition-synthface", [*TINY, *changes])
     content["data"] = {"kind": "folder", "path": people / "faces"}
     content["validation"] = {"kind": "benchmark", "path": people / "lfw.bin"}
     return content
@@ -63,7 +64,7 @@ def train(content: Mapping[str, Any], out: Path, stop_after: int | None = None) 
     class PowerCut(BaseException):
         pass
 
-    def watch(step: int, steps: int, losses: Mapping[str, float]) -> None:
+    def on_step(step: int, steps: int, losses: Mapping[str, float]) -> None:
         if step == stop_after:
             raise PowerCut
 
@@ -71,7 +72,13 @@ def train(content: Mapping[str, Any], out: Path, stop_after: int | None = None) 
     plain = prepared.settings.model_dump(mode="json")
     try:
         model = loop.fit(
-            prepared.task, prepared.settings, plain, out, device="cpu", watch=watch, say=lambda _: None
+            prepared.task,
+            prepared.settings,
+            plain,
+            out,
+            device="cpu",
+            on_step=on_step,
+            on_message=lambda _: None,
         )
     except PowerCut:
         return {}
@@ -94,7 +101,7 @@ def test_a_killed_run_ends_with_the_bits_of_one_that_was_never_killed(people: Pa
 
 
 def test_training_stops_early_and_keeps_the_best_epoch(people: Path, tmp_path: Path) -> None:
-    content = tiny(people, "epochs=50", "plateau.stop_after=2", "optimiser.learning_rate=1e-9")
+    content = tiny(people, "epochs=50", "plateau.stop_after=2", "optimizer.learning_rate=1e-9")
     model = train(content, tmp_path)
     state = json.loads(sorted((tmp_path / "checkpoints").glob("*/state.json"))[-1].read_text())
     assert state["step"] < 50 * 6
@@ -110,7 +117,7 @@ def test_the_plateau_schedule_matches_pytorch() -> None:
     ours = Plateau(PlateauSettings(stop_after=None))
     for accuracy in accuracies:
         theirs.step(accuracy)
-        ours.note(float(accuracy))
+        ours.update(float(accuracy))
         # PyTorch leaves rates below 1e-8 alone.
         assert ours.rate == pytest.approx(optimiser.param_groups[0]["lr"], rel=1e-9) or ours.rate < 1e-7
 
@@ -126,22 +133,27 @@ def test_presets_match_the_released_configurations(
     people: Path, preset: str, expected: tuple[object, ...]
 ) -> None:
     faces, pairs = people / "faces", people / "lfw.bin"
-    content = settings.read(preset, [f"data.path={faces}", f"validation.path={pairs}"])
+    content = presets.read(preset, [f"data.path={faces}", f"validation.path={pairs}"])
     prepared = registry.prepare("recognition", content, preset)
     task, given = prepared.task, prepared.settings
     assert isinstance(task, RecognitionTask)
     assert isinstance(task.network, Recogniser)
-    used, optimiser, head = task.settings.network, given.optimiser, task.network.head
+    used, optimiser, head = task.settings.network, given.optimizer, task.network.head
     found = (
         used.name,
         used.embedding,
         type(head).__name__,
         head.margin,
-        given.batch,
+        given.batch_size,
         optimiser.learning_rate,
     )
     assert found == expected
-    assert (optimiser.momentum, optimiser.weight_decay, optimiser.clip, head.scale) == (0.9, 5e-4, 5.0, 64.0)
+    assert (optimiser.momentum, optimiser.weight_decay, optimiser.max_grad_norm, head.scale) == (
+        0.9,
+        5e-4,
+        5.0,
+        64.0,
+    )
     assert (used.dropout, used.width, used.size) == (0.4, 64, 112)
     schedule = task.settings.plateau
     assert (schedule.factor, schedule.patience, schedule.stop_after, schedule.first_epoch) == (0.1, 4, 6, 1)
@@ -162,7 +174,7 @@ def test_the_benchmark_has_other_people_and_disjoint_folds(people: Path) -> None
 
 
 def test_validation_people_in_the_training_data_are_refused() -> None:
-    content = settings.read("recognition-synthface", ["validation.start=599"])
+    content = presets.read("recognition-synthface", ["validation.start=599"])
     with pytest.raises(InputError, match=r"validation\.start=600"):
         registry.prepare("recognition", content, "test")
 
@@ -187,7 +199,7 @@ def test_identities_with_single_images_are_reported_and_refused_if_there_are_no_
     tmp_path: Path,
 ) -> None:
     some = FolderPeople(write_faces(tmp_path / "some", {"a": 3, "b": 2, "c": 1}))
-    assert some.notes == ("1 of 3 identities have a single image: c",)
+    assert some.warnings == ("1 of 3 identities have a single image: c",)
     with pytest.raises(InputError, match="every identity has a single image"):
         FolderPeople(write_faces(tmp_path / "all", {"a": 1, "b": 1}))
     with pytest.raises(InputError, match="one identity"):
@@ -364,7 +376,7 @@ def synthface_evaluate(faces: Path) -> None:
 
 
 def test_a_tiny_network_overfits_a_dozen_people(people: Path, tmp_path: Path) -> None:
-    content = tiny(people, "steps=40", "batch=16", "optimiser.learning_rate=0.1", "head.margin=0.1")
+    content = tiny(people, "steps=40", "batch_size=16", "optimizer.learning_rate=0.1", "head.margin=0.1")
     train({**content, "validation": None}, tmp_path)
     rows = [line.split(",") for line in (tmp_path / "log.csv").read_text().splitlines()]
     losses = [float(value) for _, name, value in rows[1:] if name == "loss"]

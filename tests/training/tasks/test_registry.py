@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from facebench.core.errors import InputError
-from facebench.training.engine.settings import preset_names, read
+from facebench.training.presets import preset_names, read
 from facebench.training.tasks import registry
 from facebench.training.tasks.compact_autoencoder import CompactAutoencoderTask
 from facebench.training.tasks.diffae import DiffAETask, describes_compact

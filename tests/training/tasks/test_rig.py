@@ -26,10 +26,11 @@ from facebench.images.image_set import ImageSet, Item
 from facebench.training.diffusion import Weighting
 from facebench.training.engine import model_file
 from facebench.training.engine.rng import StepRng
-from facebench.training.engine.settings import check, read
+from facebench.training.engine.settings import check
 from facebench.training.models import CompactRig, DiffusionRig, DiffusionRigConfig
 from facebench.training.models.diffusionrig import RIG64, RIG256
 from facebench.training.models.official import official_names
+from facebench.training.presets import read
 from facebench.training.rig.buffers import BufferSet
 from facebench.training.rig.buffers.compact import Compact
 from facebench.training.rig.buffers.extractors import Found, NotFound
@@ -43,8 +44,8 @@ from tests.goldens.fill import fill
 from tests.helpers.paper_weights import facebench
 
 SMALL: dict[str, Any] = {
-    "train": "rig", "stage": 1, "steps": 2, "batch": 2, "workers": 0, "average": None,
-    "optimiser": {"kind": "adam", "learning_rate": 1e-3, "clip": None},
+    "train": "rig", "stage": 1, "steps": 2, "batch_size": 2, "workers": 0, "ema_decay": None,
+    "optimizer": {"kind": "adam", "learning_rate": 1e-3, "max_grad_norm": None},
     "model": {"size": 16, "multipliers": [1, 2], "channels": 16, "time_channels": 16, "blocks": 1,
               "attention": [], "dropout": 0.0},
 }  # fmt: skip
@@ -78,9 +79,9 @@ def compact(place: Path) -> Path:
         "model.patch=2",
         "model.positions=true",
         "model.groups=4",
-        "average=0.9",
+        "ema_decay=0.9",
     )
-    train(place, "compact", *options, "average_warm=true", "optimiser.decay=cosine")
+    train(place, "compact", *options, "ema_warmup=true", "optimizer.decay=cosine")
     return place / "compact"
 
 
@@ -122,7 +123,13 @@ def pairs_of(folder: Path, *pairs: tuple[str, str]) -> Path:
 
 def task(folder: Path, prediction_type: str = "eps", weighting: Weighting | None = None) -> CompactRigTask:
     model = SMALL["model"] | {"prediction_type": prediction_type}
-    content = {"data": folder / "buffers", "model": model, "weighting": weighting, "steps": 1, "batch": 2}
+    content = {
+        "data": folder / "buffers",
+        "model": model,
+        "weighting": weighting,
+        "steps": 1,
+        "batch_size": 2,
+    }
     return CompactRigTask(CompactRigSettings.model_validate(content))
 
 
@@ -181,17 +188,17 @@ def test_the_network_of_a_compact_rig_stays_the_same_in_stage_2_and_in_transfer(
 @pytest.mark.parametrize("name", ["rig-256-stage1", "rig-256-stage2", "rig-64-personal"])
 def test_presets_have_the_released_settings(name: str) -> None:
     settings = check(RigSettings, {k: v for k, v in read(name, ["data=x"]).items() if k != "train"}, name)
-    assert settings.average is None
-    assert settings.optimiser.clip is None
+    assert settings.ema_decay is None
+    assert settings.optimizer.max_grad_norm is None
     if name == "rig-256-stage1":
-        assert (settings.steps, settings.batch, settings.optimiser.learning_rate) == (50000, 256, 1e-4)
+        assert (settings.steps, settings.batch_size, settings.optimizer.learning_rate) == (50000, 256, 1e-4)
         assert settings.model is not None
         assert settings.model == DiffusionRigConfig(size=256, multipliers=(1, 1, 2, 2, 4, 4))
     if name == "rig-256-stage2":
-        assert (settings.steps, settings.batch, settings.optimiser.learning_rate) == (5000, 4, 1e-5)
+        assert (settings.steps, settings.batch_size, settings.optimizer.learning_rate) == (5000, 4, 1e-5)
         assert settings.stage == 2
     if name == "rig-64-personal":
-        assert (settings.stage, settings.batch, settings.model) == (2, 4, None)
+        assert (settings.stage, settings.batch_size, settings.model) == (2, 4, None)
 
 
 def test_a_model_records_its_buffers(place: Path) -> None:
