@@ -34,8 +34,8 @@ LEVEL = 0.95
 DETAILS = "utility.json"
 
 _NO_RECIPE = {
-    "seed", "data", "validation", "workers", "checkpoint_every", "keep", "sample_every", "compile",
-    "accumulate", "gradient_checkpointing", "steps", "evaluate_every",
+    "seed", "data", "validation", "workers", "checkpoint_every", "keep_checkpoints", "sample_every", "compile",
+    "gradient_accumulation", "gradient_checkpointing", "steps", "evaluate_every",
 }  # fmt: skip
 """Settings that do not affect the numbers, follow from the data, or are recorded elsewhere."""
 
