@@ -174,7 +174,7 @@ def test_training_on_one_person_with_all_losses_but_the_triplet(
 
 def test_the_triplet_loss_needs_several_people(album: Path, untrained_recogniser: Path) -> None:
     loss = {"triplet": 0.1, "recogniser": str(untrained_recogniser)}
-    for person, reason in ((album, "holds one person only"), (album / "eve", "who is who")):
+    for person, reason in ((album, "the data holds one"), (album / "eve", "needs identities")):
         with pytest.raises(InputError, match=rf"{reason}.* give loss\.identity a weight"):
             tiny_training.prepare(
                 "diffae", **settings(data={"kind": "folder", "path": str(person)}, loss=loss)

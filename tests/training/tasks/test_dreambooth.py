@@ -281,13 +281,13 @@ def test_prior_images_record_the_model_that_generated_them(
         registry.prepare("dreambooth", content(bases["sd"], place, prior=str(drawn)), "test").task.warnings
         == ()
     )
-    with pytest.raises(InputError, match="whose weights are not those of base="):
+    with pytest.raises(InputError, match="whose weights differ from those of base="):
         registry.prepare("dreambooth", content(other, place, prior=str(drawn)), "test")
     (drawn / "prior.json").unlink()
     (note,) = registry.prepare(
         "dreambooth", content(bases["sd"], place, prior=str(drawn)), "test"
     ).task.warnings
-    assert "does not say which model drew the prior images" in note
+    assert "the model of the prior images is unknown" in note
 
 
 def test_folders_of_unknown_origin_are_not_extended(bases: dict[str, Path], place: Path) -> None:
