@@ -1,7 +1,7 @@
-"""Breakdown: the metrics of every identity, every expression, every value of a manifest column.
+"""Breakdown: metrics per identity, per expression, or per value of any manifest column.
 
-The number of a group is compared with that of all images. With many groups some differ by chance, so the p values
-of a metric are corrected over its groups (Holm 1979).
+The value of a group is compared with the value over all images. With many groups some differ by chance, so the
+p-values of a metric are corrected over its groups (Holm 1979).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def check_column(images: ImageSet, column: str) -> None:
     """Check before the extraction that a column forms groups.
 
     Raises:
-        InputError: the column is missing, or no value of it is shared by enough images.
+        InputError: the column is missing, or too few images share each of its values.
     """
     if column not in images.columns:
         hint = suggest(column, images.columns) if images.columns else "It has no columns."
@@ -53,11 +53,11 @@ def estimate_groups(
     seed: int,
     progress: Progress,
 ) -> dict[str, dict[str, GroupResult]]:
-    """Compute every metric for every value of a column, smallest value first.
+    """Compute every metric for every value of a column, in ascending order.
 
-    Distributions are compared with the reference images of the same group where the reference set has any of the
-    groups, else with the whole reference set. By identity, verification uses the pairs of one identity: with itself
-    (genuine) and with all other identities (impostor). By any other column it uses the pairs within the group.
+    Distributions are compared with the reference images of the same group if the reference set has any of the
+    groups, else with the whole reference set. By identity, verification uses the pairs of one identity: genuine
+    pairs within it and impostor pairs with all other identities. By other columns it uses pairs within the group.
 
     Args:
         cards: metrics to compute.
@@ -81,7 +81,7 @@ def estimate_groups(
 
 
 def count_ungrouped(features: RoleFeatures, column: str) -> int:
-    """Return the number of generated images without a value in a column; they are in no group."""
+    """Return the number of generated images without a value in a column; these belong to no group."""
     return sum(value is None for value in features.column("generated", column))
 
 
@@ -102,7 +102,7 @@ def _estimate_group(
     views = {
         "group": features.select(members),
         "subject": features.for_subject(name),
-        # A generated face of the group can leak from any identity of the training set.
+        # A generated face of the group can match any identity of the training set.
         "all_references": features.select({"generated": members["generated"]}),
     }
     cards_of: dict[str, list[Card]] = {view: [] for view in views}
@@ -122,7 +122,7 @@ def _view(card: Card, column: str) -> str:
 
 
 def _members(features: RoleFeatures, column: str, name: str) -> dict[str, Mask]:
-    """Return masks of a group: in the generated set, and in every reference set that has such groups."""
+    """Return masks of a group in the generated set and in every reference set with such groups."""
     values = features.column("generated", column)
     members: dict[str, Mask] = {"generated": np.array([value == name for value in values], dtype=np.bool_)}
     for role in features.extractions:
@@ -140,7 +140,7 @@ def _without_value(result: MetricResult, size: int, reason: str) -> GroupResult:
 
 
 def _compare(result: MetricResult, overall: MetricResult, size: int, share: float) -> GroupResult:
-    """Return the result with its difference from all images and the p value of that difference, uncorrected.
+    """Return the result with its difference from all images and the uncorrected p-value of that difference.
 
     The standard error is the larger of the error of the group and the error of all images scaled to the size of the
     group, because the spread within a small group is often underestimated. The group is part of the whole set,
@@ -160,7 +160,7 @@ def _compare(result: MetricResult, overall: MetricResult, size: int, share: floa
 
 
 def _standard_error(result: MetricResult) -> float:
-    """Return the standard error from the longer arm of a 95 % interval; the shorter arm may end at a bound."""
+    """Return the standard error from the longer side of a 95 % interval; the shorter side may end at a bound."""
     if result.value is None or result.low is None or result.high is None or result.level is None:
         return 0.0
     arm = max(result.high - result.value, result.value - result.low)
@@ -174,7 +174,7 @@ def _two_sided(difference: float, error: float, degrees_of_freedom: int) -> floa
 
 
 def _correct(groups: dict[str, dict[str, GroupResult]]) -> dict[str, dict[str, GroupResult]]:
-    """Correct the p values of every metric over the groups (Holm)."""
+    """Correct the p-values of every metric over the groups (Holm)."""
     metrics = {metric: None for results in groups.values() for metric in results}
     for metric in metrics:
         tested = [(name, p) for name, results in groups.items() if (p := results[metric].p) is not None]
@@ -184,7 +184,7 @@ def _correct(groups: dict[str, dict[str, GroupResult]]) -> dict[str, dict[str, G
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p values for multiple tests, controlling the familywise error rate.
+    """Correct p-values for multiple tests, controlling the familywise error rate.
 
     Args:
         p_values: in [0, 1].

@@ -1,6 +1,6 @@
-"""Metric cards: what each metric is, which function computes it from which features, and when to trust it.
+"""Metric cards: definition, function and features of each metric, and the limits of its use.
 
-The card of a metric lies in `metrics/NAME.yaml`, where NAME is the longest file name that its id begins with:
+The card of a metric is in `metrics/NAME.yaml`, where NAME is the longest file name that its id begins with:
 `eer_sface_real` is in `eer.yaml`, and `fid_clean` in `fid.yaml`.
 """
 
@@ -33,22 +33,22 @@ _REQUIRED_NEEDS: dict[Sample, set[Need]] = {
     "verification": {"identities"},
     "leakage": {"reference"},
 }
-"""Roles without which a kind of sample cannot be drawn; one of them is enough."""
+"""Roles that each kind of sample requires; one of them is enough."""
 
 
 class Reads(BaseModel):
-    """What a metric is computed from: one array of one backbone, or several put side by side."""
+    """Input of a metric: one array of one backbone, or several arrays concatenated."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     backbone: str
     array: str | tuple[str, ...]
     normalise: bool = False
-    """Divide every row by its L2 norm first."""
+    """Whether every row is divided by its L2 norm."""
 
 
 class Card(BaseModel):
-    """One metric: what it is, which function computes it from which features, and when to trust it.
+    """One metric: its definition, function and features, and the limits of its use.
 
     `needs` decides how the function of `facebench.metrics` is called:
 
@@ -61,10 +61,10 @@ class Card(BaseModel):
     | source | generated rows, source rows, matched by the manifest |
     | source, and a pair network is read | one row for each pair |
     | target | generated rows, target rows, matched by the manifest |
-    | reconstruction | generated rows, rows of what the model makes when nothing is to change |
-    | reencoded | generated rows, rows of the same images stored again as JPEG |
-    | two of the linked ones | rows of the first, rows of the second |
-    | truth | generated rows, the manifest's column of the array's name |
+    | reconstruction | generated rows, rows of the model's unedited reconstructions |
+    | reencoded | generated rows, rows of the same images re-encoded as JPEG |
+    | two linked roles | rows of the first role, rows of the second role |
+    | truth | generated rows, the manifest column with the name of the array |
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,14 +83,14 @@ class Card(BaseModel):
     smallest_n: int = Field(default=2, ge=1)
     reliable_n: int = Field(default=2, ge=1)
     depends_on_n: bool = False
-    """The value drifts with the number of images: only runs of equal size are ranked together."""
+    """Whether the value depends on the number of images; only runs of equal size are then ranked together."""
     interval: IntervalMethod = "none"
     source: str
     about: str
     formula: str = ""
     pitfalls: tuple[str, ...] = ()
     claims: dict[Damage, Response] = {}
-    """What the value does as the generated faces are damaged more and more; `facebench validate` tests it."""
+    """Response of the value to increasing damage of the generated faces; `facebench validate` tests it."""
 
     @model_validator(mode="after")
     def _worse_has_a_meaning(self) -> Card:
@@ -113,7 +113,7 @@ class Card(BaseModel):
 
     @property
     def arrow(self) -> str:
-        """The direction in which the value gets better: ↑, ↓, or nothing."""
+        """Direction in which the value improves: ↑, ↓, or empty."""
         return {"higher": "↑", "lower": "↓", "neither": ""}[self.better]
 
 
@@ -122,7 +122,7 @@ def load_cards() -> dict[str, Card]:
     """Return all metric cards by id, in the order of their files.
 
     Raises:
-        InputError: a file is invalid, or an id does not belong into its file.
+        InputError: a file is invalid, or an id is used twice.
     """
     return {card.id: card for card in load_folder("metrics", Card)}
 
@@ -144,10 +144,10 @@ def find_card(metric: str) -> Card:
 
 
 def card_file(metric: str) -> Path:
-    """Return the YAML file that holds the card of a metric.
+    """Return the YAML file with the card of a metric.
 
     Raises:
-        InputError: no file name is the beginning of this id.
+        InputError: the id does not begin with the name of a file.
 
     Example:
         >>> card_file("eer_sface_real").name
@@ -167,7 +167,7 @@ def card_family(metric: str) -> str:
 
 @cache
 def card_families() -> dict[str, list[Card]]:
-    """Return the cards by family: the name of the file that holds them."""
+    """Return the cards by family, the name of their file."""
     families: dict[str, list[Card]] = {}
     for card in load_cards().values():
         families.setdefault(card_family(card.id), []).append(card)

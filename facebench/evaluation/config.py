@@ -20,7 +20,7 @@ _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def _as_list(value: Any) -> Any:
-    """Accept metric ids as one text separated by commas."""
+    """Accept metric ids as one string separated by commas."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 

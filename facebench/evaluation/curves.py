@@ -1,6 +1,6 @@
-"""What the report's plots are drawn from: score histograms and error curves, distance against n, a map of features.
+"""Data of the report's plots: score histograms, error curves, distance against n, and a map of features.
 
-Small enough to lie beside the record (`curves.json`), so that a report needs neither networks nor embeddings:
+The data are stored beside the record as `curves.json`, so a report needs neither networks nor embeddings:
 
 ```
 {"scores":  [{"backbone", "against": "generated" | "reference", "edges", "genuine", "impostor",
@@ -8,7 +8,7 @@ Small enough to lie beside the record (`curves.json`), so that a report needs ne
  "frechet": [{"metric", "sizes", "distances"}],
  "map":     {"backbone", "fitted_on", "explained": [x, y]}}
 ```
-The map's coordinates are the columns `map_x` and `map_y` of the per-image table.
+The columns `map_x` and `map_y` of the per-image table are the coordinates of the map.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from facebench.metrics.verification import Verification
 
 BINS = 100
 POINTS = 400
-"""Points of an error curve: more than a plot can show."""
+"""Maximum number of points of an error curve; a plot cannot resolve more."""
 MOST_FITTED = 5000
-"""Rows from which the axes of the map are found."""
+"""Maximum number of rows used to fit the axes of the map."""
 
 
 def score_curve(curve: DetCurve, answer: Verification, backbone: str, against: str) -> dict[str, Any]:
-    """Histograms of genuine and impostor scores, and their error curve."""
+    """Return histograms of genuine and impostor scores, and their error curve."""
     edges = np.linspace(-1.0, 1.0, BINS + 1)
     few = thin(curve, POINTS)
     return {
@@ -52,7 +52,7 @@ def score_curve(curve: DetCurve, answer: Verification, backbone: str, against: s
 
 
 def _shares(curve: DetCurve, at_least: Floats, edges: Floats) -> list[float]:
-    """Share of scores in each bin, from the share of scores at or above every threshold."""
+    """Return the share of scores in each bin, from the share of scores at or above every threshold."""
     above = np.append(at_least, 0.0)[np.searchsorted(curve.thresholds, edges[1:-1])]
     return _short(-np.diff(np.concatenate([[1.0], above, [0.0]])))
 
@@ -62,7 +62,7 @@ def frechet_against_n(
 ) -> dict[str, Any] | None:
     """Return the Fréchet distance of an eighth, a quarter and half of the generated images.
 
-    None below 64 generated images.
+    Returns None with fewer than 64 generated images.
     """
     generated, reference = arguments
     n = len(generated)
@@ -76,12 +76,12 @@ def frechet_against_n(
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """Two coordinates of every image.
+    """Two-dimensional coordinates of every image.
 
     Attributes:
-        backbone: whose features.
-        fitted_on: the role whose two main directions are the axes; runs with one reference share them.
-        explained: share of that role's variance along each axis.
+        backbone: network of the features.
+        fitted_on: role whose first two principal components are the axes; runs with one reference share them.
+        explained: share of the variance of that role along each axis.
         points: (n, 2) per role, NaN where the backbone has no result.
     """
 
@@ -91,14 +91,14 @@ class FeatureMap:
     points: dict[str, Floats]
 
     def describe(self) -> dict[str, Any]:
-        """All but the points, for `curves.json`."""
+        """Return everything except the points, for `curves.json`."""
         return {"backbone": self.backbone, "fitted_on": self.fitted_on, "explained": _short(self.explained)}
 
 
 def feature_map(chosen: Sequence[Card], features: RoleFeatures, seed: int) -> FeatureMap | None:
-    """Principal components of the first features that a metric reads; None where there are too few images.
+    """Return principal components of the first suitable features of the metrics; None with too few images.
 
-    Features that are compared with a reference set come first: they describe the whole image.
+    Features that are compared with a reference set have priority, because they describe the whole image.
     """
     reading = sorted(chosen, key=lambda card: "reference" not in card.needs or "identities" in card.needs)
     for card in reading:
@@ -117,7 +117,7 @@ def _map_of(card: Card, features: RoleFeatures, seed: int) -> FeatureMap | None:
         for role, extraction in features.extractions.items()
         if backbone in extraction.arrays
     }
-    # With reference sets given by name, the first one spans the map.
+    # With several reference sets, the first one defines the axes.
     references = [role for role in held if role.partition(":")[0] == "reference"]
     fitted_on = references[0] if references else "generated"
     if fitted_on not in held or held[fitted_on][0].ndim != 2 or held[fitted_on][0].shape[1] < 3:
@@ -127,7 +127,7 @@ def _map_of(card: Card, features: RoleFeatures, seed: int) -> FeatureMap | None:
         return None
     centre, axes, explained = _principal(np.flatnonzero(valid), rows, seed)
     points = {
-        # Where no image of a role has a result, nobody knows how wide one would be.
+        # Without a result for any image of a role, the width of its features is unknown.
         role: (np.asarray(each, dtype=np.float64) - centre) @ axes
         if has.any()
         else np.full((len(each), 2), np.nan)
@@ -137,7 +137,7 @@ def _map_of(card: Card, features: RoleFeatures, seed: int) -> FeatureMap | None:
 
 
 def _principal(places: Array, rows: Array, seed: int) -> tuple[Floats, Floats, tuple[float, float]]:
-    """Mean, two axes with a fixed sign, and the share of variance along each."""
+    """Return the mean, two axes with a fixed sign, and the share of variance along each axis."""
     if len(places) > MOST_FITTED:
         places = np.sort(np.random.default_rng(seed).choice(places, MOST_FITTED, replace=False))
     fitted = np.asarray(rows[places], dtype=np.float64)
@@ -152,5 +152,5 @@ def _principal(places: Array, rows: Array, seed: int) -> tuple[Floats, Floats, t
 
 
 def _short(values: Any) -> list[float]:
-    """Six significant digits: beyond what a plot can show."""
+    """Round to six significant digits; a plot cannot resolve more."""
     return [float(f"{value:.6g}") for value in values]

@@ -25,7 +25,7 @@ from facebench.metrics.intervals.interval import Interval
 from facebench.metrics.intervals.subject import bootstrap_subject, subject_scores
 from facebench.metrics.registry import MetricFunction, metric_function
 
-# A stored score takes 24 bytes a pair. Above this number of pairs, scores are counted in blocks.
+# A stored score takes 24 bytes per pair. Above this number of pairs, scores are counted in blocks.
 MAX_STORED_PAIRS = 20_000_000
 
 _SHARED_KEYS = {"compute", "params", "reads", "needs", "interval", "smallest_n"}
@@ -43,7 +43,7 @@ class Estimates:
 def estimate_metrics(
     cards: Sequence[Card], features: RoleFeatures, *, seed: int, progress: Progress
 ) -> Estimates:
-    """Compute every card; cards that differ only in their field share one computation.
+    """Compute every card; cards that differ only in `field` share one computation.
 
     Against named reference sets a card is computed once for each set, under the id `card@NAME`.
     """
@@ -64,7 +64,7 @@ def estimate_metrics(
 def _reference_views(card: Card, features: RoleFeatures) -> list[tuple[str, RoleFeatures]]:
     """Return the features once, or once for every named reference set.
 
-    Verification uses only the sets that hold any of the generated identities.
+    Verification uses only the sets that contain any of the generated identities.
     """
     names = features.reference_names if "reference" in card.needs else []
     if "identities" in card.needs:
@@ -87,7 +87,7 @@ def _curves(estimates: Iterable[Estimate]) -> dict[str, Any]:
 
 
 def _estimate(card: Card, features: RoleFeatures, seed: int) -> Estimate:
-    """Compute a card on its sample; an estimate with a reason where that is impossible."""
+    """Compute a card on its sample; return an estimate with a reason if this is impossible."""
     counts: Mapping[str, int] = {}
     try:
         sample = draw_sample(card, features)
@@ -142,7 +142,7 @@ def _intervals(
 def _estimate_verification(
     card: Card, function: MetricFunction, sample: IdentityPairs, seed: int
 ) -> Estimate:
-    """Compute verification over pairs of images: from stored scores while they fit, else counted in blocks."""
+    """Compute verification over pairs of images, from stored scores or counted in blocks for many pairs."""
     pairing = function.pairing
     assert pairing is not None
     embeddings = (sample.generated, sample.identities, sample.reference, sample.reference_identities)

@@ -40,7 +40,7 @@ def extract_roles(
     """Compute or load the features of every role.
 
     Raises:
-        InputError: a set holds no usable image, or too many unusable files.
+        InputError: a set has no usable image, or too many unusable files.
     """
     device = choose_device(config.device) if config.engine == "local" else "cpu"
     networks = {name: build(name, device=device) for name in plan.backbones()}
@@ -103,7 +103,7 @@ class _Extractor:
 def _shared_faces(
     role: str, generated: ImageSet, extractions: Mapping[str, Extraction]
 ) -> dict[str, Face] | None:
-    """Return the faces whose boxes are used in place of the boxes detected in the image.
+    """Return the faces whose boxes replace the boxes detected in the image.
 
     Box crops of an edit use the box of its source, and those of a re-encoded image the box of the image.
     """

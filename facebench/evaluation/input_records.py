@@ -1,4 +1,4 @@
-"""What a run was computed from, for the record: image sets and networks."""
+"""Entries of the record for the image sets and networks of a run."""
 
 from __future__ import annotations
 

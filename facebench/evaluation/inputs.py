@@ -1,4 +1,4 @@
-"""Image sets of a run: generated images, reference sets, and the files that a manifest links."""
+"""Image sets of a run: generated images, reference sets, and the images linked by a manifest."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from facebench.evaluation.plan import Plan
 from facebench.images.image_set import ImageSet
 
 LINKED = ("source", "target", "reconstruction")
-"""Roles that a manifest links to generated images."""
+"""Roles of images that a manifest links to generated images."""
 
 
 def open_sets(plan: Plan, config: EvaluationConfig) -> dict[str, ImageSet]:
     """Open the image sets that the metrics of a plan need, by role.
 
-    One reference set has the role `reference`; named sets have the roles `reference:NAME`. Linked roles that the
-    manifest leaves empty are absent.
+    One reference set has the role `reference`; named sets have the roles `reference:NAME`. Linked roles that are
+    empty in the manifest are absent.
 
     Raises:
         InputError: a set cannot be read.

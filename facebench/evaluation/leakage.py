@@ -21,7 +21,7 @@ LISTED_PAIRS = 10
 def add_closest(table: pd.DataFrame, cards: Sequence[Card], features: RoleFeatures) -> pd.DataFrame:
     """Return the per-image table with `closest:BACKBONE` (training face) and `closest_cosine:BACKBONE`.
 
-    Only for networks of leakage metrics, and where a reference set exists. For named sets the columns end in
+    The columns exist for networks of leakage metrics if there is a reference set. For named sets they end in
     `@NAME`.
     """
     arrays = {
@@ -42,7 +42,7 @@ def closest_column(backbone: str, reference: str = "", *, cosine: bool = True) -
 
 
 def leakage_threshold(backbone: str, reference: str, run: Run) -> float | None:
-    """Return the cosine from which a face counts as a training identity; None where it was not measured."""
+    """Return the cosine threshold of a match with a training identity; None if it was not measured."""
     for metric, result in run.metrics.items():
         name, _, against = metric.partition("@")
         card = load_cards().get(name)
@@ -61,7 +61,7 @@ class ClosestFaces:
         backbone: network of the cosine.
         role: role of the training set.
         pairs: names of the generated face and of the training face, and their cosine; most similar first.
-        threshold: cosine from which a face counts as a training identity; None where it was not measured.
+        threshold: cosine threshold of a match with a training identity; None if it was not measured.
     """
 
     backbone: str

@@ -1,4 +1,4 @@
-"""From an estimate to the entry of a metric in the run record: range, interval, and notes."""
+"""Convert an estimate to the entry of a metric in the run record: range, interval and notes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Estimate:
     """Result of one metric function.
 
     Attributes:
-        values: by field; "value" where the function returns one number.
+        values: by field; "value" if the function returns one number.
         intervals: by field.
-        notes: by field, the reason why the value is None or must be read with care.
+        notes: by field, the reason why the value is None or needs care.
         counts: numbers of images, pairs or identities.
-        reason: why there is no value at all.
-        interval_reason: why there is a value without an interval.
+        reason: why there is no value.
+        interval_reason: why the value has no interval.
         curve: data of a plot (`facebench.evaluation.curves`).
     """
 
@@ -36,7 +36,7 @@ class Estimate:
 
 
 def metric_result(card: Card, estimate: Estimate) -> MetricResult:
-    """Return the entry of one card from the estimate that it shares with other cards."""
+    """Return the entry of one card from an estimate that several cards may share."""
     name = card.field or ("mean" if "value" not in estimate.values else "value")
     value = estimate.values.get(name)
     interval = estimate.intervals.get(name) if value is not None else None
@@ -63,7 +63,7 @@ def metric_result(card: Card, estimate: Estimate) -> MetricResult:
 
 
 def _clamp(card: Card, value: float, interval: Interval, n: int) -> Interval:
-    """Clamp an interval to the range of the card; cards that share one computation differ in their ranges."""
+    """Clamp an interval to the range of the card; cards that share one computation have different ranges."""
     low = -math.inf if card.range[0] is None else card.range[0]
     high = math.inf if card.range[1] is None else card.range[1]
     clamped = replace(interval, low=max(interval.low, low), high=min(interval.high, high))
@@ -90,7 +90,7 @@ def _independent_samples(estimate: Estimate) -> int:
 
 
 def _note(card: Card, estimate: Estimate, note: str, interval: Interval | None) -> str:
-    """Return why the value must be read with care."""
+    """Return why the value needs care."""
     size = _independent_samples(estimate)
     notes = [note]
     if size < card.reliable_n:

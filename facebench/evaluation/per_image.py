@@ -1,6 +1,6 @@
-"""The per-image table beside a run record, and the numbers of single images that a metric averages.
+"""Per-image table of a run record, and the per-image terms that a metric averages.
 
-With these numbers two runs over the same images are compared in pairs, and the worst images are shown.
+The terms allow paired comparison of two runs over the same images, and a list of the worst images.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def per_image_table(
 
 
 def add_pair_terms(table: pd.DataFrame, cards: Sequence[Card], features: RoleFeatures) -> pd.DataFrame:
-    """Return the table with a column for every metric of image pairs whose terms other columns do not determine.
+    """Return the table with one column for each metric of image pairs that other columns do not determine.
 
-    The column has the id of the metric. It is NaN where a result is missing, and for roles other than the generated
-    one. The cosine of two embeddings is such a term, because the table holds no embeddings.
+    The column has the id of the metric. It is NaN where a result is missing, and for all roles except the generated
+    one. One example is the cosine of two embeddings, because the table does not contain embeddings.
     """
     generated = np.flatnonzero(table["role"] == "generated")
     columns = {}
@@ -64,12 +64,12 @@ def add_pair_terms(table: pd.DataFrame, cards: Sequence[Card], features: RoleFea
 
 @dataclass(frozen=True)
 class PerImageMetric:
-    """A metric as a function of numbers of single images.
+    """A metric as a function of per-image numbers.
 
     Attributes:
         rows: the numbers, by image name; one column for each argument. Incomplete rows are not used.
         function: from complete rows (n, arguments) to the metric.
-        terms: from complete rows to one number per image whose mean is the metric; None where it is not a mean.
+        terms: from complete rows to one number per image whose mean is the metric; None if it is not a mean.
     """
 
     rows: pd.DataFrame
@@ -81,13 +81,13 @@ class PerImageMetric:
         return self.on(self.rows.to_numpy(dtype=np.float64))
 
     def on(self, rows: Floats) -> float:
-        """Return the metric over some rows; NaN where no row is complete."""
+        """Return the metric over some rows; NaN if no row is complete."""
         complete = rows[~np.isnan(rows).any(axis=1)]
         return self.function(complete) if len(complete) else math.nan
 
 
 def per_image_metric(metric: str, run: Run) -> PerImageMetric | None:
-    """Return a metric of a run as a function of its per-image table; None where the table does not determine it."""
+    """Return a metric of a run as a function of its per-image table; None if the table does not determine it."""
     name, _, reference = metric.partition("@")
     card = load_cards().get(name)
     table = run.per_image
@@ -104,7 +104,7 @@ def per_image_metric(metric: str, run: Run) -> PerImageMetric | None:
 
 
 def image_terms(metric: str, run: Run) -> pd.Series[float] | None:
-    """Return one number per image whose mean is the metric, by image name; None where the metric is not a mean.
+    """Return one number per image whose mean is the metric, by image name; None if the metric is not a mean.
 
     An error, a similarity and a share are means over images; a concordance and a spread are not.
     """
@@ -119,7 +119,7 @@ def image_terms(metric: str, run: Run) -> pd.Series[float] | None:
 def linked_column(table: pd.DataFrame, column: str, role: str) -> pd.Series[float] | None:
     """Return a column for every generated image, by name: of the image itself, or of its source or target.
 
-    None where the table lacks the column or the role.
+    Returns None if the table lacks the column or the role.
     """
     generated = table[table["role"] == "generated"].set_index("image")
     if column not in generated or (role != "generated" and role not in generated):
@@ -131,7 +131,7 @@ def linked_column(table: pd.DataFrame, column: str, role: str) -> pd.Series[floa
 
 
 def linked_name(text: object) -> str | None:
-    """Return the name of a source or target in its own rows, from its cell in the manifest."""
+    """Return the image name of a source or target, from its cell in the manifest."""
     return posixpath.normpath(text) if isinstance(text, str) else None
 
 
@@ -166,7 +166,7 @@ def _pair_terms(card: Card, features: RoleFeatures) -> Floats | None:
         features.partner_rows(role, card.reads.backbone, str(card.reads.array)) for role in roles
     )
     if rows.ndim == 1 and REENCODED not in roles:
-        return None  # the table holds the numbers of both images
+        return None  # The table contains the numbers of both images.
     both = valid & partner_valid & features.selected_generated
     terms = np.full(len(both), np.nan)
     if both.any():
@@ -220,7 +220,7 @@ def _is_recorded(metric: str, run: Run, value: float) -> bool:
 
 
 def _argument_columns(card: Card, table: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the columns that are the arguments of the metric: generated, then partner; None where one is missing."""
+    """Return the columns that are the arguments of the metric: generated, then partner; None if one is missing."""
     if not isinstance(card.reads.array, str) or set(card.needs) - {"truth", *LINKED}:
         return None
     generated = table[table["role"] == "generated"].set_index("image")
@@ -237,7 +237,7 @@ def _argument_columns(card: Card, table: pd.DataFrame) -> pd.DataFrame | None:
 def _image_numbers(
     card: Card, table: pd.DataFrame, generated: pd.DataFrame, role: str
 ) -> pd.Series[float] | None:
-    """Return one number for every generated image: of the image itself, or of its partner in a role."""
+    """Return one number for each generated image: of the image, or of its partner in a role."""
     if card.reads.backbone != DETECTOR:
         return linked_column(table, f"{card.reads.array}:{card.reads.backbone}", role)
     if role != "generated" or "face_score" not in generated:

@@ -41,12 +41,12 @@ def evaluate(
         generated: a flat folder, a folder with one sub-folder for each identity, a manifest (CSV or Parquet), or an
             `EvaluationConfig` that holds all options.
         reference: real faces in the same forms. Several sets are a mapping from name to folder; their metrics have
-            ids such as `fid_clean@FFHQ`. Metrics that need a reference have no value without one.
+            ids such as `fid_clean@FFHQ`. Without a reference, metrics that need one have no value.
         progress: callback invoked with the stage, the number of images done, and the total.
         options: further fields of `EvaluationConfig`, such as `protocol="identity"` or `suite="compact"`.
 
     Returns:
-        The record: every number with its interval and n, and the images, networks and options behind it. No file is
+        The record: every number with its interval and n, and the images, networks and options used. No file is
         written; `run.save(folder)` writes the record.
 
     Raises:
@@ -78,7 +78,7 @@ def run_evaluation(config: EvaluationConfig, progress: Progress = no_progress) -
 
 
 def _plan(config: EvaluationConfig) -> tuple[Plan, dict[str, ImageSet]]:
-    """Choose the metrics and open the image sets; wrong input is reported before any network runs."""
+    """Select the metrics and open the image sets; invalid input is reported before any network runs."""
     plan = make_plan(config.protocol, config.suite, config.metrics)
     sets = open_sets(plan, config)
     if config.by is not None:
@@ -144,7 +144,7 @@ def _assemble(
 
 def _warnings(extracted: ExtractedRoles, config: EvaluationConfig) -> list[str]:
     extractions = extracted.features.extractions.values()
-    # A store that fails, fails for every role.
+    # A failure of the store affects every role.
     warnings = list(dict.fromkeys(warning for each in extractions for warning in each.warnings))
     if config.by is not None and (count := count_ungrouped(extracted.features, config.by)):
         warnings.append(f"{count} images have no value in the column '{config.by}' and are in no group")
@@ -152,7 +152,7 @@ def _warnings(extracted: ExtractedRoles, config: EvaluationConfig) -> list[str]:
 
 
 class _Clock:
-    """Seconds of each step."""
+    """Duration of each step in seconds."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

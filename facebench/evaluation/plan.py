@@ -1,4 +1,4 @@
-"""Which metrics a run computes: chosen by the protocol, the suite, and the weights that are present."""
+"""Select the metrics of a run by protocol, suite and available weights."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class Plan:
 
     @property
     def needs_detector(self) -> bool:
-        """Whether a metric counts detected faces, whatever the networks need."""
+        """Whether a metric counts detected faces, independent of the networks."""
         return any(card.reads.backbone == DETECTOR for card in self.cards)
 
 
 def make_plan(protocol: str, suite: str = "auto", metrics: Sequence[str] | None = None) -> Plan:
-    """Choose the suite and the metrics.
+    """Select the suite and the metrics.
 
     Args:
         protocol: name of a protocol.

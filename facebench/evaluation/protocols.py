@@ -17,7 +17,7 @@ PLAIN = "plain"
 
 
 class MetricGroup(BaseModel):
-    """Metric families over several networks; stands for the ids FAMILY_NETWORK or FAMILY_NETWORK_VARIANT."""
+    """Metric families over several networks, with the ids FAMILY_NETWORK or FAMILY_NETWORK_VARIANT."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,7 +25,7 @@ class MetricGroup(BaseModel):
     networks: tuple[str, ...]
     """Suffixes of the networks, as in the metric cards."""
     variants: tuple[str, ...] = (PLAIN,)
-    """Endings after the network; "plain" has no ending."""
+    """Suffixes after the network; "plain" is the empty suffix."""
 
     @property
     def ids(self) -> list[str]:
@@ -39,18 +39,18 @@ class MetricGroup(BaseModel):
 
 
 class TableLayout(BaseModel):
-    """How a protocol's leaderboard is laid out."""
+    """Layout of the leaderboard of a protocol."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     blocks: tuple[str, ...] = ()
-    """Tags of the runs: rows that share their values stand together, and the best of each block is marked."""
+    """Tags of the runs that define blocks: rows with equal values form a block, whose best value is marked."""
     joined: dict[str, str] = {}
-    """Metric and the spread that is printed with it in one cell, as mean ± std."""
+    """Metric, and the spread printed in the same cell as mean ± std."""
 
 
 class PublishedTable(BaseModel):
-    """Which rows of a file of published numbers belong to a protocol, and which metric each column is."""
+    """Rows of a file of published numbers that belong to a protocol, and the metric of each column."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -60,7 +60,7 @@ class PublishedTable(BaseModel):
 
 
 class Published(BaseModel):
-    """Numbers that others published for a protocol, in files of `results/published`."""
+    """Published numbers for a protocol, in files of `results/published`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,7 +68,7 @@ class Published(BaseModel):
     name: str
     """The column that names the method of a row."""
     tags: dict[str, str] = {}
-    """Tag and the column that holds it."""
+    """Tag, and its column."""
     tables: tuple[PublishedTable, ...]
 
 

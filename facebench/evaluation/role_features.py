@@ -1,4 +1,4 @@
-"""Features of every role of a run, and the source or target that belongs to each generated image."""
+"""Features of every role of a run, and the source or target of each generated image."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Links = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RoleFeatures:
-    """Extracted features by role, with the selection of images that count.
+    """Extracted features by role, with the selected images.
 
     Attributes:
         extractions: by role: `generated`, `reference` or `reference:NAME`, `source`, `target`, `reconstruction`,
             `reencoded`.
         links: by linked role, for each generated item the row of its partner in that role, or -1.
-        selected: by role, which items count; all items of a role that is absent.
+        selected: by role, which items are used; all items if the role is absent.
         subject: the identity whose pairs are compared; None for all identities.
     """
 
@@ -35,7 +35,7 @@ class RoleFeatures:
     subject: str | None = None
 
     def rows(self, role: str, backbone: str, array: str) -> tuple[Rows, Mask]:
-        """Return all rows of one array of a role, and a mask of the rows that count and hold a result."""
+        """Return all rows of one array of a role, and a mask of the selected rows with a result."""
         extraction = self.extractions[role]
         rows, valid = (
             _detector_rows(extraction, array)
@@ -53,7 +53,7 @@ class RoleFeatures:
         return rows[partner], (partner >= 0) & valid[partner]
 
     def select(self, selected: Mapping[str, Mask]) -> RoleFeatures:
-        """Return the same features with another selection of items."""
+        """Return the same features with a different selection of items."""
         return replace(self, selected=selected)
 
     def for_subject(self, identity: str) -> RoleFeatures:
@@ -62,7 +62,7 @@ class RoleFeatures:
 
     @property
     def selected_generated(self) -> Mask:
-        """Mask of the generated items that count."""
+        """Mask of the selected generated items."""
         every = np.ones(len(self.extractions["generated"].items), dtype=np.bool_)
         return self.selected.get("generated", every)
 

@@ -1,4 +1,4 @@
-"""Samples: the rows from which a metric is computed."""
+"""Samples: rows from which a metric is computed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TwoSets(Sample):
 
 @dataclass(frozen=True)
 class ImagePairs(Sample):
-    """Row i of both arrays belongs together: an edit and its source, a transfer and its target."""
+    """Paired rows: row i of both arrays is one pair, such as an edit and its source."""
 
     partner: Array
 
@@ -99,7 +99,7 @@ class SubjectPairs(Sample):
     Attributes:
         others: embeddings of other identities.
         other_identities: their identities.
-        reference: reference images of the identity; None when its generated images are compared with each other.
+        reference: reference images of the identity; None if generated images are compared with each other.
     """
 
     others: Array
@@ -111,7 +111,7 @@ def draw_sample(card: Card, features: RoleFeatures) -> Sample:
     """Select the rows from which a metric is computed.
 
     Raises:
-        InputError: the input lacks a role or column that the card needs; the record shows the message as reason.
+        InputError: the input lacks a role or column that the card needs; the record contains the message as reason.
     """
     _check_roles(card, features)
     sample = metric_function(card.compute).sample
@@ -129,7 +129,7 @@ def draw_sample(card: Card, features: RoleFeatures) -> Sample:
 def paired_roles(card: Card) -> tuple[str, str] | None:
     """Return the two roles whose rows a metric of image pairs compares; None for any other metric.
 
-    A network of pairs has compared both images already, so its output is one number for each generated image.
+    A network of pairs compares both images itself, so its output is one number for each generated image.
     """
     if metric_function(card.compute).sample != "pairs_of_images" or card.reads.backbone in PAIR_NETWORKS:
         return None
@@ -201,7 +201,7 @@ def _identity_pairs(reads: Reads, features: RoleFeatures, *, against_reference: 
 
 
 def _subject_pairs(pairs: IdentityPairs, identity: str) -> SubjectPairs:
-    """Restrict pairs to one identity of the generated set, against the reference where there is one."""
+    """Restrict pairs to one identity of the generated set, against the reference if there is one."""
     is_subject = np.array([name == identity for name in pairs.identities], dtype=np.bool_)
     generated = pairs.generated[is_subject]
     rows, names = pairs.reference, pairs.reference_identities
@@ -215,7 +215,7 @@ def _subject_pairs(pairs: IdentityPairs, identity: str) -> SubjectPairs:
 
 
 def _identified_rows(features: RoleFeatures, role: str, reads: Reads) -> tuple[Array, list[str]]:
-    """Return the rows that hold a result and have an identity, with their identities."""
+    """Return the rows with a result and an identity, and their identities."""
     rows, valid = _rows(features, role, reads)
     names = features.identities(role)
     if not any(name is not None for name in names):

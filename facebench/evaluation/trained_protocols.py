@@ -1,4 +1,4 @@
-"""Protocols that train a network on the generated faces: `protocols/trained/*.yaml`, each with its own command."""
+"""Protocols that train a network on generated faces, each with its own command: `protocols/trained/*.yaml`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from facebench.evaluation.yaml_files import load_yaml
 
 
 class Measure(BaseModel):
-    """One number of a trained protocol."""
+    """One measured value of a trained protocol."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,7 +25,7 @@ class Measure(BaseModel):
 
 
 class TrainedProtocol(BaseModel):
-    """A protocol that trains networks: its command, its numbers, and published numbers of the same kind."""
+    """A protocol that trains networks: its command, its measures, and published values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,7 +51,7 @@ def load_trained_protocols() -> dict[str, TrainedProtocol]:
 
 
 def check_not_trained(protocol: str) -> None:
-    """Raise an error that names the right command when `facebench evaluate` cannot run a protocol.
+    """Raise an error with the right command if `facebench evaluate` cannot run a protocol.
 
     Raises:
         InputError: the protocol trains networks.

@@ -1,4 +1,4 @@
-"""Runs with other weights than the published ones carry the mark in every number, table and page."""
+"""Mark runs with weights that differ from the published ones in every number, table and page."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from facebench.evaluation.record import MetricResult, Run
 
 
 def mark_unofficial(run: Run) -> None:
-    """Write into a record which weights are not the official ones: a warning, and a note on every such number.
+    """Add a warning to a record with unofficial weights, and a note to every number computed with them.
 
-    Tables show a number with a note as † and print the note below, so that no number can be mistaken for one
-    that was made with the published weights.
+    Tables mark a number with a note by † and print the note below. These numbers are therefore not mistaken for
+    numbers computed with the published weights.
     """
     unofficial = sorted(name for name, backbone in run.backbones.items() if backbone.unofficial)
     if not unofficial:
         return
     named = ", ".join(unofficial)
     run.warnings.insert(
-        0, f"NOT OFFICIAL: other weights than the published ones for {named}. These numbers are no results."
+        0, f"NOT OFFICIAL: weights of {named} differ from the published ones. These numbers are not results."
     )
     everything: list[Mapping[str, MetricResult]] = [run.metrics, *run.groups.values()]
     for results in everything:

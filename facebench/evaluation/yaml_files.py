@@ -26,25 +26,27 @@ def load_folder(kind: Literal["metrics", "protocols"], model: type[Data]) -> tup
     folder = data_folder(kind)
     files = sorted(folder.glob("*.yaml"))
     if not files:
-        raise InputError(f"{folder} holds no {kind}: the installation is incomplete.")
+        raise InputError(f"{folder} contains no {kind}: the installation is incomplete.")
     file_of: dict[str, str] = {}
     items: list[Data] = []
     for file in files:
         for item in load_yaml(file, model):
             identifier = str(getattr(item, "id"))  # noqa: B009
             if identifier in file_of:
-                raise InputError(f"{kind}/{file.name}: {file_of[identifier]} has the id '{identifier}' too.")
+                raise InputError(
+                    f"{kind}/{file.name}: the id '{identifier}' is also used in {file_of[identifier]}."
+                )
             file_of[identifier] = file.name
             items.append(item)
     return tuple(items)
 
 
 def load_yaml(file: Path, model: type[Data]) -> list[Data]:
-    """Read one file: a single item, or a family of items that share most of their keys.
+    """Read one file: a single item, or a family of items with shared keys.
 
     `family` lists the keys in which the items differ. `networks` lists replacements, such as
     `{suffix: sface, network: SFace}`: every item is read once for each network, with `{suffix}` and `{network}`
-    replaced in every text. An item that lists suffixes as its own `networks` is read for these networks only.
+    replaced in every text. If an item has its own list `networks` of suffixes, it is read for these only.
 
     Raises:
         InputError: not YAML, or a key is missing, unknown or of the wrong type; names file, key and allowed keys.

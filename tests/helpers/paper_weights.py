@@ -111,7 +111,7 @@ def valued(results: dict[str, MetricResult]) -> None:
 
 def marked(run: Run) -> None:
     """Nobody can mistake the record for a result."""
-    assert run.warnings[0].startswith("NOT OFFICIAL: other weights than the published ones for ")
+    assert run.warnings[0].startswith("NOT OFFICIAL: weights of ")
     for name, backbone in run.backbones.items():
         assert backbone.verified == (name == "yunet")
         assert backbone.unofficial == (name != "yunet")
