@@ -62,6 +62,9 @@ class CompactRig(nn.Module):
         torch.Size([1, 3, 16, 16])
     """
 
+    extra_codes: tuple[str, ...] = ()
+    """Codes that `driven_by` takes after the conditions."""
+
     def __init__(self, config: CompactRigConfig) -> None:
         super().__init__()
         self.config = config

@@ -53,6 +53,9 @@ class DiffusionRig(nn.Module):
         torch.Size([1, 3, 32, 32])
     """
 
+    extra_codes: tuple[str, ...] = ()
+    """Codes that `driven_by` takes after the conditions."""
+
     def __init__(self, config: DiffusionRigConfig) -> None:
         super().__init__()
         self.config = config

@@ -28,6 +28,8 @@ from facebench.training.models import (
     DiffusionAutoencoder,
     DiffusionRig,
     DiffusionRigConfig,
+    DiffusionRigEmo,
+    DiffusionRigEmoConfig,
     LatentDPM,
     LatentDPMConfig,
     Rig,
@@ -177,7 +179,9 @@ def _build_rig(model: ModelFile, path: Path) -> Rig:
         return CompactRig(_config(CompactRigConfig, model, path))
     if model.kind == "rig":
         return DiffusionRig(_config(DiffusionRigConfig, model, path))
-    raise _unexpected_kind(model, path, "rig", "compact-rig")
+    if model.kind == "rig-emo":
+        return DiffusionRigEmo(_config(DiffusionRigEmoConfig, model, path))
+    raise _unexpected_kind(model, path, "rig", "rig-emo", "compact-rig")
 
 
 def _config(kind: type[C], model: ModelFile, path: Path) -> C:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from facebench.core.errors import InputError, WeightsError
-from facebench.training.models import DiffAE, DiffusionRig, LatentDPM, LatentDPMConfig
+from facebench.training.models import DiffAE, DiffusionRig, DiffusionRigEmo, LatentDPM, LatentDPMConfig
 from facebench.training.models.diffae import FFHQ128, FFHQ256, TINY
 from facebench.training.models.diffusionrig import RIG64, RIG256, DiffusionRigConfig
+from facebench.training.models.diffusionrig_emo import EMO64, EMO256, DiffusionRigEmoConfig
 
 # Our names on the left, official names on the right. All other words are the same in both.
 _BLOCK = {
@@ -34,8 +36,12 @@ _DIFFAE = {**_BLOCK, "unet": "", "time": "time_embed.time_embed"}
 _RIG = {**_BLOCK, "unet": "denoisingUNet", "time": "time_embed"}
 _LATENT = {"time": "time_embed", "from_time": "cond_layers.1"}
 
+Official = DiffAE | LatentDPM | DiffusionRig | DiffusionRigEmo
+"""Networks with official checkpoints."""
+Resnet = Literal["resnet18", "resnet50"]
 
-def official_names(network: DiffAE | DiffusionRig | LatentDPM) -> dict[str, str]:
+
+def official_names(network: Official) -> dict[str, str]:
     """Map the names of our state dict to the official names.
 
     Example:
@@ -48,7 +54,7 @@ def official_names(network: DiffAE | DiffusionRig | LatentDPM) -> dict[str, str]
             key: "latent_net." + _translated(key.replace("out.", last + "."), _LATENT)
             for key in network.state_dict()
         }
-    table = _RIG if isinstance(network, DiffusionRig) else _DIFFAE
+    table = _RIG if isinstance(network, DiffusionRig | DiffusionRigEmo) else _DIFFAE
     return {
         # The encoder is torchvision's ResNet in both implementations.
         key: key if table is _RIG and key.startswith("encoder.") else _translated(key, table)
@@ -61,24 +67,27 @@ def load_official(name: str, state_dict: Mapping[str, Any]) -> nn.Module:
 
     Args:
         name: "diffae-ffhq128", "diffae-ffhq256", "diffae-tiny", "latent-dpm", "diffusionrig-256" or
-            "diffusionrig-64". The depth of DiffusionRig's encoder (ResNet-18 or 50) is read from the weights.
+            "diffusionrig-64", where the depth of the encoder (ResNet-18 or 50) is read from the weights; or
+            "diffusionrig-codes-SIZE-ENCODER" (DiffusionRig-Emo v2) with SIZE 256 or 64 and ENCODER resnet18 or
+            resnet50.
         state_dict: weights by their official names, or an official training checkpoint, whose averaged weights are
             loaded (see `official_state`).
 
     Returns:
-        The network in evaluation mode, on the CPU: a `DiffAE`, `LatentDPM` or `DiffusionRig`.
+        The network in evaluation mode, on the CPU: a `DiffAE`, `LatentDPM`, `DiffusionRig` or `DiffusionRigEmo`.
 
     Raises:
         InputError: no such network.
         WeightsError: a key is missing, unexpected or has another shape; the first one is named.
     """
-    builders: dict[str, Callable[[Mapping[str, Tensor]], DiffAE | LatentDPM | DiffusionRig]] = {
+    builders: dict[str, Callable[[Mapping[str, Tensor]], Official]] = {
         "diffae-ffhq128": lambda state: DiffAE(FFHQ128),
         "diffae-ffhq256": lambda state: DiffAE(FFHQ256),
         "diffae-tiny": lambda state: DiffAE(TINY),
         "latent-dpm": lambda state: LatentDPM(LatentDPMConfig()),
         "diffusionrig-256": lambda state: DiffusionRig(_with_depth(RIG256, state)),
         "diffusionrig-64": lambda state: DiffusionRig(_with_depth(RIG64, state)),
+        **{name: partial(_emo, name, config) for name, config in _emo_configs().items()},
     }
     if name not in builders:
         raise InputError(f"There is no official network '{name}'. Known: {', '.join(builders)}.")
@@ -144,12 +153,51 @@ def _translated(key: str, table: Mapping[str, str]) -> str:
 
 
 def _with_depth(config: DiffusionRigConfig, state: Mapping[str, Tensor]) -> DiffusionRigConfig:
+    return config.model_copy(update={"encoder": encoder_of(state) or "resnet18"})
+
+
+def _emo_configs() -> dict[str, DiffusionRigEmoConfig]:
+    encoders: tuple[Resnet, ...] = ("resnet18", "resnet50")
+    return {
+        f"diffusionrig-codes-{config.size}-{encoder}": config.model_copy(update={"encoder": encoder})
+        for config in (EMO64, EMO256)
+        for encoder in encoders
+    }
+
+
+def _emo(name: str, config: DiffusionRigEmoConfig, state: Mapping[str, Tensor]) -> DiffusionRigEmo:
+    """Build a DiffusionRig-Emo v2 after checking the encoder and the width of the codes."""
+    encoder = encoder_of(state)
+    if encoder is not None and encoder != config.encoder:
+        raise WeightsError(
+            f"{name}: the weights hold a {encoder}. Use {name.replace(config.encoder, encoder)}."
+        )
+    width = code_width_of(state)
+    needed = config.code_channels + config.shape_channels + config.identity_channels
+    if width is not None and width != needed:
+        raise WeightsError(
+            f"{name}: the U-Net of the weights reads codes of {width} values, this network has {needed} "
+            f"({config.code_channels} of the photo, {config.shape_channels} shape, {config.identity_channels} "
+            "identity). The weights belong to another version of the network."
+        )
+    return DiffusionRigEmo(config)
+
+
+def encoder_of(state: Mapping[str, Tensor]) -> Resnet | None:
+    """Return the depth of the encoder in the weights of a rig; None where there is no encoder."""
+    if "encoder.layer1.0.conv1.weight" not in state:
+        return None
     # Only the bottleneck blocks of ResNet-50 have a third convolution.
-    deep = "encoder.layer1.0.conv3.weight" in state
-    return config.model_copy(update={"encoder": "resnet50" if deep else "resnet18"})
+    return "resnet50" if "encoder.layer1.0.conv3.weight" in state else "resnet18"
 
 
-def _load(network: DiffAE | LatentDPM | DiffusionRig, state: Mapping[str, Tensor], name: str) -> None:
+def code_width_of(state: Mapping[str, Tensor]) -> int | None:
+    """Return the number of values that modulate the U-Net of a rig: 64, or 314 with shape and identity."""
+    weight = state.get("denoisingUNet.input_blocks.1.0.cond_emb_layers.1.weight")
+    return None if weight is None or weight.ndim != 2 else int(weight.shape[1])
+
+
+def _load(network: Official, state: Mapping[str, Tensor], name: str) -> None:
     empty = network.state_dict()
     expected = {official: empty[key].shape for key, official in official_names(network).items()}
     if isinstance(network, LatentDPM):

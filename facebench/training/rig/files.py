@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,16 @@ from torch import Tensor
 
 from facebench.backbones.weights.load import load_checkpoint
 from facebench.core.errors import InputError, WeightsError
-from facebench.training.models import DiffusionRig, Rig
+from facebench.training.models import DiffusionRig, DiffusionRigEmo, Rig
 from facebench.training.models.load import open_rig_model
-from facebench.training.models.official import load_official, official_state
+from facebench.training.models.official import code_width_of, encoder_of, load_official, official_state
 from facebench.training.rig.buffers.dataset import About
 from facebench.training.rig.buffers.images import ZERO
 
 KIND = "rig"
 OFFICIAL_SUFFIXES = (".pt", ".pth", ".ckpt")
+PHOTO_CODE = 64
+"""Values of the encoder's code in official checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -103,15 +105,24 @@ def provenance_of(about: About) -> dict[str, Any]:
     }
 
 
-def official_name(names: Iterable[str]) -> str:
+def official_name(state: Mapping[str, Tensor]) -> str:
     """Identify an official network by its parameter names: six levels at 256 pixels, four at 64.
 
+    Args:
+        state: weights by name, as `modelNNNNNN.pt` holds them.
+
+    Returns:
+        A name of `load_official`. A U-Net with codes wider than 64 values is a DiffusionRig-Emo v2.
+
     Example:
-        >>> official_name(["denoisingUNet.input_blocks.15.0.in_layers.0.weight"])
+        >>> official_name({"denoisingUNet.input_blocks.15.0.in_layers.0.weight": torch.zeros(1)})
         'diffusionrig-256'
     """
-    six_levels = any(name.startswith("denoisingUNet.input_blocks.15.") for name in names)
-    return "diffusionrig-256" if six_levels else "diffusionrig-64"
+    size = 256 if any(name.startswith("denoisingUNet.input_blocks.15.") for name in state) else 64
+    width = code_width_of(state)
+    if width is not None and width > PHOTO_CODE:
+        return f"diffusionrig-codes-{size}-{encoder_of(state) or 'resnet18'}"
+    return f"diffusionrig-{size}"
 
 
 def _open_official(path: Path) -> Trained:
@@ -121,5 +132,5 @@ def _open_official(path: Path) -> Trained:
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path}: holds a {type(content).__name__}, no state dict.")
     network = load_official(official_name(official_state(KIND, content)), content)
-    assert isinstance(network, DiffusionRig)
+    assert isinstance(network, DiffusionRig | DiffusionRigEmo)
     return Trained(network.requires_grad_(False), "deca", "flame", 2.0)

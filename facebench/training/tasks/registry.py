@@ -22,6 +22,7 @@ KINDS = {
     "face-reader": "face_reader",
     "recognition": "recognition",
     "rig": "rig",
+    "rig-emo": "rig_emo",
     "compact-rig": "compact_rig",
     "dreambooth": "dreambooth",
 }
@@ -29,6 +30,8 @@ KINDS = {
 
 COMPACT_KINDS = {"diffae": "compact-autoencoder", "rig": "compact-rig"}
 """Kinds of the compact networks by the kind that included them in older versions."""
+VARIANTS = {"diffae": ("compact-autoencoder",), "rig": ("compact-rig", "rig-emo")}
+"""Kinds whose settings are also accepted under the name of a more general kind."""
 
 CLASSIFIER = "classifier"
 """Editing directions, which are computed without the training loop."""
@@ -67,7 +70,7 @@ def prepare(kind: str, content: Mapping[str, Any], where: str) -> Prepared:
     """Validate settings and make the task, which opens its data and builds its network.
 
     Args:
-        kind: one of `KINDS`. For `diffae` and `rig`, settings of the compact networks are accepted as well.
+        kind: one of `KINDS`. For `diffae` and `rig`, settings of their `VARIANTS` are accepted as well.
         content: settings as plain values, see `facebench.training.presets.read`.
         where: the preset or file, for messages.
 
@@ -78,7 +81,7 @@ def prepare(kind: str, content: Mapping[str, Any], where: str) -> Prepared:
     content = dict(content)
     declared = known(content.pop("train", kind))
     current = current_kind(declared, content)
-    if current not in (current_kind(kind, content), COMPACT_KINDS.get(kind)):
+    if current not in (current_kind(kind, content), *VARIANTS.get(kind, ())):
         raise InputError(f"{where} holds settings of the kind '{declared}'. Use: facebench train {declared}")
     module = _module(current)
     settings = check(module.SETTINGS, content, where)

@@ -37,7 +37,9 @@ class BaseRigSettings(TrainConfig):
     data: Path
     """Folder of `facebench buffers`."""
     stage: Literal[1, 2] = 1
-    """Stage 2 trains on the album of one person. It freezes the encoder's weights, but not its batch statistics."""
+    """Stage 2 trains on the album of one person."""
+    freeze_encoder: bool = True
+    """Keep the encoder's weights in stage 2, as released. Its batch statistics follow the album in any case."""
     init_from: Path | None = Field(None, validation_alias=AliasChoices("init_from", "start"))
     """Checkpoint that provides the initial weights of stage 2."""
     preview_images: int = Field(8, gt=0, validation_alias=AliasChoices("preview_images", "shown"))
@@ -96,7 +98,7 @@ class BaseRigTask(Task):
         rig, x_0 = _checked(network), batch.x_0
         t = rng.integers("t", 1000)
         noise = rng.normal("noise", tuple(x_0.shape[1:]))
-        denoiser = rig.driven_by(self._conditions(batch))
+        denoiser = rig.driven_by(self._conditions(batch), *_extra_codes(rig, batch))
         rows = training_loss(denoiser, x_0, t, noise, rig.encode(x_0), weight=self.timestep_weight(t))
         return {"loss": rows.mean()}
 
@@ -140,7 +142,7 @@ class BaseRigTask(Task):
         if model is not None:
             self._refuse_other_network(trained.network.config, model)
         network = trained.network.requires_grad_(True)
-        network.encoder.requires_grad_(False)
+        network.encoder.requires_grad_(not self.settings.freeze_encoder)
         return network
 
     def _refuse_other_network(self, trained: NetworkConfig, wanted: NetworkConfig) -> None:
@@ -165,7 +167,7 @@ class BaseRigTask(Task):
         rig = _checked(network)
         batch = batch.to(next(network.parameters()).device)
         noise = torch.randn(batch.x_0.shape, generator=torch.Generator().manual_seed(0)).to(batch.x_0.device)
-        denoiser = rig.driven_by(self._conditions(batch))
+        denoiser = rig.driven_by(self._conditions(batch), *_extra_codes(rig, batch))
         return ddim_decode(denoiser, noise, rig.encode(batch.x_0), PREVIEW_STEPS).cpu()
 
 
@@ -207,6 +209,11 @@ def _starts_from_compact(content: Mapping[str, Any]) -> bool:
         return isinstance(open_rig(Path(path)).network, CompactRig)
     except FacebenchError:
         return False  # the task reports this error
+
+
+def _extra_codes(rig: Rig, batch: Batch) -> list[Tensor]:
+    """Codes that the network takes besides the code of the photo."""
+    return [batch.fields[name].float() for name in rig.extra_codes]
 
 
 def _checked(network: nn.Module) -> Rig:

@@ -7,8 +7,10 @@ import torch
 
 from facebench.core.errors import InputError, WeightsError
 from facebench.training import latent_statistics, load_official, official_names
-from facebench.training.models import DiffAE, DiffusionRig, DiffusionRigConfig
+from facebench.training.diffusion import ddim_decode, p2_weight, training_loss
+from facebench.training.models import DiffAE, DiffusionRig, DiffusionRigConfig, DiffusionRigEmo
 from facebench.training.models.diffae import TINY
+from facebench.training.models.diffusionrig_emo import EMO64
 
 
 @pytest.mark.parametrize("size", [128, 256])
@@ -32,6 +34,37 @@ def test_diffusionrig_256_matches_the_official_codes_and_predictions(golden):
         z = model.encode(record["x_start"])
         record.check("z", z)
         record.check("eps", model(record["x_t"], record["t"], conditions, z))
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "resnet50"])
+def test_diffusionrig_emo_matches_the_official_predictions_losses_and_samples(golden, encoder):
+    record = golden(f"diffusionrig_codes_64_{encoder}")
+    model = load_official(f"diffusionrig-codes-64-{encoder}", record.state())
+    conditions = torch.cat([record["rendered"], record["normal"], record["albedo"]], dim=1)
+    driven = model.driven_by(conditions, record["shape"], record["identity"])
+    t = record["t"]
+    with torch.no_grad():
+        z = model.encode(record["x_start"])
+        record.check("z", z)
+        record.check("eps", model(record["x_t"], t, conditions, z, record["shape"], record["identity"]))
+        loss = training_loss(driven, record["x_start"], t, record["noise"], z, weight=p2_weight(t))
+        record.check("loss_per_sample", loss)
+    chain = []
+    ddim_decode(driven, record["x_T"], z, 5, on_step=lambda step: chain.append(step.x))
+    record.check("decode", torch.stack(chain))
+
+
+def test_a_diffusionrig_emo_with_another_encoder_or_other_codes_is_refused():
+    with torch.device("meta"):
+        network = DiffusionRigEmo(EMO64)
+    names = official_names(network)
+    state = {names[key]: torch.empty(value.shape) for key, value in network.state_dict().items()}
+    assert load_official("diffusionrig-codes-64-resnet18", state).config == EMO64
+    with pytest.raises(WeightsError, match=r"hold a resnet18\. Use diffusionrig-codes-64-resnet18"):
+        load_official("diffusionrig-codes-64-resnet50", state)
+    key = "denoisingUNet.input_blocks.1.0.cond_emb_layers.1.weight"
+    with pytest.raises(WeightsError, match="codes of 264 values, this network has 314"):
+        load_official("diffusionrig-codes-64-resnet18", {**state, key: torch.empty(256, 264)})
 
 
 @pytest.fixture(scope="module")

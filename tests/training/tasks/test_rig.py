@@ -291,7 +291,9 @@ def test_official_checkpoints_are_identified_by_their_names(tmp_path: Path) -> N
     for config, name in ((RIG64, "diffusionrig-64"), (RIG256, "diffusionrig-256")):
         with torch.device("meta"):
             network = DiffusionRig(config)
-        assert official_name(official_names(network).values()) == name
+        names = official_names(network)
+        state = {names[key]: value for key, value in network.state_dict().items()}
+        assert official_name(state) == name
     torch.save({"denoisingUNet.out.0.weight": torch.zeros(3)}, tmp_path / "model.pt")
     with pytest.raises(WeightsError, match="diffusionrig-64: the weights lack"):
         open_rig(tmp_path / "model.pt")

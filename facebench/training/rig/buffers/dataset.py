@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_path, atomic_write_bytes, atomic_write_text
 from facebench.training.data.faces import Face
-from facebench.training.rig.buffers.flame_codes import Codes, join
+from facebench.training.rig.buffers.flame_codes import Codes, join, person_codes
 from facebench.training.rig.buffers.images import decode
 
 HEADER = "buffers.json"
@@ -90,9 +90,10 @@ class Part:
 
 
 class BufferSet:
-    """A finished set as training data: `read(i)` returns the photo, with its buffers in the field `conditions`.
+    """A finished set as training data: `read(i)` returns a photo, its buffers and its codes of shape and identity.
 
-    `conditions` is (9, size, size) uint8; `facebench.training.rig.files.to_conditions` converts it to floats.
+    The field `conditions` is (9, size, size) uint8; `facebench.training.rig.files.to_conditions` converts it to floats.
+    The fields `shape` and `identity` are float32, see `flame_codes.person_codes`.
 
     Raises:
         InputError: there is no set, or it is unfinished or damaged.
@@ -129,12 +130,17 @@ class BufferSet:
         start = int(self._ends[part][row - 1]) if row else 0
         data = self._files[part][start : int(self._ends[part][row])].tobytes()
         photo, conditions = decode(data, f"{self.folder}: {self.names[index]}")
-        return Face(self.names[index], photo, {"conditions": conditions})
+        person = {name: array[index] for name, array in self._person.items()}
+        return Face(self.names[index], photo, {"conditions": conditions, **person})
 
     @cached_property
     def codes(self) -> Codes:
         """Codes of all faces."""
         return join(self._codes)
+
+    @cached_property
+    def _person(self) -> Codes:
+        return person_codes(self.codes, self.about.space)
 
     @property
     def bytes(self) -> int:

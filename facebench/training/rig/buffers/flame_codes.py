@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -15,6 +15,16 @@ Codes = dict[str, NDArray[Any]]
 """Arrays by name; row i of every array belongs to face i."""
 TransferKind = Literal["expression", "light", "pose"]
 TRANSFER_KINDS: tuple[TransferKind, ...] = ("expression", "light", "pose")
+SHAPE_CODES: Mapping[str, tuple[str, ...]] = {
+    "flame": ("shape",),
+    "synthface": ("beta", "age", "gender", "ancestry", "weight"),
+}
+"""Names of the codes that describe the shape of a person, by space."""
+APPEARANCE_CODES: Mapping[str, tuple[str, ...]] = {
+    "flame": ("tex",),
+    "synthface": ("albedo", "brow", "hair", "beard", "blush", "freckles"),
+}
+"""Names of the codes that describe the appearance of a person, by space."""
 
 
 class Space(Protocol):
@@ -55,6 +65,35 @@ def with_shape(codes: Codes, shape: Codes) -> Codes:
     n = len(next(iter(codes.values())))
     return codes | {
         name: np.repeat(value, n, axis=0).astype(codes[name].dtype) for name, value in shape.items()
+    }
+
+
+def person_codes(codes: Codes, space: str) -> Codes:
+    """Return the codes of shape and identity, as a DiffusionRig-Emo receives them.
+
+        shape = shape codes,   identity = [shape codes, appearance codes]
+
+    Args:
+        codes: codes of n faces.
+        space: name of their space.
+
+    Returns:
+        "shape" (n, s) and "identity" (n, i), float32: 100 and 150 values for FLAME.
+
+    Example:
+        >>> flame = {"shape": np.zeros((2, 100)), "tex": np.zeros((2, 50)), "exp": np.zeros((2, 50))}
+        >>> {name: array.shape for name, array in person_codes(flame, "flame").items()}
+        {'shape': (2, 100), 'identity': (2, 150)}
+    """
+    n = len(next(iter(codes.values())))
+    flat = {
+        name: np.asarray(codes[name], np.float32).reshape(n, -1)
+        for name in (*SHAPE_CODES[space], *APPEARANCE_CODES[space])
+    }
+    shape = np.concatenate([flat[name] for name in SHAPE_CODES[space]], axis=1)
+    return {
+        "shape": shape,
+        "identity": np.concatenate([shape, *(flat[n] for n in APPEARANCE_CODES[space])], axis=1),
     }
 
 

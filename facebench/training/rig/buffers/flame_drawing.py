@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from facebench.backbones.crops import FACE224
 from facebench.synthface.raster import rasterise
 from facebench.training.rig.buffers.flame import EYE, OTHER_EYE, Flame, full_pose
-from facebench.training.rig.buffers.flame_codes import Codes, TransferKind
+from facebench.training.rig.buffers.flame_codes import SHAPE_CODES, Codes, TransferKind
 from facebench.training.rig.buffers.flame_files import Texture
 from facebench.training.rig.buffers.images import BufferImages
 
@@ -43,7 +43,7 @@ class FlameSpace:
 
     name = "flame"
     brightest = 2.0
-    shape: tuple[str, ...] = ("shape",)
+    shape = SHAPE_CODES["flame"]
 
     def __init__(self, flame: Flame, texture: Texture) -> None:
         self.flame, self.texture = flame, texture

@@ -11,7 +11,7 @@ from facebench.core.errors import InputError
 from facebench.images.image_set import ImageSet, Item
 from facebench.images.manifest import read_manifest
 from facebench.synthface import FaceModel, Parameters, load_parameters
-from facebench.training.rig.buffers.flame_codes import Codes, TransferKind, take
+from facebench.training.rig.buffers.flame_codes import SHAPE_CODES, Codes, TransferKind, take
 from facebench.training.rig.buffers.images import BufferImages, ImageArray
 from facebench.training.rig.buffers.results import Found, NotFound
 
@@ -29,7 +29,7 @@ class SynthfaceSpace:
 
     name = "synthface"
     brightest = 1.0
-    shape: tuple[str, ...] = ("beta", "age", "gender", "ancestry", "weight")
+    shape = SHAPE_CODES["synthface"]
 
     def __init__(self) -> None:
         self._model = FaceModel()

@@ -17,7 +17,7 @@ from facebench.core.files import atomic_path
 from facebench.images.image_set import Item
 from facebench.training.diffusion import ddim_decode
 from facebench.training.engine.image_grid import to_images
-from facebench.training.rig.buffers.flame_codes import Codes, Space
+from facebench.training.rig.buffers.flame_codes import Codes, Space, person_codes
 from facebench.training.rig.buffers.images import ImageArray
 from facebench.training.rig.buffers.results import Found
 from facebench.training.rig.files import Trained
@@ -69,7 +69,7 @@ class Painter:
         x_0 = (torch.from_numpy(photos).permute(0, 3, 1, 2).float() / 127.5 - 1).to(self.device)
         conditions = torch.stack([self._conditions(job.codes) for job in missing]).to(self.device)
         noise = torch.stack([self._noise(job.source) for job in missing]).to(self.device)
-        denoiser = self.network.driven_by(conditions)
+        denoiser = self.network.driven_by(conditions, *self._extra_codes(missing))
         images = to_images(ddim_decode(denoiser, noise, self.network.encode(x_0), self.steps))
         for job, image in zip(missing, images, strict=True):
             save_image(folder / f"{job.name}.png", image)
@@ -78,6 +78,14 @@ class Painter:
         conditions = torch.from_numpy(self.space.draw(codes, self.trained.size).conditions)
         conditions[:3].clamp_(0, self.trained.brightest)
         return conditions
+
+    def _extra_codes(self, jobs: Sequence[Job]) -> list[Tensor]:
+        """Codes of shape and identity, where the network takes them."""
+        if not self.network.extra_codes:
+            return []
+        person = [person_codes(job.codes, self.space.name) for job in jobs]
+        arrays = [np.concatenate([codes[name] for codes in person]) for name in self.network.extra_codes]
+        return [torch.from_numpy(array).to(self.device) for array in arrays]
 
     def _noise(self, source: Item) -> Tensor:
         """Noise that depends on the seed and the name of the source only."""

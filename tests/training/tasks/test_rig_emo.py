@@ -1,0 +1,129 @@
+"""Training of DiffusionRig-Emo in both stages, and a transfer with it, with tiny networks on rendered faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from facebench.training.engine import model_file
+from facebench.training.engine.settings import check
+from facebench.training.models import DiffusionRigEmo, DiffusionRigEmoConfig
+from facebench.training.presets import read
+from facebench.training.rig.buffers import BufferSet
+from facebench.training.rig.files import open_rig
+from facebench.training.tasks.rig_emo import RigEmoSettings
+from tests.helpers.paper_weights import facebench
+
+SHAPE, IDENTITY = 135, 161
+"""Widths of the codes of rendered faces."""
+MODEL: dict[str, Any] = {
+    "size": 16, "multipliers": [1, 2], "channels": 16, "time_channels": 16, "blocks": 1, "attention": [],
+    "dropout": 0.0, "shape_channels": SHAPE, "identity_channels": IDENTITY,
+}  # fmt: skip
+SETTINGS: dict[str, Any] = {
+    "train": "rig-emo", "stage": 1, "steps": 2, "batch_size": 2, "workers": 0, "ema_decay": None,
+    "optimizer": {"kind": "adamw", "learning_rate": 1e-3, "max_grad_norm": None}, "model": MODEL,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Faces, their buffers, an album of the same faces, and a model of stage 1."""
+    folder = tmp_path_factory.mktemp("rig-emo")
+    (folder / "stage1.yaml").write_text(yaml.safe_dump(SETTINGS))
+    (folder / "stage2.yaml").write_text(yaml.safe_dump({**SETTINGS, "stage": 2, "model": None}))
+    run("synth", folder / "faces", "--identities", 2, "--images", 3, "--size", 64)
+    run("buffers", folder / "faces", "--out", folder / "buffers", "--size", 16)
+    run("buffers", folder / "faces", "--out", folder / "album", "--size", 16, "--mean-shape")
+    words = ("--config", folder / "stage1.yaml", "--out", folder / "model", "--device", "cpu")
+    run("train", "rig", f"data={folder / 'buffers'}", *words)
+    return folder
+
+
+def run(*words: object) -> str:
+    done = facebench(*words)
+    assert done.code == 0, done.text
+    return done.text
+
+
+def refused(*words: object) -> str:
+    done = facebench(*words)
+    assert done.code == 2, done.text
+    return done.text.replace("\n", " ")
+
+
+def test_the_codes_of_shape_and_identity_are_training_data(place: Path) -> None:
+    buffers = BufferSet(place / "buffers")
+    fields = buffers.read(4).fields
+    assert (fields["shape"].shape, fields["identity"].shape) == ((SHAPE,), (IDENTITY,))
+    assert (fields["identity"][:SHAPE] == fields["shape"]).all()
+    assert (fields["shape"][:129] == buffers.codes["beta"][4]).all()
+
+
+def test_the_prediction_depends_on_the_codes(place: Path) -> None:
+    network = open_rig(place / "model").network
+    assert isinstance(network, DiffusionRigEmo)
+    torch.manual_seed(0)
+    x, t, conditions, z = (
+        torch.randn(1, 3, 16, 16),
+        torch.tensor([500]),
+        torch.rand(1, 9, 16, 16),
+        torch.zeros(1, 64),
+    )
+    shape, identity = torch.randn(1, SHAPE), torch.randn(1, IDENTITY)
+    eps = network(x, t, conditions, z, shape, identity)
+    assert not torch.equal(eps, network(x, t, conditions, z, shape + 1, identity))
+    assert not torch.equal(eps, network(x, t, conditions, z, shape, identity + 1))
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_stage_2_trains_the_encoder_unless_it_is_frozen(place: Path, freeze: bool) -> None:
+    out = place / f"personal-{freeze}"
+    words = (
+        f"data={place / 'album'}",
+        f"init_from={place / 'model'}",
+        f"freeze_encoder={str(freeze).lower()}",
+    )
+    run("train", "rig", *words, "--config", place / "stage2.yaml", "--out", out, "--device", "cpu")
+    before, after = (model_file.read(path).tensors for path in (place / "model", out))
+    assert torch.equal(before["encoder.conv1.weight"], after["encoder.conv1.weight"]) is freeze
+    assert not torch.equal(before["unet.out_conv.weight"], after["unet.out_conv.weight"])
+
+
+def test_a_transfer_uses_the_codes_of_the_source(place: Path) -> None:
+    pairs = place / "pairs.csv"
+    pairs.write_text("source,target\nimages/id000/00.png,images/id001/01.png\n")
+    run(
+        "transfer", "--checkpoint", place / "model", "--source", place / "faces", "--target", place / "faces",
+        "--extractor-source", "synthface", "--extractor-target", "synthface", "--pairs", pairs, "--steps", 2,
+        "--out", place / "transfers", "--device", "cpu",
+    )  # fmt: skip
+    assert (place / "transfers" / "images" / "00000.png").is_file()
+
+
+def test_presets_have_the_published_settings() -> None:
+    stage1, stage2 = (
+        check(RigEmoSettings, {k: v for k, v in read(name, ["data=x"]).items() if k != "train"}, name)
+        for name in ("rig-emo-256-stage1", "rig-emo-256-stage2")
+    )
+    assert stage1.model == DiffusionRigEmoConfig(size=256, multipliers=(1, 1, 2, 2, 4, 4))
+    assert (stage1.steps, stage1.batch_size, stage1.optimizer.learning_rate) == (50000, 16, 1e-4)
+    assert (stage2.steps, stage2.batch_size, stage2.optimizer.learning_rate) == (10000, 4, 1e-5)
+    assert not stage2.freeze_encoder
+
+
+def test_other_codes_or_another_network_are_refused(place: Path) -> None:
+    words = ("--config", place / "stage1.yaml", "--out", place / "no", "--device", "cpu")
+    text = refused("train", "rig", f"data={place / 'buffers'}", "model.shape_channels=100", *words)
+    assert "the code 'shape' has 135 values, the network reads 100. Set model.shape_channels=135" in text
+    plain = {k: v for k, v in MODEL.items() if k not in ("shape_channels", "identity_channels")}
+    (place / "plain.yaml").write_text(yaml.safe_dump({**SETTINGS, "train": "rig", "model": plain}))
+    words = ("--config", place / "plain.yaml", "--out", place / "plain", "--device", "cpu")
+    run("train", "rig", f"data={place / 'buffers'}", *words)
+    words = ("--config", place / "stage2.yaml", "--out", place / "no", "--device", "cpu")
+    text = refused("train", "rig", f"data={place / 'album'}", f"init_from={place / 'plain'}", *words)
+    assert "has no inputs for the codes of shape and identity" in text
