@@ -1,4 +1,4 @@
-"""A board: comparable runs, grouped by model."""
+"""Board: comparable runs, grouped by model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Board:
 
     Attributes:
         runs: in the order in which they were given.
-        separation_reasons: why these runs are not on the first board; empty for the first board.
+        separation_reasons: why these runs are in a separate table; empty for the first board.
         published: numbers of publications, shown below the runs and not ranked with them.
     """
 
@@ -100,7 +100,7 @@ class Board:
         return arrange_table(rows, metrics, table_layout(self.runs[0].protocol), self.title, self._notes())
 
     def _notes(self) -> list[str]:
-        notes = [f"Kept apart: {reason}." for reason in self.separation_reasons]
+        notes = [f"Separate table: {reason}." for reason in self.separation_reasons]
         results = [(m, r) for model in self.models for m, r in model.newest.metrics.items()]
         daggers = ((result.note, metric) for metric, result in results if result.value is not None)
         missing = ((result.reason, metric) for metric, result in results if result.value is None)
@@ -110,8 +110,8 @@ class Board:
             notes.append("Some weights are not the official ones: not comparable with published numbers.")
         notes += published_notes(self.published)
         notes += [
-            f"{model.newest.name}: newest of {len(model.runs)} runs of this name; the CSV file has all of them. "
-            "Give another model another --name."
+            f"{model.newest.name}: newest of {len(model.runs)} runs with this name; the CSV file contains all of them. "
+            "Use a different --name for each model."
             for model in self.models
             if len(model.runs) > 1
         ]
@@ -131,7 +131,7 @@ def _folder_name(path: str) -> str:
 
 
 def _by_reason(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Group metric ids by the reason they share; each id once, without empty reasons."""
+    """Group metric ids by their reason; each id once, without empty reasons."""
     groups: dict[str, dict[str, None]] = {}
     for reason, metric in pairs:
         if reason:

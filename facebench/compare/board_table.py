@@ -50,7 +50,7 @@ def published_row(row: PublishedRow) -> Row:
 def published_notes(rows: Sequence[PublishedRow]) -> list[str]:
     """Return one note for each source of published rows."""
     return [
-        f"({MARK}): numbers printed by {source}, measured with their own tools; not ranked with runs."
+        f"({MARK}): values published by {source}, measured with other tools; not ranked with runs."
         for source in dict.fromkeys(row.source for row in rows)
     ]
 
@@ -114,7 +114,7 @@ def _first_result(rows: Sequence[Row], metric: str) -> MetricResult:
 
 
 def _spread_of(metric: str, metrics: Sequence[str], layout: TableLayout) -> str:
-    """The metric that is printed after another one as ± std; empty when there is none."""
+    """Metric printed as ± std after this one; empty if there is none."""
     name, at, reference = metric.partition("@")
     spread = f"{layout.joined[name]}{at}{reference}" if name in layout.joined else ""
     return spread if spread in metrics else ""
@@ -125,7 +125,7 @@ def _spreads(metrics: Sequence[str], layout: TableLayout) -> set[str]:
 
 
 def _marks(rows: Sequence[Row | None], metric: str, result: MetricResult) -> list[Mark]:
-    """Marks of the rows; None stands for a row that is not ranked."""
+    """Marks of the rows; None for a row that is not ranked."""
     sign = {"higher": -1.0, "lower": 1.0, "neither": 0.0}[result.better]
     values = [None if row is None or metric not in row.metrics else row.metrics[metric].value for row in rows]
     ranked = sorted({sign * value for value in values if value is not None})

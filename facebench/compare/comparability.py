@@ -1,15 +1,15 @@
-"""Whether two runs are comparable, and the reasons when they are not."""
+"""Check whether two runs are comparable, and list the reasons if they are not."""
 
 from __future__ import annotations
 
 from facebench.evaluation.record import Run
 
 SIZE_TOLERANCE = 0.01
-"""Relative difference up to which two image sets count as equal in size: one unreadable file must not split a board."""
+"""Relative difference up to which two image sets count as equal in size, so that one unreadable file is tolerated."""
 
 
 def reasons_not_comparable(first: Run, second: Run) -> list[str]:
-    """List the reasons why two runs are not comparable; an empty list when they are."""
+    """Return the reasons why two runs are not comparable; an empty list if they are."""
     reasons = []
     for field in ("protocol", "suite"):
         if getattr(first, field) != getattr(second, field):
@@ -17,12 +17,12 @@ def reasons_not_comparable(first: Run, second: Run) -> list[str]:
     if _minor_version(first) != _minor_version(second):
         reasons.append(f"measured by facebench {second.facebench.version}, not {first.facebench.version}")
     if _reference_digests(first) != _reference_digests(second):
-        reasons.append("another reference set")
+        reasons.append("different reference set")
     for name in sorted(set(first.backbones) & set(second.backbones)):
         if first.backbones[name].sha256 != second.backbones[name].sha256:
-            reasons.append(f"other weights of {name}")
+            reasons.append(f"different weights of {name}")
         if first.backbones[name].preprocessing != second.backbones[name].preprocessing:
-            reasons.append(f"other preprocessing for {name}")
+            reasons.append(f"different preprocessing of {name}")
     return reasons + _size_reasons(first, second)
 
 

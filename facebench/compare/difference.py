@@ -34,7 +34,7 @@ class Difference:
     method: str
 
     def worsening(self, better: Better) -> float:
-        """Return by how much the run is worse; the absolute difference where neither direction is better."""
+        """Return by how much the run is worse; the absolute difference if neither direction is better."""
         return {"higher": -self.value, "lower": self.value, "neither": abs(self.value)}[better]
 
     def verdict(self, better: Better) -> Literal["better", "worse", "changed", "same"]:
@@ -47,10 +47,10 @@ class Difference:
 
 
 def difference(metric: str, run: Run, baseline: Run) -> Difference | None:
-    """Compute the difference in a metric, run minus baseline; None when one of them has no value.
+    """Compute the difference in a metric, run minus baseline; None if one of them has no value.
 
-    The interval is a paired bootstrap where the per-image tables of both runs determine the metric for the same
-    images: the same images are drawn with replacement from both runs. Otherwise both intervals are combined as
+    The interval is a paired bootstrap if the per-image tables of both runs determine the metric for the same
+    images. The same images are then drawn with replacement from both runs. Otherwise both intervals are combined as
     independent, with half-width sqrt(hw₁² + hw₂²); a value without an interval counts as exact.
     """
     new, old = run.metrics.get(metric), baseline.metrics.get(metric)
@@ -70,7 +70,7 @@ def _half_width(result: MetricResult) -> float:
 
 
 def _paired_interval(metric: str, run: Run, baseline: Run) -> tuple[float, float, str] | None:
-    """Ends and method of the paired interval; None where the images of both runs cannot be paired."""
+    """Ends and method of the paired interval; None if the images of both runs cannot be paired."""
     new, old = per_image_metric(metric, run), per_image_metric(metric, baseline)
     if new is None or old is None:
         return None

@@ -1,4 +1,4 @@
-"""Numbers of publications, shown beside measured ones: always marked, never ranked with them."""
+"""Published values, shown with measured ones: always marked, never ranked with them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MARK = "published"
 
 @dataclass
 class PublishedRow:
-    """Numbers of one method of a publication.
+    """Published values of one method.
 
     Attributes:
         name: of the method.
@@ -58,7 +58,7 @@ def tables() -> tuple[str, ...]:
 
 
 def published_table(name: str) -> Table:
-    """Return one published table as it was printed.
+    """Return one table as published.
 
     Raises:
         InputError: there is no such table.

@@ -16,7 +16,7 @@ def image_metrics(run: Run, limit: int = MAX_METRICS) -> dict[str, pd.Series[flo
     """Return the values of every image for the metrics of a run that rank images.
 
     A metric ranks images when it is a mean over images, has a better direction, and varies. Of metrics that differ
-    only in the network, the first is used. Null metrics, such as the effect of re-encoding, are left out.
+    only in the network, only the first is used. Null metrics, such as the effect of re-encoding, are left out.
 
     Args:
         run: a run with its per-image table.

@@ -130,7 +130,7 @@ def test_paired_images_reveal_a_small_loss() -> None:
 
 def test_records_that_are_not_comparable_are_rejected_with_the_reason() -> None:
     run = make_run("new", fd_lite0=1.0)
-    with pytest.raises(InputError, match="another reference set"):
+    with pytest.raises(InputError, match="different reference set"):
         check(run, make_run("old", fd_lite0=1.0, reference="q" * 64))
     with pytest.raises(InputError, match="suite compact, not paper"):
         check(run, make_run("old", fd_lite0=1.0).model_copy(update={"suite": "paper"}))

@@ -54,7 +54,7 @@ def test_a_missing_value_is_a_dash_with_its_reason_and_never_best() -> None:
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        (make_run("b", fd_lite0=1.0, reference="q" * 64), "another reference set"),
+        (make_run("b", fd_lite0=1.0, reference="q" * 64), "different reference set"),
         (make_run("b", fd_lite0=1.0, images=1000), "n = 1000, not 2000, and fd_lite0 depends on n"),
         (make_run("b", fd_lite0=1.0).model_copy(update={"suite": "paper"}), "suite paper, not compact"),
         (make_run("b", fd_lite0=1.0).model_copy(update={"protocol": "edit"}), "protocol edit, not quality"),
@@ -64,17 +64,17 @@ def test_runs_that_are_not_comparable_are_on_separate_boards_with_the_reason(oth
     boards = Leaderboard.from_runs([make_run("a", fd_lite0=2.0), other]).boards
     assert len(boards) == 2
     assert boards[1].separation_reasons == [reason]
-    assert f"Kept apart: {reason}." in boards[1].table().notes
+    assert f"Separate table: {reason}." in boards[1].table().notes
 
 
 def test_other_weights_or_preprocessing_are_on_separate_boards() -> None:
     first, second = make_run("a", fd_lite0=2.0), make_run("b", fd_lite0=1.0)
     second.backbones["lite0"].preprocessing = "p-v2"
     assert Leaderboard.from_runs([first, second]).boards[1].separation_reasons == [
-        "other preprocessing for lite0"
+        "different preprocessing of lite0"
     ]
     second.backbones["lite0"].sha256 = "x" * 64
-    assert "other weights of lite0" in Leaderboard.from_runs([first, second]).boards[1].separation_reasons
+    assert "different weights of lite0" in Leaderboard.from_runs([first, second]).boards[1].separation_reasons
 
 
 def test_one_unreadable_file_does_not_split_a_board() -> None:
@@ -145,7 +145,7 @@ def test_the_newest_run_of_a_model_is_ranked_and_the_others_are_its_history() ->
     assert [row[1].mark for row in table.rows] == ["second", "best"]
     assert [value for _, value in table.rows[0][1].history] == [1.0, 3.0]
     assert table.rows[1][1].history == ()
-    assert any(note.startswith("a: newest of 2 runs of this name") for note in table.notes)
+    assert any(note.startswith("a: newest of 2 runs with this name") for note in table.notes)
     assert [row["fd_lite0"] for row in rows(board.to_csv())] == ["3", "2", "1"]
 
 

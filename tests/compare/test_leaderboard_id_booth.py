@@ -119,7 +119,7 @@ def test_the_table_has_the_layout_of_the_paper(stated: Run) -> None:
 def test_runs_with_other_reference_sets_are_not_ranked_together(stated: Run) -> None:
     inputs = {**stated.inputs, "reference:FFHQ": stated.inputs["reference:TFD"]}
     other = stated.model_copy(update={"inputs": inputs})
-    assert Leaderboard.from_runs([stated, other]).boards[1].separation_reasons == ["another reference set"]
+    assert Leaderboard.from_runs([stated, other]).boards[1].separation_reasons == ["different reference set"]
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -108,7 +108,7 @@ def test_blocks_hold_runs_first_and_published_rows_marked_and_without_a_rank() -
     assert {("mine", "best"), ("other", "second")} <= marks
     assert {mark for name, mark in marks if "(published)" in name} == {""}
     assert sum("(published)" in name for name in names) == 18
-    assert any("numbers printed by Tomašević et al. 2025" in note for note in table.notes)
+    assert any("values published by Tomašević et al. 2025" in note for note in table.notes)
 
 
 def test_published_rows_are_shown_only_on_request() -> None:

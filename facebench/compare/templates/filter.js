@@ -1,4 +1,4 @@
-// Boards show when they agree with every filter that is set.
+// Show the boards that match every selected filter.
 const form = document.querySelector("form.filters");
 const filter = () => {
   for (const section of document.querySelectorAll("section")) {
@@ -6,4 +6,4 @@ const filter = () => {
   }
 };
 form.addEventListener("change", filter);
-filter(); // a reloaded page keeps the choices of its form
+filter(); // a reloaded page restores the form

@@ -17,9 +17,9 @@ from facebench.images.decoding import ImageError, decode
 SIDE = 144
 """Longest side of a thumbnail in pixels."""
 MAX_IMAGES = 12
-"""Number of images in the gallery of the best and in that of the worst."""
+"""Number of images in each of the two galleries, best and worst."""
 MAX_REJECTED = 50
-"""Number of rejected files that are listed; the record has all."""
+"""Maximum number of listed rejected files; the record contains all."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class RankedImages:
 
 @dataclass(frozen=True)
 class RejectedImage:
-    """A rejected file, with its thumbnail where the file is an image."""
+    """A rejected file, with its thumbnail if the file is an image."""
 
     role: str
     reason: str

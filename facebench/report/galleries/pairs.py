@@ -21,12 +21,12 @@ MAX_CLOSEST = 12
 
 @dataclass(frozen=True)
 class ImageGroup:
-    """Related images, and what was measured for them.
+    """Related images and their measured values.
 
     Attributes:
         thumbnails: thumbnails with their roles.
         values: metrics with their values.
-        is_copy: whether the generated face is identified as a person of the training set.
+        is_copy: whether the generated face matches a person of the training set.
     """
 
     thumbnails: list[tuple[str, Thumbnail]]

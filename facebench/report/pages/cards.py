@@ -109,7 +109,7 @@ def _link(metric: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text of a card in a table; cards are written in Markdown, so that only the bar is escaped."""
+    """Text of a card for a table cell; cards are Markdown, so only the bar is escaped."""
     return text.replace("|", "\\|")
 
 

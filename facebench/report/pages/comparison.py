@@ -68,7 +68,7 @@ def _methods(differences: Mapping[str, Difference], text: dict[str, Any]) -> lis
 
 
 def _method(change: Difference, text: dict[str, Any]) -> str:
-    """Method of the interval in the language of the page; as recorded where there is no translation."""
+    """Method of the interval in the language of the page; unchanged if there is no translation."""
     count = re.search(r"\d+", change.method)
     pattern = change.method.replace(count[0], "{count}") if count else change.method
     translated = str(text["change_methods"].get(pattern, change.method))

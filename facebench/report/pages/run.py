@@ -161,7 +161,7 @@ def _fact_row(run: Run, text: dict[str, Any]) -> list[Cell]:
 
 
 def _references(run: Run) -> Cell:
-    """Sizes of the reference sets, with their names where they have names."""
+    """Sizes of the reference sets, with their names if they have names."""
     sets = curves.reference_sets([run])
     if list(sets.values()) in ([], [""]):
         return _count(run.inputs["reference"].images if sets else None)
@@ -183,7 +183,7 @@ def _warnings(runs: Sequence[Run], text: dict[str, Any]) -> list[str]:
 
 
 def _summary(board: Board, text: dict[str, Any]) -> Table:
-    """Table with metrics in rows and runs in columns, which is readable on a phone."""
+    """Table with metrics in rows and runs in columns, readable on a phone."""
     runs = [Row(run.name, run.tags, run.metrics) for run in board.runs]
     by_run = arrange_table(runs, board.metrics, TableLayout(), "", [])
     columns = [Column("metric", text["metric"], numeric=False)]

@@ -169,7 +169,7 @@ def _draw_affect(ax: Axes, affect: _Affect, alpha: float) -> None:
 
 
 def _draw_numbers(ax: Axes, affect: _Affect) -> None:
-    """Numbers at the targets, or at the generated images where there is no target."""
+    """Numbers at the targets, or at the generated images if there is no target."""
     target, generated = affect.points["target"], affect.points["generated"]
     for number, (x, y) in enumerate(np.where(np.isfinite(target), target, generated), start=1):
         if np.isfinite(x + y):

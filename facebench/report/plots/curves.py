@@ -28,7 +28,7 @@ class Plot:
     Attributes:
         title: heading.
         picture: the SVG.
-        note: how to read the plot.
+        note: explanation below the plot.
         runs: indices of the runs in the legend; empty when the colours are not those of runs.
         score_kinds: whether the legend has the colours of genuine and impostor scores.
         references: names of the reference sets in the legend; empty text for a set without a name.

@@ -1,8 +1,8 @@
 """Matplotlib figures as inline SVG with the colours and the font of the page.
 
-Colours are placeholders that become CSS variables, so that a figure follows the light or dark scheme. Text stays
-text in the font of the page: it can be searched and read aloud, and it supports all languages. Names from users are
-in the legends of the page and not in the figures.
+Colours are placeholders that become CSS variables, so that a figure follows the light or dark scheme. Text remains
+text in the font of the page, so it can be searched and read aloud in all languages. Names from users are in
+the legends of the page and not in the figures.
 """
 
 from __future__ import annotations
