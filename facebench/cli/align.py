@@ -9,7 +9,6 @@ import typer
 
 from facebench.cli.messages import print_line, print_skipped
 from facebench.cli.progress import Stages
-from facebench.training.data.align_images import align_images
 
 
 def align(
@@ -18,6 +17,8 @@ def align(
     size: Annotated[int, typer.Option(min=16, max=4096, help="Width and height in pixels.")] = 256,
 ) -> None:
     """Crop and align faces in photographs as FFHQ does."""
+    from facebench.training.data.align_images import align_images
+
     with Stages() as stages:
         written, skipped = align_images(images, out, size, stages.update)
     print_skipped(skipped)

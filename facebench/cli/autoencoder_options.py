@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facebench.training.editing.autoencoder import Autoencoder, Steps
-from facebench.training.engine.model_file import device_of
-from facebench.training.models import load
+if TYPE_CHECKING:
+    from facebench.training.editing.autoencoder import Autoencoder
+
 
 DEFAULT_CHECKPOINT = Path("diffae-64-synthface")
 
@@ -30,6 +30,10 @@ def open_autoencoder(checkpoint: Path, encode_steps: int, render_steps: int, dev
     Raises:
         InputError: the checkpoint is missing or holds another network.
     """
+    from facebench.training.editing.autoencoder import Autoencoder, Steps
+    from facebench.training.engine.model_file import device_of
+    from facebench.training.models import load
+
     return Autoencoder(
         load.open_autoencoder(checkpoint, device_of(device)), Steps(encode_steps, render_steps)
     )

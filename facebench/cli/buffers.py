@@ -12,8 +12,6 @@ import typer
 from facebench.cli.choices import Device
 from facebench.cli.messages import print_line
 from facebench.cli.progress import Stages
-from facebench.training.engine.model_file import device_of
-from facebench.training.rig.buffers import write_buffers
 
 SHOWN_SKIPPED = 5
 
@@ -36,6 +34,9 @@ def buffers(
     workers: Annotated[int | None, typer.Option(min=1, help="Number of rendering threads.")] = None,
 ) -> None:
     """Write the physical buffers (rendering, normals, albedo) that condition DiffusionRig."""
+    from facebench.training.engine.model_file import device_of
+    from facebench.training.rig.buffers import write_buffers
+
     with Stages() as stages:
         written = write_buffers(
             images,

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from facebench.cli.messages import print_line
-from facebench.cli.terminal_tables import print_table
-from facebench.compare import gate
 from facebench.core.errors import InputError
-from facebench.evaluation.record import load_run
-from facebench.report import ci
+
+if TYPE_CHECKING:
+    from facebench.compare import gate
 
 
 def check(
@@ -34,6 +33,11 @@ def check(
     ] = False,
 ) -> None:
     """Compare a run with a baseline; exit with code 1 when it is worse."""
+    from facebench.cli.terminal_tables import print_table
+    from facebench.compare import gate
+    from facebench.evaluation.record import load_run
+    from facebench.report import ci
+
     if update:
         print_line(f"baseline written: {load_run(run).save_record(baseline)}")
         return
@@ -50,6 +54,8 @@ def check(
 
 
 def _report_to_github(report: gate.CheckReport) -> None:
+    from facebench.report import ci
+
     sys.stdout.write(ci.workflow_commands(report))
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:

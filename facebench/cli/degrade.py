@@ -9,7 +9,6 @@ import typer
 
 from facebench.cli.messages import print_line
 from facebench.cli.progress import Stages
-from facebench.synthface import RenderOptions, degradations
 
 
 def degrade(
@@ -27,6 +26,8 @@ def degrade(
     seed: Annotated[int, typer.Option(help="Seed; equal seeds give equal bytes.")] = 0,
 ) -> None:
     """Write a copy of a synthetic set that is degraded by a known amount."""
+    from facebench.synthface import RenderOptions, degradations
+
     with Stages() as stages:
         degradations.degrade(out, source, kind, strength, seed, RenderOptions(progress=stages.update))
     print_line(f"wrote {out}: {source} with {kind} {strength:g}")

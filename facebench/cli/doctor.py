@@ -7,22 +7,20 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from facebench.backbones import weights
-from facebench.core.environment import versions
 from facebench.core.version import __version__
-from facebench.evaluation.cards import find_card
-from facebench.evaluation.plan import DETECTOR
-from facebench.evaluation.protocols import load_protocols
-from facebench.features.store.sqlite import default_folder
 
 
 def doctor() -> None:
     """Show versions, devices, missing weights and free disk space."""
+    from facebench.backbones import weights
+    from facebench.core.environment import versions
+    from facebench.evaluation.protocols import load_protocols
+    from facebench.features.store.sqlite import default_folder
+
     console = Console()
     table = Table.grid(padding=(0, 2))
     table.add_row(Text("facebench", style="bold"), __version__)
@@ -40,6 +38,8 @@ def doctor() -> None:
 
 
 def _devices() -> list[str]:
+    import torch
+
     devices = [f"cpu ({torch.get_num_threads()} threads)"]
     for index in range(torch.cuda.device_count()):
         devices.append(f"cuda:{index} ({torch.cuda.get_device_name(index)})")
@@ -52,6 +52,10 @@ def _folder_and_free_space(folder: Path) -> str:
 
 
 def _readiness(metrics: Sequence[str]) -> Text:
+    from facebench.backbones import weights
+    from facebench.evaluation.cards import find_card
+    from facebench.evaluation.plan import DETECTOR
+
     backbones = sorted({find_card(metric).reads.backbone for metric in metrics} - {DETECTOR})
     missing = weights.suite_ready(backbones)
     if not missing:

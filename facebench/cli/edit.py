@@ -17,8 +17,6 @@ from facebench.cli.autoencoder_options import (
 from facebench.cli.choices import Device
 from facebench.cli.messages import print_line, print_skipped
 from facebench.cli.progress import Stages
-from facebench.training.editing import directions as direction_files
-from facebench.training.editing import edit_images
 
 DEFAULT_STRENGTH = 0.3
 
@@ -44,6 +42,9 @@ def edit(
     device: Annotated[Device, typer.Option(help="Device of the network.")] = Device.auto,
 ) -> None:
     """Edit faces along a direction of a diffusion autoencoder."""
+    from facebench.training.editing import directions as direction_files
+    from facebench.training.editing import edit_images
+
     strengths = strength or [DEFAULT_STRENGTH]
     autoencoder = open_autoencoder(checkpoint, encode_steps, render_steps, device.value)
     known = direction_files.read(directions).to(autoencoder.device)

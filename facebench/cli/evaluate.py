@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from facebench.backbones import weights
 from facebench.cli.messages import print_line
+from facebench.cli.named_values import parse_references, parse_tags
 from facebench.cli.options_from_model import ModelOptions, OptionForm
 from facebench.cli.progress import Downloads, Stages
-from facebench.cli.terminal_tables import print_groups, print_run, print_table
-from facebench.cli.weights import confirm_licence
 from facebench.core.errors import InputError
 from facebench.evaluation.config import EvaluationConfig
-from facebench.evaluation.inputs import parse_references, parse_tags
-from facebench.evaluation.leakage import closest_table
-from facebench.evaluation.pipeline import evaluate as run_evaluation
-from facebench.evaluation.plan import make_plan
-from facebench.evaluation.record import Run
+
+if TYPE_CHECKING:
+    from facebench.evaluation.record import Run
 
 _OPTIONS = ModelOptions(
     EvaluationConfig,
@@ -57,6 +53,8 @@ def evaluate(
     **options: Any,
 ) -> None:
     """Evaluate a folder of generated faces and write a run record."""
+    from facebench.evaluation.pipeline import evaluate as run_evaluation
+
     settings = _read_settings(config, _OPTIONS.given(context))
     if settings.suite == "paper" and settings.metrics is None:
         _fetch_weights(settings, accept_licence)
@@ -81,6 +79,10 @@ def _read_settings(file: Path | None, given: dict[str, Any]) -> EvaluationConfig
 
 
 def _fetch_weights(settings: EvaluationConfig, accept_licence: bool) -> None:
+    from facebench.backbones import weights
+    from facebench.cli.weights import confirm_licence
+    from facebench.evaluation.plan import make_plan
+
     networks = make_plan(settings.protocol, settings.suite).networks()
     with Downloads() as downloads:
         weights.ensure(
@@ -89,6 +91,9 @@ def _fetch_weights(settings: EvaluationConfig, accept_licence: bool) -> None:
 
 
 def _print_results(run: Run) -> None:
+    from facebench.cli.terminal_tables import print_groups, print_run, print_table
+    from facebench.evaluation.leakage import closest_table
+
     console = Console()
     print_run(console, run)
     if run.groups:

@@ -11,10 +11,6 @@ from rich.text import Text
 
 from facebench.cli.choices import split_list
 from facebench.cli.messages import print_line
-from facebench.cli.terminal_tables import print_table
-from facebench.studies.factorial import effects
-from facebench.studies.factorial.failures import failure_tables, read_breakdowns
-from facebench.studies.factorial.report import cells_table, effects_table, sentences, study_page, write_plots
 
 SHOWN_CELLS = 32
 """Largest number of runs whose cells are printed."""
@@ -40,6 +36,17 @@ def factorial(
 
     Prints main effects, two-way interactions, and the groups in which models fail.
     """
+    from facebench.cli.terminal_tables import print_table
+    from facebench.studies.factorial import effects
+    from facebench.studies.factorial.failures import failure_tables, read_breakdowns
+    from facebench.studies.factorial.report import (
+        cells_table,
+        effects_table,
+        sentences,
+        study_page,
+        write_plots,
+    )
+
     study = effects.factorial(runs, split_list(metrics), seed=seed)
     failures = failure_tables(study, read_breakdowns(study, breakdown or []))
     console = Console()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from facebench.cli.choices import Device
@@ -13,10 +12,6 @@ from facebench.cli.messages import print_line
 from facebench.cli.progress import Stages
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_path
-from facebench.training.data import prior_provenance
-from facebench.training.data import prompts as prompt_lists
-from facebench.training.engine.model_file import device_of
-from facebench.training.models.stable_diffusion import apply_lora, open_base
 
 
 def generate(
@@ -45,6 +40,13 @@ def generate(
 
     Existing images are kept, so the same command continues a stopped run.
     """
+    import torch
+
+    from facebench.training.data import prior_provenance
+    from facebench.training.data import prompts as prompt_lists
+    from facebench.training.engine.model_file import device_of
+    from facebench.training.models.stable_diffusion import apply_lora, open_base
+
     if (lora is None) != (identity is None):
         raise InputError("Images of a person need both --lora and --identity; prior images need neither.")
     model = open_base(base)

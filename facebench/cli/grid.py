@@ -10,7 +10,6 @@ import typer
 
 from facebench.cli.entry_point import run_command
 from facebench.cli.messages import print_line
-from facebench.studies.grid import plan, read_grid, run_grid
 
 
 def grid(
@@ -26,6 +25,8 @@ def grid(
     show: Annotated[bool, typer.Option("--show", help="List the commands and run nothing.")] = False,
 ) -> None:
     """Train, evaluate and compare a model for every combination of factors."""
+    from facebench.studies.grid import plan, read_grid, run_grid
+
     content = read_grid(path)
     if show:
         for job in plan(content, path.absolute().parent):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-import torch
 import typer
 
 from facebench.cli.autoencoder_options import (
@@ -19,11 +17,6 @@ from facebench.cli.autoencoder_options import (
 from facebench.cli.choices import Device
 from facebench.cli.messages import print_line
 from facebench.core.errors import InputError
-from facebench.images.decoding import decode
-from facebench.synthface.dataset import new_folder
-from facebench.training.data.folders import square
-from facebench.training.editing.autoencoder import Codes, interpolated
-from facebench.training.editing.edit_images import write_images
 
 
 def interpolate(
@@ -37,6 +30,15 @@ def interpolate(
     device: Annotated[Device, typer.Option(help="Device of the network.")] = Device.auto,
 ) -> None:
     """Generate the faces between two faces."""
+    import numpy as np
+    import torch
+
+    from facebench.images.decoding import decode
+    from facebench.synthface.dataset import new_folder
+    from facebench.training.data.folders import square
+    from facebench.training.editing.autoencoder import Codes, interpolated
+    from facebench.training.editing.edit_images import write_images
+
     autoencoder = open_autoencoder(checkpoint, encode_steps, render_steps, device.value)
     folder = new_folder(out)
     images = [square(decode(_read_bytes(path), path.name), autoencoder.size) for path in (first, second)]

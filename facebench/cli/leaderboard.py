@@ -9,8 +9,6 @@ import typer
 from rich.console import Console
 
 from facebench.cli.messages import print_line
-from facebench.cli.terminal_tables import print_table
-from facebench.compare.leaderboard import Leaderboard
 
 
 def leaderboard(
@@ -25,6 +23,9 @@ def leaderboard(
     ] = False,
 ) -> None:
     """Rank models by their run records."""
+    from facebench.cli.terminal_tables import print_table
+    from facebench.compare.leaderboard import Leaderboard
+
     board = Leaderboard.from_runs(runs, published=with_published)
     console = Console()
     for table in board.tables():

@@ -10,8 +10,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from facebench.cli.messages import print_line
-from facebench.evaluation.cards import card_file, find_card, load_cards
-from facebench.report.pages.cards import facts
 
 
 def metrics(
@@ -25,6 +23,8 @@ def metrics(
 
 
 def _print_list() -> None:
+    from facebench.evaluation.cards import load_cards
+
     table = Table(box=None, header_style="bold")
     for heading in ("metric", "", "title", "backbone", "needs"):
         table.add_column(heading)
@@ -34,6 +34,9 @@ def _print_list() -> None:
 
 
 def _print_card(metric: str) -> None:
+    from facebench.evaluation.cards import card_file, find_card
+    from facebench.report.pages.cards import facts
+
     card = find_card(metric)
     console = Console()
     console.print(f"[bold]{card.id}[/bold] {card.arrow}  {escape(card.title)}")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from facebench.evaluation.cards import find_card
-from facebench.evaluation.protocols import Protocol, find_protocol, load_protocols
-from facebench.evaluation.trained_protocols import TrainedProtocol, load_trained_protocols
+if TYPE_CHECKING:
+    from facebench.evaluation.protocols import Protocol
+    from facebench.evaluation.trained_protocols import TrainedProtocol
 
 
 def protocols(
     name: Annotated[str | None, typer.Argument(help="Name of one protocol.")] = None,
 ) -> None:
     """List the protocols, or print one protocol."""
+    from facebench.evaluation.protocols import find_protocol
+    from facebench.evaluation.trained_protocols import load_trained_protocols
+
     if name is None:
         _print_list()
     elif name in load_trained_protocols():
@@ -27,6 +30,9 @@ def protocols(
 
 
 def _print_list() -> None:
+    from facebench.evaluation.protocols import load_protocols
+    from facebench.evaluation.trained_protocols import load_trained_protocols
+
     table = Table(box=None, header_style="bold")
     for heading in ("protocol", "title", "roles"):
         table.add_column(heading)
@@ -38,6 +44,8 @@ def _print_list() -> None:
 
 
 def _print_protocol(protocol: Protocol) -> None:
+    from facebench.evaluation.cards import find_card
+
     console = Console()
     console.print(f"[bold]{protocol.id}[/bold]  {escape(protocol.title)}")
     console.print(escape(protocol.about.strip()))

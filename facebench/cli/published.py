@@ -8,14 +8,15 @@ import typer
 from rich.console import Console
 
 from facebench.cli.messages import print_line
-from facebench.cli.terminal_tables import print_table
-from facebench.compare.published import published_table, tables
 
 
 def published(
     name: Annotated[str | None, typer.Argument(help="Name of one table.")] = None,
 ) -> None:
     """List the tables of published papers, or print one table."""
+    from facebench.cli.terminal_tables import print_table
+    from facebench.compare.published import published_table, tables
+
     if name is not None:
         print_table(Console(), published_table(name))
         return

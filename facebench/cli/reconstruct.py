@@ -17,7 +17,6 @@ from facebench.cli.autoencoder_options import (
 from facebench.cli.choices import Device
 from facebench.cli.messages import print_line, print_skipped
 from facebench.cli.progress import Stages
-from facebench.training.editing import edit_images
 
 
 def reconstruct(
@@ -29,6 +28,8 @@ def reconstruct(
     device: Annotated[Device, typer.Option(help="Device of the network.")] = Device.auto,
 ) -> None:
     """Encode faces with a diffusion autoencoder and decode them again."""
+    from facebench.training.editing import edit_images
+
     autoencoder = open_autoencoder(checkpoint, encode_steps, render_steps, device.value)
     sources = edit_images.read_sources(images, autoencoder.size)
     print_skipped(sources.skipped)

@@ -9,8 +9,6 @@ import typer
 
 from facebench.cli.messages import print_line
 from facebench.core.errors import InputError
-from facebench.evaluation.record import load_run
-from facebench.report.pages.run import report_page
 
 
 def report(
@@ -19,6 +17,9 @@ def report(
     lang: Annotated[str, typer.Option(help="Language of the page: en or ja.")] = "en",
 ) -> None:
     """Write a self-contained page with results, differences, plots and galleries."""
+    from facebench.evaluation.record import load_run
+    from facebench.report.pages.run import report_page
+
     page = report_page([load_run(run) for run in runs], lang)
     file = html if html.suffix.lower() in (".html", ".htm") else html / "index.html"
     try:

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 
 from facebench.cli.choices import Device
 from facebench.cli.messages import print_line
 from facebench.core.errors import InputError
-from facebench.synthface.dataset import new_folder
-from facebench.training.diffusion import ddim_decode
-from facebench.training.editing.edit_images import write_images
-from facebench.training.editing.linear import LatentStatistics
-from facebench.training.engine.image_grid import to_images
-from facebench.training.engine.model_file import device_of
-from facebench.training.models.load import open_autoencoder, open_ddim, open_latent
-from facebench.training.tasks import latent as latent_task
+
+if TYPE_CHECKING:
+    import torch
 
 BATCH_SIZE = 16
 
@@ -33,6 +27,11 @@ def sample(
     device: Annotated[Device, typer.Option(help="Device of the networks.")] = Device.auto,
 ) -> None:
     """Generate new faces with a DDIM model or an autoencoder."""
+    from facebench.synthface.dataset import new_folder
+    from facebench.training.editing.edit_images import write_images
+    from facebench.training.engine.image_grid import to_images
+    from facebench.training.engine.model_file import device_of
+
     folder = new_folder(out)
     if latent is None:
         faces = _sample_ddim(checkpoint, count, steps, seed, device_of(device.value))
@@ -43,6 +42,11 @@ def sample(
 
 
 def _sample_ddim(checkpoint: Path, count: int, steps: int, seed: int, device: torch.device) -> torch.Tensor:
+    import torch
+
+    from facebench.training.diffusion import ddim_decode
+    from facebench.training.models.load import open_ddim
+
     network, side = open_ddim(checkpoint, device)
     x_T = torch.randn((count, 3, side, side), generator=torch.Generator().manual_seed(seed))
     batches = torch.split(x_T, BATCH_SIZE)
@@ -52,6 +56,10 @@ def _sample_ddim(checkpoint: Path, count: int, steps: int, seed: int, device: to
 def _sample_latent(
     checkpoint: Path, latent: Path, count: int, steps: int, seed: int, device: torch.device
 ) -> torch.Tensor:
+    from facebench.training.editing.linear import LatentStatistics
+    from facebench.training.models.load import open_autoencoder, open_latent
+    from facebench.training.tasks import latent as latent_task
+
     autoencoder = open_autoencoder(checkpoint, device)
     network, mean, std = open_latent(latent)
     if len(mean) != autoencoder.config.code_channels:

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from facebench.core.errors import InputError
-from facebench.features.store.sqlite import Store
 
 app = typer.Typer(
     help="Inspect, verify and shrink the feature store.", no_args_is_help=True, add_completion=False
@@ -33,6 +32,8 @@ _UNITS = {
 @app.command()
 def info() -> None:
     """Show the location, size and contents of the store."""
+    from facebench.features.store.sqlite import Store
+
     with closing(Store()) as store:
         contents = store.info()
     console = Console()
@@ -51,6 +52,8 @@ def info() -> None:
 @app.command()
 def verify() -> None:
     """Check all stored results and remove damaged ones; exit with code 1 when any were damaged."""
+    from facebench.features.store.sqlite import Store
+
     with closing(Store()) as store:
         intact, damaged = store.verify()
     for warning in store.warnings:
@@ -65,6 +68,8 @@ def prune(
     max_size: Annotated[str, typer.Option(help="Largest size of the store, such as 10GB or 500MB.")],
 ) -> None:
     """Remove the least recently used results until the store has at most the given size."""
+    from facebench.features.store.sqlite import Store
+
     with closing(Store()) as store:
         removed = store.prune(parse_size(max_size))
         size = format_size(store.info().bytes)

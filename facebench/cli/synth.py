@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from facebench import synthface
 from facebench.cli.choices import split_list
 from facebench.cli.messages import print_line, requires_extra
 from facebench.cli.progress import Stages
@@ -36,6 +35,8 @@ def synth(
     ] = 300,
 ) -> None:
     """Render synthetic faces with known identity, expression, pose and light."""
+    from facebench import synthface
+
     with Stages() as stages:
         synthface.write(
             out,

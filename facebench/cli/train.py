@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,9 +14,6 @@ from facebench.cli.choices import Device
 from facebench.cli.messages import print_line, requires_extra
 from facebench.cli.progress import Stages, TrainingProgress
 from facebench.core.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 
 def train(

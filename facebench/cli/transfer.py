@@ -11,8 +11,6 @@ import typer
 from facebench.cli.choices import Device
 from facebench.cli.messages import print_line
 from facebench.cli.progress import Stages
-from facebench.training.engine.model_file import device_of
-from facebench.training.rig import transfer as rig_transfer
 
 
 def transfer(
@@ -37,6 +35,9 @@ def transfer(
     device: Annotated[Device, typer.Option(help="Device of the networks.")] = Device.auto,
 ) -> None:
     """Transfer the expression, light or pose of one face to another with DiffusionRig."""
+    from facebench.training.engine.model_file import device_of
+    from facebench.training.rig import transfer as rig_transfer
+
     with Stages() as stages:
         manifest = rig_transfer.transfer(
             checkpoint,

@@ -10,10 +10,9 @@ from rich.console import Console
 
 from facebench.cli.choices import Device, split_list
 from facebench.cli.messages import print_line, print_message, requires_extra
+from facebench.cli.named_values import parse_tags
 from facebench.cli.progress import TrainingProgress
-from facebench.cli.terminal_tables import print_run
 from facebench.cli.verify_benchmark import DEFAULT_BENCHMARKS, Benchmarks
-from facebench.evaluation.inputs import parse_tags
 
 
 def utility(
@@ -38,6 +37,8 @@ def utility(
     device: Annotated[Device, typer.Option(help="Device of the training.")] = Device.auto,
 ) -> None:
     """Train recognisers on generated faces and verify them on real faces."""
+    from facebench.cli.terminal_tables import print_run
+
     with requires_extra("train"):
         from facebench.studies.recognition_utility import PROTOCOL, Request, recognition_utility
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,9 +13,9 @@ from rich.text import Text
 from facebench.cli.choices import Device, Suite, split_list
 from facebench.cli.messages import print_line
 from facebench.cli.progress import Stages
-from facebench.cli.terminal_tables import print_table
-from facebench.studies import validation
-from facebench.studies.validation import report
+
+if TYPE_CHECKING:
+    from facebench.studies import validation
 
 Damages = Annotated[str | None, typer.Option(help="Apply only these damages, separated by commas.")]
 OldDamages = Annotated[str | None, typer.Option("--kinds", hidden=True, help="Old name of --damages.")]
@@ -41,6 +41,10 @@ def validate(
 
     Exits with code 1 when a metric breaks a claim of its card.
     """
+    from facebench.cli.terminal_tables import print_table
+    from facebench.studies import validation
+    from facebench.studies.validation import report
+
     with Stages() as stages:
         result = validation.validate(
             suite=suite.value,
@@ -65,6 +69,8 @@ def validate(
 
 
 def _write(result: validation.Validation, folder: Path) -> tuple[Path, Path]:
+    from facebench.studies.validation import report
+
     record, figure = folder / "validation.json", folder / "validation.svg"
     folder.mkdir(parents=True, exist_ok=True)
     record.write_text(json.dumps(result.record(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

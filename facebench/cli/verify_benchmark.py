@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from facebench.cli.choices import Device, split_list
 from facebench.cli.messages import print_line, print_message
-from facebench.cli.terminal_tables import print_table
-from facebench.core.environment import choose_device
 from facebench.core.errors import InputError
 from facebench.core.tables import Cell, Column, Table
-from facebench.training.recognition.benchmark_verification import BenchmarkScore, Share, verify
-from facebench.training.recognition.benchmarks import find_benchmark, open_benchmark
-from facebench.training.recognition.recogniser import load_recogniser
+
+if TYPE_CHECKING:
+    from facebench.training.recognition.benchmark_verification import BenchmarkScore, Share
 
 DEFAULT_BENCHMARKS = "lfw,agedb_30,calfw,cfp_fp,cplfw"
 Benchmarks = Annotated[str, typer.Option(help="Names of benchmarks, separated by commas.")]
@@ -41,6 +39,12 @@ def verify_benchmark(
 
     Embeddings of an image and its mirror image are added. Acceptance rates are reported beside the accuracy.
     """
+    from facebench.cli.terminal_tables import print_table
+    from facebench.core.environment import choose_device
+    from facebench.training.recognition.benchmark_verification import verify
+    from facebench.training.recognition.benchmarks import find_benchmark, open_benchmark
+    from facebench.training.recognition.recogniser import load_recogniser
+
     paths = {name: find_benchmark(data, name) for name in dict.fromkeys(split_list(benchmarks) or ())}
     network, size = load_recogniser(checkpoint)
     network.to(choose_device(device.value))

@@ -22,8 +22,6 @@ from facebench.cli.messages import print_line
 from facebench.cli.progress import Downloads
 from facebench.core.errors import InputError, WeightsError
 from facebench.core.suggest import suggest
-from facebench.evaluation.cards import find_card
-from facebench.evaluation.protocols import load_protocols
 
 app = typer.Typer(
     help="List, fetch, verify and import trained weights.\n\nWeights are fetched only on request.",
@@ -152,6 +150,9 @@ def confirm_licence(entry: Entry) -> bool:
 
 def _selected_names(names: Sequence[str] | None, suite: str | None) -> Sequence[str]:
     """Return the given names, or the backbones of all protocols in a suite."""
+    from facebench.evaluation.cards import find_card
+    from facebench.evaluation.protocols import load_protocols
+
     if bool(names) == bool(suite):
         raise InputError("Say what to fetch: names from `facebench weights list`, or --suite paper.")
     if names:

@@ -15,9 +15,11 @@ from tests.helpers.paths import REPOSITORY
 
 SHARED = {
     "__init__", "autoencoder_options", "choices", "command_table", "entry_point", "lazy_group", "messages",
-    "options_from_model", "progress", "terminal_tables",
+    "named_values", "options_from_model", "progress", "terminal_tables",
 }  # fmt: skip
 """Files that declare no command."""
+HEAVY = ("torch", "numpy", "scipy", "pandas", "cv2", "matplotlib", "onnxruntime")
+"""Packages that take long to import; the help of a command needs none of them."""
 EXTRAS = ("accelerate", "tensorboard", "lmdb", "sklearn", "peft", "diffusers", "transformers", "ray")
 """Packages that only the optional dependencies install."""
 
@@ -38,6 +40,21 @@ def test_the_group_gives_every_command_with_its_options() -> None:
     assert list(group.commands) == list(COMMANDS)  # type: ignore[attr-defined]
     options = {option for each in group.commands["check"].params for option in each.opts}  # type: ignore[attr-defined]
     assert {"--baseline", "--junit"} <= options
+
+
+def test_the_help_of_a_command_imports_no_heavy_package() -> None:
+    program = f"""
+import sys
+from facebench.cli import run_command
+from facebench.cli.command_table import COMMANDS
+for name in COMMANDS:
+    assert run_command([name, "--help"]) == 0
+    imported = sorted(set(sys.modules) & set({HEAVY}))
+    assert not imported, (name, imported)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Usage: facebench") == len(COMMANDS)
 
 
 def test_every_command_has_help_without_optional_packages() -> None:

@@ -84,7 +84,7 @@ def fail(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def degrade(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("facebench.cli.degrade.degradations.degrade", degrade)
+    monkeypatch.setattr("facebench.synthface.degradations.degrade", degrade)
     return ["degrade", "faces", "out", "--kind", "blur"]
 
 

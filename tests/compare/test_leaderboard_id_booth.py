@@ -12,7 +12,6 @@ from PIL import Image
 import facebench
 from facebench.compare.leaderboard import Leaderboard
 from facebench.core.errors import InputError
-from facebench.evaluation.inputs import parse_references, parse_tags
 from facebench.evaluation.record import Run
 from facebench.metrics import (
     id_booth_pairs,
@@ -148,37 +147,6 @@ def test_released_scores_know_who_is_in_each_pair() -> None:
     found = bootstrap_identities(scores, resamples=50, summary=id_booth_summary)
     answer = id_booth_verification(scores.genuine, scores.impostor)
     assert found["genuine_mean"].low < answer.genuine_mean < found["genuine_mean"].high
-
-
-@pytest.mark.parametrize(
-    ("options", "meant"),
-    [
-        (None, None),
-        (["photographs"], "photographs"),
-        (["TFD=a", "FFHQ=b=c"], {"TFD": "a", "FFHQ": "b=c"}),
-    ],
-)
-def test_reference_options_are_folders_or_names_with_folders(options: list[str], meant: object) -> None:
-    assert parse_references(options) == meant
-
-
-@pytest.mark.parametrize("options", [["a", "b"], ["TFD=a", "b"], ["TFD=a", "TFD=b"]])
-def test_several_references_without_names_are_refused(options: list[str]) -> None:
-    with pytest.raises(InputError, match="need a name each"):
-        parse_references(options)
-
-
-def test_a_folder_with_an_equals_sign_is_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "lr=1").mkdir()
-    assert parse_references([str(tmp_path / "lr=1")]) == str(tmp_path / "lr=1")
-
-
-@pytest.mark.parametrize(
-    ("option", "reason"), [(["base"], "is not NAME=VALUE"), (["a=b", "a=c"], "is given twice")]
-)
-def test_a_tag_is_a_name_and_a_value(option: list[str], reason: str) -> None:
-    with pytest.raises(InputError, match=reason):
-        parse_tags(option)
 
 
 def test_a_reference_name_that_would_break_ids_is_refused(faces: Path) -> None:
