@@ -8,6 +8,7 @@ and starts with its formula. `registry` says how metric cards call each function
 from facebench.metrics.affect_agreement import AffectAgreement, affect_agreement
 from facebench.metrics.authenticity import authenticity
 from facebench.metrics.class_agreement import class_agreement
+from facebench.metrics.clipped_density_coverage import ClippedDensityCoverage, clipped_density_coverage
 from facebench.metrics.density_coverage import DensityCoverage, density_coverage
 from facebench.metrics.det_curve import DetCurve, det_curve
 from facebench.metrics.frechet import frechet_distance
@@ -36,6 +37,7 @@ from facebench.metrics.verification_blocked import BlockedVerification, blocked_
 __all__ = [
     "AffectAgreement",
     "BlockedVerification",
+    "ClippedDensityCoverage",
     "DensityCoverage",
     "DetCurve",
     "FrechetInfinity",
@@ -52,6 +54,7 @@ __all__ = [
     "authenticity",
     "blocked_verification",
     "class_agreement",
+    "clipped_density_coverage",
     "clipped_mass",
     "closest_faces",
     "cosine_similarity",

@@ -20,6 +20,7 @@ from facebench.metrics.affect_agreement import affect_agreement
 from facebench.metrics.arrays import Array, Floats, vector
 from facebench.metrics.authenticity import authenticity
 from facebench.metrics.class_agreement import class_agreement, same_class
+from facebench.metrics.clipped_density_coverage import clipped_density_coverage
 from facebench.metrics.density_coverage import density_coverage
 from facebench.metrics.frechet import frechet_distance
 from facebench.metrics.frechet_infinity import frechet_infinity
@@ -196,6 +197,7 @@ _ENTRIES: tuple[MetricFunction, ...] = (
     _distance_of_sets(mmd_rbf),
     _distance_of_sets(precision_recall, {"precision": 1.0, "recall": 1.0}),
     _distance_of_sets(density_coverage, {"coverage": 1.0}),
+    _distance_of_sets(clipped_density_coverage, {"density": 1.0, "coverage": 1.0}),
     _distance_of_sets(authenticity, {"value": 100.0}),
     # One set.
     MetricFunction(vendi_score, ("generated",), "set", resampling="jackknife"),

@@ -79,3 +79,21 @@ def scores(draw: st.DrawFn, smallest: int = 1, largest: int = 60) -> tuple[np.nd
     impostor = rng.normal(0.0, 0.5, sizes[1])
     decimals = draw(st.sampled_from([0, 1, 12]))
     return np.round(genuine, decimals), np.round(impostor, decimals)
+
+
+class NewGolden:
+    """Recorded answers of the official code of newer metrics, on the arrays of other goldens."""
+
+    def __init__(self) -> None:
+        self.cases: dict[str, dict[str, Any]] = json.loads((GOLDENS / "new_metrics.json").read_text())[
+            "cases"
+        ]
+        with np.load(GOLDENS / "distribution_metrics.npz") as arrays:
+            self.arrays = {key: arrays[key] for key in arrays.files}
+
+    def case(self, name: str) -> dict[str, Any]:
+        return self.cases[name]
+
+    def sides(self, case: str) -> tuple[np.ndarray, np.ndarray]:
+        """Generated and reference matrix of a case."""
+        return self.arrays[f"{case}.generated"], self.arrays[f"{case}.real"]
