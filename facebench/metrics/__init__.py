@@ -23,6 +23,7 @@ from facebench.metrics.id_booth import (
 from facebench.metrics.kernel_distance import KernelDistance, kernel_distance
 from facebench.metrics.leakage import Leakage, closest_faces, leakage
 from facebench.metrics.mean_std import MeanStd, mean_std
+from facebench.metrics.mind import mind, sliced_wasserstein
 from facebench.metrics.mmd_rbf import mmd_rbf
 from facebench.metrics.moments import Moments, clipped_mass
 from facebench.metrics.paired import cosine_similarity, paired_delta, paired_distance, paired_similarity
@@ -68,6 +69,7 @@ __all__ = [
     "kernel_distance",
     "leakage",
     "mean_std",
+    "mind",
     "mmd_rbf",
     "nearest_fmr",
     "pair_scores",
@@ -75,6 +77,7 @@ __all__ = [
     "paired_distance",
     "paired_similarity",
     "precision_recall",
+    "sliced_wasserstein",
     "spread",
     "vendi_per_class",
     "vendi_score",

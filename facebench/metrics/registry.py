@@ -28,6 +28,7 @@ from facebench.metrics.id_booth import id_booth_scores, id_booth_summary, id_boo
 from facebench.metrics.kernel_distance import kernel_distance
 from facebench.metrics.leakage import closest_cosines, leakage, leaked
 from facebench.metrics.mean_std import mean_std
+from facebench.metrics.mind import mind, sliced_wasserstein
 from facebench.metrics.mmd_rbf import mmd_rbf
 from facebench.metrics.paired import (
     cosine_similarity,
@@ -198,6 +199,8 @@ _ENTRIES: tuple[MetricFunction, ...] = (
     _distance_of_sets(precision_recall, {"precision": 1.0, "recall": 1.0}),
     _distance_of_sets(density_coverage, {"coverage": 1.0}),
     _distance_of_sets(clipped_density_coverage, {"density": 1.0, "coverage": 1.0}),
+    _distance_of_sets(mind),
+    _distance_of_sets(sliced_wasserstein),
     _distance_of_sets(authenticity, {"value": 100.0}),
     # One set.
     MetricFunction(vendi_score, ("generated",), "set", resampling="jackknife"),
