@@ -1,1 +1,1 @@
-"""Features of image sets: computed by networks and kept in a store."""
+"""Features of image sets, computed by networks and stored."""

@@ -14,7 +14,7 @@ AFFECT_COLUMNS = ("valence", "arousal")
 _PLACEHOLDER = -2.0
 """AffectNet writes -2 for images without valence and arousal."""
 _OTHER_SCALE = 1.5
-"""Values beyond this belong to another scale than -1 to 1."""
+"""Values beyond this indicate a scale other than -1 to 1."""
 _INTEGER_AS_FLOAT = re.compile(r"(-?\d+)\.0+")
 _INTEGER = re.compile(r"-?\d+")
 
@@ -24,13 +24,13 @@ def checked_attributes(rows: Sequence[Row], path: Path) -> tuple[list[Row], tupl
 
     Integer identities that a spreadsheet wrote as decimal numbers lose their zeros ("1.0" becomes "1"). Cells of
     valence and arousal that are infinite or NaN, or the placeholder -2 of AffectNet, are left out. Text that is not a
-    number stays: whoever needs the number reports it.
+    number is kept; the metrics that need a number report it.
 
     Returns:
         The rows and the warnings.
 
     Raises:
-        InputError: valence or arousal has another scale than -1 to 1.
+        InputError: valence or arousal has a scale other than -1 to 1.
     """
     checked = _integer_identities(rows)
     warnings: list[str] = []

@@ -1,4 +1,4 @@
-"""Detection of damaged JPEG files that libjpeg decodes with made-up pixels.
+"""Detection of damaged JPEG files that libjpeg decodes without an error.
 
 libjpeg only warns when compressed data end early: it fills the missing blocks with neutral grey. Pillow discards the
 warning. Here a file with signs of damage is decoded a second time with bytes inserted at the end of each compressed

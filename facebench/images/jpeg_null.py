@@ -15,7 +15,7 @@ from facebench.images.image_set import ImageSet, Item, read
 ROLE = "reencoded"
 JPEG_QUALITY = 95
 MAX_IMAGES = 500
-"""Number of re-encoded images. The standard error of a mean of 500 is below any difference worth reporting."""
+"""Number of re-encoded images. The standard error of a mean of 500 is below any relevant difference."""
 
 
 def reencode(images: ImageSet, folder: Path, seed: int) -> ImageSet:

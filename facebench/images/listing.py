@@ -21,7 +21,7 @@ SUFFIXES = frozenset(
 )  # fmt: skip
 """Suffixes of image files."""
 OTHER_SUFFIXES = frozenset({".gif", ".avif", ".heic", ".heif", ".hif", ".jxl", ".jp2", ".svg", ".psd"})
-"""Suffixes of formats that are usually not supported. A file is used if its content is; otherwise it is a loss."""
+"""Suffixes of formats that are usually not supported. A file with unsupported content counts as a loss."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Comparison of names: file systems and spreadsheets spell the same name in different ways."""
+"""Comparison of names, which file systems and spreadsheets may encode in different ways."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Request:
         names: benchmarks to verify on.
         validation: the benchmark that selects the epoch; it is excluded from the average.
         config: preset or file of the training.
-        changes: changes of its settings, as key=value.
+        changes: changes to its settings, as key=value.
         seeds: number of trainings.
     """
 
@@ -74,7 +74,7 @@ class Request:
         """
         if self.validation not in self.names:
             raise InputError(
-                f"The validation set '{self.validation}' is none of the benchmarks {', '.join(self.names)}."
+                f"The validation set '{self.validation}' is not one of the benchmarks {', '.join(self.names)}."
             )
         if len(set(self.names)) < 2:
             raise InputError("The validation set cannot be the test set: name at least one more benchmark.")
@@ -157,7 +157,7 @@ def _prepared(request: Request, seed: int) -> registry.Prepared:
 
 
 def _suite(request: Request, training: RecognitionSettings) -> str:
-    """Return the name of the preset, with a digest of the settings where they differ from it."""
+    """Return the name of the preset, with a digest of the settings if they differ from it."""
     content = presets.read(request.config)
     content.pop("train", None)
     content |= {"data": training.data.model_dump(), "validation": training.model_dump()["validation"]}
@@ -208,7 +208,7 @@ def _metrics(
 
 
 def _average_names(request: Request) -> tuple[str, str]:
-    """Return the ids of the average and its spread; they name the test sets unless these are the paper's four."""
+    """Return the ids of the average and its spread; they contain the test sets unless these are the paper's four."""
     if set(request.names) == set(BENCHMARKS) and request.validation == BENCHMARKS[0]:
         return "utility_average", "utility_average_std"
     tests = "_".join(name for name in request.names if name != request.validation)

@@ -1,1 +1,1 @@
-"""Internals of feature extraction; `facebench.features.extraction` is the public entrance."""
+"""Internals of feature extraction; `facebench.features.extraction` is the public interface."""

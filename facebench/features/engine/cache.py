@@ -1,4 +1,4 @@
-"""Access of the engine to the feature store: a failing store never costs a result."""
+"""Access of the engine to the feature store; a failing store does not lose results."""
 
 from __future__ import annotations
 

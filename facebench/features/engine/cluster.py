@@ -87,7 +87,7 @@ class Cluster:
         batch_size: of every network; None selects a default for the device.
 
     Raises:
-        InputError: ray is not installed, no cluster answers at the address, or it has no room for a worker.
+        InputError: ray is not installed, no cluster answers at the address, or it has no resources for a worker.
     """
 
     def __init__(
@@ -128,8 +128,8 @@ class Cluster:
         """Process all tasks in any order; lost workers are replaced and their blocks repeated.
 
         Raises:
-            FacebenchError: a block cost several workers, or no worker answers.
-            WeightsError: a worker has other weights.
+            FacebenchError: several workers were lost on one block, or no worker answers.
+            WeightsError: a worker has different weights.
         """
         size = _BATCHES_PER_BLOCK * (self._batch_size or default_batch_size(self.device))
         blocks = iter(lambda: list(itertools.islice(tasks, size)), [])
@@ -193,7 +193,7 @@ class Cluster:
         for expected, actual in zip(self._expected, networks, strict=True):
             if expected != actual:
                 raise WeightsError(
-                    f"A worker of the Ray cluster has another version or other weights of {expected.name}. "
+                    f"A worker of the Ray cluster has a different version or different weights of {expected.name}. "
                     "Install the same facebench and the same weights on all machines."
                 )
         worker.ready = True

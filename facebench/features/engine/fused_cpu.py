@@ -5,7 +5,7 @@ preceding convolution. oneDNN applies ReLU to the output of the convolution whil
 The results differ from those of the plain network by rounding (about 1e-7 of the largest value). The plain network is
 used if the operators are missing, fail, or give a result that differs by more than `TOLERANCE`.
 
-The operators are private to torch. `_mkldnn_operators` is the only place that names them.
+The operators are private to torch. Only `_mkldnn_operators` refers to them.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Feature store: computed features, addressed by the content they were computed from."""
+"""Feature store: computed features, addressed by the content of their images."""

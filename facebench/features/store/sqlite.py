@@ -46,9 +46,9 @@ def default_folder() -> Path:
 class Store:
     """Feature store shared by all processes of a user.
 
-    The file is opened at first use, so that an unusable folder raises where the caller can continue without a
+    The file is opened at first use, so the caller can handle an unusable folder and continue without a
     store. A damaged entry counts as missing. Damaged indexes are rebuilt. A file with other damage is renamed and
-    replaced by an empty one. All of it is reported in `warnings`.
+    replaced by an empty one. All of these are reported in `warnings`.
 
     Args:
         folder: folder of `features.sqlite`; `default_folder()` by default.

@@ -1,9 +1,9 @@
 """Factorial studies: effects of training choices on metrics, with intervals.
 
-Runs carry the factors as tags (`--tag data=FFHQ --tag stage=DECA`). The value of a metric in each run is modelled by
+The factors are tags of the runs (`--tag data=FFHQ --tag stage=DECA`). The value of a metric in each run is modelled by
 main effects and two-way interactions of the factors. An effect is a weighted sum of the values of the runs, so its
-interval follows from their joint distribution. Where all runs use the same images, the images are resampled jointly (a
-repeated-measures design), which removes the difficulty that all models share.
+interval follows from their joint distribution. If all runs use the same images, the images are resampled jointly (a
+repeated-measures design). This removes the difficulty of the images, which is common to all models.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Effect:
             effect is confounded with other effects.
         low: lower end of the 95 % interval.
         high: upper end of the 95 % interval.
-        p: p value, corrected over the effects on the metric (Holm).
+        p: p-value, corrected over the effects on the metric (Holm).
         method: method of the interval.
     """
 
@@ -101,11 +101,11 @@ def factorial(
 
     Args:
         runs: records, run folders or record files, all with the same factors as tags.
-        metrics: ids; by default all metrics with a value in every run. A metric that some runs lack is left out.
+        metrics: ids; by default all metrics with a value in every run. Metrics missing in some runs are left out.
         seed: seed of the resampling.
 
     Raises:
-        InputError: fewer than two runs, missing tags, no varying factor, runs that may not be compared, or no
+        InputError: fewer than two runs, missing tags, no varying factor, runs that are not comparable, or no
             metric with a value in every run.
 
     Example:
@@ -136,7 +136,7 @@ def _levels(runs: Sequence[Run]) -> Levels:
             raise InputError(f"{run.name} {lacks}. Evaluate it with --tag NAME=VALUE for every factor.")
         reasons = reasons_not_comparable(runs[0], run)
         if reasons:
-            raise InputError(f"{run.name} may not be compared with {runs[0].name}: {'; '.join(reasons)}.")
+            raise InputError(f"{run.name} is not comparable with {runs[0].name}: {'; '.join(reasons)}.")
     levels = {tag: tuple(dict.fromkeys(run.tags[tag] for run in runs)) for tag in named}
     varying = {tag: names for tag, names in levels.items() if len(names) > 1}
     if not varying:

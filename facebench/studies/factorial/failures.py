@@ -1,4 +1,4 @@
-"""Failures of the models of a study: groups of images over all models, and the worst groups of every model."""
+"""Failures of the models of a study: groups of images over all models, and the worst groups of each model."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Synth(Settings):
 
 
 class ImageSource(Settings):
-    """Existing images (`path`), or rendered images that are written first (`synth`)."""
+    """Existing images (`path`), or images that are rendered first (`synth`)."""
 
     path: Path | None = None
     synth: Synth | None = None
@@ -68,7 +68,7 @@ class TransferSettings(Settings):
     """Transfer settings of every model."""
 
     source: str
-    """Name of the set whose identity is kept."""
+    """Name of the set that provides the identities."""
     target: str
     pairs: int | Path
     """A CSV file of pairs, or the number of drawn pairs of different people with different expressions."""
@@ -260,7 +260,7 @@ def _evaluate(grid: Grid, cell: Cell, by: str | None, number: int) -> Job:
         settings.suite,
     ]
     words += ["--name", name, "--max-rejected", str(settings.max_rejected), "--out", f"{OUT}/{folder}"]
-    # Further columns serve the tables of failures, which need the compared metrics only.
+    # Further columns are for the tables of failures, which need only the compared metrics.
     metrics = settings.metrics or (grid.compare if number else None)
     words += ["--metrics", ",".join(metrics)] if metrics else []
     words += ["--by", by] if by else []

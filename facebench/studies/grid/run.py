@@ -1,4 +1,4 @@
-"""Run the jobs of a grid: several at a time, finished jobs once, failed jobs again."""
+"""Run the jobs of a grid: several in parallel, finished jobs once, failed jobs again."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run_grid(
 ) -> Path:
     """Run the unfinished jobs of a grid.
 
-    Finished jobs are recorded with their commands, so a stopped or extended grid runs only new jobs. Interrupted
+    Finished jobs are recorded with their commands, so a resumed or extended grid runs only new jobs. Interrupted
     commands continue where they stopped.
 
     Args:

@@ -56,7 +56,7 @@ def claims_table(validation: Validation) -> Table:
         values = Cell(" → ".join(map(_value, curve.results.values())))
         verdict = Cell(claim.verdict, mark="best" if claim.verdict == "broken" else "", title=claim.reason)
         rows.append([metric, Cell(f"{curve.damage}: {curve.response_claim}"), values, verdict])
-    return Table(columns, rows, caption="Response to damage of growing strength")
+    return Table(columns, rows, caption="Response to damage of increasing strength")
 
 
 def _value(result: MetricResult) -> str:

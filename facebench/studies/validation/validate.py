@@ -24,7 +24,7 @@ from facebench.studies.validation.datasets import ValidationFaces, render_faces
 from facebench.studies.validation.verdicts import LEVEL, Claim, Curve, Verdict, curve, judge, widening
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
-"""Strengths of every damage, beside 0."""
+"""Strengths of every damage, in addition to 0."""
 
 Runs = dict[tuple[Damage | None, float], Run]
 
@@ -35,7 +35,7 @@ class ValidationConfig(BaseModel):
     Attributes:
         suite: suite whose metrics are validated: all metrics of all protocols.
         metrics: validate only these metrics.
-        damages: apply only these damages; by default all damages that cards claim a response to.
+        damages: apply only these damages; by default all damages in the claims of the cards.
         identities: number of people in the generated set, and in the real set.
         images: number of images of each person.
         size: width and height in pixels.
@@ -63,7 +63,7 @@ class Validation:
         suite: suite of the metrics; "custom" for metrics selected by id.
         faces: identities, images, size and seed of the rendered faces.
         claims: every claim with its response curve and verdict.
-        unclaimed: metrics whose cards claim nothing.
+        unclaimed: metrics whose cards have no claims.
     """
 
     suite: str
@@ -77,7 +77,7 @@ class Validation:
 
     @property
     def passed(self) -> bool:
-        """Whether no metric broke a claim."""
+        """Whether no claim is broken."""
         return not self.with_verdict("broken")
 
     def record(self) -> dict[str, Any]:
@@ -105,8 +105,8 @@ def validate(suite: str = "compact", *, progress: Progress = no_progress, **opti
         options: further fields of `ValidationConfig`.
 
     Returns:
-        Every claim with its response curve and verdict. Features are kept in the store, so a second validation
-        computes only what has changed.
+        Every claim with its response curve and verdict. Features are stored, so a second validation computes
+        only changes.
 
     Raises:
         InputError: an unknown suite, metric or damage, no claim to test, or too few faces.

@@ -24,13 +24,13 @@ Verdict = Literal["holds", "broken", "unclear", "no value"]
 
 @dataclass(frozen=True)
 class Curve:
-    """Response of a metric to one damage, from strength 0 upwards.
+    """Response of a metric to one damage, by increasing strength from 0.
 
     Attributes:
         card: the metric.
         damage: the damage.
         results: by strength.
-        changes: by pair of strengths, the change from the first to the second, where both have a value.
+        changes: by pair of strengths, the change from the first to the second, if both have a value.
     """
 
     card: Card
@@ -83,8 +83,8 @@ class Claim:
 def curve(card: Card, damage: Damage, runs: Mapping[float, Run]) -> Curve:
     """Return the response of one metric, from runs by strength that begin with strength 0.
 
-    A claim to stay concerns changes from strength 0. A claim to rise or fall concerns every pair of strengths, because
-    the response must be monotonic.
+    A claim to stay applies to changes from strength 0. A claim to rise or fall applies to every pair of strengths,
+    because the response must be monotonic.
     """
     pairs = list(itertools.combinations(runs, 2))
     if card.claims[damage] == "stays":
@@ -98,7 +98,7 @@ def curve(card: Card, damage: Damage, runs: Mapping[float, Run]) -> Curve:
 def skewed_difference(metric: str, run: Run, baseline: Run) -> Difference | None:
     """Return the change of a metric between two runs, with an interval that keeps skewness.
 
-    The interval is paired where the metric averages over images. Otherwise each end combines the matching ends of both
+    The interval is paired if the metric averages over images. Otherwise each end combines the matching ends of both
     intervals: low = value - sqrt((value_1 - low_1)² + (high_0 - value_0)²), and likewise for high.
 
     Source:
@@ -114,7 +114,7 @@ def skewed_difference(metric: str, run: Run, baseline: Run) -> Difference | None
 
 
 def _reach(result: MetricResult) -> tuple[float, float]:
-    """Return the lengths of both arms of an interval; zero without an interval."""
+    """Return the lengths of both sides of an interval; zero without an interval."""
     if result.value is None or result.low is None or result.high is None:
         return 0.0, 0.0
     return result.value - result.low, result.high - result.value
@@ -202,7 +202,7 @@ def _stays(
         return "holds", ""
     moving = {damage for damage, claim in response.card.claims.items() if claim != "stays"}
     if largest is None and moving:
-        return "unclear", f"the tolerance is known only beside {' or '.join(sorted(moving))}"
+        return "unclear", f"the tolerance requires a validation of {' or '.join(sorted(moving))}"
     margin = IGNORED * (largest or 0.0)
     (_, strength), delta = max(moved.items(), key=lambda step: abs(step[1].value))
     text = f"moves at strength {strength:g} by {_text(response, delta)}"

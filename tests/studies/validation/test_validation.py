@@ -155,7 +155,7 @@ def test_what_belongs_to_the_task_stays_exactly() -> None:
 def test_how_much_a_metric_may_move_is_unknown_without_what_it_responds_to() -> None:
     card = claiming("worse").model_copy(update={"claims": {"noise": "worse", "jpeg": "stays"}})
     (found,) = judge([answer(card, (1, 1, 1, 1, 1.5), 0.01, "jpeg")])
-    assert (found.verdict, found.reason) == ("unclear", "the tolerance is known only beside noise")
+    assert (found.verdict, found.reason) == ("unclear", "the tolerance requires a validation of noise")
 
 
 def test_strengths_without_a_value_are_named_and_the_others_count() -> None:
