@@ -1,11 +1,11 @@
-"""Physical buffers: images/s and bytes per image, and how much of a DiffusionRig's training the loop costs.
+"""Physical buffers: images/s, bytes per image, and overhead of the training loop of DiffusionRig.
 
     python benchmarks/buffers.py
 
-Buffers of synthetic faces are rendered, compressed and written; buffers of photographs need DECA's and FLAME's
-files and are measured when these are at hand. Training is the preset rig-64-synthface against the same network and
-optimiser in a bare loop over one batch that lies in memory. Speeds are per processor second, so that a busy machine
-does not change them; training runs on one thread.
+Buffers of synthetic faces are rendered, compressed and written. Buffers of photographs need the files of DECA and
+FLAME, and are measured if these are present. Training compares the preset rig-64-synthface with the same network and
+optimizer in a plain loop over one batch in memory. Speeds are per second of CPU time, which does not depend on other
+work on the machine. Training uses one thread.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from facebench.training.rig.buffers.dataset import pictures_of
 from facebench.training.tasks import registry
 from facebench.training.tasks.rig import BaseRigTask
 
-PLANES = 12  # of the photo and its buffers, in numbers per pixel
+PLANES = 12  # numbers per pixel of the photo and its buffers
 
 
 def measure_buffers(faces: Path, folder: Path, source: str, size: int) -> None:
@@ -53,7 +53,7 @@ def loop_speed(buffers: Path, out: Path, steps: int, batch: int) -> float:
     )
     prepared = registry.prepare("rig", content, "rig-64-synthface")
     ends: list[float] = []
-    # A preview comes with the last step; it is no part of training.
+    # The last step includes a preview, so it is not counted.
     loop.fit(
         prepared.task, prepared.settings, prepared.settings.model_dump(mode="json"), out, device="cpu",
         on_step=lambda *_: ends.append(time.process_time()), on_message=lambda _: None,

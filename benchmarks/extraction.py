@@ -1,10 +1,10 @@
-"""Speed of a whole evaluation from PNG files on disk, against torch-fidelity and clean-fid.
+"""Speed of a complete evaluation of PNG files, compared with torch-fidelity and clean-fid.
 
     python benchmarks/extraction.py --images 1000
 
-Two folders of 256x256 PNG are made from the pictures in tests/goldens. Every contender reads the same files and
-runs the same Inception-v3, filled with deterministic weights, so nothing is downloaded. Contenders take turns;
-the last table compares one pass over five networks with five passes.
+Two folders of 256x256 PNG files are made from the images in tests/goldens. All tools read the same files and run the
+same Inception-v3 with deterministic weights, so nothing is downloaded. They run one after the other. The last table
+compares one pass over five networks with five passes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tests.goldens.fill import fill  # noqa: E402
 
 
 def make_folder(folder: Path, count: int, seed: int) -> None:
-    """Pictures of the size of photographs on disk: shifted golden images with noise."""
+    """Write shifted golden images with noise, whose files are as large as those of photographs."""
     folder.mkdir(parents=True)
     sources = [
         np.array(Pillow.open(p).convert("RGB")) for p in sorted((ROOT / "tests/goldens/images/a").iterdir())
@@ -58,7 +58,7 @@ def filled(network: torch.nn.Module, seed: int = 1) -> dict[str, Tensor]:
 
 
 def ours(folders: list[Path], backbone: Backbone, store: Store) -> float:
-    """FID as facebench computes it."""
+    """Compute FID with facebench."""
     pools = []
     for folder in folders:
         extraction = extract(ImageSet.open(folder), [backbone], store=store)
@@ -103,13 +103,13 @@ def clean_fid(folders: list[Path], network: FidInception) -> float:
 
 
 def processor() -> float:
-    """Seconds of processor time of this process and its finished children, all threads together."""
+    """Return the CPU time of this process and its finished children over all threads, in seconds."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def clock(action: Callable[[], float]) -> tuple[float, float, float]:
-    """Seconds on the wall, seconds of processor time, and the answer."""
+    """Return wall time and CPU time in seconds, and the result."""
     start, before = time.perf_counter(), processor()
     value = action()
     return time.perf_counter() - start, processor() - before, value
@@ -137,17 +137,17 @@ def compare(work: Path, count: int, console: Console) -> None:
     for name, run in runs.items():
         wall[name], busy[name], value = clock(run)
         console.print(
-            f"{name:22}{wall[name]:9.2f} s {busy[name]:9.2f} s of processor "
+            f"{name:22}{wall[name]:9.2f} s {busy[name]:9.2f} s CPU time "
             f"{2 * count / wall[name]:8.1f} images/s   FID {value:.6g}"
         )
-    console.print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    console.print(f"load average: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     faster = min(("torch-fidelity, cold", "clean-fid, cold"), key=lambda name: wall[name])
-    table = Table("what", "ours", f"peer: {faster}", "ratio", "processor ratio", "target")
+    table = Table("comparison", "facebench", f"peer: {faster}", "ratio", "CPU time ratio", "target")
     for what, peer, mine, target in (
         ("FID, cold", faster, "facebench, cold", "≥ 2.4"),
         ("FID, cold, against clean-fid", "clean-fid, cold", "facebench clean, cold", "≥ 2.4"),
         ("FID, warm", "torch-fidelity, warm", "facebench, warm", "≥ 5"),
-        ("cold / warm of ours", "facebench, cold", "facebench, warm", "> 20"),
+        ("facebench, cold / warm", "facebench, cold", "facebench, warm", "> 20"),
     ):
         ratios = (f"{seconds[peer] / seconds[mine]:.2f}" for seconds in (wall, busy))
         table.add_row(what, f"{wall[mine]:.2f} s", f"{wall[peer]:.2f} s", *ratios, target)
@@ -155,7 +155,7 @@ def compare(work: Path, count: int, console: Console) -> None:
 
 
 def five_networks(work: Path, console: Console) -> None:
-    """One pass over five networks, five passes, and what the networks alone take."""
+    """Time one pass over five networks, five passes, and the networks alone."""
     images = ImageSet.open(work / "generated")
     networks = [
         backbones.build("inception-tf", filled(FidInception())),
@@ -166,7 +166,7 @@ def five_networks(work: Path, console: Console) -> None:
     ]
     extract(
         ImageSet(images.root, images.kind, images.items[:8]), networks, store=None
-    )  # the twins are made here
+    )  # makes the fused copies of the networks
     together = extract(images, networks, store=None).timings
     alone = [extract(images, [network], store=None).timings for network in networks]
     forward = sum(seconds for what, seconds in together.items() if what.startswith("embed"))
@@ -174,7 +174,7 @@ def five_networks(work: Path, console: Console) -> None:
     table = Table("five networks", "seconds", "ratio", "target")
     table.add_row("one pass", f"{together['total']:.1f}")
     table.add_row(
-        "five passes", f"{total:.1f}", f"{together['total'] / total:.2f}", "≤ 0.6 where decoding matters"
+        "five passes", f"{total:.1f}", f"{together['total'] / total:.2f}", "≤ 0.6 where decoding dominates"
     )
     table.add_row("networks alone", f"{forward:.1f}", f"{together['total'] / forward:.2f}", "≤ 1.15")
     console.print(table)
@@ -185,7 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--images", type=int, default=1000, help="in each folder (default: 1000)")
+    parser.add_argument("--images", type=int, default=1000, help="images in each folder (default: 1000)")
     parser.add_argument("--part", choices=["fid", "five", "all"], default="all")
     given = parser.parse_args()
     console = Console()

@@ -1,9 +1,10 @@
-"""Which score of face quality falls most faithfully as faces are damaged: a table, and the curve of the kept one.
+"""Compare scores of face quality by their response to damage: a table, and the curves of the score in use.
 
     python benchmarks/face_quality.py --figure docs/face-quality.png
 
-Synthetic faces are damaged by known amounts, found and aligned again (with the undamaged face's landmarks where none is
-found), and scored by every candidate. SFace runs some twenty times on every crop: five to fifteen minutes on two cores.
+Synthetic faces are damaged by known amounts, detected and aligned again (with the landmarks of the undamaged face if
+there is no detection), and scored by every candidate. SFace runs about twenty times on every crop, which takes five to
+fifteen minutes on two cores.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ GROUPS: dict[str, Callable[[Tensor], list[Tensor]]] = {
 
 
 class Networks:
-    """SFace cut before its last layer, so that dropout can act there as SER-FIQ wants it."""
+    """SFace, divided before its last layer for the dropout of SER-FIQ."""
 
     def __init__(self) -> None:
         model = patch_onnx(resolve("sface").path)
@@ -73,12 +74,12 @@ class Networks:
         )
 
     def embed(self, crops: Tensor) -> tuple[Array, Array]:
-        """Raw embeddings, and what the last layer reads."""
+        """Return raw embeddings, and the input of the last layer."""
         vectors, flat = self.whole.run(["fc1", FLAT], {"data": crops.numpy()})
         return vectors.astype(np.float64), flat
 
     def dropout_distance(self, flat: Array, passes: int = 40) -> Array:
-        """Mean distance between unit embeddings (n,) when half of the last layer's inputs are dropped."""
+        """Return the mean distance between unit embeddings (n,) with dropout of half the inputs of the last layer."""
         masks = np.random.default_rng(0).random((passes, 1, flat.shape[1])) < 0.5
         vectors = np.stack([self.head.run(["fc1"], {FLAT: np.where(mask, 2 * flat, 0)})[0] for mask in masks])
         units = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
@@ -87,7 +88,7 @@ class Networks:
 
 
 def candidates(networks: Networks, crops: Tensor) -> dict[str, Array]:
-    """Every score for crops (n, 3, 112, 112)."""
+    """Compute every score for crops (n, 3, 112, 112)."""
     raw, flat = networks.embed(crops)
     copies = {name: [networks.embed(copy)[0] for copy in make(crops)] for name, make in GROUPS.items()}
     length = np.linalg.norm(raw, axis=1)
@@ -101,9 +102,9 @@ def candidates(networks: Networks, crops: Tensor) -> dict[str, Array]:
 
     return {
         KEPT: saturate(mean_length("mirror", "turn", "cover", "noise")),
-        "mean with mirror image": mean_length("mirror"),
+        "mean with mirrored image": mean_length("mirror"),
         "mean of all copies": mean_length(*GROUPS),
-        "length of the embedding": length,
+        "norm of the embedding": length,
         "dropout (SER-FIQ)": 2 / (1 + np.exp(networks.dropout_distance(flat))),
         "stability, all copies": stability(*GROUPS),
         **{f"stability, {group}": stability(group) for group in GROUPS},
@@ -117,19 +118,19 @@ def damaged_crops(folder: Path, kind: str, strength: float) -> Tensor:
         damaged = ON_IMAGES[kind](image, strength, number)
         face = finder.find(damaged) or finder.find(image)
         if face is None:
-            raise SystemExit(f"No face in {item.name}: choose another seed.")
+            raise SystemExit(f"No face is detected in {item.name}. Use another seed.")
         crops.append(to_input(align(damaged, face.landmarks)))
     return torch.stack(crops)
 
 
 def faithfulness(scores: Array) -> tuple[float, bool]:
-    """Of (strengths, faces): mean Spearman correlation with less damage, face by face; does the mean always fall."""
+    """Compute from scores (strengths, faces) the mean Spearman correlation with lower damage, and monotonicity."""
     each = [spearmanr(scores[:, face], -np.array(STRENGTHS)).statistic for face in range(scores.shape[1])]
     return float(np.mean(each)), bool((np.diff(scores.mean(axis=1)) < 0).all())
 
 
 def show(results: dict[str, dict[str, Array]]) -> None:
-    table = Table("score", *(f"{kind}" for kind in ON_IMAGES), "mean", "always falls", box=None)
+    table = Table("score", *(f"{kind}" for kind in ON_IMAGES), "mean", "monotonic", box=None)
     rows = {name: [faithfulness(results[kind][name]) for kind in ON_IMAGES] for name in results["blur"]}
     for name, row in sorted(rows.items(), key=lambda entry: -sum(value for value, _ in entry[1])):
         values = [value for value, _ in row]

@@ -1,9 +1,8 @@
-"""What FaceReader reads: on synthetic people it has never seen, and on photographs with expression labels.
+"""Accuracy of FaceReader on synthetic people outside its training data, and on photographs with labels.
 
     python benchmarks/face_reader.py [--people 150] [--photographs FOLDER]
 
-Photographs need a manifest with the columns `identity` and `expression`. They are out of the network's domain; the
-numbers say how far.
+Photographs need a manifest with the columns `identity` and `expression`. They are outside the training domain.
 """
 
 from __future__ import annotations
@@ -40,19 +39,21 @@ def synthetic(people: int, console: Console) -> None:
     for index in range(len(faces)):
         try:
             crops.append(faces.read(index).image)
-        except Exception as error:  # a face that the detector misses is counted below
-            console.print(f"left out: {error}")
+        except Exception as error:  # undetected faces are counted below
+            console.print(f"skipped: {error}")
             continue
         kept.append(index)
     read_off = reader.embed(torch.stack([reader.preprocess(crop) for crop in crops]))
     truth = {name: values[kept] for name, values in faces.truth.items()}
     table = Table(
-        "what", "value", title=f"{len(kept)} of {len(faces)} faces of {people} people never trained on"
+        "output",
+        "value",
+        title=f"{len(kept)} of {len(faces)} faces of {people} people outside the training data",
     )
     hits = read_off["expression"].argmax(axis=1) == truth["expression"]
-    table.add_row("expression, share right (8 classes)", f"{hits.mean():.3f}")
+    table.add_row("expression, accuracy (8 classes)", f"{hits.mean():.3f}")
     full = faces.people.faces.all_parameters().intensity[kept] > 0.5
-    table.add_row("the same where the intensity is above a half", f"{hits[full].mean():.3f}")
+    table.add_row("the same for intensities above one half", f"{hits[full].mean():.3f}")
     for name in ("valence", "arousal"):
         agreement = affect_agreement(truth[name][:, 0], read_off[name])
         table.add_row(f"{name}: CCC", f"{agreement.ccc:.3f}")
@@ -64,9 +65,9 @@ def synthetic(people: int, console: Console) -> None:
     error = np.abs(read_off["pose"] - truth["pose"] * 15).mean(axis=0)
     table.add_row("yaw, pitch, roll: mean absolute error, degrees", " ".join(f"{each:.1f}" for each in error))
     outcome = by_identity(read_off["shape"], truth["identity"])
-    table.add_row("β: equal error rate of same person or not, across expressions", f"{outcome.eer:.3f}")
+    table.add_row("β: equal error rate of identity verification across expressions", f"{outcome.eer:.3f}")
     table.add_row(
-        "ψ: the same (0.5: says nothing of the person)",
+        "ψ: the same (0.5: no information on identity)",
         f"{by_identity(read_off['exp'], truth['identity']).eer:.3f}",
     )
     console.print(table)
@@ -79,7 +80,7 @@ def photographs(folder: Path, console: Console) -> None:
     labels = np.array([item.columns.get("expression", "") for item in extraction.items])
     people = np.array([item.columns.get("identity", "") for item in extraction.items])
     happy, neutral = (valid & np.isin(labels, list(words)) for words in (HAPPY, NEUTRAL))
-    table = Table("what", "value", title=f"{int(valid.sum())} photographs, out of the network's domain")
+    table = Table("output", "value", title=f"{int(valid.sum())} photographs, outside the training domain")
     for name in ("valence", "arousal"):
         values = arrays[name]
         table.add_row(
@@ -89,7 +90,8 @@ def photographs(folder: Path, console: Console) -> None:
     table.add_row("valence: area under the ROC curve, happy against neutral", f"{separated.auc:.3f}")
     _, numbers = np.unique(people[valid], return_inverse=True)
     table.add_row(
-        "β: equal error rate of same person or not", f"{by_identity(arrays['shape'][valid], numbers).eer:.3f}"
+        "β: equal error rate of identity verification",
+        f"{by_identity(arrays['shape'][valid], numbers).eer:.3f}",
     )
     console.print(table)
 

@@ -1,4 +1,4 @@
-"""Fréchet distance at 2048 features against scipy's matrix square root as pytorch-fid calls it.
+"""Fréchet distance of 2048 features, compared with scipy's matrix square root as in pytorch-fid.
 
 python benchmarks/frechet.py
 """
@@ -16,11 +16,11 @@ from rich.table import Table
 from facebench.metrics import frechet_distance
 
 SIZES = {1000: 30.0, 5000: 10.0}
-"""Images a side, and how many times faster than the peer we want to be."""
+"""Images in each set, and target ratio of speed."""
 
 
 def with_sqrtm(generated: np.ndarray, reference: np.ndarray) -> float:
-    """Mean and np.cov in float64, sqrtm of the product, real part: what pytorch-fid computes."""
+    """Compute the distance as pytorch-fid: mean and np.cov in float64, real part of sqrtm of the product."""
     x, y = generated.astype(np.float64), reference.astype(np.float64)
     sx, sy = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
     step = x.mean(axis=0) - y.mean(axis=0)
@@ -31,7 +31,7 @@ def with_sqrtm(generated: np.ndarray, reference: np.ndarray) -> float:
 
 
 def features(seed: int, n: int) -> np.ndarray:
-    """Non-negative, correlated, with a decaying spectrum, like pooled Inception features."""
+    """Draw non-negative, correlated features with a decaying spectrum, similar to pooled Inception features."""
     rng = np.random.default_rng(seed)
     mixing = np.random.default_rng(0).standard_normal((256, 2048)) * np.geomspace(1, 0.05, 256)[:, None]
     smooth = rng.standard_normal((n, 256)) @ mixing / 16 + 0.1 * rng.standard_normal((n, 2048))
@@ -40,9 +40,10 @@ def features(seed: int, n: int) -> np.ndarray:
 
 def main() -> None:
     table = Table(
-        title="Fréchet distance, 2048 features", caption="best of three for ours, one run of the peer"
+        title="Fréchet distance, 2048 features",
+        caption="best of three runs of facebench, one run of the peer",
     )
-    for column in ("images", "ours s", "sqrtm s", "ratio", "target", "relative difference"):
+    for column in ("images", "facebench s", "sqrtm s", "ratio", "target", "relative difference"):
         table.add_column(column, justify="right")
     for n, target in SIZES.items():
         x, y = features(1, n), features(2, n)

@@ -1,11 +1,11 @@
-"""Memory that training Stable Diffusion with LoRA takes at full size, computed without weights and without a GPU.
+"""GPU memory of LoRA training of Stable Diffusion at full size, computed without weights and without a GPU.
 
     python benchmarks/lora_memory.py
 
-Networks of the published sizes are built on torch's meta device, and one step of `facebench train dreambooth` (one
-instance and one prior image, bf16, AdamW) runs on tensors that have shapes and no numbers; every byte is counted from
-its allocation until it is freed. Norms work in float32, as under autocast on CUDA, and attention keeps no matrix. What
-a GPU needs besides (CUDA itself, workspaces of cuDNN, fragmentation) is not in it: one or two GiB more.
+Networks of the published sizes are built on torch's meta device. One step of `facebench train dreambooth` (one instance
+and one prior image, bf16, AdamW) runs on tensors that have shapes but no values, and all allocated bytes are counted.
+Norms use float32, as under autocast on CUDA, and attention stores no matrix. CUDA itself, workspaces of cuDNN and
+fragmentation are not included; they need one or two GiB in addition.
 
 Sizes: unet, vae, text_encoder and text_encoder_2/config.json of stabilityai/stable-diffusion-2-1-base and
 stabilityai/stable-diffusion-xl-base-1.0.
@@ -56,7 +56,7 @@ OPENCLIP_BIGG = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """A base model and the side of the images that it is trained on."""
+    """Sizes of a base model, and side of its training images."""
 
     kind: Any
     side: int
@@ -92,7 +92,7 @@ MODELS = {
 
 
 class Counted(TorchDispatchMode):
-    """Bytes of all tensors that are made inside: now, and at most."""
+    """Count the bytes of all tensors created in this mode: now, and at most."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,14 +120,14 @@ class Counted(TorchDispatchMode):
 
 @dataclass(frozen=True)
 class Networks:
-    """What a training has on the GPU."""
+    """Networks of a training run on the GPU."""
 
     base: Base
     recogniser: nn.Module
 
     @staticmethod
     def of(sizes: Sizes) -> Networks:
-        """Build them without numbers, then give them memory that is only pretended."""
+        """Build the networks without values, then replace their parameters by fake tensors."""
         with torch.device("meta"):
             unet, vae = UNet2DConditionModel(**sizes.unet), AutoencoderKL(**VAE)
             recogniser = IResNet(DEPTHS["iresnet100"]).eval().requires_grad_(False)
@@ -135,16 +135,16 @@ class Networks:
                 part.requires_grad_(False).eval()
             add_lora(unet, RANK, RANK, 0)
         for part in (unet, vae, recogniser):
-            _pretend(part)
+            _use_fake_tensors(part)
         return Networks(Base(sizes.kind, "", SimpleNamespace(unet=unet, vae=vae)), recogniser)
 
     @property
     def adapters(self) -> list[nn.Parameter]:
-        """What is trained."""
+        """Trained parameters."""
         return [value for value in self.base.unet.parameters() if value.requires_grad]
 
 
-def _pretend(network: nn.Module) -> None:
+def _use_fake_tensors(network: nn.Module) -> None:
     for module in network.modules():
         for name, value in module._parameters.items():
             if value is not None:
@@ -157,7 +157,7 @@ def _pretend(network: nn.Module) -> None:
 
 
 def step(networks: Networks, sizes: Sizes, loss: Any) -> int:
-    """Most bytes that one step takes above weights and Adam's state."""
+    """Return the peak bytes of one step, in addition to the weights and the state of Adam."""
     base, count = networks.base, 2
     width = sizes.unet["cross_attention_dim"]
     prompt = Prompt(torch.empty(count, 77, width))
@@ -203,7 +203,7 @@ def column(sizes: Sizes) -> dict[str, str]:
             "VAE, frozen": _weights(vae),
             "recogniser (IResNet-100), frozen": _weights(recogniser),
             "adapters of rank 4, their gradients, Adam": f"{adapters / 1e6:.2f} M, {16 * adapters / GIB:.3f} GiB",
-            "prompt encoders, in main memory": _weights(texts),
+            "text encoders, in main memory": _weights(texts),
         }
         for recomputed in (False, True):
             if recomputed:
@@ -222,7 +222,7 @@ def _weights(count: int) -> str:
 
 def main() -> None:
     columns = {name: column(sizes) for name, sizes in MODELS.items()}
-    table = Table("", *columns, title="Memory of training with LoRA, computed, not measured")
+    table = Table("", *columns, title="Memory of LoRA training, computed, not measured")
     for row in next(iter(columns.values())):
         table.add_row(row, *(found[row] for found in columns.values()))
     Console().print(table)

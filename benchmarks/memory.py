@@ -1,10 +1,10 @@
-"""Peak memory of every distribution metric over memory-mapped features, above what the process had before.
+"""Peak memory of every distribution metric on memory-mapped features, in addition to the memory at the start.
 
     python benchmarks/memory.py [--images 1000 10000 100000] [--features 2048] [--limit 120] [--folder DIR]
 
-Counted is anonymous memory (what the process allocates): pages of the mapped files belong to the page cache, which
-the system takes back when it needs room. A metric that is still running after `--limit` seconds is stopped
-and its peak so far is reported with a +: from the second row of tiles on, tiles repeat.
+Only anonymous memory is counted. Pages of mapped files belong to the page cache, which the system can free. A metric
+that runs longer than `--limit` seconds is stopped, and its peak is reported with a +; the blocks repeat from the second
+row of blocks on.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def peak(name: str, files: tuple[str, str], limit: float) -> tuple[float, float,
         except Exception:
             continue
     if process.exitcode:
-        raise SystemExit(f"{name} failed; see the traceback above")
+        raise SystemExit(f"{name} failed; the traceback is above")
     return highest, seconds, True
 
 
@@ -100,9 +100,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 10000, 100000])
     parser.add_argument("--features", type=int, default=2048)
     parser.add_argument("--limit", type=float, default=120.0, help="seconds per metric")
-    parser.add_argument("--folder", default=None, help="where the features are written (1.6 GB at 100,000)")
+    parser.add_argument("--folder", default=None, help="folder of the features (1.6 GB at 100,000)")
     given = parser.parse_args()
-    table = Table(title=f"Peak memory above the start, MB, {given.features} features; budget {BUDGET_MB}")
+    table = Table(
+        title=f"Peak memory in addition to the start, MB, {given.features} features; budget {BUDGET_MB}"
+    )
     table.add_column("metric")
     rows: dict[str, list[str]] = {name: [] for name in METRICS}
     for n in given.images:

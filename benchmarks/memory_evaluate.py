@@ -1,9 +1,9 @@
-"""Peak memory of whole evaluations: reading, the store, features and metrics together.
+"""Peak memory of complete evaluations: reading, store, features and metrics.
 
     python benchmarks/memory_evaluate.py [--images 1000 10000]
 
-Features are drawn at random and put into a store beforehand, under the digests of small noise images: what is
-measured is an evaluation whose networks have run already. Counted is anonymous memory above that of the imports.
+Random features are stored under the digests of small noise images, so the networks do not run. Only anonymous memory is
+counted, in addition to that of the imports.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ METRICS = ["fd_lite0", "kd_lite0", "mmd_lite0", "precision_lite0", "recall_lite0
 
 
 def make_folder(folder: Path, store: Store, count: int, seed: int) -> None:
-    """Small images that are all different, and what lite0 is said to have answered to them."""
+    """Write different small images, and store random features of lite0 for them."""
     folder.mkdir()
     network = network_of(backbones.build("lite0"))
     rng = np.random.default_rng(seed)
@@ -55,7 +55,7 @@ def make_folder(folder: Path, store: Store, count: int, seed: int) -> None:
 
 
 def measured(work: Path, answer: multiprocessing.Queue[tuple[float, float, dict[str, float]]]) -> None:
-    """Evaluate, and say the peak of anonymous memory in MB and the seconds it took."""
+    """Evaluate, and return the peak of anonymous memory in MB, the wall time in seconds, and the timings."""
     os.environ["FACEBENCH_CACHE"] = str(work)
     before, highest, running = anonymous_mb(), 0.0, True
 
@@ -77,7 +77,9 @@ def measured(work: Path, answer: multiprocessing.Queue[tuple[float, float, dict[
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 10000])
-    table = Table("images in each folder", "peak MB above the start", "seconds", "of them features")
+    table = Table(
+        "images in each folder", "peak MB in addition to the start", "seconds", "seconds of features"
+    )
     for n in parser.parse_args().images:
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder) / "store")

@@ -1,8 +1,8 @@
-"""Precision and recall against torch-fidelity and scikit-learn, and against the machine's sgemm rate.
+"""Precision and recall, compared with torch-fidelity, scikit-learn, and the sgemm rate of the machine.
 
     python benchmarks/precision_recall.py [--images 10000] [--features 2048] [--sklearn]
 
-The rate counts three full matrices of distances (generated, reference, between) at 2 n² d operations each.
+The rate counts three complete matrices of distances (generated, reference, between) with 2 n² d operations each.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from facebench.metrics import precision_recall
 
 
 def sgemm_rate(n: int = 4096) -> float:
-    """Best of five float32 products of n x n matrices, in operations per second."""
+    """Measure float32 products of n x n matrices, best of five, in operations per second."""
     a = np.random.default_rng(0).standard_normal((n, n)).astype(np.float32)
     times = []
     for _ in range(5):
@@ -32,7 +32,7 @@ def sgemm_rate(n: int = 4096) -> float:
 
 
 def with_sklearn(generated: np.ndarray, reference: np.ndarray) -> float:
-    """Precision alone: radii by neighbours in the reference, membership by all distances in blocks."""
+    """Compute precision only: radii from neighbours in the reference, membership from distances in blocks."""
     finder = NearestNeighbors(n_neighbors=4, algorithm="brute").fit(reference)
     radii = finder.kneighbors(reference)[0][:, 3]
     inside = 0
@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--images", type=int, default=10000)
     parser.add_argument("--features", type=int, default=2048)
-    parser.add_argument("--sklearn", action="store_true", help="also time scikit-learn's neighbours (slow)")
+    parser.add_argument("--sklearn", action="store_true", help="also measure scikit-learn (slow)")
     given = parser.parse_args()
     n, d = given.images, given.features
     rng = np.random.default_rng(0)
@@ -60,7 +60,7 @@ def main() -> None:
         rows.append(("scikit-learn (precision only)", *timed(lambda: with_sklearn(x, y))))
     peak = max(peak, sgemm_rate())
     table = Table(title=f"Precision and recall, {n} x {n} x {d}; sgemm {peak / 1e9:.0f} GFLOP/s")
-    for column in ("", "s", "ours faster by", "share of sgemm", "precision"):
+    for column in ("", "s", "ratio to facebench", "share of sgemm", "precision"):
         table.add_column(column, justify="right")
     for name, seconds, value in rows:
         share = 6 * n**2 * d / seconds / peak

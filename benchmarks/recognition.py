@@ -1,11 +1,11 @@
-"""Does training a recogniser keep up with its network? Images per second in training against raw forward + backward.
+"""Speed of recogniser training, compared with the forward and backward passes alone.
 
     python benchmarks/recognition.py                              # ResNet-18 at 112 pixels
     python benchmarks/recognition.py --width 16 --size 56         # the network of the synthetic demo
 
-The raw rate repeats the same network, loss and backward pass on one batch in memory, without data, optimiser, clipping,
-log or checkpoints. Seconds are processor seconds of the training process, so that other work on the machine does not
-count; on a graphics card they are wall seconds. Loading alone says how many images a second the data workers can give.
+The raw rate repeats network, loss and backward pass on one batch in memory, without data, optimizer, clipping, log or
+checkpoints. Rates use CPU time of the training process, which does not depend on other work on the machine. On a GPU
+they use wall time. The loading rate is that of the data workers alone.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
         )  # fmt: skip
         content |= {"data": {"kind": "folder", "path": root / "faces"}, "validation": None}
         prepared = registry.prepare("recognition", content, "benchmark")
-        loading = _loading_rate(prepared, options.batch)  # also cuts the crops, as a first epoch does
+        loading = _loading_rate(prepared, options.batch)  # also aligns the crops, as the first epoch does
         training = _training_rate(prepared, root / "run", device, clock)
         raw = _raw_rate(prepared, options.steps, device, clock)
     table = Table(

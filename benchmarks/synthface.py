@@ -1,7 +1,7 @@
 """Speed and size of synthface: `python benchmarks/synthface.py [--seconds 5] [--workers 2]`.
 
-Prints images per second at 64, 128 and 256 pixels on one thread and on several, CPU time per image (which does
-not depend on how busy the machine is with other work), and bytes per image on disk with and without buffers.
+Prints images per second at 64, 128 and 256 pixels on one thread and on several, CPU time per image, and bytes per image
+on disk with and without buffers. CPU time does not depend on other work on the machine.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # Threads render images; each keeps to one processor.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # Each rendering thread uses one core.
 
 from facebench.synthface import FaceModel, RenderOptions, write
 
 
 def throughput(size: int, workers: int, seconds: float) -> tuple[float, float]:
-    """Images per second of wall time, and CPU milliseconds per image, drawing included."""
+    """Measure images per second of wall time, and CPU milliseconds per image, including sampling."""
     model = FaceModel()
 
     def one(i: int) -> None:
@@ -36,7 +36,7 @@ def throughput(size: int, workers: int, seconds: float) -> tuple[float, float]:
 
 
 def disk(size: int) -> tuple[float, float]:
-    """Mean bytes of an image and of its buffers."""
+    """Measure the mean bytes of an image and of its buffers."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "set"
         write(out, identities=4, images=4, size=size, options=RenderOptions(buffers=True))
@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=5.0, help="time spent on each measurement")
+    parser.add_argument("--seconds", type=float, default=5.0, help="duration of each measurement")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="threads of the parallel run"
     )

@@ -1,12 +1,12 @@
-"""Training a diffusion autoencoder: how much of the bare network's speed is left, and what rendering costs.
+"""Speed of autoencoder training, compared with the plain step, and cost of rendering.
 
     python benchmarks/training.py                                  # the preset diffae-64-synthface
     python benchmarks/training.py --size 128 --batch 32 --precision bf16 --compile --steps 40 --workers 8
 
-Larger sizes are the official networks on rendered faces. Three variants take turns, so that other work on the machine
-biases none: the bare step (forward, backward, optimiser) on a batch that lies in memory, `loop.fit` on faces in memory,
-and `loop.fit` on faces that worker processes render when they are asked for. Images/s are wall time; per processor
-second, only the training process itself is counted and not its workers.
+Larger sizes are the official networks on rendered faces. Three variants alternate, so that other work on the machine
+affects all of them: the plain step (forward, backward, optimizer) on a batch in memory, `loop.fit` on faces in memory,
+and `loop.fit` on faces that worker processes render. Images/s use wall time. CPU time includes the training process and
+not its workers.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from facebench.training.tasks.autoencoder import AutoencoderTask
 
 PRESETS = {64: "diffae-64-synthface", 128: "diffae-128-ffhq", 256: "diffae-256-ffhq"}
 WARM = 3
-"""Steps before the clock starts: a worker has two batches ready before the first step ends."""
+"""Steps before the measurement: a worker has two batches ready before the first step ends."""
 SAMPLED = 8
 """Images of the DDIM measurement."""
 
 
 class InMemory:
-    """A few faces of a set, read once and shown again and again."""
+    """Repeat the first faces of a set, which are read once."""
 
     def __init__(self, faces: Faces, count: int) -> None:
         self.count = len(faces)
@@ -51,13 +51,13 @@ class InMemory:
         return self.count
 
     def read(self, index: int) -> Face:
-        """Give one of the faces that are kept."""
+        """Return one of the faces in memory."""
         return self.kept[index % len(self.kept)]
 
 
 @dataclass
 class Spent:
-    """Seconds of one variant over all its turns."""
+    """Time of one variant over all its rounds."""
 
     images: int = 0
     wall: float = 0.0
@@ -65,13 +65,13 @@ class Spent:
     marks: list[tuple[float, float]] = field(default_factory=list)
 
     def mark(self) -> None:
-        """Look at the clocks: a step has ended."""
+        """Record the time at the end of a step."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self.marks.append((time.perf_counter(), time.process_time()))
 
     def add(self, first: int, last: int, batch: int) -> None:
-        """Count the steps between two marks, the second counted from the end, and forget the marks."""
+        """Add the steps between two marks, then clear the marks."""
         (wall, processor), (wall_after, processor_after) = self.marks[first], self.marks[last]
         self.images += batch * len(self.marks[first:last])
         self.wall += wall_after - wall
@@ -81,7 +81,7 @@ class Spent:
 
 def main() -> None:
     options = _options()
-    # `fit` does so as well; the bare step is to have every advantage.
+    # As in `fit`, so that the comparison is fair.
     keep_freed_memory()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     training = _prepared(options, workers=0)
@@ -106,7 +106,7 @@ def main() -> None:
 def _prepared(options: argparse.Namespace, workers: int) -> registry.Prepared:
     preset = PRESETS[options.size]
     steps = WARM + options.steps + 1
-    # As the preset trains: with a frozen encoder, which need not be a good one.
+    # With a frozen encoder, as in the preset.
     start = "diffae-64-synthface" if options.size == 64 else "null"
     changes = [
         f"init_from={start}", "encoder=null", f"steps={steps}", f"batch_size={options.batch}",
@@ -120,10 +120,10 @@ def _prepared(options: argparse.Namespace, workers: int) -> registry.Prepared:
 
 
 def _bare_step(prepared: registry.Prepared, device: str) -> Callable[[], None]:
-    """The same network, loss and optimiser, without data, clipping, average, log or checkpoints."""
+    """Build a step of network, loss and optimizer, without data, clipping, EMA, log or checkpoints."""
     task, running = prepared.task, prepared.settings
     network = task.network.to(device).train()
-    if device == "cpu":  # as `fit` lays weights out
+    if device == "cpu":  # memory format of `fit`
         network = network.to(memory_format=torch.channels_last)
     if running.compile:
         for child in network.children():
@@ -162,7 +162,7 @@ def _fit(prepared: registry.Prepared, out: Path, device: str, spent: Spent) -> N
         on_step=lambda *_: spent.mark(),
         on_message=lambda _: None,
     )
-    # The last step ends with a preview and a checkpoint.
+    # The last step includes a preview and a checkpoint.
     spent.add(WARM - 1, -2, running.batch_size)
 
 
@@ -170,11 +170,11 @@ def _show(options: argparse.Namespace, device: str, spent: dict[str, Spent], alo
     network = f"{PRESETS[options.size]}, batch {options.batch}, {options.precision}"
     compiled = ", compiled" if options.compile else ""
     table = Table(
-        "", "images/s", "of the bare step", "per processor second", "of the bare step",
+        "", "images/s", "of the plain step", "per CPU second", "of the plain step",
         title=f"{network}{compiled}, {device}, {torch.get_num_threads()} threads, {options.workers} workers",
     )  # fmt: skip
     names = {
-        "bare": "forward + backward + optimiser",
+        "bare": "forward + backward + optimizer",
         "training": "training, faces in memory",
         "rendering": "training, faces rendered",
     }
@@ -188,16 +188,14 @@ def _show(options: argparse.Namespace, device: str, spent: dict[str, Spent], alo
         )  # fmt: skip
     console = Console(width=140)
     console.print(table)
-    console.print("target: training on faces in memory at 90 % of the bare step or more")
+    console.print("target: training on faces in memory at 90 % of the plain step or more")
     costs = spent["rendering"].wall / spent["training"].wall - 1
     console.print(f"rendering makes a step {costs:.0%} longer than faces in memory; target: less than 15 %")
-    console.print(f"rendering alone: {alone:.1f} images per processor second")
+    console.print(f"rendering alone: {alone:.1f} images per CPU second")
     if device == "cuda":
-        console.print(
-            f"peak memory of the graphics card: {torch.cuda.max_memory_allocated() / 2**20:,.0f} MiB"
-        )
+        console.print(f"peak GPU memory: {torch.cuda.max_memory_allocated() / 2**20:,.0f} MiB")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    console.print(f"peak memory of the process, three networks in it: {peak:,.0f} MiB")
+    console.print(f"peak memory of the process, with three networks: {peak:,.0f} MiB")
 
 
 def _show_sampling(prepared: registry.Prepared, device: str, steps: int = 20) -> None:
@@ -217,9 +215,7 @@ def _show_sampling(prepared: registry.Prepared, device: str, steps: int = 20) ->
             decoding.mark()
             encoding.add(0, -1, SAMPLED)
             decoding.add(0, -1, SAMPLED)
-    table = Table(
-        "DDIM", "images/s", "per processor second", title=f"{steps} steps, {SAMPLED} images at once"
-    )
+    table = Table("DDIM", "images/s", "per CPU second", title=f"{steps} steps, batch size {SAMPLED}")
     for name, own in (("encode", encoding), ("decode", decoding)):
         table.add_row(name, f"{own.images / own.wall:.2f}", f"{own.images / own.processor:.2f}")
     Console(width=140).print(table)
@@ -231,9 +227,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--size", type=int, choices=sorted(PRESETS), default=64)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=4, help="measured steps of each turn")
-    parser.add_argument("--rounds", type=int, default=2, help="turns of each variant")
-    parser.add_argument("--workers", type=int, default=1, help="processes that render")
+    parser.add_argument("--steps", type=int, default=4, help="measured steps of each round")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of each variant")
+    parser.add_argument("--workers", type=int, default=1, help="rendering processes")
     parser.add_argument("--precision", choices=["float32", "bf16"], default="float32")
     parser.add_argument("--compile", action="store_true")
     return parser.parse_args()

@@ -1,8 +1,8 @@
-"""Verification statistics over many scores against pyeer, and over all pairs without storing them.
+"""Verification statistics of many scores, compared with pyeer, and of all pairs without storing them.
 
     python benchmarks/verification.py [--scores 10000000] [--peer-python PATH] [--images 20000]
 
-pyeer is not a dependency; give an interpreter that has it. Its time is taken inside that interpreter.
+pyeer is not a dependency: name an interpreter that has it. Its time is measured in that interpreter.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main() -> None:
     exec(DRAW.format(**sizes), drawn)
     seconds, eer = ours(drawn["genuine"], drawn["impostor"])
     table = Table(title=f"Verification of {given.scores:,} scores")
-    for column in ("", "s", "ours faster by", "EER"):
+    for column in ("", "s", "ratio to facebench", "EER"):
         table.add_column(column, justify="right")
     table.add_row("facebench", f"{seconds:.3f}", "1", f"{eer:.9f}")
     try:

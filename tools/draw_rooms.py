@@ -1,6 +1,6 @@
 """Draw the rooms of the package and the imports between them: `python tools/draw_rooms.py docs/rooms.svg`.
 
-The picture is computed from the import statements; rooms stand in the order of the import-linter contract.
+The diagram is computed from the import statements. Rooms have the order of the import-linter contract.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ WIDTH, ROW, BOX_HEIGHT, BOX_WIDTH = 1060, 78, 46, 252
 
 
 def imports() -> set[tuple[str, str]]:
-    """Return the pairs of rooms of which the first imports the second."""
+    """Return the pairs (room, imported room)."""
     arrows: set[tuple[str, str]] = set()
     for file in PACKAGE.rglob("*.py"):
         room = file.relative_to(PACKAGE).parts[0]
@@ -60,7 +60,7 @@ def _targets(node: ast.AST) -> list[str]:
 
 
 def draw(arrows: set[tuple[str, str]]) -> str:
-    """Return the picture as SVG text: boxes by layer, one line for each pair of rooms."""
+    """Return the diagram as SVG: boxes by layer, one line for each pair of rooms."""
     centre = {
         room: (WIDTH * (place + 1) / (len(layer) + 1), 40 + ROW * row)
         for row, layer in enumerate(LAYERS)
@@ -69,7 +69,7 @@ def draw(arrows: set[tuple[str, str]]) -> str:
     lines = [_line(centre[source], centre[target]) for source, target in sorted(arrows)]
     boxes = [_box(room, *position) for room, position in centre.items()]
     height = 40 + ROW * (len(LAYERS) - 1) + BOX_HEIGHT
-    caption = f"{len(ABOUT)} rooms; each of the {len(arrows)} lines is an import of a room further down"
+    caption = f"{len(ABOUT)} rooms; each of the {len(arrows)} lines is an import of a room below"
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height + 30}" font-family="sans-serif">',
@@ -102,7 +102,7 @@ def _box(room: str, x: float, y: float) -> str:
 
 
 def main() -> None:
-    """Write the picture to the file named on the command line."""
+    """Write the diagram to the file named on the command line."""
     Path(sys.argv[1]).write_text(draw(imports()), encoding="utf-8")
 
 

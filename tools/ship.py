@@ -1,4 +1,4 @@
-"""Copies a trained model into `facebench/shipped`, in half precision, and prints what the registry must say of it.
+"""Copy a trained model to `facebench/shipped` in half precision, and print its size and sha256 for the registry.
 
 python tools/ship.py runs/face-reader facereader
 """
@@ -18,7 +18,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", type=Path, help="folder of a finished run, or its model.safetensors")
-    parser.add_argument("name", help="of the shipped model")
+    parser.add_argument("name", help="name of the shipped model")
     given = parser.parse_args()
     path = MODELS / f"{given.name}.safetensors"
     model_file.write(path, model_file.read(given.run), half=True)

@@ -1,4 +1,4 @@
-"""Examples of docstrings are code on the documentation site (an extension of griffe)."""
+"""Extension of griffe that renders examples in docstrings as code on the documentation site."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import griffe
 
 
 class Examples(griffe.Extension):
-    """Names the section `Example:` as griffe does, so that its doctests are shown as code."""
+    """Rename the section `Example:` to `Examples:`, which griffe renders as code."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Rewrite the heading of one docstring, before it is parsed."""
+        """Rename the section in one docstring before it is parsed."""
         if obj.docstring is not None:
             obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.MULTILINE)

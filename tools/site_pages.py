@@ -1,4 +1,4 @@
-"""Pages of the documentation site that are written from the cards while it is built (a hook of mkdocs)."""
+"""Hook of mkdocs that generates the pages of metric cards and protocols."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from facebench.report.pages.cards import facts
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put every protocol into the navigation."""
+    """Add every protocol to the navigation."""
     for entry in config.nav or []:
         if isinstance(entry, dict) and "Protocols" in entry:
             entry["Protocols"] = [{name: f"protocols/{name}.md"} for name in load_protocols()]
@@ -29,14 +29,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def pages() -> dict[str, str]:
-    """Every page by the place where it would lie in docs/."""
+    """Return the text of every page by its path relative to docs/."""
     found = {f"metrics/{metric}.md": metric_page(card) for metric, card in load_cards().items()}
     found |= {f"protocols/{name}.md": protocol_page(one) for name, one in load_protocols().items()}
     return found | {"metrics/index.md": index_page()}
 
 
 def metric_page(card: Card) -> str:
-    """All that a card says, and where the metric is used."""
+    """Return the page of a card, with the protocols that use the metric."""
     family = next(members for members in card_families().values() if card.id in {m.id for m in members})
     shown = [(heading, text) for heading, text in facts(card).items() if heading != "claims"]
     parts = [f"# {card.id} {card.arrow}".rstrip(), f"**{card.title}**", linked(card.about)]
@@ -45,27 +45,29 @@ def metric_page(card: Card) -> str:
         parts.append("## Pitfalls\n\n" + "\n".join(f"- {linked(pitfall)}" for pitfall in card.pitfalls))
     if card.claims:
         rows = [(kind.replace("_", " "), response) for kind, response in card.claims.items()]
-        parts.append("## What it answers to\n\n" + table([("as this grows", "the value")], rows))
-        parts.append("Claimed by the card, and [tested on damaged faces](../validation.md).")
+        parts.append("## Response to damage\n\n" + table([("damage", "the value")], rows))
+        parts.append(
+            "The card claims these responses, and they are [tested on damaged faces](../validation.md)."
+        )
     named = [
         f"[{protocol.id}](../protocols/{protocol.id}.md) ({suite})"
         for protocol in load_protocols().values()
         for suite, ids in protocol.suites.items()
         if card.id in ids
     ]
-    parts.append("## Where it is used\n\n" + (", ".join(named) or f"`--metrics {card.id}`"))
+    parts.append("## Protocols\n\n" + (", ".join(named) or f"`--metrics {card.id}`"))
     others = [f"[{other.id}]({other.id}.md)" for other in family if other.id != card.id]
     if others:
-        parts.append("## Of the same family\n\n" + ", ".join(others))
+        parts.append("## Same family\n\n" + ", ".join(others))
     return "\n\n".join(parts) + "\n"
 
 
 def protocol_page(protocol: Protocol) -> str:
-    """What a protocol asks, what it needs, and its metrics in both suites."""
+    """Return the page of a protocol: description, inputs, and metrics of both suites."""
     given = {
         "folder": "images",
         "identities": "one sub-folder of images for each person",
-        "manifest": "a table that names image, source and target",
+        "manifest": "a manifest with the columns image, source and target",
     }
     roles = [(role, given[kind]) for role, kind in protocol.roles.items()]
     samples = "made/manifest.csv" if protocol.roles["generated"] == "manifest" else "samples"
@@ -75,7 +77,7 @@ def protocol_page(protocol: Protocol) -> str:
         f"**{protocol.title}**",
         linked(protocol.about),
         f"```console\nfacebench evaluate {samples} --protocol {protocol.id}{against}\n```",
-        table([("role", "what is given")], roles),
+        table([("role", "input")], roles),
     ]
     for suite, ids in protocol.suites.items():
         parts.append(
@@ -85,25 +87,25 @@ def protocol_page(protocol: Protocol) -> str:
 
 
 def index_page() -> str:
-    """All metrics, family by family."""
-    parts = ["# Metrics", f"{len(load_cards())} metrics, each with a card of its own."]
+    """Return the index of all metrics by family."""
+    parts = ["# Metrics", f"{len(load_cards())} metrics, each with a card."]
     for family, members in card_families().items():
         parts.append(f"## {family.replace('_', ' ')}\n\n" + metric_table(members, ""))
     return "\n\n".join(parts) + "\n"
 
 
 def metric_table(members: Iterable[Card], folder: str) -> str:
-    """Metrics with their titles, linked."""
+    """Return a table of metrics with links and titles."""
     rows = [(f"[{card.id}]({folder}{card.id}.md) {card.arrow}".strip(), card.title) for card in members]
-    return table([("metric", "what it is")], rows)
+    return table([("metric", "title")], rows)
 
 
 def linked(text: str) -> str:
-    """Prose of a card, with the pages that it names as links."""
+    """Convert the names of pages in a text to links."""
     return re.sub(r"docs/([\w-]+)\.md", r"[\1](../\1.md)", text.strip())
 
 
 def table(heading: list[tuple[str, str]], rows: Iterable[tuple[str, str]]) -> str:
-    """A Markdown table of two columns."""
+    """Return a Markdown table of two columns."""
     lines = [*heading, ("---", "---"), *rows]
     return "\n".join(f"| {left} | {right.replace('|', chr(92) + '|')} |" for left, right in lines)

@@ -1,6 +1,6 @@
-"""What the studies of editing share: faces whose edits have a known truth, editing once, judging, tables.
+"""Shared code of the editing studies: faces with ground truth, cached encoding, evaluation, tables.
 
-Every cell of a study is a run record in a folder of its own, so a study that was stopped does only what is left.
+Every cell of a study is a run record in its own folder, so a stopped study continues with the missing cells.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from facebench.training.editing.latents import encode_faces
 from facebench.training.models import DiffusionAutoencoder
 
 RENDERED = 128
-"""Pixels per side of faces before they are aligned."""
+"""Pixels per side of renderings before alignment."""
 
 
 @dataclass(frozen=True)
 class Aim:
-    """What an edit is for.
+    """Goal of an edit.
 
     Attributes:
-        expression: what the faces should show.
-        attribute: the direction that leads there.
-        sign: of the strength.
+        expression: expression that the edited faces should show.
+        attribute: attribute of the direction.
+        sign: sign of the strength.
     """
 
     expression: str
@@ -52,14 +52,14 @@ class Aim:
 def write_truth(
     folder: Path, wanted: Sequence[str], people: int, *, seed: int, image: int, size: int
 ) -> None:
-    """Render the same faces neutral and with each of the expressions at full intensity, aligned, in a folder each.
+    """Render the same faces, neutral and with each expression at full intensity, into one aligned set each.
 
     Args:
-        folder: of the sets, by expression; those that are there are left alone.
+        folder: folder of the sets, by expression; existing sets are kept.
         wanted: names of expressions.
-        people: one face of each.
-        seed: which people.
-        image: which image of each; those of training sets have lower numbers.
+        people: number of people, with one face each.
+        seed: seed of the people.
+        image: number of the image of each person; training sets use lower numbers.
         size: pixels per side, after alignment.
     """
     images = image + 1
@@ -74,7 +74,7 @@ def write_truth(
 
 
 def codes_of_strangers(network: DiffusionAutoencoder, people: int) -> tuple[Tensor, Labels]:
-    """z_sem of twelve faces of each of some people, and what is known of them: what directions are found from."""
+    """Encode twelve faces of each of some people; return z_sem and labels, for fitting directions."""
     data = SynthfaceData(kind="synthface", identities=people, images=12, seed=1, render=RENDERED, align=True)
     faces = open_faces(data, network.config.size)
     encoded = encode_faces(network, faces)
@@ -82,15 +82,19 @@ def codes_of_strangers(network: DiffusionAutoencoder, people: int) -> tuple[Tens
 
 
 def write_aligned(images: Path, out: Path, size: int) -> None:
-    """Cut out faces, as the shipped autoencoder wants them; all of them are found, or there is no study."""
+    """Align faces for the shipped autoencoder.
+
+    Raises:
+        InputError: no face is detected in an image.
+    """
     shutil.rmtree(out, ignore_errors=True)
     _, skipped = align_images(images, out, size)
     if skipped:
-        raise InputError(f"{len(skipped)} faces of {images} were not found; the first: {skipped[0]}.")
+        raise InputError(f"{len(skipped)} faces of {images} were not detected; the first: {skipped[0]}.")
 
 
 class Once(Autoencoder):
-    """An autoencoder for one set of faces, which it encodes and renders unedited at most once."""
+    """Autoencoder of one set of faces that caches its codes and its reconstructions."""
 
     def __init__(self, network: DiffusionAutoencoder, steps: Steps, faces: Sources) -> None:
         super().__init__(network, steps)
@@ -98,31 +102,31 @@ class Once(Autoencoder):
 
     @cached_property
     def codes(self) -> Codes:
-        """Of the faces."""
+        """Codes of the faces."""
         return super().encode(self.faces.images)
 
     @cached_property
     def unedited(self) -> Images:
-        """The faces, rendered again."""
+        """Reconstructions of the faces."""
         return super().render(self.codes)
 
     def encode(self, images: Images, progress: Progress | None = None) -> Codes:
-        """The codes of the faces."""
+        """Return the codes of the faces."""
         return self.codes
 
     def render(self, codes: Codes, progress: Progress | None = None) -> Images:
-        """Render, unless it has been done."""
+        """Decode codes; reconstructions are decoded once."""
         return self.unedited if codes is self.codes else super().render(codes, progress)
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What every cell of a study is judged on.
+    """Inputs and metrics that all cells of a study share.
 
     Attributes:
-        faces: folder that `write_truth` filled.
-        metrics: ids.
-        reference: photographs of the same people, for metrics that need them.
+        faces: folder written by `write_truth`.
+        metrics: ids of the metrics.
+        reference: images of the same people, for metrics with a reference set.
     """
 
     faces: Path
@@ -138,7 +142,7 @@ class Bench:
         strength: float,
         tags: dict[str, str],
     ) -> Run:
-        """Edit the neutral faces and compare them with the truth; a finished cell is only read."""
+        """Edit the neutral faces and compare them with the truth, or read the record of a finished cell."""
         if (cell / "record.json").is_file():
             return load_run(cell)
         shutil.rmtree(cell, ignore_errors=True)
@@ -161,7 +165,7 @@ class Bench:
 
 
 def write_rows(path: Path, runs: Iterable[Run]) -> None:
-    """Write every number of every run with its interval, as one long table."""
+    """Write all metrics of all runs with intervals as one long table."""
     rows = [
         {
             **run.tags,
@@ -181,7 +185,7 @@ def write_rows(path: Path, runs: Iterable[Run]) -> None:
 
 
 def shown(run: Run, metric: str) -> str:
-    """A number with its interval, as a cell of a Markdown table."""
+    """Format a metric with its interval for a Markdown table."""
     found = run.metrics[metric]
     if found.value is None:
         return "–"

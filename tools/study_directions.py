@@ -1,7 +1,7 @@
-"""Which way of finding a direction in z_sem changes the expression most and the person least?
+"""Compare methods for directions in z_sem by change of expression and loss of identity.
 
-Every method's directions edit the same strangers, neutral faces whose happy and angry counterparts are rendered, so
-the truth is known. `make study-directions`; a study that was stopped does only what is left.
+The directions of every method edit the same neutral faces of people outside the training data. Their happy and angry
+counterparts are rendered as ground truth. Run it with `make study-directions`; a stopped study continues.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from facebench.training.models import DiffusionAutoencoder
 from facebench.training.models.load import open_autoencoder
 
 CHANGE = {"happy": "valence_change_reader", "angry": "arousal_change_reader"}
-"""What grows when the edit works: a smile is pleasant, anger excited."""
+"""Metric that increases when the edit works, by expression."""
 METRICS = (
     "valence_change_reader", "arousal_change_reader", "valence_error_reader", "arousal_error_reader",
     "expression_agreement_reader", "identity_similarity_sface", "shape_distance_reader", "face_quality_change_sface",
@@ -62,14 +62,14 @@ def main() -> None:
 def find_directions(
     folder: Path, network: DiffusionAutoencoder, options: argparse.Namespace
 ) -> dict[str, Directions]:
-    """Directions by every method, with and without avoiding what says who it is; kept as files."""
+    """Fit directions by every method, with and without `avoid`, and store them as files."""
     wanted = {
         f"{method}-avoid-{n}" if n else method: (method, n) for method in METHODS for n in (0, options.avoid)
     }
     missing = [name for name in wanted if not (folder / name / "directions.safetensors").exists()]
     if missing:
         z_sem, labels = codes_of_strangers(network, options.training_people)
-        # Only what is edited here: every class of the official classifier is a logit of its own.
+        # Fit only the edited classes; the official classifier has an independent logit for each class.
         labels = Labels(
             {name: labels.classes[name] for name in CHANGE}, labels.affect, labels.identity, labels.nuisance
         )
@@ -82,15 +82,15 @@ def find_directions(
 
 
 def aims(directions: Directions) -> list[Aim]:
-    """What a set of directions is asked for: the expression itself, or the affect that it stands for."""
+    """Return the goals of a set of directions: the expression, or its valence for regression."""
     if "happy" in directions.attributes:
         return [Aim(name, name) for name in CHANGE]
     return [Aim("happy", "valence"), Aim("angry", "valence", -1)]
 
 
 def table(runs: list[Run]) -> str:
-    """All cells as Markdown."""
-    head = ["directions", "towards", "strength", "change", *(name.rsplit("_", 1)[0] for name in SHOWN)]
+    """Format all cells as Markdown."""
+    head = ["directions", "edit towards", "strength", "change", *(name.rsplit("_", 1)[0] for name in SHOWN)]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for run in runs:
         tags = run.tags
@@ -100,7 +100,7 @@ def table(runs: list[Run]) -> str:
 
 
 def draw(runs: list[Run], path: Path) -> None:
-    """Identity against the change of affect: further right at equal height is better."""
+    """Draw identity against the change of affect; upper right is better."""
     figure, axes = plt.subplots(1, len(CHANGE), figsize=(11, 4.5), layout="constrained", sharey=True)
     for axis, (aim, change) in zip(axes, CHANGE.items(), strict=True):
         names = list(dict.fromkeys(run.tags["directions"] for run in runs))
@@ -115,8 +115,8 @@ def draw(runs: list[Run], path: Path) -> None:
                 markersize=4,
                 label=name,
             )
-        axis.set(title=f"towards {aim}", xlabel=f"change of {change.split('_')[0]} (FaceReader)")
-    axes[0].set_ylabel("identity kept: cosine to the source (SFace)")
+        axis.set(title=f"edits towards {aim}", xlabel=f"change of {change.split('_')[0]} (FaceReader)")
+    axes[0].set_ylabel("cosine to the source (SFace)")
     axes[0].legend(fontsize=7)
     figure.savefig(path, dpi=110)
 
@@ -127,13 +127,16 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/study-directions"))
     parser.add_argument("--checkpoint", type=Path, default=Path("diffae-64-synthface"))
-    parser.add_argument("--people", type=int, default=64, help="whose faces are edited")
+    parser.add_argument("--people", type=int, default=64, help="number of people that are edited")
     parser.add_argument(
-        "--training-people", type=int, default=400, help="whose 12 faces directions are found from"
+        "--training-people",
+        type=int,
+        default=400,
+        help="number of people, with 12 faces each, for fitting directions",
     )
     parser.add_argument("--avoid", type=int, default=16)
     parser.add_argument("--strengths", type=float, nargs="+", default=[0.4, 0.8, 1.2])
-    parser.add_argument("--steps", type=int, default=20, help="DDIM steps of encoding and of rendering")
+    parser.add_argument("--steps", type=int, default=20, help="DDIM steps of encoding and of decoding")
     return parser.parse_args()
 
 

@@ -1,11 +1,10 @@
-"""What the page of the grid on synthetic faces shows beside `facebench grid`: yardsticks, tables, stage 2, the figure.
+"""Numbers of docs/studies/expression-transfer-grid.md: bounds, effects, groups, stage 2, and the figure.
 
     facebench grid studies/expression-transfer-synthface.yaml --out runs/grid
     python tools/study_grid.py --grid runs/grid
 
-The renderer does the grid's transfers as the perfect painter, and the rendered buffer, on black, shows what the models
-are given. One person's album teaches one of the models, and so does somebody else's, for as many steps. What is
-finished is only read.
+The renderer and the rendered buffers give bounds for the transfers of the grid. One model is trained further on the
+album of one person, and on the album of another person as a control. Finished parts are reused.
 """
 
 from __future__ import annotations
@@ -48,9 +47,9 @@ METRICS = (
     "expression_agreement_reader", "identity_similarity_sface", "face_quality_sface", "face_found",
 )  # fmt: skip
 ALBUM, MORE, EACH = 20, 16, 3
-"""Images to learn from; further ones of the same person; transfers onto each of these."""
+"""Training images of the person; further images of the person; transfers to each of these."""
 PERSON, STRANGER = 7, 8
-"""Seeds of the person of stage 2, and of the one whose album is the control."""
+"""Seeds of the person of stage 2 and of the person of the control."""
 SIDE, GAP, HEAD = 64, 4, 34
 
 
@@ -64,19 +63,19 @@ def main() -> None:
     models = {
         "before": options.grid / "models" / options.model,
         "own album": study.personal(options.model, out, PERSON, options.changes),
-        "another's": study.personal(options.model, out, STRANGER, options.changes),
+        "other album": study.personal(options.model, out, STRANGER, options.changes),
     }
     print(stage_2(study.worn(models, out)))
     study.draw(options.rows, out / "expression-transfer-grid.png")
 
 
 def render(space: SynthfaceSpace, codes: Codes, size: int) -> Picture:
-    """The photo that the codes mean."""
+    """Render the photo of the codes."""
     return space.photo(codes, size)
 
 
 def render_buffers(space: SynthfaceSpace, codes: Codes, size: int) -> Picture:
-    """What the models are given: the rendered face on black."""
+    """Render the input of the models: the rendered face on a black background."""
     rendered = space.draw(codes, size).conditions[:3]
     return to_images(torch.from_numpy(rendered)[None] * 2 - 1)[0]
 
@@ -87,14 +86,14 @@ PAINTERS = {"the renderer": render, "the rendered buffer": render_buffers}
 
 @dataclass(frozen=True)
 class Finished:
-    """A grid file, and the folder that `facebench grid` made of it."""
+    """A grid file, and the finished folder of `facebench grid`."""
 
     grid: Grid
     folder: Path
 
     @cached_property
     def effects(self) -> Study:
-        """Of all cells, levels in the order of the grid file."""
+        """Effects over all cells, with levels in the order of the grid file."""
         runs = [load_run(path) for path in (self.folder / "runs").iterdir()]
         order = {name: [str(level) for level in levels] for name, levels in self.grid.factors.items()}
         runs.sort(key=lambda run: [levels.index(run.tags[name]) for name, levels in order.items()])
@@ -102,22 +101,22 @@ class Finished:
 
     @property
     def people(self) -> Path:
-        """Who gives expressions, and takes them."""
+        """Set of the sources and targets."""
         return self.folder / "sets" / self.grid.transfer.source
 
     @property
     def size(self) -> int:
-        """Pixels per side."""
+        """Side of the images in pixels."""
         return self.grid.buffers.size
 
     @property
     def folders(self) -> list[Path]:
-        """Every model's transfers with exact parameters on both sides."""
+        """Folders of the transfers of every model with exact parameters on both sides."""
         models = dict.fromkeys(run.name.partition("-to-")[0] for run in self.effects.runs)
         return [self.folder / "transfers" / f"{model}-to-synthface-from-synthface" for model in models]
 
     def painted(self, how: Painter, out: Path) -> Run:
-        """Do the grid's transfers without a model, from the source's parameters with the target's expression."""
+        """Make and evaluate the transfers of the grid without a model, from known parameters."""
         if not (out / "record.json").is_file():
             shutil.rmtree(out, ignore_errors=True)
             shutil.copytree(self.folders[0], out / "transfers")
@@ -132,7 +131,7 @@ class Finished:
         return judge(out / "transfers", out, (*METRICS, *YARDSTICKS))
 
     def personal(self, model: str, out: Path, seed: int, changes: Sequence[str]) -> Path:
-        """Let a model go on to the album of one synthetic person, and return its folder."""
+        """Train a model further on the album of one synthetic person, and return its folder."""
         album = out / f"album-{seed}"
         if not (album / "model" / "model.safetensors").is_file():
             _write_person(album / "faces", ALBUM, seed)
@@ -145,7 +144,7 @@ class Finished:
         return album / "model"
 
     def worn(self, models: Mapping[str, Path], out: Path) -> dict[str, Run]:
-        """Put the expressions of the grid's people onto new images of the person, by every model."""
+        """Transfer the expressions of the grid's people to new images of the person, with every model."""
         _write_person(out / "more", ALBUM + MORE, PERSON)
         _write_pairs(out / "pairs.csv", ImageSet.open(out / "more"), ImageSet.open(self.people))
         runs = {}
@@ -159,7 +158,7 @@ class Finished:
         return runs
 
     def draw(self, rows: Sequence[int], path: Path) -> None:
-        """Source, target, and what every model paints of them, with exact parameters on both sides."""
+        """Draw source, target, and the output of every model, with exact parameters on both sides."""
         heads = ["source", "target", *(_short(folder.name.partition("-to-")[0]) for folder in self.folders)]
         sheet = Image.new("RGB", (len(heads) * (SIDE + GAP) + GAP, HEAD + len(rows) * (SIDE + GAP)), "white")
         pen = ImageDraw.Draw(sheet)
@@ -173,7 +172,7 @@ class Finished:
 
 
 def judge(transfers: Path, out: Path, metrics: Sequence[str]) -> Run:
-    """Evaluate transfers, unless it has been done."""
+    """Evaluate transfers, or read the record of a finished evaluation."""
     if not (out / "record.json").is_file():
         run = facebench.evaluate(
             transfers / "manifest.csv",
@@ -188,9 +187,9 @@ def judge(transfers: Path, out: Path, metrics: Sequence[str]) -> Run:
 
 
 def yardsticks(study: Study, painted: Mapping[str, Run]) -> str:
-    """Every cell's mean between doing nothing and the renderer itself, and all cells."""
+    """Format the mean over the cells, the bounds, and all cells."""
     lines = _head("", *METRICS)
-    lines.append(_row("every cell, mean", *(mean(study, metric) for metric in METRICS)))
+    lines.append(_row("all cells, mean", *(mean(study, metric) for metric in METRICS)))
     lines += [_row(name, *(shown(run, metric) for metric in METRICS)) for name, run in painted.items()]
     lines += ["", *(f"{name}: {shown(next(iter(painted.values())), name)}" for name in YARDSTICKS), ""]
     lines += _head(*study.levels, *study.metrics)
@@ -202,7 +201,7 @@ def yardsticks(study: Study, painted: Mapping[str, Run]) -> str:
 
 
 def effects(study: Study) -> str:
-    """Main effects, and the interactions that are clear."""
+    """Format main effects and clear interactions."""
     lines = _head("effect", *study.metrics)
     for factor, levels in study.levels.items():
         found = [_main(study, metric, factor) for metric in study.metrics]
@@ -214,7 +213,7 @@ def effects(study: Study) -> str:
 
 
 def groups(study: Study, breakdowns: Sequence[Path]) -> str:
-    """Where models fail: every group, mean over the models."""
+    """Format the mean of every group over the models."""
     table = failure_tables(study, read_breakdowns(study, breakdowns))[0]
     lines = _head(*(column.title for column in table.columns))
     lines += [_row(*(cell.text for cell in row)) for row in table.rows]
@@ -222,9 +221,9 @@ def groups(study: Study, breakdowns: Sequence[Path]) -> str:
 
 
 def stage_2(runs: Mapping[str, Run]) -> str:
-    """The three models on the person's new images, and the change by each album, over the same pairs."""
+    """Format the metrics of the three models on new images of the person, and paired changes by each album."""
     (before, *_), names = runs.values(), list(runs)
-    lines = _head("", *names, *(f"change by {name}" for name in names[1:]), "own album − another's")
+    lines = _head("", *names, *(f"change by {name}" for name in names[1:]), "own album − other album")
     for metric in METRICS:
         changes = [(runs[name], before) for name in names[1:]] + [(runs[names[1]], runs[names[2]])]
         cells = [shown(run, metric) for run in runs.values()]
@@ -238,7 +237,7 @@ def stage_2(runs: Mapping[str, Run]) -> str:
 
 
 def mean(study: Study, metric: str) -> str:
-    """Over the cells."""
+    """Format the mean of a metric over the cells."""
     if metric not in study.metrics:
         return "–"
     return f"{np.mean([run.metrics[metric].value or 0.0 for run in study.runs]):.3f}"
@@ -258,7 +257,7 @@ def _write_person(folder: Path, images: int, seed: int) -> None:
 
 
 def _write_pairs(path: Path, person: ImageSet, others: ImageSet) -> None:
-    """Every new image of the person with others of another expression."""
+    """Pair every new image of the person with images of other people and another expression."""
     new = sorted(person.items, key=lambda item: item.name)[ALBUM:]
     rng = np.random.default_rng(0)
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -303,11 +302,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--file", type=Path, default=Path("studies/expression-transfer-synthface.yaml"))
     parser.add_argument("--grid", type=Path, default=Path("runs/grid"), help="folder of the finished grid")
     parser.add_argument("--out", type=Path, default=Path("runs/study-grid"))
-    parser.add_argument("--model", default="expression-heavy-synthface-18", help="that goes on to one person")
+    parser.add_argument(
+        "--model", default="expression-heavy-synthface-18", help="model that is trained further"
+    )
     parser.add_argument(
         "--rows", type=int, nargs="+", default=[0, 7, 14, 21, 28, 35], help="pairs of the figure"
     )
-    parser.add_argument("--changes", nargs="*", default=[], help="of rig-64-personal, such as steps=100")
+    parser.add_argument(
+        "--changes", nargs="*", default=[], help="changed settings of rig-64-personal, such as steps=100"
+    )
     return parser.parse_args()
 
 

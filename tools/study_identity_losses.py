@@ -1,8 +1,9 @@
-"""What does each loss that keeps the person buy? Fine-tuning of the shipped autoencoder with and without them.
+"""Measure the losses that preserve identity: fine-tune the shipped autoencoder with and without each of them.
 
-Each variant learns the same people for the same number of steps, several times, fast enough to do harm; then it edits
-a photograph of each that it has not seen, and the rendered truth judges the edits. The whole autoencoder learns, so
-directions are found anew from strangers. `make study-identity-losses`; a study that was stopped does only what is left.
+Each variant is trained on the same people for the same number of steps, with several seeds, at a learning rate that
+reduces quality. Then it edits a new image of each person, and the edits are compared with the rendered truth. The
+encoder is trained as well, so directions are fitted for every model, on other people. Run it with
+`make study-identity-losses`; a stopped study continues.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ from facebench.training.models import DiffusionAutoencoder
 from facebench.training.models.load import open_autoencoder
 from facebench.training.tasks import registry
 
-START = "start"
+START = "shipped model"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Weights of the losses beside L_simple, and the variant that they were added to."""
+    """Weights of the losses besides L_simple, and the variant to which the last loss was added."""
 
     weights: dict[str, float]
     added_to: str
@@ -61,14 +62,14 @@ VARIANTS: dict[str, Variant] = {
         {"prior": 1.0, "triplet": 1.0, "shape": 0.5}, "prior + 10 triplet"
     ),
 }
-"""DreamBooth's prior, and on top of it PortraitBooth's and ID-Booth's loss; shape is this project's addition."""
+"""The prior of DreamBooth, combined with the losses of PortraitBooth and ID-Booth, and with a shape loss."""
 AIMS = ("happy", "angry")
 METRICS = (
     "identity_similarity_sface", "eer_sface_real", "shape_distance_reader", "valence_error_reader",
     "arousal_error_reader", "expression_agreement_reader", "fd_lite0", "face_quality_change_sface",
 )  # fmt: skip
 SEEN = 12
-"""Images of each person that are learnt; the one that is edited comes after them."""
+"""Training images of each person; the next image is edited."""
 PEOPLE_SEED = 5
 
 
@@ -97,7 +98,7 @@ def main() -> None:
 
 
 def train_recogniser(out: Path) -> Path:
-    """The recogniser of the losses: trained on other synthetic people, and no judge of the result."""
+    """Train the recogniser of the losses on other synthetic people; the evaluation uses another one."""
     model = out / "model.safetensors"
     if not model.exists():
         print("training the recogniser of the losses", flush=True)
@@ -106,7 +107,7 @@ def train_recogniser(out: Path) -> Path:
 
 
 def judge(variant: str, seed: int, recogniser: Path, options: argparse.Namespace) -> list[Run]:
-    """Fine-tune one variant and judge its edits; what is finished is only read."""
+    """Fine-tune one variant and evaluate its edits, or read the records of finished cells."""
     place = place_of(options.out, variant, seed)
     cells = {(aim, strength): place / f"{aim}-{strength}" for aim in AIMS for strength in options.strengths}
     if all((cell / "record.json").exists() for cell in cells.values()):
@@ -134,12 +135,12 @@ def judge(variant: str, seed: int, recogniser: Path, options: argparse.Namespace
 
 
 def place_of(out: Path, variant: str, seed: int) -> Path:
-    """Folder of a variant's model and edits."""
+    """Return the folder of a variant's model and edits."""
     return out / "variants" / f"{variant.replace(' + ', '-').replace(' ', '')}-{seed}"
 
 
 def content(variant: str, seed: int, recogniser: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Settings of one fine-tuning: all that a preset says of another training stays out of it."""
+    """Return the settings of one fine-tuning run, without the settings of a preset."""
     loss: dict[str, Any] = {"simple": 1.0, **VARIANTS[variant].weights}
     if "identity" in loss or "triplet" in loss:
         loss["recogniser"] = str(recogniser)
@@ -157,7 +158,7 @@ def content(variant: str, seed: int, recogniser: Path, options: argparse.Namespa
 
 
 def train(kind: str, chosen: dict[str, Any], out: Path) -> None:
-    """Train, or go on."""
+    """Train a model unless it exists; a stopped run is resumed."""
     if not (out / "model.safetensors").exists():
         prepared = registry.prepare(kind, chosen, kind)
         loop.fit(
@@ -166,7 +167,7 @@ def train(kind: str, chosen: dict[str, Any], out: Path) -> None:
 
 
 def find_directions(folder: Path, network: DiffusionAutoencoder, people: int) -> Directions:
-    """Directions in the codes of this encoder, found from strangers; kept as a file."""
+    """Fit directions for the codes of this encoder on other people, and store them as a file."""
     if not (folder / "directions.safetensors").exists():
         z_sem, labels = codes_of_strangers(network, people)
         files.write(folder / "directions.safetensors", fit("mean", z_sem, labels), {"method": "mean"})
@@ -174,7 +175,7 @@ def find_directions(folder: Path, network: DiffusionAutoencoder, people: int) ->
 
 
 def table(runs: Sequence[Run], seeds: int) -> str:
-    """Mean of each metric over seeds and aims, with its interval over seeds, and what each addition changed."""
+    """Format the mean of each metric over seeds and edits, its interval over seeds, and the effect of each loss."""
     lines = ["| losses | " + " | ".join(name.rsplit("_", 1)[0] for name in METRICS) + " |"]
     lines.append("|" + "---|" * (len(METRICS) + 1))
     for variant in (START, *VARIANTS):
@@ -191,7 +192,7 @@ def table(runs: Sequence[Run], seeds: int) -> str:
 
 
 def draw(runs: Sequence[Run], path: Path) -> None:
-    """One panel a metric: every seed a dot, the mean a line."""
+    """Draw one panel for each metric: a dot for each seed, a line for the mean."""
     figure, axes = plt.subplots(2, 4, figsize=(13, 5.5), layout="constrained")
     for axis, name in zip(axes.flat, METRICS, strict=True):
         for row, variant in enumerate((START, *VARIANTS)):
@@ -206,7 +207,7 @@ def draw(runs: Sequence[Run], path: Path) -> None:
 
 
 def draw_trade_off(runs: Sequence[Run], path: Path) -> None:
-    """What is left to do for the expression, and what is left of the person: one line a variant, a dot a strength."""
+    """Draw cosine to the source against valence error: one line for each variant, one dot for each strength."""
     figure, axis = plt.subplots(figsize=(7.5, 5), layout="constrained")
     strengths = sorted({run.tags["strength"] for run in runs}, key=float)
     for number, variant in enumerate((START, *VARIANTS)):
@@ -221,13 +222,13 @@ def draw_trade_off(runs: Sequence[Run], path: Path) -> None:
         axis.scatter(errors, similarities, sizes, color=f"C{number}")
     axis.set_xlabel("valence error ↓")
     axis.set_ylabel("cosine to the source ↑")
-    axis.set_title(f"strengths {', '.join(strengths)}: larger dots are stronger", fontsize=9)
+    axis.set_title(f"strengths {', '.join(strengths)}: larger dots for larger strengths", fontsize=9)
     axis.legend(fontsize=8)
     figure.savefig(path, dpi=110)
 
 
 def pictures(out: Path, people: int = 8, side: int = 96, margin: int = 190) -> Image.Image:
-    """Faces, the rendered truth, and the happy edits of every variant of seed 0, a row each."""
+    """Draw rows of faces: sources, the rendered truth, and the happy edits of every variant with seed 0."""
     rows = {"neutral": out / "faces" / "neutral", "rendered truth": out / "faces" / "happy"}
     for variant in (START, *VARIANTS):
         strongest = max(place_of(out, variant, 0).glob("happy-*"), key=lambda cell: float(cell.name[6:]))
@@ -244,7 +245,7 @@ def pictures(out: Path, people: int = 8, side: int = 96, margin: int = 190) -> I
 
 
 def _by_seed(runs: Sequence[Run], variant: str, metric: str) -> list[float]:
-    """Mean over the aims, one for each seed."""
+    """Return the mean over the edits for each seed."""
     own = [run for run in runs if run.tags["variant"] == variant]
     means = []
     for seed in sorted({run.tags["seed"] for run in own}):
@@ -270,17 +271,19 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/study-identity-losses"))
     parser.add_argument("--checkpoint", type=Path, default=Path("diffae-64-synthface"))
-    parser.add_argument("--recogniser", type=Path, help="of the losses; trained first when it is not given")
+    parser.add_argument("--recogniser", type=Path, help="recogniser of the losses; trained first by default")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--people", type=int, default=24)
-    parser.add_argument("--training-people", type=int, default=150, help="for directions")
+    parser.add_argument(
+        "--training-people", type=int, default=150, help="number of people for fitting directions"
+    )
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--freeze-encoder", action="store_true", help="only the U-Net learns")
+    parser.add_argument("--freeze-encoder", action="store_true", help="train only the U-Net")
     parser.add_argument("--prior-images", type=int, default=64)
     parser.add_argument("--strengths", type=float, nargs="+", default=[0.6, 1.2])
-    parser.add_argument("--render-steps", type=int, default=10, help="DDIM steps, each way")
+    parser.add_argument("--render-steps", type=int, default=10, help="DDIM steps of encoding and of decoding")
     return parser.parse_args()
 
 

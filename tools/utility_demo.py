@@ -1,7 +1,7 @@
-"""Recognition utility without any downloaded data: train on synthetic people, verify on others. `make utility-demo`.
+"""Demo of recognition utility without downloads: train on synthetic people, verify others (`make utility-demo`).
 
-Everything goes into one folder; the same command goes on where it was stopped. On one core of 2.8 GHz it takes a
-quarter of an hour: ten minutes to render, five to train.
+All files are in one folder, and the same command continues a stopped run. On one core at 2.8 GHz it takes 15 minutes:
+ten for rendering and five for training.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ def facebench(*arguments: object) -> None:
 
 
 def write_untrained(faces: Path, out: Path) -> None:
-    """The same network as it begins: what the faces of the demo tell apart by themselves."""
+    """Write the untrained network, as a baseline."""
     content = presets.read(CONFIG) | {"data": {"kind": "folder", "path": faces}, "validation": None}
     task = registry.prepare("recognition", content, CONFIG).task
     model_file.write(out / "model.safetensors", task.model(task.network.eval(), {"steps": 0}))
 
 
 def draw(run: Path, untrained: Path, out: Path) -> None:
-    """Loss and validation accuracy of a run; the accuracy begins with that of the untrained network."""
+    """Draw loss and validation accuracy of a run; the first accuracy is that of the untrained network."""
     with (run / "log.csv").open(newline="", encoding="utf-8") as file:
         rows = [(int(row["step"]), row["name"], float(row["value"])) for row in csv.DictReader(file)]
     loss = [(step, value) for step, name, value in rows if name == "loss"]
@@ -79,7 +79,7 @@ def draw(run: Path, untrained: Path, out: Path) -> None:
     points = [(0, first), *accuracy]
     right.plot([step for step, _ in points], [value for _, value in points], "o-", color="C0")
     right.axhline(first, color="0.5", linestyle=":", label="untrained")
-    right.set(xlabel="step", ylabel="accuracy on people not trained on", ylim=(0.5, 1.0))
+    right.set(xlabel="step", ylabel="accuracy on held-out people", ylim=(0.5, 1.0))
     right.legend(loc="lower right")
     right.set_xlim(left.get_xlim())
     figure.savefig(out, dpi=120)

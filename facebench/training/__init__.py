@@ -1,4 +1,4 @@
-"""Training: diffusion autoencoders, DiffusionRig, losses that keep the person, and recognition utility."""
+"""Training: diffusion autoencoders, DiffusionRig, losses that preserve identity, and recognition utility."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wheel holds all it needs: it works outside the checkout, without the checkout."""
+"""The wheel is complete: it works without the checkout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = REPOSITORY
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with facebench from its wheel; the libraries it depends on are borrowed from this environment."""
+    """Python with facebench from its wheel, and its dependencies from this environment."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [
         sys.executable,
@@ -38,7 +38,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = next((folder / "venv" / "lib").glob("python*")) / "site-packages"
     wheel = next(folder.glob("facebench-*.whl"))
     subprocess.run([sys.executable, "-m", "zipfile", "-e", str(wheel), str(site)], check=True)
-    # Read after the wheel's own folder; the .pth files inside it, and so the editable install, are not followed.
+    # On the path after the wheel; its .pth files, and so the editable install, are not processed.
     (site / "libraries.pth").write_text(sysconfig.get_paths()["purelib"])
     return folder / "venv" / "bin" / "python"
 

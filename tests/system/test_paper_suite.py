@@ -32,7 +32,7 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def quality(place: Path) -> Run:
-    """32 against 32 faces, with everything that the protocol asks for except the two large transformers."""
+    """Evaluate 32 faces with 32 reference faces by all metrics of the protocol except the two large transformers."""
     put_in_place(("inception", "crfiqa-l"), place)
     wanted = [card.id for card in make_plan("quality", "paper").cards if card.reads.backbone not in LARGE]
     a, b = A[0].parent, B[0].parent
@@ -57,7 +57,7 @@ def test_numbers_of_64_images_are_those_that_the_peers_recorded(quality: Run) ->
     assert values["fid_tf"] == pytest.approx(tf["fid.torch_fidelity_function"], rel=1e-3)
     assert values["fid_clean"] == pytest.approx(clean["fid.clean_fid_function"], rel=1e-3)
     assert values["kid"] == pytest.approx(tf["kid.torch_fidelity_full_set"], rel=1e-3)
-    # torch-fidelity takes distances in float32 by a matrix product, which decides one near tie otherwise.
+    # torch-fidelity computes distances in float32 by a matrix product, which changes the order of one near tie.
     for metric, value in in_float64(Golden("inception_fid")).items():
         assert values[metric] == value
         assert value == pytest.approx(tf["prc.torch_fidelity_k3_generated_a_real_b"][metric], abs=1 / 32)
@@ -65,7 +65,7 @@ def test_numbers_of_64_images_are_those_that_the_peers_recorded(quality: Run) ->
 
 
 def in_float64(golden: Golden) -> dict[str, float]:
-    """Precision and recall of the recorded features by the definition, one distance at a time."""
+    """Compute precision and recall by definition, one distance at a time."""
     a, b = (golden[f"torch_fidelity.{side}"].astype(np.float64) for side in "ab")
 
     def covered(points: np.ndarray, centres: np.ndarray) -> float:

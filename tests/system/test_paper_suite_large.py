@@ -1,4 +1,4 @@
-"""The whole quality protocol of the paper suite, CLIP and DINOv2 ViT-L included, with filled weights."""
+"""Complete quality protocol of the paper suite, with CLIP and DINOv2 ViT-L, and filled weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def filled() -> Iterator[None]:
 
 
 def test_the_whole_quality_protocol_runs_with_the_large_networks(tmp_path: Path) -> None:
-    """Eight against seven of them, one batch: a large network takes seconds for an image on a CPU."""
+    """Eight generated and seven reference images, one batch: a large network takes seconds per image on a CPU."""
     shown = [*A[:24:6], *B[:24:6]]
     for side, files in (("a", shown), ("b", shown[:7])):
         (tmp_path / side).mkdir()

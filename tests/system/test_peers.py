@@ -1,4 +1,4 @@
-"""FID beside torch-fidelity and clean-fid: one process, the same files, the same file of weights."""
+"""FID compared with torch-fidelity and clean-fid: one process, the same images and weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ A, B = (sorted((GOLDENS / "images" / side).glob("*.png")) for side in "ab")
 
 @pytest.fixture
 def inception() -> Iterator[Path]:
-    """The filled Inception, imported knowingly as other weights than the published ones."""
+    """Filled weights of Inception, imported as unofficial weights."""
     with own_cache() as folder:
         put_in_place(("inception",), folder)
         yield weights.resolve("inception").path
@@ -56,7 +56,7 @@ def test_torch_fidelity_and_clean_fid_give_the_same_fid_of_the_same_files_and_we
 def clean_fids_network(
     inception: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    """clean-fid's own network with the same file; what it downloads for mode "clean" is a program of it."""
+    """Network of clean-fid with the same weights instead of the file that it downloads for mode "clean"."""
     hub = tmp_path / "hub" / "checkpoints"
     hub.mkdir(parents=True)
     (hub / "pt_inception-2015-12-05-6726825d.pth").symlink_to(inception)

@@ -1,4 +1,4 @@
-"""The package has twelve rooms, and the tests mirror them."""
+"""The package has twelve rooms, and the tests mirror it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documentation site: it builds without a warning, holds every card, and asks nothing of other servers."""
+"""Documentation site: it builds without a warning, contains every card, and makes no requests to other servers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "README.j
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site as `make docs` builds it."""
+    """Site built by `make docs`."""
     out = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(out)]
     told = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
@@ -55,7 +55,7 @@ def test_start_pages_lead_to_each_other(site: Path) -> None:
     english = (site / "index.html").read_text(encoding="utf-8")
     japanese = (site / "ja" / "index.html").read_text(encoding="utf-8")
     assert 'href="ja/"' in english
-    assert "やりたいことから" in japanese
+    assert "使い方" in japanese
     assert re.search(r'href="\.\./?"', japanese)
 
 
@@ -80,7 +80,7 @@ def test_commands_in_the_documentation_exist(page: Path) -> None:
 
 
 def _check(command: object, words: list[str], place: str) -> None:
-    """Follow sub-commands to the last one, and look for every option that is used."""
+    """Resolve sub-commands, and check that every used option exists."""
     while isinstance(command, TyperGroup) and words and not words[0].startswith("-"):
         assert words[0] in command.commands, place
         command, words = command.commands[words[0]], words[1:]
@@ -95,14 +95,14 @@ def _check(command: object, words: list[str], place: str) -> None:
 
 
 def _commands(text: str) -> list[str]:
-    """The `facebench ...` lines of shell blocks, continued lines joined."""
+    """Return the `facebench ...` lines of shell blocks, with continued lines joined."""
     blocks = re.findall(r"^```(?:bash|console)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     return [line.strip().removeprefix("$ ") for line in lines if re.match(r"\s*(\$ )?facebench ", line)]
 
 
 class _Loads(HTMLParser):
-    """Addresses that a browser fetches by itself."""
+    """Collect the URLs that a browser requests."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class _Loads(HTMLParser):
 
 
 def _text(file: Path) -> str:
-    """What a page shows."""
+    """Return the visible text of a page."""
     found = _Shown()
     found.feed(file.read_text(encoding="utf-8"))
     return "".join(found.parts)

@@ -1,4 +1,4 @@
-"""The tools of the studies, small: every variant is in the table, and what is finished is not done again."""
+"""Tools of the studies with small networks: complete tables, and no repeated work."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def autoencoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def recogniser(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recogniser that knows nobody, but it is one."""
+    """An untrained recogniser."""
     path = tmp_path_factory.mktemp("recogniser") / "model.safetensors"
     sizes = NetworkSettings(name="iresnet18", width=8, size=28, embedding=16).model_dump(mode="json")
     torch.manual_seed(0)
@@ -56,7 +56,7 @@ def recogniser(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def study(name: str, monkeypatch: pytest.MonkeyPatch, *words: object) -> Any:
-    """Run a study as its command does."""
+    """Run a study with command line arguments."""
     monkeypatch.syspath_prepend(str(TOOLS))
     monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
     module = importlib.import_module(name)
@@ -65,10 +65,10 @@ def study(name: str, monkeypatch: pytest.MonkeyPatch, *words: object) -> Any:
 
 
 def again(name: str, monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
-    """Run it a second time, in a world where nothing can be trained, encoded, edited or judged."""
+    """Run a study again; training, encoding, editing and evaluation raise an error."""
 
     def forbidden(*_: Any, **__: Any) -> None:
-        raise AssertionError("this has been done")
+        raise AssertionError("a finished part is computed again")
 
     for place in (
         "study.edit",

@@ -1,8 +1,8 @@
 """The training loop that all tasks share.
 
 Accelerate provides devices, mixed precision and distributed training. All random numbers are a function of the
-seed and the step, so a checkpoint holds no generator state, and a killed run ends with the same weights as one
-that ran through.
+seed and the step, so a checkpoint holds no generator state. A killed and resumed run ends with bit-identical weights
+within one machine and thread count.
 """
 
 from __future__ import annotations

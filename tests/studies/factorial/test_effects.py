@@ -1,4 +1,4 @@
-"""Factorial studies: known effects are recovered, with intervals that hold them as often as they say."""
+"""Factorial studies: simulated effects are recovered, and intervals have their nominal coverage."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def grid(
     value: Callable[[dict[str, str]], float] = truth,
     shared: bool = True,
 ) -> list[Run]:
-    """One run per cell over the same images: some are hard for every model, far more than any factor matters."""
+    """One run per cell over the same images, whose difficulty varies more than any factor changes the metric."""
     rng = np.random.default_rng(seed)
     hardness = 0.2 * rng.standard_normal(IMAGES)
     runs = []
@@ -116,7 +116,7 @@ def test_images_that_are_hard_for_all_models_do_not_widen_the_intervals(study: S
 
 
 def test_a_metric_that_is_the_same_in_every_run_has_no_effects() -> None:
-    """A third is no sum of powers of two, so weighted sums of it are off by rounding, which no resampling moves."""
+    """Weighted sums of 1/3 have rounding errors, which are constant under resampling."""
     runs = grid()
     same = runs[0].metrics[METRIC].model_copy(update={"value": 1 / 3})
     table = runs[0].per_image
@@ -218,7 +218,7 @@ def test_runs_that_make_no_study_are_refused(runs: Callable[[], list[Run]], mess
 
 
 def lacking(runs: list[Run], place: int, reason: str) -> list[Run]:
-    """The same runs; one has no value, and says why."""
+    """The same runs, one of them without a value and with a note."""
     empty = (
         runs[place]
         .metrics[METRIC]

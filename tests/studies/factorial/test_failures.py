@@ -1,4 +1,4 @@
-"""Where models fail: the groups that are hard for all of them, and those that each is worst at."""
+"""Failure tables: mean of each group over the models, and the worst groups of each model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.helpers.records import make_result, make_run
 
 Levels = dict[str, tuple[float | None, float]]
 ERROR, QUALITY = "valence_error_reader", "face_quality_sface"
-# Model -> level -> (error, which is better when lower; quality, which is better when higher).
+# Model -> level -> (error, lower is better; quality, higher is better).
 SKIN: dict[str, Levels] = {
     "a": {"low": (0.5, 0.9), "high": (0.1, 0.8)},
     "b": {"low": (0.2, 0.3), "high": (0.4, 0.6)},

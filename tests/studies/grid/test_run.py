@@ -1,4 +1,4 @@
-"""`facebench grid`: what a grid file stands for, and a small one from faces to the factorial report."""
+"""`facebench grid`: jobs of a grid file, and a small grid from faces to the factorial report."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_a_trained_model_is_not_taken_for_one_of_other_settings(tmp_path: Path) 
 
 def test_a_failed_job_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
     missing = {"a": {"path": "nowhere"}, "b": {"path": "nowhere"}}
-    # Numbers of GPUs make processes of their own; this job fails before it would look for one.
+    # With GPU indices, jobs run in subprocesses; this job fails before it uses a GPU.
     done = facebench("grid", write(tmp_path, sets=missing), "--out", tmp_path / "out", "--gpus", "0")
     assert done.code == 2
     text = done.text.replace("\n", " ")

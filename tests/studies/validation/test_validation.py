@@ -1,4 +1,4 @@
-"""Validation: sound metrics pass, broken ones are named, and noise alone breaks no claim."""
+"""Validation: sound metrics pass, broken metrics are reported, and noise alone breaks no claim."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ LEVELS = (0.0, *STRENGTHS)
 
 
 def claiming(claim: str, metric: str = METRIC, kind: str = "noise") -> Card:
-    """The card of a metric, with one claim of our own."""
+    """A metric card with one claim of the test."""
     return find_card(metric).model_copy(update={"claims": {kind: claim}})
 
 
 def answer(card: Card, values: Sequence[float | None], error: float = 0.0, kind: Damage = "noise") -> Curve:
-    """The curve of values at the five strengths, each with the 95 % interval of a standard error."""
+    """Response curve at the five strengths, with 95 % intervals from a standard error."""
     runs = {}
     for strength, value in zip(LEVELS, values, strict=True):
         run: Run = make_run(f"{strength:g}")
@@ -47,7 +47,7 @@ def answer(card: Card, values: Sequence[float | None], error: float = 0.0, kind:
 
 
 def only(card: Card, values: Sequence[float | None], error: float = 0.0) -> Claim:
-    """The verdict on a single curve."""
+    """Return the verdict on one curve."""
     (found,) = judge([answer(card, values, error)])
     return found
 
@@ -63,7 +63,7 @@ def test_every_metric_of_the_compact_suite_that_ranks_models_claims_something() 
         for card in map(find_card, protocol.suites["compact"])
         if not card.claims and card.better != "neither"
     ]
-    # Likeness of strangers has no known answer to damage, and nulls are measured without any.
+    # Impostor similarity has no known response to damage, and nulls are measured without damage.
     unanswering = ("impostor_mean", "identity_leak")
     nulls = {"reencoded", "reconstruction"}
     left = [c.id for c in silent if not c.id.startswith(unanswering) and not nulls & set(c.needs)]
@@ -166,14 +166,14 @@ def test_strengths_without_a_value_are_named_and_the_others_count() -> None:
 
 
 def test_noise_breaks_a_sound_suite_at_most_once_in_twenty() -> None:
-    """Twenty curves that respond at once and then stay, measured with noise, a hundred times."""
+    """Twenty curves that respond at the first strength and then stay, with simulated noise, a hundred times."""
     rng = np.random.default_rng(0)
     card = claiming("worse")
     flagged = 0
     for _ in range(100):
         noisy = np.array([0.0, 1, 1, 1, 1]) + 0.1 * rng.standard_normal((20, 5))
         flagged += any(found.verdict != "holds" for found in judge([answer(card, row, 0.1) for row in noisy]))
-    assert flagged <= 11  # 99 % of draws from a binomial with 100 trials and 5 % lie below
+    assert flagged <= 11  # 99 % quantile of a binomial distribution with 100 trials and probability 5 %
 
 
 def test_source_and_target_of_every_face_are_whom_they_should_be(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def run(out: Path, *arguments: str) -> Any:
 
 
 def test_the_metrics_answer_as_their_cards_claim(tmp_path: Path) -> None:
-    """The small validation that runs with every change."""
+    """A small validation."""
     metrics = "fd_lite0,closest_similarity_sface,genuine_mean_sface,identity_start_sface,leak_threshold_sface"
     done = run(tmp_path, "--metrics", metrics, "--kinds", "noise,identity_drift,copying")
     assert done.exit_code == 0, done.output

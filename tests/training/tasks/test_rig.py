@@ -232,7 +232,7 @@ def test_stage_2_freezes_the_weights_of_the_encoder_but_not_its_batch_statistics
 
 
 def test_one_persons_album_becomes_a_model_that_wears_other_peoples_expressions(place: Path) -> None:
-    """`synth`, `buffers --mean-shape`, `train rig` with the preset, `transfer`: what docs/diffusionrig.md says."""
+    """Commands of docs/diffusionrig.md: `synth`, `buffers --mean-shape`, `train rig` with the preset, `transfer`."""
     person, album = place / "person", place / "person-album"
     run("synth", person, "--identities", 1, "--images", 5, "--size", 64, "--seed", 7)
     run("buffers", person, "--source", "synthface", "--mean-shape", "--size", 16, "--out", album)
