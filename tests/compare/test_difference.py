@@ -1,4 +1,4 @@
-"""Differences between runs: paired where the images are the same, independent elsewhere."""
+"""Differences between runs: paired for equal images, independent otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leaderboards: the best is marked, and runs that are not comparable are on separate boards with the reason."""
+"""Leaderboards: the best is marked, and runs that are not comparable are on separate boards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_lower_and_higher_are_best_where_the_card_says_so() -> None:
+def test_the_card_decides_whether_lower_or_higher_is_best() -> None:
     board = Leaderboard.from_runs(
         [
             make_run("a", fd_lite0=3.0, recall_lite0=0.2),
@@ -67,7 +67,7 @@ def test_runs_that_are_not_comparable_are_on_separate_boards_with_the_reason(oth
     assert f"Separate table: {reason}." in boards[1].table().notes
 
 
-def test_other_weights_or_preprocessing_are_on_separate_boards() -> None:
+def test_runs_with_different_weights_or_preprocessing_are_on_separate_boards() -> None:
     first, second = make_run("a", fd_lite0=2.0), make_run("b", fd_lite0=1.0)
     second.backbones["lite0"].preprocessing = "p-v2"
     assert Leaderboard.from_runs([first, second]).boards[1].separation_reasons == [
@@ -88,7 +88,7 @@ def test_one_unreadable_file_does_not_split_a_board() -> None:
     )
 
 
-def test_csv_is_stable_and_holds_every_run(tmp_path: Path) -> None:
+def test_csv_is_stable_and_contains_every_run(tmp_path: Path) -> None:
     runs = [make_run("a", fd_lite0=1 / 3), make_run("b", fd_lite0=1.0, recall_lite0=0.5, images=10)]
     file = tmp_path / "board.csv"
     text = Leaderboard.from_runs(runs).to_csv(file)
@@ -149,7 +149,7 @@ def test_the_newest_run_of_a_model_is_ranked_and_the_others_are_its_history() ->
     assert [row["fd_lite0"] for row in rows(board.to_csv())] == ["3", "2", "1"]
 
 
-def test_runs_with_the_same_name_and_other_tags_are_other_models() -> None:
+def test_runs_with_the_same_name_and_different_tags_are_different_models() -> None:
     runs = [dated("a", day, fd_lite0=1.0).model_copy(update={"tags": {"data": str(day)}}) for day in (1, 2)]
     assert len(Leaderboard.from_runs(runs).boards[0].table().rows) == 2
 

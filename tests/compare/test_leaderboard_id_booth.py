@@ -1,4 +1,4 @@
-"""The tables of ID-Booth: two real sets by name, and the definitions of the paper beside those of its scripts."""
+"""The tables of ID-Booth: two named real sets, with the definitions of the paper and of its scripts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CASES = [case for case in GOLDEN.manifest["values"] if case != "distances"]
 
 @pytest.fixture(scope="module")
 def sets(faces: Path, other_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Generated faces of six people, real photographs of the same, and a flat set of strangers."""
+    """Generated faces of six people, real faces of the same people, and a flat set of other people."""
     root = tmp_path_factory.mktemp("id-booth")
     for number in range(6):
         name = f"id{number:03d}"
@@ -80,7 +80,7 @@ def test_identity_is_compared_with_the_real_set_that_has_the_same_people(stated:
     assert stated.metrics["eer_sface"].n["genuine"] == 6 * 6
 
 
-def test_without_common_identities_there_is_a_reason(sets: dict[str, Path]) -> None:
+def test_without_common_identities_the_record_gives_a_reason(sets: dict[str, Path]) -> None:
     run = facebench.evaluate(sets["generated"], {"FFHQ": sets["strangers"]}, metrics=["eer_sface_real"])
     assert "needs identities in the reference set" in run.metrics["eer_sface_real@FFHQ"].reason
 
@@ -115,7 +115,7 @@ def test_the_table_has_the_layout_of_the_paper(stated: Run) -> None:
     assert cells["genuine_mean_sface"].second == stated.metrics["genuine_std_sface"].value
 
 
-def test_runs_with_other_reference_sets_are_not_ranked_together(stated: Run) -> None:
+def test_runs_with_different_reference_sets_are_not_ranked_together(stated: Run) -> None:
     inputs = {**stated.inputs, "reference:FFHQ": stated.inputs["reference:TFD"]}
     other = stated.model_copy(update={"inputs": inputs})
     assert Leaderboard.from_runs([stated, other]).boards[1].separation_reasons == ["different reference set"]
@@ -131,13 +131,13 @@ def test_operating_points_are_those_of_the_recorded_scripts(case: str) -> None:
         assert getattr(found, mine) == pytest.approx(recorded, rel=1e-9, abs=1e-12, nan_ok=True), mine
 
 
-def test_an_operating_point_beyond_its_target_says_where_it_was_taken() -> None:
+def test_an_operating_point_beyond_its_target_has_a_note_with_its_fmr() -> None:
     answer = id_booth_verification([0.9, 0.8, 0.4], [0.1, 0.2, 0.95])
     assert answer.notes["fmr100"] == "taken at an FMR of 33.33%, the nearest to 1.0%"
     assert verification([0.9, 0.8, 0.4], [0.1, 0.2, 0.95]).fmr100 is None
 
 
-def test_released_scores_know_who_is_in_each_pair() -> None:
+def test_released_scores_contain_the_identities_of_each_pair() -> None:
     rng = np.random.default_rng(0)
     rows, names = rng.standard_normal((60, 8)), np.repeat([f"p{i:02d}" for i in range(20)], 3)
     scores = id_booth_scores(rows, names)

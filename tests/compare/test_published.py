@@ -1,4 +1,4 @@
-"""Published numbers: complete, consistent, always marked, never ranked with measured ones."""
+"""Published values: complete, consistent, always marked, never ranked with measured ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def lines(name: str) -> list[dict[str, str]]:
 
 
 def paper_run(name: str, prompt: str, **values: float) -> Run:
-    """A run of the protocol id-booth, paper suite, with names of metrics written with __ for @."""
+    """A run of the protocol id-booth, paper suite; in metric names __ stands for @."""
     plain = make_run(name, **{metric.partition("__")[0]: value for metric, value in values.items()})
     metrics = {metric.replace("__", "@"): plain.metrics[metric.partition("__")[0]] for metric in values}
     tags = {"base": "SD-XL", "prompt": prompt}
@@ -42,7 +42,7 @@ def test_fisher_ratios_follow_from_the_published_means_and_spreads() -> None:
     for row in rows:
         genuine, impostor = float(row["genuine_mean"]), float(row["impostor_mean"])
         spreads = np.array([float(row["genuine_std"]), float(row["impostor_std"])])
-        # Every printed number stands for all that round to it.
+        # A printed number represents all numbers that round to it.
         widest = [
             (genuine - impostor + 2 * half) ** 2 / np.sum((spreads - half) ** 2) for half in (-0.0005, 0.0005)
         ]
@@ -85,7 +85,7 @@ def test_a_protocol_without_published_numbers_has_none() -> None:
     assert published_rows("quality") == []
 
 
-def test_blocks_hold_runs_first_and_published_rows_marked_and_without_a_rank() -> None:
+def test_blocks_contain_runs_first_and_then_marked_published_rows_without_rank() -> None:
     runs = [
         paper_run("mine", "Complex", fid_clean__TFD=50.0, eer_arcface=0.05),
         paper_run("other", "Complex", fid_clean__TFD=60.0, eer_arcface=0.04),
@@ -126,7 +126,7 @@ def test_compact_runs_never_share_columns_with_published_numbers() -> None:
     assert "fd_lite0" not in [column.key for column in alone.columns]
 
 
-def test_the_paper_s_layout_comes_out_in_every_format() -> None:
+def test_every_format_has_the_layout_of_the_paper() -> None:
     run = make_run("mine", fd_lite0=1.0).model_copy(update={"protocol": "id-booth"})
     table = Leaderboard.from_runs([run], published=True).tables()[1]
     latex, markdown, html = table.latex(), table.markdown(), table.html()
@@ -160,6 +160,6 @@ def test_the_commands_print_published_tables(tmp_path: Path) -> None:
     )
 
 
-def test_an_unknown_table_is_an_error_that_helps() -> None:
+def test_an_unknown_table_is_an_error_that_lists_close_matches() -> None:
     with pytest.raises(InputError, match="Did you mean id-booth-utility"):
         published_table("idbooth-utility")

@@ -1,4 +1,4 @@
-"""Breakdown by a column: which people and which expressions a model is bad at, and what is only chance."""
+"""Breakdown by a column: metrics per person and per expression, and tests against chance."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BLURRED = "id003"
 
 @pytest.fixture(scope="module")
 def one_bad_person(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six people, six images each; one of them is always out of focus."""
+    """Six people with six images each; all images of one person are blurred."""
     folder = tmp_path_factory.mktemp("groups") / "faces"
     synthface.write(folder, identities=6, images=6, size=112, seed=3)
     for file in (folder / "images" / BLURRED).glob("*.png"):
@@ -43,7 +43,7 @@ def by_identity(one_bad_person: Path) -> Run:
     return facebench.evaluate(one_bad_person, metrics=METRICS, by="identity")
 
 
-def test_the_person_a_model_is_bad_at_is_found_and_nobody_else(by_identity: Run) -> None:
+def test_only_the_person_with_bad_images_differs_significantly(by_identity: Run) -> None:
     quality = {name: results["face_quality_sface"] for name, results in by_identity.groups.items()}
     assert len(quality) == 6
     worst = min(quality, key=lambda name: quality[name].value)
@@ -60,7 +60,7 @@ def test_every_group_has_its_size_and_an_interval(by_identity: Run) -> None:
             assert results[metric].low <= results[metric].value <= results[metric].high
 
 
-def test_a_person_is_compared_with_himself_and_with_everybody_else(by_identity: Run) -> None:
+def test_genuine_pairs_are_within_a_person_and_impostor_pairs_with_all_other_people(by_identity: Run) -> None:
     result = by_identity.groups["identity=id000"]["genuine_mean_sface"]
     assert result.n == {"generated": 6, "genuine": 15, "impostor": 6 * 30}
     assert result.method.startswith("bootstrap_subject")
@@ -73,7 +73,7 @@ def test_numbers_that_depend_on_n_are_not_tested(by_identity: Run) -> None:
         assert results["vendi_lite0"].difference < 0
 
 
-def test_the_numbers_of_a_group_are_those_of_its_images_alone(one_bad_person: Path, tmp_path: Path) -> None:
+def test_the_values_of_a_group_equal_those_of_its_images_alone(one_bad_person: Path, tmp_path: Path) -> None:
     both = ["face_quality_sface", "eer_sface", "vendi_lite0"]
     run = facebench.evaluate(one_bad_person, metrics=both, by="expression")
     manifest = pd.read_csv(one_bad_person / "manifest.csv")
@@ -98,14 +98,14 @@ def test_a_group_is_compared_with_the_reference_images_of_the_same_group(
         assert n["reference"] == references[name.partition("=")[2]]
 
 
-def test_whose_face_leaked_is_asked_of_the_whole_training_set(one_bad_person: Path) -> None:
+def test_leakage_of_a_group_is_searched_in_the_whole_training_set(one_bad_person: Path) -> None:
     run = facebench.evaluate(one_bad_person, one_bad_person, metrics=["leaked_share_sface"], by="identity")
     for results in run.groups.values():
         assert results["leaked_share_sface"].value == 1.0
         assert results["leaked_share_sface"].n == {"generated": 6, "reference": 36}
 
 
-def test_a_small_group_has_no_number_but_a_reason(tmp_path: Path, one_bad_person: Path) -> None:
+def test_a_small_group_has_a_reason_instead_of_a_value(tmp_path: Path, one_bad_person: Path) -> None:
     shutil.copytree(one_bad_person, tmp_path / "set")
     manifest = pd.read_csv(tmp_path / "set" / "manifest.csv")
     manifest["fold"] = ["a"] * 30 + ["b"] * 4 + [None] * 2
@@ -116,12 +116,12 @@ def test_a_small_group_has_no_number_but_a_reason(tmp_path: Path, one_bad_person
     assert "2 images have no value in the column 'fold' and are in no group" in run.warnings
 
 
-def test_an_unknown_column_is_refused_with_the_one_that_was_meant(one_bad_person: Path) -> None:
+def test_an_unknown_column_is_an_error_that_suggests_the_right_one(one_bad_person: Path) -> None:
     with pytest.raises(InputError, match=r"no column 'expresion' to group by\. Did you mean expression"):
         facebench.evaluate(one_bad_person, metrics=METRICS, by="expresion")
 
 
-def test_a_column_of_measurements_makes_no_groups(one_bad_person: Path) -> None:
+def test_a_column_of_measurements_cannot_form_groups(one_bad_person: Path) -> None:
     with pytest.raises(InputError, match=r"No 5 images .* share a value of the column 'yaw'"):
         facebench.evaluate(one_bad_person, metrics=METRICS, by="yaw")
 
@@ -163,8 +163,8 @@ def test_holm_is_between_no_correction_and_bonferroni(p: list[float]) -> None:
     assert corrected[int(np.argmin(p))] == min(1.0, min(p) * len(p))
 
 
-def test_chance_alone_rarely_makes_a_group_stand_out() -> None:
-    """Twenty groups of equal faces, a hundred times: Holm keeps false alarms near one study in twenty."""
+def test_equal_groups_rarely_differ_significantly() -> None:
+    """With twenty groups of equal faces, about 5 % of a hundred studies have a significant group (Holm)."""
     from facebench.evaluation.breakdown import _compare, _correct
     from tests.helpers.records import make_result
 
@@ -196,7 +196,7 @@ def test_one_subject_of_many_has_the_scores_of_all_pairs() -> None:
     assert np.allclose(np.sort(scores.impostor), np.sort(everything.impostor[concerned]))
 
 
-def test_the_interval_of_a_subject_holds_its_value() -> None:
+def test_the_interval_of_a_subject_contains_its_value() -> None:
     rng = np.random.default_rng(0)
     centre = rng.standard_normal(16)
     own = centre + 0.8 * rng.standard_normal((12, 16))

@@ -1,4 +1,4 @@
-"""Cards and protocols: what ships is whole, and a mistake in one is named."""
+"""Cards and protocols: all shipped files are valid, and errors name the file and the key."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_every_card_names_a_function_and_a_backbone_that_exist(card: Card) -> No
 
 
 @pytest.mark.parametrize("card", load_cards().values(), ids=lambda card: card.id)
-def test_every_card_says_formula_range_pitfalls_and_where_it_was_published(card: Card) -> None:
+def test_every_card_states_formula_range_pitfalls_and_source(card: Card) -> None:
     assert card.formula
     assert card.pitfalls
     assert "range" in card.model_fields_set
@@ -60,7 +60,7 @@ def test_the_metrics_that_papers_report_all_have_cards() -> None:
     assert set(one.split()) | set(affect) | set(scores) <= set(load_cards())
 
 
-def test_cards_read_what_was_published() -> None:
+def test_cards_use_the_published_networks_and_parameters() -> None:
     for metric, backbone in (
         ("fid_tf", "tf"),
         ("fid_clean", "clean"),
@@ -110,7 +110,7 @@ def test_a_mistake_in_a_card_names_file_and_key(tmp_path: Path, change: str, mes
     assert (message or change).partition(":")[0] in str(error.value)
 
 
-def test_an_unknown_key_suggests_the_one_that_was_meant(tmp_path: Path) -> None:
+def test_an_unknown_key_suggests_the_right_one(tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text(GOOD + "smalest_n: 3\n")
     with pytest.raises(InputError, match="Did you mean smallest_n"):
@@ -118,7 +118,7 @@ def test_an_unknown_key_suggests_the_one_that_was_meant(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "id: [unclosed", "family: 3"])
-def test_yaml_that_is_no_card_is_an_error_with_the_file_name(tmp_path: Path, text: str) -> None:
+def test_invalid_yaml_is_an_error_with_the_file_name(tmp_path: Path, text: str) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text(text)
     with pytest.raises(InputError, match=r"bad\.yaml"):
@@ -144,7 +144,7 @@ def test_an_unknown_metric_lists_close_matches() -> None:
 
 
 @pytest.mark.parametrize("card", load_cards().values(), ids=lambda card: card.id)
-def test_the_card_of_a_metric_lies_in_the_file_that_its_id_begins_with(card: Card) -> None:
+def test_the_card_of_a_metric_is_in_the_file_that_its_id_begins_with(card: Card) -> None:
     assert card in load_yaml(card_file(card.id), Card)
 
 

@@ -25,7 +25,9 @@ from facebench.evaluation.config import EvaluationConfig
         ({"reference": {}}, "Name at least one reference set"),
     ],
 )
-def test_a_wrong_option_is_named_with_a_remedy(options: dict[str, Any], message: str) -> None:
+def test_a_wrong_option_is_an_error_that_names_it_and_the_remedy(
+    options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InputError) as error:
         EvaluationConfig.build(generated="samples", **options)
     assert message in str(error.value)
@@ -55,7 +57,7 @@ def test_a_configuration_is_frozen() -> None:
         config.seed = 1  # type: ignore[misc]
 
 
-def test_metric_ids_may_be_one_text_separated_by_commas() -> None:
+def test_metric_ids_may_be_one_string_separated_by_commas() -> None:
     assert EvaluationConfig.build(generated="x", metrics="kid, cmmd").metrics == ("kid", "cmmd")
 
 

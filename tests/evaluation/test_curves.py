@@ -1,4 +1,4 @@
-"""What plots are drawn from: it says the same as the scores and the features themselves."""
+"""Data of the plots: equal to statistics of the scores and the features."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from facebench.metrics import det_curve, frechet_distance, verification
 from tests.helpers.tiny_networks import Tiny
 
 
-def test_histograms_hold_every_score_once() -> None:
+def test_histograms_count_every_score_once() -> None:
     rng = np.random.default_rng(0)
     genuine, impostor = rng.uniform(-0.2, 1.0, 500), rng.uniform(-0.9, 0.5, 5000)
     curve = score_curve(det_curve(genuine, impostor), verification(genuine, impostor), "sface", "generated")
@@ -53,7 +53,7 @@ def test_distance_against_n_ends_at_the_value_itself() -> None:
 
 
 def extraction(rows: np.ndarray) -> Extraction:
-    """Features as an extraction holds them; a row of NaN has no result."""
+    """Extracted features; a row of NaN has no result."""
     n = len(rows)
     return Extraction(
         items=tuple(Item(Path(f"{i}.png"), f"{i}.png", {}) for i in range(n)),
@@ -70,13 +70,13 @@ def extraction(rows: np.ndarray) -> Extraction:
 
 
 def features(n: int, seed: int, shift: float = 0.0) -> np.ndarray:
-    """Uncorrelated columns of which the first two vary most: a variance of 100, 25 and almost nothing."""
+    """Uncorrelated columns with variances of about 100, 25 and nearly 0."""
     rows = np.random.default_rng(seed).standard_normal((n, 6))
     directions, _ = np.linalg.qr(rows - rows.mean(axis=0))
     return np.sqrt(n - 1) * directions * [10, 5, 0.1, 0.1, 0.1, 0.1] + shift
 
 
-def test_the_axes_of_the_map_are_the_widest_directions_of_the_reference() -> None:
+def test_the_axes_of_the_map_are_the_principal_components_of_the_reference() -> None:
     rows = features(200, 0)
     roles = RoleFeatures({"generated": extraction(features(50, 1)), "reference": extraction(rows)}, {})
     placed = feature_map([find_card("fd_lite0")], roles, seed=0)
@@ -100,7 +100,7 @@ def test_runs_with_one_reference_share_their_axes() -> None:
     assert one.describe() == two.describe()
 
 
-def test_images_without_a_result_have_no_place_and_too_few_no_map() -> None:
+def test_images_without_a_result_have_no_coordinates_and_too_few_images_no_map() -> None:
     rows = features(20, 0)
     rows[3] = np.nan
     placed = feature_map([find_card("fd_lite0")], RoleFeatures({"generated": extraction(rows)}, {}), 0)
@@ -111,8 +111,8 @@ def test_images_without_a_result_have_no_place_and_too_few_no_map() -> None:
     assert feature_map([find_card("fd_lite0")], few, 0) is None
 
 
-def test_a_role_without_any_result_has_no_places_on_the_map_of_the_others() -> None:
-    # What a set looks like in which the network found no face at all: the width of a row is unknown.
+def test_a_role_without_any_result_has_no_coordinates_on_the_map() -> None:
+    # A set without any detected face: the width of a row is unknown.
     blank = extraction(np.full((4, 1), np.nan, np.float32))
     blank.arrays = {
         name: {key: rows[:, 0] for key, rows in held.items()} for name, held in blank.arrays.items()

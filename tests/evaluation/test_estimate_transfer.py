@@ -1,4 +1,4 @@
-"""Expression transfer: whose face it is, whose expression it wears, and what is only noise."""
+"""Expression transfer: identity, expression, and the noise of both."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DIMENSIONS = ("valence", "arousal")
 
 
 def transfers(faces: Path, folder: Path, answer: str) -> Path:
-    """Eight transfers between strangers by a model that returns its source, or its target, unchanged."""
+    """Eight transfers between different people by a model that returns its source or its target unchanged."""
     people = [faces / "images" / f"id{number:03d}" / "00.png" for number in range(9)]
     (folder / "made").mkdir(parents=True)
     with (folder / "manifest.csv").open("w", newline="") as file:
@@ -46,7 +46,7 @@ def lazy(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return facebench.evaluate(folder, protocol="expression-transfer", suite="compact")
 
 
-def test_a_model_that_does_nothing_keeps_the_person_and_leaks_no_other(lazy: Run) -> None:
+def test_a_model_that_returns_its_source_keeps_the_identity_and_leaks_none(lazy: Run) -> None:
     values = {metric: result.value for metric, result in lazy.metrics.items()}
     assert values["identity_similarity_sface"] == pytest.approx(1, abs=1e-6)
     assert values["identity_leak_sface"] == pytest.approx(values["identity_start_sface"], abs=1e-6)
@@ -54,26 +54,26 @@ def test_a_model_that_does_nothing_keeps_the_person_and_leaks_no_other(lazy: Run
     assert values["face_quality_change_sface"] == pytest.approx(0, abs=1e-6)
 
 
-def test_a_model_that_pastes_the_target_is_found_out(faces: Path, tmp_path: Path) -> None:
+def test_a_model_that_returns_its_target_has_a_high_identity_leak(faces: Path, tmp_path: Path) -> None:
     metrics = ["identity_similarity_sface", "identity_leak_sface"]
     run = facebench.evaluate(transfers(faces, tmp_path / "set", "target"), metrics=metrics)
     assert run.metrics["identity_leak_sface"].value == pytest.approx(1, abs=1e-6)
     assert run.metrics["identity_similarity_sface"].value < 0.5
 
 
-def test_storing_an_image_again_is_a_small_change_that_is_measured(lazy: Run) -> None:
+def test_re_encoding_an_image_causes_a_small_measured_change(lazy: Run) -> None:
     noise = lazy.metrics["identity_noise_sface"]
     assert 0.8 < noise.value < 1
     assert noise.low <= noise.value <= noise.high
     assert noise.n == {"generated": 8}
 
 
-def test_the_record_names_what_was_given_and_nothing_that_was_made_on_the_way(lazy: Run) -> None:
+def test_the_record_lists_the_input_sets_and_no_temporary_ones(lazy: Run) -> None:
     assert set(lazy.inputs) == {"generated", "source", "target"}
     assert set(lazy.per_image["role"]) == {"generated", "source", "target"}
 
 
-def test_what_a_comparison_with_the_source_averages_is_in_the_per_image_table(lazy: Run) -> None:
+def test_the_per_image_table_contains_the_terms_of_comparisons_with_the_source(lazy: Run) -> None:
     change = per_image_metric("face_quality_change_sface", lazy)
     assert change is not None
     assert change.rows.shape == (8, 2)
@@ -82,7 +82,7 @@ def test_what_a_comparison_with_the_source_averages_is_in_the_per_image_table(la
     assert leak.rows.shape == (8, 1)
 
 
-def test_without_targets_there_are_reasons(faces: Path) -> None:
+def test_without_targets_metrics_have_a_reason_instead_of_a_value(faces: Path) -> None:
     metrics = ["identity_leak_sface", "identity_start_sface", "identity_noise_sface"]
     run = facebench.evaluate(faces, metrics=metrics)
     assert run.metrics["identity_leak_sface"].reason == "needs a manifest with the column 'target'"
@@ -90,7 +90,7 @@ def test_without_targets_there_are_reasons(faces: Path) -> None:
     assert run.metrics["identity_noise_sface"].value > 0.8
 
 
-def test_re_encoding_keeps_names_and_draws_at_most_so_many(faces: Path, tmp_path: Path) -> None:
+def test_re_encoding_keeps_names_and_samples_at_most_the_limit(faces: Path, tmp_path: Path) -> None:
     images = ImageSet.open(faces)
     again = reencode(images, tmp_path, seed=0)
     assert [item.name for item in again.items] == [item.name for item in images.items][:MAX_IMAGES]
@@ -98,7 +98,7 @@ def test_re_encoding_keeps_names_and_draws_at_most_so_many(faces: Path, tmp_path
 
 
 def known(values: dict[str, np.ndarray], columns: list[dict[str, str]] | None = None) -> Extraction:
-    """An extraction in which an affect network gave these answers."""
+    """An extraction with these predictions of an affect network."""
     n = len(values["valence"])
     items = tuple(Item(Path(f"{i}.png"), f"{i}.png", (columns or [{}] * n)[i]) for i in range(n))
     arrays = {name: rows.astype(np.float32) for name, rows in values.items()}
@@ -118,7 +118,7 @@ def known(values: dict[str, np.ndarray], columns: list[dict[str, str]] | None = 
 
 @pytest.fixture(scope="module")
 def affect() -> dict[str, MetricResult]:
-    """Forty transfers that go half of the way, with a known offset, and a reconstruction that drifts by 0.03."""
+    """Forty transfers that cover half of the gap with a known offset, and a reconstruction with a change of 0.03."""
     rng = np.random.default_rng(0)
     source = {name: rng.uniform(-0.6, 0.6, 40) for name in DIMENSIONS}
     target = {name: rng.uniform(-0.6, 0.6, 40) for name in DIMENSIONS}
@@ -140,7 +140,7 @@ def affect() -> dict[str, MetricResult]:
     return estimate_metrics(chosen, RoleFeatures(roles, links), seed=0, progress=lambda *_: None).results
 
 
-def test_known_answers_give_known_gaps_errors_and_nulls(affect: dict[str, MetricResult]) -> None:
+def test_known_predictions_give_known_gaps_errors_and_nulls(affect: dict[str, MetricResult]) -> None:
     rng = np.random.default_rng(0)
     source, _ = rng.uniform(-0.6, 0.6, 40), rng.uniform(-0.6, 0.6, 40)
     target = rng.uniform(-0.6, 0.6, 40)
@@ -170,7 +170,7 @@ def test_going_half_of_the_way_halves_the_gap_and_keeps_some_concordance(
         assert 0 < affect[f"{name}_truth_ccc_maxvit"].value < 1
 
 
-def test_every_affect_network_judges_every_transfer() -> None:
+def test_every_affect_network_is_applied_to_every_transfer() -> None:
     suites = find_protocol("expression-transfer").suites
     networks = {
         card.id.rpartition("_")[2] for card in load_cards().values() if card.id.startswith("valence_error")

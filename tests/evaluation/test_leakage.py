@@ -1,4 +1,4 @@
-"""Leakage: a training face among the generated ones is found, and strangers are not accused."""
+"""Leakage: copies of training faces are found, and faces of other people are not matched."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COPIED = 3
 
 @pytest.fixture(scope="module")
 def generated(faces: Path, other_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Nine strangers and three faces of the training set, one a straight copy of its file."""
+    """Nine other people and three faces of the training set, one of them a copy of its file."""
     folder = tmp_path_factory.mktemp("leakage") / "generated"
     folder.mkdir()
     for number in range(9):
@@ -46,7 +46,7 @@ def test_every_copy_of_a_training_face_is_counted(run: Run) -> None:
     assert run.metrics["authenticity_lite0"].value < 100
 
 
-def test_the_closest_training_face_of_each_generated_one_is_listed(run: Run) -> None:
+def test_the_closest_training_face_of_each_generated_face_is_listed(run: Run) -> None:
     table = run.per_image
     rows = table[table["role"] == "generated"].set_index("image")
     for number in range(COPIED):
@@ -69,7 +69,7 @@ def test_the_command_shows_the_worst_pairs(generated: Path, faces: Path, tmp_pat
     assert "images/id000/01.png" in done.output
 
 
-def test_without_a_training_set_there_is_a_reason(generated: Path) -> None:
+def test_without_a_training_set_metrics_have_a_reason_instead_of_a_value(generated: Path) -> None:
     found = facebench.evaluate(generated, metrics=["leaked_share_sface"])
     assert found.metrics["leaked_share_sface"].reason == "needs a reference set: --reference DIR"
     assert closest_table(found) is None

@@ -1,4 +1,4 @@
-"""What a metric averages over images can be had again from the table beside the record, image by image."""
+"""Per-image terms: the per-image table reproduces every mean over images."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def moved(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ru
 
 
 @pytest.mark.parametrize("metric", PAIRED)
-def test_the_mean_of_what_single_images_have_is_the_metric(moved: dict[str, Run], metric: str) -> None:
+def test_the_mean_of_the_per_image_terms_is_the_metric(moved: dict[str, Run], metric: str) -> None:
     for run in moved.values():
         numbers = image_terms(metric, run)
         assert numbers is not None
@@ -55,19 +55,19 @@ def test_two_models_over_the_same_sources_are_compared_in_pairs(moved: dict[str,
         assert change is not None
         assert change.method == "paired bootstrap over 8 images", metric
     assert rows["identity_similarity_sface"].status == "failed"
-    # What belongs to the task and not to the model does not move at all.
+    # Properties of the task do not change between models.
     start = rows["identity_start_sface"].change
     assert start is not None
     assert (start.low, start.value, start.high) == (0, 0, 0)
 
 
-def test_values_survive_the_disk(moved: dict[str, Run], tmp_path: Path) -> None:
+def test_values_are_equal_after_saving_and_loading(moved: dict[str, Run], tmp_path: Path) -> None:
     loaded = facebench.load_run(moved["source"].save(tmp_path).parent)
     assert image_terms("identity_leak_sface", loaded) is not None
 
 
 def answered(**columns: list[float]) -> Run:
-    """Three transfers as an affect network saw them."""
+    """Three transfers with predictions of an affect network."""
     rows = pd.DataFrame({"role": ["generated"] * 3, "image": ["a", "b", "c"], "target": ["x", "y", "z"]})
     targets = pd.DataFrame({"role": ["target"] * 3, "image": ["x", "y", "z"]})
     rows["valence:maxvit-va"] = columns["generated"]
@@ -91,7 +91,7 @@ def test_errors_and_biases_are_means_over_images_and_concordance_is_not() -> Non
     assert image_terms("valence_ccc_maxvit", run) is None
 
 
-def test_a_pair_network_s_answer_is_a_number_of_the_generated_image_alone() -> None:
+def test_the_output_of_a_pair_network_is_one_number_per_generated_image() -> None:
     table = pd.DataFrame({"role": ["generated", "source"], "image": ["a", "s"], "source": ["s", None]})
     table["distance:lpips"] = [0.25, np.nan]
     run = make_run("ours").with_per_image(table)
@@ -101,7 +101,7 @@ def test_a_pair_network_s_answer_is_a_number_of_the_generated_image_alone() -> N
     assert numbers.to_dict() == {"a": 0.25}
 
 
-def test_closest_training_faces_are_known_for_every_named_set(
+def test_closest_training_faces_exist_for_every_named_set(
     faces: Path, other_faces: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "made").mkdir()

@@ -1,4 +1,4 @@
-"""Evaluate from folder to record: numbers that must come out, and reasons where none can."""
+"""Evaluation from folder to record: expected values, and reasons for missing values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def quality(faces: Path, other_faces: Path) -> Run:
     return facebench.evaluate(faces, other_faces, protocol="quality", suite="compact", max_rejected=0)
 
 
-def test_sixty_good_faces_have_the_numbers_of_good_faces(quality: Run) -> None:
+def test_sixty_good_faces_have_values_in_the_range_of_good_faces(quality: Run) -> None:
     values = {metric: result.value for metric, result in quality.metrics.items()}
     assert None not in values.values()
     assert values["face_found"] == 1.0
@@ -43,7 +43,7 @@ def test_every_number_has_an_interval_an_n_and_verified_weights(quality: Run) ->
     assert all(backbone.verified for backbone in quality.backbones.values())
 
 
-def test_no_interval_leaves_the_range_of_its_metric(quality: Run) -> None:
+def test_every_interval_is_within_the_range_of_its_metric(quality: Run) -> None:
     for metric in ("precision_lite0", "recall_lite0", "coverage_lite0"):
         assert 0 <= quality.metrics[metric].low <= quality.metrics[metric].high <= 1, metric
 
@@ -54,7 +54,9 @@ def test_a_share_of_one_is_bounded_by_the_rule_of_three(quality: Run) -> None:
     assert found.low == pytest.approx(1 - 3 / 60)
 
 
-def test_blur_makes_the_same_faces_worse(quality: Run, blurred_faces: Path, other_faces: Path) -> None:
+def test_blur_worsens_the_metrics_of_the_same_faces(
+    quality: Run, blurred_faces: Path, other_faces: Path
+) -> None:
     metrics = ["fd_lite0", "kd_lite0", "mmd_lite0", "face_quality_sface"]
     worse = facebench.evaluate(blurred_faces, other_faces, metrics=metrics).metrics
     for metric in metrics:
@@ -79,7 +81,7 @@ def test_the_same_input_gives_the_same_metrics_bit_for_bit(
     assert again.inputs["generated"].digest == quality.inputs["generated"].digest
 
 
-def test_rendered_people_are_told_apart(faces: Path) -> None:
+def test_rendered_people_are_distinguished(faces: Path) -> None:
     run = facebench.evaluate(faces, protocol="identity", suite="compact")
     assert run.metrics["eer_sface"].value < 0.08
     assert run.metrics["fdr_sface"].value > 4
@@ -91,7 +93,7 @@ def test_rendered_people_are_told_apart(faces: Path) -> None:
     assert run.metrics["eer_sface_real"].reason == "needs a reference set: --reference DIR"
 
 
-def test_a_person_is_more_like_himself_than_like_others_in_the_reference(
+def test_generated_faces_are_most_similar_to_reference_faces_of_the_same_person(
     faces: Path, blurred_faces: Path
 ) -> None:
     names = ["genuine_mean_sface_real", "impostor_mean_sface_real", "eer_sface_real"]
@@ -122,7 +124,7 @@ def test_the_per_image_table_names_every_image_with_its_numbers(quality: Run) ->
     assert set(generated["expression"]) >= {"neutral", "happy"}
 
 
-def test_files_that_cannot_be_used_are_named_with_their_reason(faces: Path, tmp_path: Path) -> None:
+def test_unusable_files_are_listed_with_their_reason(faces: Path, tmp_path: Path) -> None:
     folder = flat_copy(faces, tmp_path / "set", 20)
     (folder / "broken.png").write_bytes((folder / "00.png").read_bytes()[:200])
     (folder / "empty.jpg").write_bytes(b"")
@@ -146,7 +148,7 @@ def test_too_many_unusable_files_stop_the_run(faces: Path, tmp_path: Path) -> No
         facebench.evaluate(folder, metrics=["vendi_lite0"])
 
 
-def test_few_images_have_no_value_but_a_reason(faces: Path, tmp_path: Path) -> None:
+def test_too_few_images_give_a_reason_instead_of_a_value(faces: Path, tmp_path: Path) -> None:
     folder = flat_copy(faces, tmp_path / "set", 3)
     run = facebench.evaluate(folder, folder, metrics=["precision_lite0", "fd_lite0"])
     assert run.metrics["precision_lite0"].value is None
@@ -165,7 +167,7 @@ def test_one_identity_or_one_image_each_gives_reasons(faces: Path, tmp_path: Pat
         assert result.reason
 
 
-def test_identities_are_asked_for_where_there_are_none(faces: Path, tmp_path: Path) -> None:
+def test_a_reason_asks_for_identities_if_there_are_none(faces: Path, tmp_path: Path) -> None:
     run = facebench.evaluate(flat_copy(faces, tmp_path / "set", 5), metrics=["eer_sface"])
     assert "sub-folders" in run.metrics["eer_sface"].reason
 
@@ -178,7 +180,7 @@ def test_identities_are_asked_for_where_there_are_none(faces: Path, tmp_path: Pa
         ({"metrics": ["fd_lite"]}, "Did you mean fd_lite0"),
     ],
 )
-def test_unknown_names_suggest_close_ones(faces: Path, options: dict[str, object], message: str) -> None:
+def test_unknown_names_suggest_close_matches(faces: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         facebench.evaluate(faces, **options)
 

@@ -1,4 +1,4 @@
-"""Run records: what is written is what is read, and what cannot be read says why."""
+"""Run records: they read back as written, and unreadable files raise an error with the reason."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_folder_and_record_file_are_the_same_run(tmp_path: Path) -> None:
     assert load_run(tmp_path) == load_run(record)
 
 
-def test_the_published_schema_is_the_one_of_the_code() -> None:
+def test_the_published_schema_equals_that_of_the_code() -> None:
     assert json.loads(SCHEMA_FILE.read_text(encoding="utf-8")) == json_schema()
 
 
@@ -58,7 +58,7 @@ def test_a_long_frame_has_one_row_per_metric() -> None:
         ('{"schema": 1}', "not a run record"),
     ],
 )
-def test_a_file_that_is_no_record_says_so(tmp_path: Path, text: str, message: str) -> None:
+def test_a_file_that_is_not_a_record_is_an_input_error(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / RECORD
     file.write_text(text)
     with pytest.raises(InputError, match=message):
@@ -77,7 +77,7 @@ def test_a_record_that_cannot_be_written_says_where(tmp_path: Path) -> None:
         make_run("ours", fd_lite0=1.0).save(blocked / "run")
 
 
-def test_json_never_holds_nan() -> None:
+def test_json_never_contains_nan() -> None:
     run = make_run("ours", fd_lite0=float("nan"))
     with pytest.raises(ValueError, match="JSON compliant"):
         run.to_json()

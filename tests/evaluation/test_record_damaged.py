@@ -1,4 +1,4 @@
-"""Records and what lies beside them, damaged or foreign: an error that names the file, never a trace."""
+"""Damaged or foreign records and companion files: an error that names the file, without a traceback."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def valued(results: dict[str, MetricResult]) -> None:
 
 
 def marked(run: Run) -> None:
-    """Nobody can mistake the record for a result."""
+    """Assert that the record is marked as made with unofficial weights."""
     assert run.warnings[0].startswith("NOT OFFICIAL: weights of ")
     for name, backbone in run.backbones.items():
         assert backbone.verified == (name == "yunet")

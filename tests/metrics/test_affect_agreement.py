@@ -10,7 +10,7 @@ from facebench.metrics import affect_agreement
 from tests.helpers.metric_inputs import few
 
 
-def test_affect_of_a_perfect_answer() -> None:
+def test_affect_of_perfect_predictions() -> None:
     target = np.array([[-0.5, 0.2], [0.0, 0.4], [0.7, -0.9]])
     result = affect_agreement(target, target)
     for value, expected in (
@@ -64,7 +64,7 @@ def test_constants_have_no_correlation() -> None:
     assert result.mae == 0.0
 
 
-def test_affect_refuses_what_does_not_match() -> None:
+def test_affect_rejects_invalid_input() -> None:
     with pytest.raises(InputError, match="must be equal"):
         affect_agreement([0.1, 0.2], [0.1])
     with pytest.raises(InputError, match="0 rows"):

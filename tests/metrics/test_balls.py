@@ -92,7 +92,7 @@ def test_float32_tiles_give_the_float64_definition_exactly(
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4, 1e-20, 1e20])
-def test_near_ties_far_below_float32_are_told_apart(offset: float) -> None:
+def test_near_ties_below_float32_precision_are_resolved(offset: float) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((200, 16)) + offset
     y = x + rng.standard_normal((200, 16)) * 1e-9
@@ -102,7 +102,7 @@ def test_near_ties_far_below_float32_are_told_apart(offset: float) -> None:
         assert (result.precision, result.recall) == expected[:2]
 
 
-def test_one_far_outlier_does_not_blur_the_rest() -> None:
+def test_one_far_outlier_does_not_reduce_the_numerical_accuracy() -> None:
     x, y = gaussian(0, 300, 8), gaussian(1, 300, 8)
     x[0], y[0] = 1e6, -1e6
     result = precision_recall(x, y)
@@ -122,7 +122,7 @@ def test_nearest_gives_the_lowest_indices_on_ties(sides: tuple[np.ndarray, np.nd
     assert np.array_equal(squares, np.take_along_axis(full, order, axis=1))
 
 
-def test_many_tiles_give_what_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_tiles_give_the_result_of_one_tile(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = gaussian(0, 500, 6).round(1), gaussian(1, 430, 6).round(1)
     whole = precision_recall(x, y), density_coverage(x, y), authenticity(x, y)
     for module in (distances, knn):
@@ -170,7 +170,7 @@ def test_a_collapsed_generator_is_precise_and_covers_nothing() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-9])
-def test_crowds_of_copies_are_measured_exactly(noise: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sets_with_many_copies_are_measured_exactly(noise: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(knn, "_WAITING", 500)
     monkeypatch.setattr(distances, "TILE", 64)
     monkeypatch.setattr(knn, "TILE", 64)

@@ -12,7 +12,7 @@ from tests.helpers.metric_inputs import few
 
 @few
 @given(st.integers(0, 1000), st.integers(1, 20))
-def test_class_agreement_counts_equal_choices_whatever_their_margin(seed: int, n: int) -> None:
+def test_class_agreement_counts_equal_classes_independent_of_their_margin(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     wanted, shown = rng.standard_normal((2, n, 4))
     found = class_agreement(wanted, shown)

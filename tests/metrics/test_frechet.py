@@ -15,19 +15,19 @@ GOLDEN = Golden("distribution_metrics")
 
 
 @pytest.mark.parametrize("case", ["main", "n_below_d", "n_below_d_unequal", "lattice"])
-def test_the_golden_distance_is_met(case: str) -> None:
+def test_golden_distances(case: str) -> None:
     expected = GOLDEN.value(case, "fd.exact")
     assert frechet_distance(*GOLDEN.sides(case)) == pytest.approx(expected, rel=1e-9)
 
 
-def test_a_set_is_at_no_distance_from_itself() -> None:
+def test_the_distance_of_a_set_to_itself_is_zero() -> None:
     for case in ("identical", "n_below_d", "main"):
         features = GOLDEN.sides(case)[0].astype(np.float64)
         trace = np.cov(features, rowvar=False).trace()
         assert frechet_distance(features, features) <= 1e-8 * trace
 
 
-def test_well_conditioned_input_gives_what_scipy_gives() -> None:
+def test_well_conditioned_input_gives_the_result_of_scipy() -> None:
     x, y = gaussian(0, 400, 32), gaussian(1, 300, 32, 0.5)
     step = x.mean(axis=0) - y.mean(axis=0)
     sx, sy = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
@@ -62,14 +62,14 @@ def test_singular_covariances_of_many_rows_lose_nothing() -> None:
     assert frechet_distance(flat, full) == pytest.approx(expected, rel=1e-9)
 
 
-def test_moments_of_a_singular_covariance_agree_to_a_millionth_and_say_what_was_clipped() -> None:
+def test_moments_of_a_singular_covariance_agree_to_a_millionth_and_report_the_clipped_mass() -> None:
     x, y = GOLDEN.sides("n_below_d")
     moments = Moments.of(x), Moments.of(y)
     assert frechet_distance(*moments) == pytest.approx(GOLDEN.value("n_below_d", "fd.exact"), rel=1e-6)
     assert 0.0 < clipped_mass(moments[0]) < 1e-12
 
 
-def test_constant_features_differ_by_their_means_alone() -> None:
+def test_the_distance_of_constant_features_is_that_of_their_means() -> None:
     assert frechet_distance(np.zeros((5, 3)), np.full((9, 3), 2.0)) == pytest.approx(12.0)
 
 

@@ -14,7 +14,7 @@ def people(rng: np.random.Generator, count: int, images: int, spread: float = 0.
     return (centres + spread * rng.standard_normal((count, images, 16))).reshape(-1, 16)
 
 
-def test_strangers_are_found_at_about_the_stated_rate() -> None:
+def test_other_people_are_matched_at_about_the_stated_rate() -> None:
     rng = np.random.default_rng(0)
     training, names = people(rng, 400, 4), [str(i // 4) for i in range(1600)]
     answer = leakage(people(rng, 400, 4), training, names, rate=0.05)
@@ -33,7 +33,7 @@ def test_more_copies_mean_more_leakage() -> None:
     assert shares[-1] > 0.75
 
 
-def test_a_training_set_without_names_says_what_that_means() -> None:
+def test_a_training_set_without_identities_has_a_note() -> None:
     rng = np.random.default_rng(2)
     training = people(rng, 50, 4)
     named = leakage(training[:5], training, [str(i // 4) for i in range(200)])
@@ -44,7 +44,7 @@ def test_a_training_set_without_names_says_what_that_means() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 100))
-def test_the_closest_face_is_the_one_of_a_plain_search(n: int, m: int, seed: int) -> None:
+def test_the_closest_face_equals_that_of_a_plain_search(n: int, m: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     left, right = rng.standard_normal((n, 5)), rng.standard_normal((m, 5))
     scores = (left / np.linalg.norm(left, axis=1, keepdims=True)) @ (
@@ -55,7 +55,7 @@ def test_the_closest_face_is_the_one_of_a_plain_search(n: int, m: int, seed: int
     assert np.allclose(scores[np.arange(n), rows], cosines)
 
 
-def test_one_person_cannot_say_what_a_stranger_looks_like() -> None:
+def test_a_training_set_of_one_person_is_rejected() -> None:
     with pytest.raises(InputError, match="at least two identities"):
         leakage(np.eye(3), np.eye(3), ["a", "a", "a"])
     with pytest.raises(InputError, match="between 0 and 1"):

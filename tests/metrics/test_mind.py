@@ -19,7 +19,7 @@ with np.load(GOLDENS / "mind_directions.npz") as _stored:
 
 
 def of_torch_fidelity(case: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Both sets and the directions in the order in which torch-fidelity draws them."""
+    """Both sets and the directions, in the sampling order of torch-fidelity."""
     generated, reference = GOLDEN.sides(case)
     generator = torch.Generator().manual_seed(seed)
     if len(reference) > len(generated):

@@ -77,14 +77,14 @@ def test_the_biased_estimate_falls_as_samples_grow() -> None:
     assert means[0] > means[1] > means[2] > 0
 
 
-def test_an_embedding_is_at_no_distance_from_itself() -> None:
+def test_the_distance_of_an_embedding_to_itself_is_zero() -> None:
     x = unit(gaussian(0, 50, 16))
     assert mmd_rbf(x, x) == pytest.approx(0.0, abs=1e-9)
 
 
 @few
 @given(two_sets())
-def test_both_are_symmetric_and_blind_to_order(sides: tuple[np.ndarray, np.ndarray]) -> None:
+def test_both_are_symmetric_and_independent_of_order(sides: tuple[np.ndarray, np.ndarray]) -> None:
     x, y = sides
     size = (np.square(np.concatenate([x, y]).astype(float)).sum(axis=1).max() / x.shape[1] + 1) ** 3
     assert kernel_distance(x, y) == pytest.approx(
@@ -96,7 +96,7 @@ def test_both_are_symmetric_and_blind_to_order(sides: tuple[np.ndarray, np.ndarr
 
 @few
 @given(two_sets(), st.integers(0, 1000))
-def test_the_gaussian_kernel_knows_no_origin_and_no_direction(
+def test_the_gaussian_kernel_is_invariant_to_shift_and_rotation(
     sides: tuple[np.ndarray, np.ndarray], seed: int
 ) -> None:
     x, y = (side.astype(np.float64) for side in sides)
@@ -108,7 +108,7 @@ def test_the_gaussian_kernel_knows_no_origin_and_no_direction(
     )
 
 
-def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tile_size_does_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = gaussian(0, 70, 5), gaussian(1, 55, 5, 0.2)
     whole = kernel_distance(x, y), mmd_rbf(x, y), mmd_rbf(x, y, biased=False)
     monkeypatch.setattr(mmd, "TILE", 16)
@@ -116,7 +116,7 @@ def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tiled == pytest.approx(whole, rel=1e-10)
 
 
-def test_one_sample_is_enough_for_the_biased_estimate_alone() -> None:
+def test_only_the_biased_estimate_accepts_one_sample() -> None:
     x = np.array([[0.0, 3.0]])
     assert mmd_rbf(x, x + [[0.0, 1.0]], sigma=1.0, scale=1.0) == pytest.approx(2 - 2 * np.exp(-0.5))
     with pytest.raises(InputError, match="at least 2"):

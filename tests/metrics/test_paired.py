@@ -12,7 +12,7 @@ from tests.helpers.metric_inputs import few
 
 @few
 @given(st.integers(0, 1000), st.integers(1, 20))
-def test_similarity_is_symmetric_bounded_and_blind_to_length(seed: int, n: int) -> None:
+def test_similarity_is_symmetric_bounded_and_independent_of_length(seed: int, n: int) -> None:
     x, y = np.random.default_rng(seed).standard_normal((2, n, 5))
     found = cosine_similarity(x, y)
     assert (np.abs(found) <= 1.0).all()
@@ -30,7 +30,7 @@ def test_similarity_needs_pairs() -> None:
 
 @few
 @given(st.integers(0, 1000), st.integers(1, 20))
-def test_code_distance_is_a_distance_and_blind_to_a_shared_shift(seed: int, n: int) -> None:
+def test_code_distance_is_a_distance_and_invariant_to_a_shared_shift(seed: int, n: int) -> None:
     x, y, shift = np.random.default_rng(seed).standard_normal((3, n, 5))
     found = paired_distance(x, y)
     assert found.n == n

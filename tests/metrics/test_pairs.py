@@ -24,7 +24,7 @@ def test_every_pair_counts_once(seed: int, n: int, people: int, against: bool) -
         assert np.allclose(np.sort(found), np.sort(cosines[mask]), rtol=0, atol=1e-12)
 
 
-def test_scores_name_the_identities_in_them() -> None:
+def test_pair_scores_contain_their_identities() -> None:
     rng = np.random.default_rng(0)
     x, names = rng.standard_normal((20, 3)), np.arange(20) % 4
     scores = pair_scores(x, names)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def arguments(entry: MetricFunction) -> list[object]:
-    """Arrays that the function accepts: one number per image where it takes no matrix."""
+    """Arrays that the function accepts: one number per image if it takes no matrix."""
     rng = np.random.default_rng(0)
     flat = entry.name in ("mean_std", "paired_delta", "affect_agreement")
     generated, other = (rng.standard_normal((40,) if flat else (40, 5)) for _ in range(2))

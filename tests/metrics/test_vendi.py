@@ -30,7 +30,7 @@ def test_golden_vendi(case: str) -> None:
 
 @few
 @given(matrices(smallest=1), st.sampled_from([0.5, 1.0, 2.0, np.inf]))
-def test_vendi_counts_between_one_and_n_and_is_blind_to_order_and_length(x: np.ndarray, q: float) -> None:
+def test_vendi_is_between_one_and_n_and_independent_of_order_and_length(x: np.ndarray, q: float) -> None:
     x = x[x.any(axis=1)].astype(np.float64)
     if len(x) == 0:
         return
@@ -39,7 +39,7 @@ def test_vendi_counts_between_one_and_n_and_is_blind_to_order_and_length(x: np.n
     assert vendi_score(x[::-1] * 3.0, q=q) == pytest.approx(score, rel=1e-5)
 
 
-def test_vendi_through_rows_and_through_columns_is_one_number() -> None:
+def test_vendi_is_equal_through_rows_and_through_columns() -> None:
     x = gaussian(0, 40, 39)
     padded = np.concatenate([x, np.zeros((40, 10))], axis=1)
     assert vendi_score(x) == pytest.approx(vendi_score(padded), rel=1e-9)
@@ -50,7 +50,7 @@ def test_copies_add_no_diversity() -> None:
     assert vendi_score(np.repeat(x, 3, axis=0)) == pytest.approx(vendi_score(x), rel=1e-9)
 
 
-def test_vendi_refuses_what_has_no_direction() -> None:
+def test_vendi_rejects_invalid_input() -> None:
     with pytest.raises(InputError, match="row 1 is all zeros"):
         vendi_score(np.array([[1.0], [0.0]]))
     with pytest.raises(InputError, match="0 rows"):

@@ -114,13 +114,13 @@ def test_fisher_ratio_is_half_the_square_of_d_prime() -> None:
     assert (result.genuine_count, result.impostor_count) == (3, 3)
 
 
-def test_one_score_a_side_is_enough_for_an_eer() -> None:
+def test_one_score_per_side_is_enough_for_an_eer() -> None:
     result = verification([0.9], [0.1])
     assert (result.eer, result.zero_fmr, result.auc) == (0.0, 0.0, 1.0)
     assert result.fmr100 is None
 
 
-def test_distances_given_as_similarities_are_pointed_out() -> None:
+def test_distances_given_as_similarities_cause_a_note() -> None:
     assert "negate" in verification([0.1, 0.2], [0.8, 0.9]).notes["eer"]
 
 

@@ -79,7 +79,7 @@ def test_too_many_genuine_pairs_bound_the_error_of_the_area(monkeypatch: pytest.
     assert binned.fmr1000 == exact.fmr1000
 
 
-def test_scores_too_alike_to_be_told_apart_in_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_too_similar_to_be_resolved_in_memory_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification_blocked, "_MOST_DISTINCT", 50)
     rng = np.random.default_rng(0)
     nearly_one = 1.0 + 1e-5 * rng.standard_normal((60, 8))

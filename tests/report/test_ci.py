@@ -21,7 +21,7 @@ def test_junit_has_one_case_per_metric_even_with_a_hostile_name() -> None:
     assert failure.startswith("worse by 10.00")
 
 
-def test_an_annotation_cannot_be_broken_out_of() -> None:
+def test_a_name_cannot_end_an_annotation() -> None:
     name = "x,file=a::b\n::error::pwned 100%"
     text = ci.workflow_commands(check(make_run(name, fd_lite0=20.0), make_run("old", fd_lite0=10.0)))
     assert len(text.splitlines()) == 1

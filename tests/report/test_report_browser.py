@@ -1,4 +1,4 @@
-"""Pages in a real browser, opened from disk.
+"""Pages opened from disk in a real browser.
 
 `tools/browser.sh` finds Chromium, or installs Debian's where it may. Without any browser these tests are skipped
 on a user's machine and fail where the environment variable CI is set.
@@ -36,7 +36,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip(found.stderr.strip())
     assert found.returncode == 0, found.stderr
     with sync_playwright() as playwright:
-        # Chromium's sandbox does not work for root, as whom containers run.
+        # Chromium's sandbox does not work for root, the user of containers.
         browser = playwright.chromium.launch(
             executable_path=found.stdout.strip(), args=["--no-sandbox"] if os.getuid() == 0 else []
         )

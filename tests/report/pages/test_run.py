@@ -1,4 +1,4 @@
-"""Report page: all results are on it, and it loads and runs nothing from the input."""
+"""Report page: it contains all results, and neither loads nor runs anything from the input."""
 
 from __future__ import annotations
 
