@@ -61,7 +61,7 @@ def merge(flame: Tensor, expression: Tensor) -> dict[str, Tensor]:
 
 
 def build(name: str, source: WeightsSource, device: str) -> Emoca:
-    """Build `emoca`; the last layer of the expression encoder tells whether it predicts the jaw rotation.
+    """Build `emoca`; the last layer of the expression encoder determines whether it predicts the jaw rotation.
 
     Raises:
         WeightsError: the weights belong to other networks.

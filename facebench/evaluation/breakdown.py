@@ -55,8 +55,8 @@ def estimate_groups(
 ) -> dict[str, dict[str, GroupResult]]:
     """Compute every metric for every value of a column, in ascending order.
 
-    Distributions are compared with the reference images of the same group if the reference set has any of the
-    groups, else with the whole reference set. By identity, verification uses the pairs of one identity: genuine
+    Distributions are compared with the reference images of the same group. A reference set without any of the
+    groups is used as a whole. By identity, verification uses the pairs of one identity: genuine
     pairs within it and impostor pairs with all other identities. By other columns it uses pairs within the group.
 
     Args:
@@ -142,8 +142,8 @@ def _without_value(result: MetricResult, size: int, reason: str) -> GroupResult:
 def _compare(result: MetricResult, overall: MetricResult, size: int, share: float) -> GroupResult:
     """Return the result with its difference from all images and the uncorrected p-value of that difference.
 
-    The standard error is the larger of the error of the group and the error of all images scaled to the size of the
-    group, because the spread within a small group is often underestimated. The group is part of the whole set,
+    The spread within a small group is often underestimated. The standard error is therefore the larger of two: that
+    of the group, and that of all images scaled to the size of the group. The group is part of the whole set,
     hence the factor 1 - share.
     """
     difference = None

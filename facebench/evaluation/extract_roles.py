@@ -105,7 +105,7 @@ def _shared_faces(
 ) -> dict[str, Face] | None:
     """Return the faces whose boxes replace the boxes detected in the image.
 
-    Box crops of an edit use the box of its source, and those of a re-encoded image the box of the image.
+    Box crops of an edit use the box of its source. Box crops of a re-encoded image use the box of the image.
     """
     if role == REENCODED:
         detected = _detected_faces(extractions["generated"])

@@ -1,14 +1,14 @@
 """Detection of damaged JPEG files that libjpeg decodes without an error.
 
 libjpeg only warns when compressed data end early: it fills the missing blocks with neutral grey. Pillow discards the
-warning. Here a file with signs of damage is decoded a second time with bytes inserted at the end of each compressed
-segment. A complete segment ignores them, while an incomplete one decodes them to different pixels.
+warning. Here a file with signs of damage is decoded twice, the second time with bytes inserted at the end of each
+compressed segment. A complete segment ignores them, while an incomplete one decodes them to different pixels.
 
-Signs of damage in a sequential file are a neutral grey block at the end of a segment, and a long run of zero bytes.
+A sequential file has two signs of damage: a neutral grey block at the end of a segment, and a long run of zero bytes.
 Progressive files have no sign in the pixels and are always decoded twice.
 
-Not detected are the loss of less than one block at the end, and altered bytes other than zeros that do not change the
-number of decoded blocks.
+The loss of less than one block at the end is not detected. Altered bytes are not detected if they are not zeros and do
+not change the number of decoded blocks.
 """
 
 from __future__ import annotations

@@ -42,9 +42,9 @@ def read_manifest(path: Path) -> list[Row]:
     """Read all rows of a manifest.
 
     CSV files have a header, and commas, semicolons or tabs between cells. They are UTF-8, or UTF-16 with a byte order
-    mark. A first line `sep=;` as written by Excel is accepted, as are empty rows, empty columns without a name, and
-    decimal commas in files without commas between cells. Leading and trailing spaces of cells are removed. Only the
-    column `image` is required.
+    mark. A first line `sep=;` as written by Excel is accepted. Empty rows and empty columns without a name are
+    accepted. Decimal commas are accepted in files without commas between cells. Leading and trailing spaces of cells
+    are removed. Only the column `image` is required.
 
     Raises:
         InputError: the file cannot be read or decoded, has rows of different lengths, or has no column `image`.

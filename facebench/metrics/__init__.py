@@ -1,8 +1,8 @@
 """Metrics as pure functions on NumPy arrays: rows are samples, generated first, reference second.
 
-No function reads files or knows a network. Sums and statistics are float64. Inputs may be float32 and memory-mapped;
+No function reads files or uses a network. Sums and statistics are float64. Inputs may be float32 and memory-mapped;
 they are read in blocks. A function that returns several numbers returns a frozen dataclass. One file holds one metric
-and starts with its formula. `registry` says how metric cards call each function.
+and starts with its formula. `registry` defines how metric cards call each function.
 """
 
 from facebench.metrics.affect_agreement import AffectAgreement, affect_agreement

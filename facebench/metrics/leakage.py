@@ -26,7 +26,7 @@ class Leakage:
 
     Attributes:
         share: share of generated faces whose closest training face reaches the threshold, in [0, 1]; lower is better.
-            A model that copies nobody has about the stated rate.
+            A model that copies no training face has about the stated rate.
         similarity: mean cosine of generated faces and their closest training faces, in [-1, 1].
         threshold: the cosine that the closest face of *another* person reaches in the stated share of searches.
         notes: field name to the reason why it is unreliable.

@@ -75,8 +75,8 @@ class _WorkerHandle:
 class Cluster:
     """Workers on a Ray cluster, one per GPU or one per as many cores as this process has threads.
 
-    The number of threads determines how sums are rounded. With the same number in each worker as in this process
-    (`OMP_NUM_THREADS`), the results equal those of the local engine bit for bit on the same kind of processor.
+    The number of threads determines how sums are rounded. Results equal the local ones bit for bit
+    under two conditions: the same number of threads (`OMP_NUM_THREADS`) and the same kind of processor.
 
     Args:
         backbones: networks of this process; only their names and weights are used.

@@ -1,8 +1,8 @@
 """SQLite feature store, addressed by content.
 
-The address of an entry consists of the sha256 of the image file (and the face geometry, if the network received a
-crop), the name of the network, the sha256 of its weights, and the id of its preprocessing. The store is a single
-SQLite file in WAL mode; `docs/store.md` gives the reasons.
+The address of an entry contains the sha256 of the image file, and the face geometry if the network received a crop.
+It also contains the name of the network, the sha256 of its weights, and the id of its preprocessing. The store is a
+single SQLite file in WAL mode; `docs/store.md` gives the reasons.
 """
 
 from __future__ import annotations

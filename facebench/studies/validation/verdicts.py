@@ -123,13 +123,13 @@ def _reach(result: MetricResult) -> tuple[float, float]:
 def judge(curves: Sequence[Curve]) -> list[Claim]:
     """Return a verdict on every claim, at a joint level of 95 %.
 
-    Every 95 % interval of a change is widened to the level of Bonferroni's inequality for all changes of the
-    validation, under a normal approximation.
+    Every 95 % interval of a change is widened so that the intervals of all changes hold jointly (Bonferroni), under a
+    normal approximation.
 
-    * A claim to rise or fall is broken when the interval of a step lies in the opposite direction by more than a tenth
-      of the response, or when the interval of the change to the highest strength contains zero.
-    * A claim to stay is broken when the interval of a change lies beyond a tenth of the largest claimed response of the
-      metric. It holds when all intervals lie within a tenth, and is unclear otherwise.
+    * A claim to rise or fall is broken in two cases. Either the interval of a step is in the opposite direction by more
+      than a tenth of the response. Or the interval of the change to the highest strength contains zero.
+    * A claim to stay is broken if the interval of a change exceeds a tenth of the largest claimed response. It holds if
+      all intervals are within a tenth, and is unclear otherwise.
 
     Returns:
         One result for each curve, in order.
