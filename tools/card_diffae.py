@@ -110,8 +110,8 @@ def read(images: Images) -> Read:
         crop = align(image, face.landmarks)
         embedding = sface.embed(sface.preprocess(crop)[None])["embedding"][0]
         embeddings[row] = embedding / np.linalg.norm(embedding)
-        said = reader.embed(reader.preprocess(crop)[None])
-        valence[row], arousal[row] = float(said["valence"][0]), float(said["arousal"][0])
+        outputs = reader.embed(reader.preprocess(crop)[None])
+        valence[row], arousal[row] = float(outputs["valence"][0]), float(outputs["arousal"][0])
     return Read(embeddings, valence, arousal)
 
 

@@ -281,8 +281,8 @@ def _told(effect: Effect) -> str:
 
 
 def _short(model: str) -> str:
-    said = {"neutral-heavy": "neutral", "expression-heavy": "express.", "synthface": "exact"}
-    for name, short in said.items():
+    short_names = {"neutral-heavy": "neutral", "expression-heavy": "express.", "synthface": "exact"}
+    for name, short in short_names.items():
         model = model.replace(name, short)
     return model.replace("-", "\n")
 

@@ -31,7 +31,7 @@ class CompactUNet(UNet):
             normalisation removes its mean.
         patch: side of the patches of pixels that form one position. Larger patches make the feature maps smaller.
         position_features: add learnt features of the position, initialised with sinusoids. Without them, a
-            convolution can only tell positions in pure noise apart at the border.
+            convolution distinguishes positions in pure noise only at the border.
 
     Source: Hoogeboom et al. 2023, "Simple diffusion", section 3.2 (patches).
     """

@@ -42,7 +42,7 @@ def add_adapters(network: nn.Module, part: str, settings: LoraSettings, seed: in
     ]
     network.requires_grad_(False)
     torch.manual_seed(seed)
-    # peft accepts fractions, although its annotation says int.
+    # peft accepts fractions, although its annotation is int.
     alpha: Any = settings.alpha
     inject_adapter_in_model(LoraConfig(r=settings.rank, lora_alpha=alpha, target_modules=names), network)
     return network

@@ -154,7 +154,7 @@ def add_lora(unet: nn.Module, rank: int, alpha: float, seed: int) -> nn.Module:
     from peft import LoraConfig
 
     torch.manual_seed(seed)
-    fractional: Any = alpha  # peft accepts fractions, although its annotation says int
+    fractional: Any = alpha  # peft accepts fractions, although its annotation is int
     config = LoraConfig(
         r=rank, lora_alpha=fractional, target_modules=list(LORA_TARGETS), init_lora_weights="gaussian"
     )

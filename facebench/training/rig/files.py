@@ -65,7 +65,7 @@ def open_rig(path: Path) -> Trained:
     network, provenance = open_rig_model(path)
     buffers = provenance.get("buffers")
     if not isinstance(buffers, Mapping) or not {"source", "space", "brightest"} <= buffers.keys():
-        raise WeightsError(f"{path}: does not say which buffers it was trained with.")
+        raise WeightsError(f"{path}: does not record the buffers of its training.")
     return Trained(network, buffers["source"], buffers["space"], buffers["brightest"])
 
 
@@ -130,7 +130,7 @@ def _open_official(path: Path) -> Trained:
         raise InputError(f"There is no checkpoint {path}.")
     content = load_checkpoint(path)
     if not isinstance(content, Mapping):
-        raise WeightsError(f"{path}: holds a {type(content).__name__}, no state dict.")
+        raise WeightsError(f"{path}: holds a {type(content).__name__}, not a state dict.")
     network = load_official(official_name(official_state(KIND, content)), content)
     assert isinstance(network, DiffusionRig | DiffusionRigEmo)
     return Trained(network.requires_grad_(False), "deca", "flame", 2.0)

@@ -1,1 +1,1 @@
-"""Kinds of training: each file holds the settings of one kind, and what the loop must know of it."""
+"""Training tasks: each file holds the settings and the task of one kind."""

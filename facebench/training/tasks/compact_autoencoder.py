@@ -105,6 +105,6 @@ def _refuse_other_targets(model: CompactAutoencoderConfig, initial: DiffusionAut
         before, now = getattr(initial_model, key), getattr(model, key)
         if before != now:
             raise InputError(
-                f"{path} was trained with model.{key}={before}, but the settings say {now}: the same weights would "
-                f"mean something else. Set model.{key}={before}."
+                f"{path} was trained with model.{key}={before}, but the settings have {now}, with which "
+                f"the same weights have another meaning. Set model.{key}={before}."
             )

@@ -179,7 +179,7 @@ def test_the_network_of_a_compact_rig_stays_the_same_in_stage_2_and_in_transfer(
         "train", "rig", *words, "model={size: 16, multipliers: [1, 2], predicts: v}", "--out", place / "no"
     )
     assert "has " in text
-    assert "the settings say" in text
+    assert "the settings have" in text
     pairs = pairs_of(place, ("id000/00", "id001/01"))
     run(*carry(place, "compact-worn", "--pairs", pairs, "--checkpoint", place / "compact-personal"))
     assert (place / "compact-worn" / "images" / "00000.png").is_file()
@@ -280,7 +280,7 @@ def test_stage_2_refuses_what_does_not_fit_the_checkpoint(place: Path) -> None:
     assert "trained with buffers of 16 pixels from synthface" in text
     assert "was not made as an album" in refused(*begin, f"data={place / 'buffers'}")
     text = refused(*begin, f"data={place / 'album'}", "model.encoder=resnet50")
-    assert "has encoder resnet18, the settings say resnet50" in text
+    assert "has encoder resnet18, but the settings have resnet50" in text
     text = refused(
         "train", "rig", f"data={place / 'large'}", "--config", place / "small.yaml", "--out", place / "no"
     )

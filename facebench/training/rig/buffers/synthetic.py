@@ -82,7 +82,7 @@ class Exact:
             if len(row_of) != len(parameters):
                 raise InputError(
                     f"{images.root}: {len(row_of)} images, but parameters of {len(parameters)}. "
-                    "Give the folder as `facebench synth` left it."
+                    "Give the unchanged folder of `facebench synth`."
                 )
             self._sets[images.root] = (parameters, row_of)
         return self._sets[images.root]
