@@ -150,8 +150,8 @@ class BaseRigTask(Task):
         for key in now:
             if before.get(key, now[key]) != now[key]:
                 raise InputError(
-                    f"{self.settings.init_from} has {key} {before[key]}, but the settings have {now[key]}. Leave `model` "
-                    "out, or give a checkpoint that fits."
+                    f"{self.settings.init_from} has {key} {before[key]}, but the settings have {now[key]}. Leave "
+                    "`model` out, or give a checkpoint that fits."
                 )
 
     def _conditions(self, batch: Batch) -> Tensor:
