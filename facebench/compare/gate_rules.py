@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
+from facebench.core.yaml_text import parse_yaml
 
 
 class _Strict(BaseModel):
@@ -91,7 +91,9 @@ def read_rules(rules: Rules | Mapping[str, Any] | str | Path | None, known: Iter
     source = str(rules) if isinstance(rules, str | Path) else "rules"
     content = _read_yaml(Path(rules)) if isinstance(rules, str | Path) else rules
     if not isinstance(content, Mapping):
-        raise InputError(f"{source}: expected the keys `default` and `metrics`, found {content!r}.")
+        raise InputError(
+            f"{source}: expected the keys `default` and `metrics`, found {type(content).__name__}."
+        )
     try:
         validated = Rules.model_validate(content)
     except ValidationError as error:
@@ -107,26 +109,11 @@ def read_rules(rules: Rules | Mapping[str, Any] | str | Path | None, known: Iter
 
 def _read_yaml(file: Path) -> Any:
     try:
-        return yaml.load(file.read_text(encoding="utf-8"), _UniqueKeyLoader)  # a SafeLoader
+        return parse_yaml(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"The rules {file} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not valid YAML: {error}") from error
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML loader that rejects repeated keys; PyYAML would silently keep the last one."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in scalars:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
-        return dict(super().construct_mapping(node, deep))
+    except ValueError as error:
+        raise InputError(f"{file}: not valid YAML: {error}. Correct the file.") from error
 
 
 def _explain(error: ValidationError) -> str:

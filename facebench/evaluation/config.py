@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
+from facebench.core.yaml_text import parse_yaml
 
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -63,7 +63,7 @@ class EvaluationConfig(BaseModel):
     name: str | None = Field(
         None, description="Name of the model in tables; the name of the folder by default."
     )
-    seed: int = Field(0, ge=0, description="Seed of all resampling.")
+    seed: int = Field(0, ge=0, lt=2**64, description="Seed of all resampling.")
     max_rejected: float = Field(
         0.02, ge=0, le=1, description="Largest share of unusable files in each set; above it the run stops."
     )
@@ -125,9 +125,9 @@ class EvaluationConfig(BaseModel):
             InputError: the file is not readable YAML, or an option is wrong.
         """
         try:
-            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InputError(f"{path} is not a readable YAML file: {error}") from error
+            content = parse_yaml(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} is not a readable YAML file: {error}. Correct the file.") from error
         if not isinstance(content, dict):
             raise InputError(f"{path}: expected a mapping of options to values.")
         try:

@@ -6,12 +6,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from facebench.core.errors import InputError
 from facebench.core.shipped_data import data_folder
 from facebench.core.suggest import suggest
+from facebench.core.yaml_text import parse_yaml
 
 Data = TypeVar("Data", bound=BaseModel)
 
@@ -68,8 +68,8 @@ def load_yaml(file: Path, model: type[Data]) -> list[Data]:
 
 def _read_mapping(file: Path, place: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = parse_yaml(file.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise InputError(f"{place}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{place}: expected a mapping of keys, found {type(content).__name__}.")

@@ -50,4 +50,4 @@ def test_a_file_that_is_not_a_model_is_one_message(facebench: Command, tmp_path:
     (tmp_path / "model.txt").write_text("weights")
     done = facebench("sample", tmp_path / "model.txt", tmp_path / "out")
     assert done.returncode == 2
-    assert "not a readable safetensors" in done.stderr
+    assert "cannot be read as a safetensors" in done.stderr

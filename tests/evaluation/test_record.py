@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from facebench.core.errors import InputError
 from facebench.evaluation.record import RECORD, Run, json_schema, load_run
@@ -52,7 +53,7 @@ def test_a_long_frame_has_one_row_per_metric() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("not json", "not a readable JSON record"),
+        ("not json", "not readable JSON"),
         ("[]", "not a run record"),
         ('{"schema": 99}', "has schema 99"),
         ('{"schema": 1}', "not a run record"),
@@ -77,10 +78,10 @@ def test_a_record_that_cannot_be_written_says_where(tmp_path: Path) -> None:
         make_run("ours", fd_lite0=1.0).save(blocked / "run")
 
 
-def test_json_never_contains_nan() -> None:
-    run = make_run("ours", fd_lite0=float("nan"))
-    with pytest.raises(ValueError, match="JSON compliant"):
-        run.to_json()
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e101])
+def test_a_record_never_holds_a_value_without_bounds(value: float) -> None:
+    with pytest.raises(ValidationError, match="value"):
+        make_run("ours", fd_lite0=value)
 
 
 def test_a_run_is_a_model_of_its_own_json() -> None:

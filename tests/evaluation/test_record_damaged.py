@@ -36,25 +36,47 @@ def curves(text: str) -> Callable[[Path], None]:
     return write
 
 
-def foreign_table(folder: Path) -> None:
-    pd.DataFrame({"a": [1]}).to_parquet(folder / "per_image.parquet")
+def table(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        file = folder / "per_image.parquet"
+        change(pd.read_parquet(file)).to_parquet(file)
+
+    return write
 
 
 def broken_table(folder: Path) -> None:
     (folder / "per_image.parquet").write_bytes(b"junk")
 
 
+def cut_table(folder: Path) -> None:
+    file = folder / "per_image.parquet"
+    data = file.read_bytes()
+    file.write_bytes(data[:200] + bytes(100) + data[300:])
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
         (without_generated, "no generated images"),
-        (curves("[1]"), "curves.json is not a JSON object"),
-        (curves('{"scores": [{}]}'), "curves.json lacks against"),
-        (curves('{"frechet": [{"metric": "fd_lite0"}]}'), "curves.json lacks distances, sizes"),
-        (curves('{"map": {"backbone": "x"}}'), "curves.json lacks explained"),
-        (curves("{"), "is damaged"),
-        (foreign_table, "per_image.parquet has no column image, role"),
-        (broken_table, "is damaged"),
+        (curves("[1]"), "curves.json is damaged: the file: Input should be a valid dictionary"),
+        (curves('{"scores": [{}]}'), "curves.json is damaged: scores.0.backbone: Field required"),
+        (curves('{"frechet": 5}'), "curves.json is damaged: frechet"),
+        (curves('{"frechet": [{"metric": "fd_lite0"}]}'), "frechet.0.sizes: Field required"),
+        (curves('{"frechet": [{"metric": "a", "sizes": [1], "distances": [[1]]}]}'), "distances.0"),
+        (curves('{"frechet": [{"metric": "a", "sizes": [1], "distances": []}]}'), "different lengths"),
+        (curves('{"map": {"backbone": "x", "fitted_on": "generated"}}'), "map.explained: Field required"),
+        (curves('{"map": {"backbone": "x", "fitted_on": "moon", "explained": [0, 1]}}'), "map.fitted_on"),
+        (curves("{"), "not readable JSON"),
+        (curves("[" * 200_000), "nested too deeply"),
+        (
+            table(lambda held: held.drop(columns=["role", "image"])),
+            "per_image.parquet is damaged: .*image, role",
+        ),
+        (table(lambda held: held.assign(image=1.5)), "the column image does not hold texts"),
+        (table(lambda held: held.assign(role=None)), "the column role does not hold texts"),
+        (table(lambda held: held.assign(face_score="high")), "the column face_score does not hold numbers"),
+        (broken_table, "per_image.parquet is damaged"),
+        (cut_table, "per_image.parquet is damaged"),
     ],
 )
 def test_a_damaged_run_folder_is_refused_with_the_reason(
@@ -63,6 +85,60 @@ def test_a_damaged_run_folder_is_refused_with_the_reason(
     damage(folder)
     with pytest.raises(InputError, match=said):
         load_run(folder)
+
+
+def changed(path: str, value: str) -> Callable[[str], str]:
+    """Return a change of the text of a record: the field at a path gets a JSON value."""
+
+    def change(text: str) -> str:
+        record = part = json.loads(text)
+        *above, last = path.split("/")
+        for key in above:
+            part = part[key]
+        part[last] = "MARK"
+        return json.dumps(record).replace('"MARK"', value)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("metrics/fd_lite0/value", "NaN", "NaN is not a JSON number"),
+        ("metrics/fd_lite0/value", "-Infinity", "-Infinity is not a JSON number"),
+        ("metrics/fd_lite0/value", "1e999", "out of range"),
+        ("metrics/fd_lite0/value", "1e200", "metrics.fd_lite0.value"),
+        ("metrics/fd_lite0/value", "1" + "0" * 400, "more than 20 digits"),
+        ("metrics/fd_lite0/low", "1e9", "low .* is above high"),
+        ("metrics/fd_lite0/decimals", "-1", "metrics.fd_lite0.decimals"),
+        ("metrics/fd_lite0/decimals", "1000000000", "metrics.fd_lite0.decimals"),
+        ("metrics/fd_lite0/level", "1.0", "metrics.fd_lite0.level"),
+        ("metrics/fd_lite0/n", '{"generated": -1}', "metrics.fd_lite0.n.generated"),
+        ("metrics/fd_lite0/n", '{"generated": 1e30}', "metrics.fd_lite0.n.generated"),
+        ("metrics/fd_lite0/note", r'"\ud800"', "lone surrogate"),
+        ("inputs/generated/images", "-5", "inputs.generated.images"),
+        ("timings", '{"features": -1}', "timings.features"),
+        ("seed", "-1", "seed"),
+        ("name", "[" * 100_000, "nested too deeply"),
+        ("created", "1e18", "created"),
+        ("created", '"0001-01-01T00:00:00+14:00"', "created"),
+        ("schema", "0", "schema"),
+    ],
+)
+def test_every_field_of_a_record_has_bounds(folder: Path, path: str, value: str, said: str) -> None:
+    record = folder / "record.json"
+    record.write_text(changed(path, value)(record.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        load_run(folder)
+
+
+def test_a_time_without_a_zone_is_utc(folder: Path) -> None:
+    record = folder / "record.json"
+    text = changed("created", '"2026-01-02T03:04:05"')(record.read_text(encoding="utf-8"))
+    record.write_text(text, encoding="utf-8")
+    run = load_run(folder)
+    assert run.created.isoformat() == "2026-01-02T03:04:05+00:00"
+    assert "other" in Leaderboard.from_runs([run, make_run("other", fd_lite0=1.0)]).to_csv()
 
 
 def test_a_table_of_images_without_fingerprints_shows_no_images(folder: Path) -> None:

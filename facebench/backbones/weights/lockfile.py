@@ -16,6 +16,7 @@ from facebench.backbones.weights.disk import writable
 from facebench.backbones.weights.registry import Entry
 from facebench.core.errors import WeightsError
 from facebench.core.files import atomic_write_text
+from facebench.core.json_files import parse_json
 
 NAME = "weights.lock.json"
 
@@ -86,9 +87,9 @@ def _read(path: Path) -> dict[str, LockRecord]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         return {name: LockRecord(**fields) for name, fields in content.items()}
-    except (ValueError, TypeError, AttributeError, RecursionError, ValidationError, OSError) as error:
+    except (ValueError, TypeError, AttributeError, ValidationError, OSError) as error:
         raise WeightsError(
             f"The lock file {path} cannot be read ({error}). Repair it, or delete it to pin all files again."
         ) from None

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
+from facebench.core.yaml_text import parse_yaml
 from facebench.images.image_set import ImageSet
 from facebench.synthface.dataset import COLUMNS
 from facebench.training.engine.settings import Settings
@@ -142,8 +142,8 @@ def read_grid(path: Path) -> Grid:
             transfers will lack.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as YAML ({str(error).splitlines()[0]}).") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: a grid is a mapping of keys to values.")

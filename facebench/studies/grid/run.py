@@ -21,6 +21,7 @@ from typing import Any, TextIO
 
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_write_text
+from facebench.core.json_files import read_json
 from facebench.studies.grid.plan import OUT, Grid, Job, plan, read_grid
 
 JobProgress = Callable[[str, str, int, int], None]
@@ -198,7 +199,9 @@ def _is_done(job: Job, folder: Path) -> bool:
     marker = _marker(folder, job)
     if not marker.is_file() or not (folder / job.folder).is_dir():
         return False
-    before = json.loads(marker.read_text(encoding="utf-8"))
+    before = read_json(marker)
+    if not isinstance(before, dict) or not isinstance(before.get("command"), list):
+        raise InputError(f"{marker} is damaged. Delete it; the job then runs again.")
     if before == _mark(job):
         return True
     # The comparison may get more runs; all other commands must not change.

@@ -8,6 +8,7 @@ from typing import Any
 
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_write_text
+from facebench.core.json_files import parse_json
 from facebench.training.engine.fingerprint import fingerprint
 from facebench.training.models.stable_diffusion import Base
 
@@ -72,7 +73,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be read ({error}). Delete it if you know the model of the images."

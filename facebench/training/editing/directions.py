@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from facebench.core.errors import InputError, WeightsError
+from facebench.core.errors import FacebenchError, InputError, WeightsError
 from facebench.core.suggest import suggest
 from facebench.training.editing.linear import LatentStatistics
 from facebench.training.engine import model_file
@@ -167,7 +167,9 @@ def read(path: Path) -> Directions:
     model = model_file.read(path, "directions")
     try:
         return _from_model(model, path)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except FacebenchError:
+        raise
+    except Exception as error:  # tensors and architecture of any kind
         raise WeightsError(f"{path}: the directions are damaged ({error}).") from None
 
 

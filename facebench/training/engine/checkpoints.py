@@ -11,16 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from facebench.core.errors import InputError, WeightsError
+from facebench.core.json_files import parse_json
 
 STATE = "state.json"
 MODEL, EMA, OPTIMIZER = "model", "ema", "optimizer"
 _OLD_NAMES = {"average": EMA, "optimiser": OPTIMIZER}
 """Names of tensor files that older versions of facebench wrote."""
+
+
+class _State(BaseModel):
+    """Content of state.json."""
+
+    step: int = Field(ge=0, lt=2**53)
+    settings: dict[str, Any]
+    progress: dict[str, Any]
 
 
 @dataclass
@@ -53,15 +63,16 @@ class Checkpoint:
             WeightsError: a file is missing or damaged.
         """
         try:
-            state = json.loads((path / STATE).read_text(encoding="utf-8"))
+            state = _State.model_validate(parse_json((path / STATE).read_text(encoding="utf-8")))
             tensors = {
                 _OLD_NAMES.get(file.stem, file.stem): load_file(file)
                 for file in sorted(path.glob("*.safetensors"))
             }
-            return cls(int(state["step"]), tensors, state["settings"], state["progress"])
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            return cls(state.step, tensors, state.settings, state.progress)
+        except Exception as error:  # readers raise exceptions of any type on damaged files
+            problem = " ".join(str(error).split())[:200]
             raise WeightsError(
-                f"{path}: the checkpoint is damaged ({error}). Remove this folder; the run then resumes from the "
+                f"{path}: the checkpoint is damaged ({problem}). Remove this folder; the run then resumes from the "
                 "checkpoint before it."
             ) from None
 
@@ -149,6 +160,16 @@ def load_strictly(
         WeightsError: names the first missing, misshapen or unexpected key.
     """
     expected = network.state_dict() if expected is None else expected
+    check_shapes(tensors, expected, where)
+    network.load_state_dict(dict(tensors), strict=len(expected) == len(network.state_dict()))
+
+
+def check_shapes(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:
+    """Compare names and shapes of weights.
+
+    Raises:
+        WeightsError: names the first missing, misshapen or unexpected key.
+    """
     for key, value in expected.items():
         if key not in tensors:
             raise WeightsError(f"{where}: lacks '{key}'. Is it the checkpoint of another architecture?")
@@ -160,7 +181,6 @@ def load_strictly(
     for key in tensors:
         if key not in expected:
             raise WeightsError(f"{where}: holds '{key}', which this architecture does not have.")
-    network.load_state_dict(dict(tensors), strict=len(expected) == len(network.state_dict()))
 
 
 def _complete(folder: Path) -> list[Path]:

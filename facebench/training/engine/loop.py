@@ -7,8 +7,10 @@ within one machine and thread count.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_write_text
+from facebench.training.data.digest import data_digest
 from facebench.training.data.faces import Batch
 from facebench.training.data.loading import Loading, load_batches
 from facebench.training.engine import checkpoints, model_file
@@ -143,6 +146,11 @@ class Trainer:
         """Folder of the checkpoints."""
         return self.out / "checkpoints"
 
+    @cached_property
+    def data_digest(self) -> str:
+        """Digest of the training images at the start of this run."""
+        return data_digest(self.task.faces)
+
     @property
     def evaluated_network(self) -> nn.Module:
         """The network for samples, evaluations and the model file."""
@@ -228,6 +236,8 @@ class Trainer:
             return False
         name, higher_is_better = self.task.best_metric
         value, best = numbers[name], self.progress.best.get("value")
+        if not math.isfinite(value):
+            return False
         if best is not None and not (value > best if higher_is_better else value < best):
             return False
         self.progress.best = {"name": name, "value": value, "checkpoint": f"step-{self.step:08d}"}
@@ -276,6 +286,11 @@ class Trainer:
         self.step = checkpoint.step
         self.task.restore(progress.get("task", self.task.state()))
         self.progress = _Progress(progress.get("best", {}), progress.get("skipped", 0))
+        if progress.get("data", self.data_digest) != self.data_digest:
+            self.on_message(
+                "warning: the training images changed since the last checkpoint (names, sizes or contents differ); "
+                "the run continues with the present images"
+            )
         self.on_message(f"resumes from step {self.step} of {self.config.steps}")
 
     def _changes(self, before: dict[str, Any]) -> list[str]:
@@ -298,6 +313,7 @@ class Trainer:
             "best": self.progress.best,
             "skipped": self.progress.skipped,
             "task": self.task.state(),
+            "data": self.data_digest,
         }
         if self.accelerator.scaler is not None:
             progress["scaler"] = self.accelerator.scaler.state_dict()

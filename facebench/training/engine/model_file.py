@@ -8,15 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from facebench.backbones.weights.reading import reading
 from facebench.core.errors import InputError, WeightsError
 from facebench.core.files import atomic_path
+from facebench.core.json_files import parse_json
 from facebench.core.version import __version__
 
 HEADER = "facebench"
+
+
+class _Header(BaseModel):
+    """Content of the header."""
+
+    kind: str
+    architecture: dict[str, Any]
+    provenance: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -85,20 +96,21 @@ def read(path: Path, kind: str | None = None) -> ModelFile:
         raise InputError(
             f"There is no model {path}. Give a model.safetensors, or the folder of a finished run."
         )
+    with reading(path, "a safetensors file"), safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get(HEADER, "null")
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = {
+            name: value.float() if value.is_floating_point() else value for name, value in tensors.items()
+        }
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(HEADER, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path}: is not a readable safetensors file ({error}).") from None
-    if not isinstance(header, dict) or not {"kind", "architecture", "provenance"} <= header.keys():
+        header = _Header.model_validate(parse_json(text))
+    except ValueError:
         raise WeightsError(
             f"{path}: was not written by `facebench train`; its header does not describe a model."
-        )
-    if kind is not None and header["kind"] != kind:
-        raise WeightsError(f"{path}: is a model of the kind '{header['kind']}', '{kind}' is needed.")
-    tensors = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-    return ModelFile(header["kind"], tensors, header["architecture"], header["provenance"])
+        ) from None
+    if kind is not None and header.kind != kind:
+        raise WeightsError(f"{path}: is a model of the kind '{header.kind}', '{kind}' is needed.")
+    return ModelFile(header.kind, tensors, header.architecture, header.provenance)
 
 
 def load_weights(network: nn.Module, model: ModelFile, where: str) -> nn.Module:

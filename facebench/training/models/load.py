@@ -36,6 +36,7 @@ from facebench.training.models import (
     UNet,
     build_ddim,
 )
+from facebench.training.models.building import build_for
 from facebench.training.models.config import NetworkConfig
 from facebench.training.models.official import latent_statistics, load_official, official_state
 
@@ -111,7 +112,7 @@ def open_ddim(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, int
     """Open an unconditional diffusion model; return it with the side of its images in pixels."""
     model = model_file.read(path, "ddim")
     config = _config(DDIMConfig, model, path)
-    network = build_ddim(config)
+    network = build_for(lambda: build_ddim(config), model.tensors, str(path))
     model_file.load_weights(network, model, str(path))
     return network.to(device), config.size
 
@@ -130,7 +131,8 @@ def open_latent(path: Path, device: torch.device | str = "cpu") -> tuple[LatentD
             mean, std = tensors.pop("codes.mean"), tensors.pop("codes.std")
         except KeyError as error:
             raise WeightsError(f"{path}: lacks {error}; it was not written by `facebench train`.") from None
-        network = LatentDPM(_config(LatentDPMConfig, model, path))
+        config = _config(LatentDPMConfig, model, path)
+        network = build_for(lambda: LatentDPM(config), tensors, str(path))
         model_file.load_weights(network, ModelFile(model.kind, tensors, {}), str(path))
     network = network.eval().requires_grad_(False).to(device)
     return network, mean.to(device), std.to(device)
@@ -166,9 +168,11 @@ def _build_autoencoder(model: ModelFile, path: Path) -> DiffusionAutoencoder:
     # Older files of compact autoencoders have the kind "diffae".
     compact = model.kind == "diffae" and DiffAEConfig.uses_removed_keys(model.architecture)
     if compact or model.kind == "compact-autoencoder":
-        return CompactAutoencoder(_config(CompactAutoencoderConfig, model, path))
+        settings = _config(CompactAutoencoderConfig, model, path)
+        return build_for(lambda: CompactAutoencoder(settings), model.tensors, str(path))
     if model.kind == "diffae":
-        return DiffAE(_config(DiffAEConfig, model, path))
+        config = _config(DiffAEConfig, model, path)
+        return build_for(lambda: DiffAE(config), model.tensors, str(path))
     raise _unexpected_kind(model, path, "diffae", "compact-autoencoder")
 
 
@@ -176,11 +180,14 @@ def _build_rig(model: ModelFile, path: Path) -> Rig:
     # Older files of compact rigs have the kind "rig".
     compact = model.kind == "rig" and DiffusionRigConfig.uses_removed_keys(model.architecture)
     if compact or model.kind == "compact-rig":
-        return CompactRig(_config(CompactRigConfig, model, path))
+        settings = _config(CompactRigConfig, model, path)
+        return build_for(lambda: CompactRig(settings), model.tensors, str(path))
     if model.kind == "rig":
-        return DiffusionRig(_config(DiffusionRigConfig, model, path))
+        config = _config(DiffusionRigConfig, model, path)
+        return build_for(lambda: DiffusionRig(config), model.tensors, str(path))
     if model.kind == "rig-emo":
-        return DiffusionRigEmo(_config(DiffusionRigEmoConfig, model, path))
+        emo = _config(DiffusionRigEmoConfig, model, path)
+        return build_for(lambda: DiffusionRigEmo(emo), model.tensors, str(path))
     raise _unexpected_kind(model, path, "rig", "rig-emo", "compact-rig")
 
 

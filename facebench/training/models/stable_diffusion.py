@@ -183,6 +183,8 @@ def apply_lora(base: Base, lora: Path) -> None:
 
     model = model_file.read(lora, "dreambooth")
     trained = model.architecture
+    if not {"kind", "base"} <= trained.keys():
+        raise WeightsError(f"{lora}: its header does not name the base model. Train the adapters again.")
     if trained["kind"] != base.kind:
         raise WeightsError(
             f"{lora}: holds adapters for {trained['base']} ({trained['kind']}), not for "

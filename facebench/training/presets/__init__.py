@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
+from facebench.core.yaml_text import parse_yaml
 from facebench.training.tasks.registry import KINDS, current_kind, settings_class
 
 KEYS_BY_KIND = ("data", "prior_data", "validation", "held_out")
@@ -73,13 +74,11 @@ def _content(config: str) -> dict[str, Any]:
             raise InputError(f"There is no preset '{config}'. {suggest(str(config), names)}")
         text = resources.files("facebench.training.presets").joinpath(f"{config}.yaml").read_text("utf-8")
     try:
-        is_mapping = isinstance(yaml.safe_load(text), dict)
-        content = OmegaConf.create(text)
-    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        if not isinstance(parse_yaml(text), dict):
+            raise InputError(f"{config}: settings are a mapping of keys to values.")
+        return _plain(OmegaConf.create(text))
+    except (ValueError, OmegaConfBaseException) as error:
         raise InputError(f"{config}: is not YAML ({str(error).splitlines()[0]}).") from None
-    if not is_mapping:
-        raise InputError(f"{config}: settings are a mapping of keys to values.")
-    return _plain(content)
 
 
 def _parsed(overrides: Sequence[str]) -> dict[str, Any]:

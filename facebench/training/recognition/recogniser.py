@@ -18,6 +18,7 @@ from facebench.training.data.people import CROP
 from facebench.training.engine import model_file
 from facebench.training.engine.memory_layout import training_memory_format
 from facebench.training.engine.settings import Settings
+from facebench.training.models.building import build_for
 from facebench.training.recognition.margin_heads import AdaFace, ArcFace, CosFace, MarginHead
 
 KIND = "recognition"
@@ -94,9 +95,10 @@ def load_recogniser(path: Path) -> Trained:
         WeightsError: the file is damaged or holds another kind of model.
     """
     model = model_file.read(path, KIND)
+    network = build_for(lambda: build_backbone(model.architecture), model.tensors, str(path))
     try:
-        network, size = build_backbone(model.architecture), int(model.architecture["size"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        size = int(model.architecture["size"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise WeightsError(f"{path}: the sizes of the network are damaged ({error}).") from None
     model_file.load_weights(network, model, str(path))
     return Trained(network, size)

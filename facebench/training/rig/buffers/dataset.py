@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_path, atomic_write_bytes, atomic_write_text
+from facebench.core.json_files import parse_json
 from facebench.training.data.faces import Face
 from facebench.training.rig.buffers.flame_codes import Codes, join, person_codes
 from facebench.training.rig.buffers.images import decode
@@ -164,7 +165,7 @@ def read_about(folder: Path) -> About:
         InputError: the folder holds no buffers, or its description is damaged or of another version.
     """
     try:
-        content = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+        content = parse_json((folder / HEADER).read_text(encoding="utf-8"))
         about = About(**content)
     except FileNotFoundError:
         raise InputError(

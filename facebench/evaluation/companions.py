@@ -1,0 +1,130 @@
+"""Checks of the files beside a run record: the per-image table and the data of the plots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from facebench.core.errors import InputError
+from facebench.core.json_files import read_json
+from facebench.evaluation.record_fields import Count, Number, Share, Text
+
+PER_IMAGE = "per_image.parquet"
+CURVES = "curves.json"
+
+_REMEDY = "Evaluate again, or delete the file to continue without it."
+_MAX_POINTS = 10_000
+_TEXT_COLUMNS = ("role", "image")
+_NUMBER_COLUMNS = frozenset(
+    {"width", "height", "face_score", "face_x", "face_y", "face_width", "face_height", "map_x", "map_y"}
+)
+_NUMBER_PREFIXES = ("quality:", "closest_cosine:")
+
+
+def read_per_image(folder: Path) -> pd.DataFrame | None:
+    """Read the per-image table of a run folder; None where there is none.
+
+    Raises:
+        InputError: the file is damaged, lacks a column, or a column has another type; names the file.
+    """
+    file = folder / PER_IMAGE
+    if not file.is_file():
+        return None
+    try:
+        return _checked_table(pd.read_parquet(file))
+    except Exception as error:  # the Parquet reader raises exceptions of any type on damaged files
+        raise _damaged(file, error) from error
+
+
+def read_curves(folder: Path) -> dict[str, Any] | None:
+    """Read the data of the plots of a run folder; None where there are none.
+
+    Raises:
+        InputError: the file is damaged, or an entry lacks a key or has an impossible value; names the file.
+    """
+    file = folder / CURVES
+    if not file.is_file():
+        return None
+    content = read_json(file)
+    try:
+        _Curves.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(step) for step in problem["loc"]) or "the file"
+        raise _damaged(file, f"{key}: {problem['msg']}") from error
+    return dict(content)
+
+
+def _damaged(file: Path, problem: Exception | str) -> InputError:
+    text = " ".join(str(problem).split())[:300] or type(problem).__name__
+    return InputError(f"{file} is damaged: {text}. {_REMEDY}")
+
+
+def _checked_table(table: pd.DataFrame) -> pd.DataFrame:
+    columns = list(table.columns)
+    if missing := sorted(set(_TEXT_COLUMNS) - set(columns)):
+        raise ValueError(f"it has no column {', '.join(missing)}")
+    if not all(isinstance(column, str) for column in columns) or len(set(columns)) < len(columns):
+        raise ValueError("its columns need different names that are texts")
+    for column in _TEXT_COLUMNS:
+        if not table[column].map(lambda cell: isinstance(cell, str)).all():
+            raise ValueError(f"the column {column} does not hold texts")
+    for column in columns:
+        is_number = column in _NUMBER_COLUMNS or column.startswith(_NUMBER_PREFIXES)
+        if is_number and not pd.api.types.is_numeric_dtype(table[column]):
+            raise ValueError(f"the column {column} does not hold numbers")
+    return table
+
+
+class _Entry(BaseModel):
+    """Part of curves.json; later versions may add keys."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+
+class _ScoreCurve(_Entry):
+    backbone: Text
+    against: Literal["generated", "reference"]
+    edges: Annotated[list[Number], Field(min_length=2, max_length=_MAX_POINTS)]
+    genuine: list[Share]
+    impostor: list[Share]
+    fmr: Annotated[list[Share], Field(min_length=1, max_length=_MAX_POINTS)]
+    fnmr: list[Share]
+    eer: Share | None = None
+    eer_threshold: Number | None
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> _ScoreCurve:
+        bins = len(self.edges) - 1
+        if len(self.genuine) != bins or len(self.impostor) != bins or len(self.fmr) != len(self.fnmr):
+            raise ValueError("the lists have different lengths")
+        if any(low >= high for low, high in zip(self.edges, self.edges[1:], strict=False)):
+            raise ValueError("edges do not increase")
+        return self
+
+
+class _FrechetCurve(_Entry):
+    metric: Text
+    sizes: Annotated[list[Count], Field(min_length=1, max_length=_MAX_POINTS)]
+    distances: list[Number]
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> _FrechetCurve:
+        if len(self.sizes) != len(self.distances):
+            raise ValueError("sizes and distances have different lengths")
+        return self
+
+
+class _Map(_Entry):
+    backbone: Text
+    fitted_on: Annotated[str, Field(pattern=r"^(generated|reference(:.+)?)$")]
+    explained: tuple[Share, Share]
+
+
+class _Curves(_Entry):
+    scores: list[_ScoreCurve] = []
+    frechet: list[_FrechetCurve] = []
+    map: _Map | None = None
