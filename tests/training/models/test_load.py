@@ -90,7 +90,7 @@ def test_other_kinds_of_models_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "other", "ddim", nn.Linear(1, 1), {})
     with pytest.raises(WeightsError, match="'ddim', 'diffae' or 'compact-autoencoder' is needed"):
         open_autoencoder(path)
-    with pytest.raises(WeightsError, match="'ddim', 'rig' or 'compact-rig' is needed"):
+    with pytest.raises(WeightsError, match="'ddim', 'rig' or 'rig-emo' or 'compact-rig' is needed"):
         open_rig_model(path)
 
 
