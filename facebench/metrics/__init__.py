@@ -7,10 +7,12 @@ and starts with its formula. `registry` defines how metric cards call each funct
 
 from facebench.metrics.affect_agreement import AffectAgreement, affect_agreement
 from facebench.metrics.authenticity import authenticity
+from facebench.metrics.biometric_capacity import biometric_capacity
 from facebench.metrics.class_agreement import class_agreement
 from facebench.metrics.clipped_density_coverage import ClippedDensityCoverage, clipped_density_coverage
 from facebench.metrics.density_coverage import DensityCoverage, density_coverage
 from facebench.metrics.det_curve import DetCurve, det_curve
+from facebench.metrics.distinct_identities import DistinctIdentities, distinct_identities
 from facebench.metrics.frechet import frechet_distance
 from facebench.metrics.frechet_infinity import FrechetInfinity, frechet_infinity
 from facebench.metrics.id_booth import (
@@ -30,7 +32,9 @@ from facebench.metrics.paired import cosine_similarity, paired_delta, paired_dis
 from facebench.metrics.pairs import PairScores, pair_scores
 from facebench.metrics.precision_recall import PrecisionRecall, precision_recall
 from facebench.metrics.rates import OperatingPoint
+from facebench.metrics.retrieval import Retrieval, retrieval
 from facebench.metrics.spread import spread
+from facebench.metrics.tar_at_far import tar_at_far
 from facebench.metrics.vendi import vendi_per_class, vendi_score
 from facebench.metrics.verification import Verification, verification
 from facebench.metrics.verification_blocked import BlockedVerification, blocked_verification
@@ -41,6 +45,7 @@ __all__ = [
     "ClippedDensityCoverage",
     "DensityCoverage",
     "DetCurve",
+    "DistinctIdentities",
     "FrechetInfinity",
     "KernelDistance",
     "Leakage",
@@ -50,9 +55,11 @@ __all__ = [
     "PairList",
     "PairScores",
     "PrecisionRecall",
+    "Retrieval",
     "Verification",
     "affect_agreement",
     "authenticity",
+    "biometric_capacity",
     "blocked_verification",
     "class_agreement",
     "clipped_density_coverage",
@@ -61,6 +68,7 @@ __all__ = [
     "cosine_similarity",
     "density_coverage",
     "det_curve",
+    "distinct_identities",
     "frechet_distance",
     "frechet_infinity",
     "id_booth_pairs",
@@ -77,8 +85,10 @@ __all__ = [
     "paired_distance",
     "paired_similarity",
     "precision_recall",
+    "retrieval",
     "sliced_wasserstein",
     "spread",
+    "tar_at_far",
     "vendi_per_class",
     "vendi_score",
     "verification",
