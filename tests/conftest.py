@@ -1,4 +1,4 @@
-"""Rendered faces that many tests evaluate, a cache of their own, and the marker of each folder."""
+"""Shared fixtures: rendered faces and a temporary cache; and the marker of each folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MARKERS = {
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests by their folder, so that `make test-fast` leaves out what is slow, large, or needs a system."""
+    """Mark tests by their folder, so that `make test-fast` excludes slow, large and system tests."""
     for item in items:
         path = item.path.relative_to(config.rootpath).as_posix()
         for beginning, marker in MARKERS.items():
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests neither read nor fill the user's feature store and weights."""
+    """Use a temporary cache in place of the feature store and the weights of the user."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACEBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("FACEBENCH_OFFLINE", "1")

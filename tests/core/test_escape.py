@@ -1,4 +1,4 @@
-"""Escaping: no text can leave the cell, line or command in which it is written."""
+"""Escaping: no text can end the cell, line or command that contains it."""
 
 from __future__ import annotations
 

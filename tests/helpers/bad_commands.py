@@ -1,7 +1,7 @@
-"""Run `facebench evaluate` in children of this process and do to them what happens to commands.
+"""Run `facebench evaluate` in child processes, and kill or interrupt them.
 
 Usage: python -m tests.helpers.bad_commands GENERATED REFERENCE WORK. Prints one JSON object; runs are left in WORK.
-The children are forked after the imports, so that each costs a second and not ten.
+The children are forked after the imports, so each takes one second instead of ten.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ METRICS = "fd_lite0,face_found"
 
 
 class Command:
-    """One `facebench evaluate` on its way."""
+    """A running `facebench evaluate`."""
 
     def __init__(
         self, folders: tuple[Path, Path], cache: Path, out: Path, file_limit: int | None = None
@@ -38,7 +38,7 @@ class Command:
 
     def _run(self, folders: tuple[Path, Path], cache: Path, file_limit: int | None) -> None:
         os.environ["FACEBENCH_CACHE"] = str(cache)
-        # Tests that run in the background of a shell inherit a Ctrl-C that is ignored.
+        # A background job of a shell ignores SIGINT, and child processes inherit this.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(log, 1)
@@ -58,7 +58,7 @@ class Command:
         os._exit(code)
 
     def wait(self) -> int:
-        """Exit code; minus the signal that ended it."""
+        """Return the exit code, or the negative number of the signal that ended it."""
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def ended(self) -> int:
@@ -70,7 +70,7 @@ class Command:
 
 
 def numbers(out: Path) -> dict[str, object]:
-    """All that a record says about the images, to the last bit: floats are written with all their digits."""
+    """Values of a record as text, with all digits of the floats."""
     record = json.loads((out / "record.json").read_text())
     for what in ("created", "timings", "warnings"):
         del record[what]
@@ -78,7 +78,7 @@ def numbers(out: Path) -> dict[str, object]:
 
 
 def kept(cache: Path) -> int:
-    """Results in the store of a cache."""
+    """Return the number of results in the store of a cache."""
     if not (cache / "store" / "features.sqlite").exists():
         return 0
     with closing(Store(cache / "store")) as store:
@@ -86,7 +86,7 @@ def kept(cache: Path) -> int:
 
 
 def kill_at_random(folders: tuple[Path, Path], work: Path, seconds: float) -> list[dict[str, object]]:
-    """Two caches; the runs that fill them are killed several times, and then left in peace."""
+    """Fill two caches by runs that are killed several times and then finished."""
     random.seed(0)
     stories = []
     for name in ("one", "two"):
@@ -102,7 +102,7 @@ def kill_at_random(folders: tuple[Path, Path], work: Path, seconds: float) -> li
 
 
 def interrupt(folders: tuple[Path, Path], work: Path) -> dict[str, object]:
-    """Ctrl-C as soon as something has been computed."""
+    """Interrupt a run (SIGINT) as soon as it has computed a result."""
     cache = work / "interrupted"
     command = Command(folders, cache, work / "interrupted-run")
     while not kept(cache):

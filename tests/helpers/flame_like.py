@@ -1,4 +1,4 @@
-"""A head of FLAME's structure that nobody has to licence: a sphere with made-up directions, saved as FLAME is."""
+"""A model with FLAME's structure and without its licence: a sphere with random directions, in FLAME's file format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VERTICES, TRIANGLES = 5023, 9976
 
 
 def sphere() -> tuple[np.ndarray, np.ndarray]:
-    """5023 points on a sphere as large as a head, and 9976 of its triangles, counter-clockwise from outside."""
+    """5023 points on a sphere of the size of a head, and 9976 triangles, counter-clockwise from outside."""
     turn = np.pi * (3 - np.sqrt(5)) * np.arange(VERTICES)
     height = 1 - 2 * (np.arange(VERTICES) + 0.5) / VERTICES
     ring = np.sqrt(1 - height**2)
@@ -31,7 +31,7 @@ def sphere() -> tuple[np.ndarray, np.ndarray]:
 
 
 def arrays(seed: int = 0) -> dict[str, Any]:
-    """Everything that FLAME's generic model holds, by its names."""
+    """All arrays of FLAME's generic model, by name."""
     rng = np.random.default_rng(seed)
     points, faces = sphere()
     near = 1 / np.linalg.norm(points[:, None] - rng.normal(0, 0.05, (1, 5, 3)), axis=2)
@@ -50,7 +50,7 @@ def arrays(seed: int = 0) -> dict[str, Any]:
 
 
 def save(path: Path, content: dict[str, Any]) -> Path:
-    """Pickle it as its authors did: protocol 2, arrays inside Chumpy's class, which is not installed here."""
+    """Pickle it in the published format: protocol 2, arrays of Chumpy's class, which is not installed."""
     module, kind = types.ModuleType("chumpy.ch"), type("Ch", (), {"__module__": "chumpy.ch"})
     module.Ch = kind  # type: ignore[attr-defined]
     wrapped = dict(content)
@@ -72,7 +72,7 @@ def save(path: Path, content: dict[str, Any]) -> Path:
 
 
 def texture(path: Path, seed: int = 0) -> Path:
-    """A texture of FLAME's structure: colours that follow the place on the sphere."""
+    """A texture with FLAME's structure: colours depend on the position on the sphere."""
     rng = np.random.default_rng(seed)
     points, faces = sphere()
     u = np.arctan2(points[:, 0], points[:, 2]) / (2 * np.pi) + 0.5

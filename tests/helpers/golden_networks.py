@@ -1,4 +1,4 @@
-"""Goldens of networks: the recorded answers, the parameters they were made with, and the images they read."""
+"""Goldens of networks: recorded outputs, with their parameters and input images."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Golden:
         return fill(shapes, self.facts["seed"])
 
     def images(self, count: int) -> list[npt.NDArray[np.uint8]]:
-        """The first images it was made with, uint8 RGB."""
+        """The first input images, uint8 RGB."""
         return [read(name) for name in self.facts["images"]["files"][:count]]
 
 
@@ -48,17 +48,17 @@ def read(name: str) -> npt.NDArray[np.uint8]:
 
 
 def scaled(state: State, factor: float, which: Callable[[str, Tensor], bool]) -> State:
-    """The state with some parameters multiplied, as the calmed answers were made."""
+    """The state with some parameters scaled, as for the recorded outputs."""
     return {key: value * factor if which(key, value) else value for key, value in state.items()}
 
 
 def calmed(state: State) -> State:
-    """The state of an IResNet with its residual branches quieted."""
+    """The state of an IResNet with scaled-down residual branches."""
     return scaled(state, 0.1, lambda key, _: key.endswith(".bn3.weight"))
 
 
 def stand_in_crops(golden: Golden, count: int) -> list[npt.NDArray[np.uint8]]:
-    """The 112 x 112 crops that the IResNet goldens read: the centre without a tenth at each side."""
+    """The 112 x 112 crops of the IResNet goldens: the centre without a tenth at each side."""
     crops = []
     for image in golden.images(count):
         width = image.shape[1]
@@ -75,6 +75,6 @@ def answers(
 
 
 def agrees(found: npt.ArrayLike, recorded: npt.NDArray[Any], rows: int | None = None) -> None:
-    """Within rtol 1e-3 and atol 1e-3 of the recorded array's deviation, as the manifests allow."""
+    """Whether values agree within rtol 1e-3 and atol 1e-3 of the recorded deviation, as the manifests allow."""
     atol = 1e-3 * float(np.std(recorded, dtype=np.float64))
     np.testing.assert_allclose(found, recorded[:rows], rtol=1e-3, atol=atol)

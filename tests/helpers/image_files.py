@@ -1,4 +1,4 @@
-"""A maker of image files, good and bad, of every kind that a folder of faces may hold."""
+"""Image files of every kind that a folder may contain, valid and damaged."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def picture(height: int = 40, width: int = 56) -> Pixels:
-    """A smooth coloured picture without any symmetry, uint8 (height, width, 3)."""
+    """A smooth coloured image without symmetry, uint8 (height, width, 3)."""
     y, x = np.mgrid[:height, :width] / [[[height]], [[width]]]
     return (255 * np.stack([x, y, (x * x + y) / 2], axis=2)).astype(np.uint8)
 
 
 def encode(pixels: npt.NDArray[Any], kind: str, mode: str | None = None, **options: Any) -> bytes:
-    """Pixels as a file of the given kind, written by Pillow."""
+    """Encode pixels as a file of the given format with Pillow."""
     image = Pillow.fromarray(pixels)
     buffer = io.BytesIO()
     (image.convert(mode) if mode else image).save(buffer, kind, **options)
@@ -29,7 +29,7 @@ def encode(pixels: npt.NDArray[Any], kind: str, mode: str | None = None, **optio
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG file that promises a size and holds next to nothing."""
+    """A PNG file with a given size in its header and almost no data."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 100)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -39,7 +39,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def jpeg_promising(width: int, height: int) -> bytes:
-    """A small JPEG file whose header claims another size."""
+    """A small JPEG file with a wrong size in its header."""
     data = bytearray(encode(picture(), "JPEG"))
     frame = data.index(b"\xff\xc0")
     data[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
@@ -47,7 +47,7 @@ def jpeg_promising(width: int, height: int) -> bytes:
 
 
 def without_adobe_marker(jpeg: bytes) -> bytes:
-    """The same JPEG file without the segment that says how Adobe stored its inks."""
+    """The same JPEG file without the Adobe marker segment."""
     start = jpeg.index(b"\xff\xee")
     length = int.from_bytes(jpeg[start + 2 : start + 4], "big")
     return jpeg[:start] + jpeg[start + 2 + length :]
@@ -67,7 +67,7 @@ def twelve_bit_tiff(values: npt.NDArray[np.uint16]) -> bytes:
 
 
 def bad_files() -> dict[str, tuple[bytes, str]]:
-    """Files that cannot be used: name -> (bytes, the reason that must be given)."""
+    """Unusable files: name -> (bytes, expected reason)."""
     png, jpeg = encode(picture(), "PNG"), encode(picture(200, 300), "JPEG", quality=95)
     progressive = encode(picture(200, 300), "JPEG", quality=95, progressive=True)
     webp, tiff, bmp = (encode(picture(), kind) for kind in ("WEBP", "TIFF", "BMP"))

@@ -1,4 +1,4 @@
-"""What the tests of metrics share: goldens, and strategies for feature matrices and scores."""
+"""Shared inputs of the tests of metrics: goldens, and strategies for feature matrices and scores."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def scores(draw: st.DrawFn, smallest: int = 1, largest: int = 60) -> tuple[np.nd
 
 
 class NewGolden:
-    """Recorded answers of the official code of newer metrics, on the arrays of other goldens."""
+    """Recorded outputs of the official code of newer metrics, on the arrays of earlier goldens."""
 
     def __init__(self) -> None:
         self.cases: dict[str, dict[str, Any]] = json.loads((GOLDENS / "new_metrics.json").read_text())[

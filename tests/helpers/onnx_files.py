@@ -14,7 +14,7 @@ SEEN = (30, 70)
 
 
 def one_pixel_times(path: Path, matrix: npt.NDArray[np.float32], size: int, batch: int | str = "n") -> Path:
-    """Save a network that answers pixel SEEN (three channels) @ matrix for images (batch, 3, size, size)."""
+    """Save a network that returns pixel SEEN (three channels) @ matrix for images (batch, 3, size, size)."""
     row, column = SEEN
     columns = matrix.shape[1]
     graph = helper.make_graph(

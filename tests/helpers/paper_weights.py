@@ -1,4 +1,4 @@
-"""The paper suite's networks with filled weights, put in place as a user would: `facebench weights import`."""
+"""Networks of the paper suite with generated weights, installed by `facebench weights import`."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Done:
-    """What a command printed, and its exit code."""
+    """Output and exit code of a command."""
 
     code: int
     text: str
 
 
 def facebench(*words: object) -> Done:
-    """Run a command line from its arguments to its exit code."""
+    """Run a command line and return its output and exit code."""
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["facebench", *map(str, words)])
@@ -48,12 +48,12 @@ def facebench(*words: object) -> Done:
 
 
 def halved(state: State) -> State:
-    """In half precision, as OpenAI's file is: half the disk."""
+    """Convert to half precision, like OpenAI's file, which halves the file size."""
     return {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
 
 
 def emonet() -> State:
-    """Calmed, and the last layer quiet enough that valence and arousal lie within [-1, 1]."""
+    """Scaled state whose valence and arousal are within [-1, 1]."""
     calm = scaled(Golden("emonet").state("parameters 8"), 0.4, lambda _, value: value.ndim == 4)
     return scaled(calm, 0.05, lambda key, _: key.startswith("emo_fc_2.3."))
 
@@ -86,21 +86,21 @@ STATES: dict[str, Callable[[], State]] = {
 
 @contextlib.contextmanager
 def own_cache() -> Iterator[Path]:
-    """A folder with a cache of its own that is gone afterwards: the weights take gigabytes."""
+    """Use a temporary cache, removed afterwards because the weights take gigabytes."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACEBENCH_CACHE", f"{folder}/cache")
         yield Path(folder)
 
 
 def measure(out: Path, *words: object) -> tuple[Run, str]:
-    """Run `facebench evaluate`; the record that it wrote and what it printed."""
+    """Run `facebench evaluate`; return its record and its output."""
     done = facebench("evaluate", *words, "--out", out)
     assert done.code == 0, done.text
     return load_run(out), done.text
 
 
 def valued(results: dict[str, MetricResult]) -> None:
-    """Every metric has a finite value inside its card's range, and says what it rests on."""
+    """Assert that every metric has sample sizes and a finite value within the range of its card."""
     for metric, result in results.items():
         assert result.value is not None, f"{metric}: {result.reason}"
         low, high = find_card(metric).range
@@ -122,7 +122,7 @@ def marked(run: Run) -> None:
 
 
 def put_in_place(names: tuple[str, ...], folder: Path) -> list[str]:
-    """Save filled checkpoints and import them; gives what the command said about each."""
+    """Save generated checkpoints and import them; return the output of the command for each."""
     said = []
     for name in names:
         file = folder / f"{name}.pth"

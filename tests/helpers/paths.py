@@ -1,4 +1,4 @@
-"""Folders that tests read."""
+"""Folders with test data."""
 
 from pathlib import Path
 

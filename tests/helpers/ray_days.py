@@ -34,7 +34,7 @@ def keep(extraction: Extraction, out: Path) -> None:
 
 
 def worker_processes(title: str = "ray::Worker") -> list[int]:
-    """Return the ids of processes whose title begins with `title`; Ray puts the running method into it."""
+    """Return the ids of processes whose title begins with `title`; Ray adds the running method to titles."""
     processes = []
     for folder in Path("/proc").iterdir():
         try:

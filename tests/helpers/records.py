@@ -1,4 +1,4 @@
-"""Small records for tests of everything that reads records."""
+"""Small run records for tests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def make_run(name: str, *, images: int = 2000, reference: str = "r" * 64, **valu
 
 
 def make_result(metric: str, value: float | None, n: int = 2000, **change: Any) -> MetricResult:
-    """A result that agrees with the metric's card."""
+    """A result with the fields of the card of the metric."""
     card = find_card(metric)
     interval: dict[str, Any] = (
         {} if value is None else {"low": value * 0.9, "high": value * 1.1, "level": 0.95}

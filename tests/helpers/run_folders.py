@@ -1,4 +1,4 @@
-"""Run folders as `facebench evaluate` leaves them, made in a moment: tables, curves and small image files."""
+"""Run folders like those of `facebench evaluate`, created quickly: tables, curves and small images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOSTILE = "<img src=x onerror=alert(1)>.png"
 
 
 def write_images(folder: Path, n: int, seed: int) -> list[str]:
-    """Small pictures, one of them with a name that would be a script if it were not escaped."""
+    """Write small images; the name of one of them is a script if it is not escaped."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     names = [HOSTILE, *(f"face {place:03d}.png" for place in range(1, n))]
@@ -29,7 +29,7 @@ def write_images(folder: Path, n: int, seed: int) -> list[str]:
 
 
 def per_image(folder: Path, names: list[str], seed: int, role: str = "generated") -> pd.DataFrame:
-    """A table as evaluate writes it; the hostile name is the best image."""
+    """A per-image table; the image with the hostile name is the best one."""
     rng = np.random.default_rng(seed)
     quality = np.sort(rng.uniform(0.3, 0.9, len(names)))[::-1].astype(np.float32)
     digests = [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names]

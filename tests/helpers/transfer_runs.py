@@ -1,4 +1,4 @@
-"""A run folder of an expression transfer as the paper suite leaves it, with the names that attackers choose."""
+"""Run folder of an expression transfer with the paper suite and with hostile names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NETWORK = "maxvit-va"
 def make_transfer_run(
     folder: Path, name: str, *, share: float = 0.7, hard: str = "bob", seed: int = 0
 ) -> Run:
-    """Twenty-four transfers that go a share of the way from source to target, and nowhere for one person."""
+    """Twenty-four transfers that cover a share of the gap from source to target; for one person they do not change."""
     n = 24
     root = folder / name
     images = write_images(root, n, seed)
@@ -83,7 +83,7 @@ def with_groups(run: Run) -> Run:
 
 
 def with_closest(run: Run) -> Run:
-    """The run with the closest training face of each generated one, against a set given by name."""
+    """The run with the closest training face of each generated face, for a named set."""
     assert run.per_image is not None
     table = run.per_image.copy()
     own = table["role"] == "generated"

@@ -263,7 +263,7 @@ def test_affect_without_a_value_is_left_out_with_a_warning(tmp_path: Path, cell:
     assert "line 3" in warning
 
 
-def test_affect_that_is_text_is_kept_for_whoever_needs_it(tmp_path: Path) -> None:
+def test_affect_that_is_text_is_kept(tmp_path: Path) -> None:
     images = ImageSet.open(manifest(tmp_path, "image,valence\na.png,high\n", "a.png"))
     assert images.column("valence") == ["high"]
     assert images.warnings == ()
