@@ -25,7 +25,7 @@ class Rule(_Strict):
         max: largest allowed value.
         change: largest allowed worsening, in the unit of the metric; in either direction where neither is better.
         relative: largest allowed worsening as a fraction of the baseline value: 0.05 is five percent.
-        interval: whether the metric must not be worse beyond the interval of the difference.
+        interval: whether the metric must not be worse at the level of the record.
     """
 
     min: float | None = None
@@ -48,6 +48,11 @@ class Rule(_Strict):
         return self.interval or self.change is not None or self.relative is not None
 
     @property
+    def judges_without_interval(self) -> bool:
+        """Whether the rule has a condition that needs no interval."""
+        return any(bound is not None for bound in (self.min, self.max, self.change, self.relative))
+
+    @property
     def judges(self) -> bool:
         """Whether the rule can fail; `interval: false` alone only shows the metric."""
         return self.compares or self.min is not None or self.max is not None
@@ -57,10 +62,12 @@ class Rules(_Strict):
     """Rules of the gate.
 
     Attributes:
+        level: probability that a record fails by chance although no metric is worse.
         default: rule of all metrics that have a better direction.
         metrics: rules that replace the default, by metric id.
     """
 
+    level: float = Field(default=0.05, gt=0, lt=0.5)
     default: Rule = Rule(interval=True)
     metrics: dict[str, Rule] = {}
 
@@ -92,7 +99,7 @@ def read_rules(rules: Rules | Mapping[str, Any] | str | Path | None, known: Iter
     content = _read_yaml(Path(rules)) if isinstance(rules, str | Path) else rules
     if not isinstance(content, Mapping):
         raise InputError(
-            f"{source}: expected the keys `default` and `metrics`, found {type(content).__name__}."
+            f"{source}: expected the keys `default`, `metrics` and `level`, found {type(content).__name__}."
         )
     try:
         validated = Rules.model_validate(content)

@@ -20,6 +20,15 @@ def test_half_widths_of_independent_intervals_add_in_squares() -> None:
     assert change.method == "independent intervals"
 
 
+def test_a_skewed_interval_stays_skewed_in_the_difference() -> None:
+    sure, unsure = make_run("old"), make_run("new")
+    sure.metrics["fdr_sface"] = make_result("fdr_sface", 10.0, low=7.0, high=30.0)
+    unsure.metrics["fdr_sface"] = make_result("fdr_sface", 1.0, low=0.0, high=5.0)
+    found = difference("fdr_sface", unsure, sure)
+    assert found is not None
+    assert (found.value, found.low, found.high) == (-9, pytest.approx(-9 - 401**0.5), -4)
+
+
 def test_the_paired_interval_covers_the_true_difference_at_its_level() -> None:
     covered = 0
     for seed in range(20):
@@ -40,7 +49,7 @@ def test_images_without_a_face_are_excluded_from_the_paired_mean() -> None:
         "face_quality_sface", with_quality(make_run("new"), after), with_quality(make_run("old"), before)
     )
     assert change is not None
-    assert "paired" in change.method
+    assert change.method == "paired over 198 images"
     assert change.low <= change.value <= change.high
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 import facebench
 from facebench.compare.gate import check
 from facebench.core.errors import InputError
-from facebench.evaluation.record import Run
+from facebench.evaluation.record import RejectedFile, Run
 from tests.helpers.quality_runs import quality, with_quality
 from tests.helpers.records import make_result, make_run
 
@@ -29,7 +31,7 @@ def test_a_run_passes_against_itself(values: dict[str, float | None]) -> None:
     run = make_run("ours", **values)
     report = check(run, run)
     assert report.passed
-    assert [row.metric for row in report.rows] == list(values)
+    assert [item.metric for item in report.items] == list(values)
 
 
 @settings(deadline=None)
@@ -48,26 +50,77 @@ def test_a_clear_regression_fails_and_the_same_change_the_other_way_passes(
     metric: str, old: float, new: float
 ) -> None:
     report = check(make_run("new", **{metric: new}), make_run("old", **{metric: old}))
-    assert [row.metric for row in report.failed] == [metric]
+    assert [item.metric for item in report.failed] == [metric]
     assert f"worse by {abs(new - old):g}" in report.failed[0].reason.replace("0.400", "0.4").replace(
         "10.00", "10"
     )
     assert check(make_run("new", **{metric: old}), make_run("old", **{metric: new})).passed
 
 
-def test_without_an_interval_any_worsening_fails() -> None:
+def test_without_an_interval_only_explicit_rules_judge() -> None:
     run, baseline = make_run("new", fd_lite0=1.0), make_run("old", fd_lite0=1.0)
     bare = {"low": None, "high": None, "level": None, "method": "none"}
-    run.metrics["fd_lite0"] = make_result("fd_lite0", 1.001, **bare)
+    run.metrics["fd_lite0"] = make_result("fd_lite0", 1.5, **bare)
     baseline.metrics["fd_lite0"] = make_result("fd_lite0", 1.0, **bare)
-    assert check(baseline, baseline).passed
-    assert "no interval" in check(run, baseline).failed[0].reason
+    item = check(run, baseline).items[0]
+    assert (item.verdict, item.difference, item.low, item.p) == ("not judged", 0.5, None, None)
+    assert "give it a rule" in item.reason
+    for rule in ({"change": 0.1}, {"relative": 0.1, "interval": True}, {"max": 1.2}):
+        assert not check(run, baseline, {"metrics": {"fd_lite0": rule}}).passed
+    assert check(run, baseline, {"metrics": {"fd_lite0": {"change": 0.6}}}).items[0].verdict == "passed"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_values_that_are_not_finite_never_pass(value: float) -> None:
+    run, baseline = make_run("new", recall_lite0=0.5), make_run("old", recall_lite0=0.5)
+    broken = make_run("broken", recall_lite0=0.5)
+    broken.metrics["recall_lite0"] = make_result("recall_lite0", value, low=0.4, high=0.6)
+    for new, old in ((broken, baseline), (run, broken), (broken, broken)):
+        for rules in (None, {"metrics": {"recall_lite0": {"change": 1.0}}}, {"default": {"interval": False}}):
+            assert not check(new, old, rules).passed
+    unsure = make_run("unsure", recall_lite0=0.5)
+    unsure.metrics["recall_lite0"] = make_result("recall_lite0", 0.5, low=-math.inf, high=math.nan)
+    assert check(unsure, baseline).items[0].verdict == "not judged"
+
+
+def test_many_metrics_share_one_error_level() -> None:
+    """One metric at p = 0.02 fails alone, and passes among four."""
+    alone = {"fd_lite0": (10.0, 11.0)}
+    many = alone | {"recall_lite0": (0.5, 0.5), "precision_lite0": (0.5, 0.5), "coverage_lite0": (0.5, 0.5)}
+    for metrics, passed, expected in ((alone, False, 0.02 * 2), (many, True, 0.02 * 5)):
+        run, baseline = make_run("new"), make_run("old")
+        for metric, (old, new) in metrics.items():
+            error = 1 / norm.isf(0.02) if metric == "fd_lite0" else 0.1
+            reach = 1.96 * error / 2**0.5
+            for side, value in ((run, new), (baseline, old)):
+                side.metrics[metric] = make_result(
+                    metric, value, 10**6, low=value - reach, high=value + reach, method="bootstrap_images"
+                )
+        report = check(run, baseline)
+        assert report.passed is passed
+        assert report.tested == len(metrics) + 1  # and the share of usable images
+        assert report.items[0].p == pytest.approx(expected, rel=0.01)
+
+
+def test_the_smallest_visible_change_is_detected_in_four_of_five_cases() -> None:
+    rng = np.random.default_rng(0)
+    baseline, visible, detected = quality(), [], []
+    for _ in range(60):
+        noise = rng.normal(0, 0.02, len(baseline))
+        old = with_quality(make_run("old", images=200), baseline)
+        report = check(with_quality(make_run("new", images=200), baseline + noise), old)
+        visible.append(report.items[0].smallest_visible_change)
+        loss = 0.02 / 200**0.5 * 2.81  # t at level 0.05 / 2, and at 0.8
+        worse = with_quality(make_run("new", images=200), baseline + noise - loss)
+        detected.append(not check(worse, old).passed)
+    assert np.mean(visible) == pytest.approx(loss, rel=0.03)
+    assert 0.65 < np.mean(detected) < 0.95  # 0.8, three standard errors of 60 draws
 
 
 def test_a_metric_without_a_better_direction_is_shown_and_not_judged() -> None:
     report = check(make_run("new", genuine_std_sface=0.9), make_run("old", genuine_std_sface=0.1))
     assert report.passed
-    assert report.rows[0].status == "not judged"
+    assert report.items[0].verdict == "not judged"
     ruled = {"metrics": {"genuine_std_sface": {"change": 0.5}}}
     assert not check(
         make_run("new", genuine_std_sface=0.9), make_run("old", genuine_std_sface=0.1), ruled
@@ -79,12 +132,12 @@ def test_a_lost_value_fails_under_any_rules(value: str | None) -> None:
     kept = {"recall_lite0": 0.5}
     run = make_run("new", **kept) if value == "absent" else make_run("new", fd_lite0=None, **kept)
     report = check(run, make_run("old", fd_lite0=1.0, **kept), {"default": {"interval": False}})
-    assert [row.metric for row in report.failed] == ["fd_lite0"]
+    assert [item.metric for item in report.failed] == ["fd_lite0"]
 
 
 def test_a_new_metric_is_not_judged_but_its_bound_is() -> None:
     run, baseline = make_run("new", fd_lite0=5.0, recall_lite0=0.5), make_run("old", recall_lite0=0.5)
-    assert [row.status for row in check(run, baseline).rows] == ["passed", "not judged"]
+    assert [item.verdict for item in check(run, baseline).items] == ["passed", "not judged"]
     assert not check(run, baseline, {"metrics": {"fd_lite0": {"max": 4.0}}}).passed
 
 
@@ -109,7 +162,7 @@ def test_every_rule_reports_by_how_much_it_is_violated(
         make_run("new", fd_lite0=11.0), make_run("old", fd_lite0=10.0), {"metrics": {"fd_lite0": rule}}
     )
     assert report.passed is passes
-    assert report.rows[0].reason == reason or passes
+    assert report.items[0].reason == reason or passes
 
 
 def test_paired_images_reveal_a_small_loss() -> None:
@@ -118,14 +171,14 @@ def test_paired_images_reveal_a_small_loss() -> None:
     baseline = with_quality(make_run("old"), before)
     report = check(with_quality(make_run("new"), after), baseline)
     assert not report.passed
-    change = report.rows[0].change
+    change = report.items[0].change
     assert change is not None
-    assert change.method == "paired bootstrap over 200 images"
+    assert change.method == "paired over 200 images"
     assert change.low < -0.01 < change.high < 0
     unpaired = check(with_quality(make_run("new"), after, prefix="other-"), baseline)
     assert unpaired.passed
-    assert unpaired.rows[0].change is not None
-    assert unpaired.rows[0].change.method == "independent intervals"
+    assert unpaired.items[0].change is not None
+    assert unpaired.items[0].change.method == "independent intervals"
 
 
 def test_records_that_are_not_comparable_are_rejected_with_the_reason() -> None:
@@ -150,17 +203,42 @@ def test_public_functions_are_not_replaced_by_modules() -> None:
     assert callable(facebench.evaluate)  # the first access imports a module
 
 
-def test_a_metric_over_fewer_faces_than_in_the_baseline_is_named() -> None:
+def test_a_metric_over_fewer_faces_than_in_the_baseline_fails() -> None:
     def run(faces: int) -> Run:
         made = make_run("ours", images=30, face_quality_sface=0.5)
         made.metrics["face_quality_sface"] = make_result("face_quality_sface", 0.5, faces)
         return made
 
-    note = "computed from 10 of 30 images, in the baseline from 30 of 30: face_quality_sface"
     report = check(run(10), run(30))
-    assert report.coverage_notes == (note,)
-    assert f"! {note}" in report.table().notes
-    assert check(run(30), run(30)).coverage_notes == check(run(30), run(10)).coverage_notes == ()
+    assert [item.metric for item in report.failed] == ["images_measured"]
+    assert "computed from face_quality_sface: 10 of 30, in the baseline 30 of 30" in report.failed[0].reason
+    assert check(run(10), run(30), {"metrics": {"images_measured": {"min": 0.3}}}).passed
+    assert check(run(30), run(30)).passed
+    assert check(run(29), run(30)).passed
+    assert check(run(30), run(10)).passed
+
+
+def test_lost_faces_files_and_images_are_shown_and_judged() -> None:
+    def run(images: int, faces: int, rejected: int = 0) -> Run:
+        made = make_run("ours", images=images, face_quality_sface=0.5)
+        files = [RejectedFile(name=f"{i}.png", reason="damaged") for i in range(rejected)]
+        counts = {"images": images, "faces": faces, "rejected": files}
+        made.inputs["generated"] = made.inputs["generated"].model_copy(update=counts)
+        made.metrics["face_quality_sface"] = make_result("face_quality_sface", 0.5, faces)
+        return made
+
+    baseline = run(400, 398)
+    shown = {item.metric: item for item in check(run(400, 396), baseline).items}
+    assert shown["faces_found"].verdict == "passed"
+    assert shown["faces_found"].difference == pytest.approx(-0.005)
+    for worse, names in (
+        (run(400, 370), ["faces_found"]),
+        (run(370, 368, rejected=30), ["images", "usable_images"]),
+        (run(390, 388), ["images"]),
+    ):
+        assert [item.metric for item in check(worse, baseline).failed] == names
+    assert check(run(390, 388), baseline, {"metrics": {"images": {"min": 300}}}).passed
+    assert [item.metric for item in check(baseline, baseline).items] == ["face_quality_sface"]
 
 
 def call(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -49,14 +49,14 @@ def test_the_mean_of_the_per_image_terms_is_the_metric(moved: dict[str, Run], me
 
 
 def test_two_models_over_the_same_sources_are_compared_in_pairs(moved: dict[str, Run]) -> None:
-    rows = {row.metric: row for row in check(moved["target"], moved["source"]).rows}
+    items = {item.metric: item for item in check(moved["target"], moved["source"]).items}
     for metric in PAIRED:
-        change = rows[metric].change
+        change = items[metric].change
         assert change is not None
-        assert change.method == "paired bootstrap over 8 images", metric
-    assert rows["identity_similarity_sface"].status == "failed"
+        assert change.method == "paired over 8 images", metric
+    assert items["identity_similarity_sface"].verdict == "failed"
     # Properties of the task do not change between models.
-    start = rows["identity_start_sface"].change
+    start = items["identity_start_sface"].change
     assert start is not None
     assert (start.low, start.value, start.high) == (0, 0, 0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -89,35 +88,10 @@ def curve(card: Card, damage: Damage, runs: Mapping[float, Run]) -> Curve:
     pairs = list(itertools.combinations(runs, 2))
     if card.claims[damage] == "stays":
         pairs = [(first, second) for first, second in pairs if first == 0]
-    changes = {(a, b): skewed_difference(card.id, runs[b], runs[a]) for a, b in pairs}
+    changes = {(a, b): difference(card.id, runs[b], runs[a]) for a, b in pairs}
     results = {strength: run.metrics[card.id] for strength, run in runs.items()}
     measured = {pair: each for pair, each in changes.items() if each is not None}
     return Curve(card, damage, results, measured)
-
-
-def skewed_difference(metric: str, run: Run, baseline: Run) -> Difference | None:
-    """Return the change of a metric between two runs, with an interval that keeps skewness.
-
-    The interval is paired if the metric averages over images. Otherwise each end combines the matching ends of both
-    intervals: low = value - sqrt((value_1 - low_1)² + (high_0 - value_0)²), and likewise for high.
-
-    Source:
-        Zou and Donner 2008, "Construction of confidence limits about effect measures" (MOVER).
-    """
-    delta = difference(metric, run, baseline)
-    if delta is None or delta.method != "independent intervals":
-        return delta
-    new_down, new_up = _reach(run.metrics[metric])
-    old_down, old_up = _reach(baseline.metrics[metric])
-    low, high = delta.value - math.hypot(new_down, old_up), delta.value + math.hypot(new_up, old_down)
-    return Difference(delta.value, low, high, delta.method)
-
-
-def _reach(result: MetricResult) -> tuple[float, float]:
-    """Return the lengths of both sides of an interval; zero without an interval."""
-    if result.value is None or result.low is None or result.high is None:
-        return 0.0, 0.0
-    return result.value - result.low, result.high - result.value
 
 
 def judge(curves: Sequence[Curve]) -> list[Claim]:

@@ -68,7 +68,7 @@ def test_two_runs_are_compared_with_intervals_and_verdicts(tmp_path: Path, run: 
     both = report_page([run, worse])
     assert "+20.00" in both
     assert 'class="verdict worse"' in both
-    assert "paired bootstrap over 40 images: face_found" in both
+    assert "paired over 40 images: face_found" in both
     assert "independent intervals: fd_lite0" in both
 
 

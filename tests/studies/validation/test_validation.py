@@ -22,7 +22,7 @@ from facebench.evaluation.record import Run
 from facebench.evaluation.yaml_files import load_yaml
 from facebench.studies.validation import STRENGTHS, validate
 from facebench.studies.validation.datasets import render_faces
-from facebench.studies.validation.verdicts import Claim, Curve, curve, judge, skewed_difference
+from facebench.studies.validation.verdicts import Claim, Curve, curve, judge
 from facebench.synthface import degradations
 from tests.helpers.records import make_result, make_run
 
@@ -116,15 +116,6 @@ def test_a_step_back_within_the_noise_is_no_answer() -> None:
 def test_a_step_back_of_less_than_a_tenth_of_the_response_is_none() -> None:
     assert only(claiming("worse"), (0, 50, 70, 100, 93), 0.1).verdict == "holds"
     assert only(claiming("worse"), (0, 50, 70, 100, 87), 0.1).verdict == "broken"
-
-
-def test_a_skewed_interval_stays_skewed_in_the_difference() -> None:
-    sure, unsure = make_run("old"), make_run("new")
-    sure.metrics["fdr_sface"] = make_result("fdr_sface", 10.0, low=7.0, high=30.0)
-    unsure.metrics["fdr_sface"] = make_result("fdr_sface", 1.0, low=0.0, high=5.0)
-    found = skewed_difference("fdr_sface", unsure, sure)
-    assert found is not None
-    assert (found.value, found.low, found.high) == (-9, pytest.approx(-9 - 401**0.5), -4)
 
 
 def test_no_answer_is_broken() -> None:

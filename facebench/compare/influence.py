@@ -1,0 +1,194 @@
+"""Influence of sampling units on a metric, and the joint error of several runs that share units.
+
+    u_g = sqrt((G - 1) / G) · (mean θ − θ_g)        var θ = Σ u_g²        cov(θ, θ') = Σ u_g u'_g over shared units
+
+θ_g is the metric without unit g of G. Units are identities, sources, targets or images of the generated set, and groups
+of the reference set. Two runs over the same people, or against the same reference, share units. What their values have
+in common then cancels in a difference.
+
+Source:
+    Efron and Stein 1981, "The jackknife estimate of variance"; Shao and Tu 1995, chapter 2.
+    Crossed units: Cameron, Gelbach and Miller 2011, "Robust inference with multiway clustering".
+    Degrees of freedom: Satterthwaite 1946.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from facebench.compare.sampling_units import sampling_units
+from facebench.evaluation.per_image import PerImageMetric, per_image_metric
+from facebench.evaluation.record import Run
+from facebench.metrics.arrays import Floats
+
+MOST_GROUPS = 200
+"""Number of groups into which more units are dealt where the metric must be computed without each one."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """Influences of one kind of sampling unit.
+
+    Attributes:
+        kind: kind of unit, such as "identity"; units of the same kind and label are shared between runs.
+        values: influence by label; their squares add up to the variance.
+        sign: -1 for the term that two crossed units count twice, else 1.
+    """
+
+    kind: str
+    values: pd.Series[float]
+    sign: int = 1
+
+
+@dataclass(frozen=True)
+class Influence:
+    """Influences of all sampling units on one metric of one run.
+
+    Attributes:
+        components: one for each kind of unit.
+        unit: the sampling unit in words.
+        terms: the number of each image whose mean is the metric, by image name; None where it is not a mean.
+        units: label of the sampling unit of each image; None where images are not the source of the variation.
+    """
+
+    components: tuple[Component, ...]
+    unit: str
+    terms: pd.Series[float] | None = None
+    units: pd.Series[str] | None = None
+
+
+@dataclass(frozen=True)
+class Error:
+    """Standard error of a number with its degrees of freedom."""
+
+    standard: float
+    degrees_of_freedom: float
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Influences of independent units that the same runs share: (labels, runs)."""
+
+    kind: str
+    sign: int
+    members: tuple[bool, ...]
+    values: Floats
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Joint error of one metric in several runs."""
+
+    parts: tuple[_Part, ...]
+    runs: int
+
+    @classmethod
+    def of(cls, influences: Sequence[Influence]) -> Joint:
+        """Align the units of the runs."""
+        kinds: dict[tuple[str, int], list[pd.Series[float]]] = {}
+        for place, influence in enumerate(influences):
+            for component in influence.components:
+                column = component.values.rename(place)
+                kinds.setdefault((component.kind, component.sign), []).append(column)
+        parts: list[_Part] = []
+        for (kind, sign), columns in kinds.items():
+            table = pd.concat(columns, axis=1).reindex(columns=range(len(influences)))
+            parts += [_Part(kind, sign, members, values) for members, values in _by_membership(table)]
+        return cls(tuple(parts), len(influences))
+
+    def error(self, weights: Floats) -> Error:
+        """Return the error of a weighted sum of the values of the runs."""
+        variances = [(part, float(np.square(part.values @ weights).sum())) for part in self.parts]
+        gains = [(part, v) for part, v in variances if part.sign > 0 and v > 0]
+        if not gains:
+            return Error(0.0, math.inf)
+        crossed = any(part.sign < 0 for part, _ in variances)
+        total = max(sum(part.sign * v for part, v in variances), max(v for _, v in gains))
+        sizes = [max(len(part.values) - 1, 1) for part, _ in gains]
+        if crossed:
+            return Error(math.sqrt(total), float(min(sizes)))
+        spread = sum(v**2 / size for (_, v), size in zip(gains, sizes, strict=True))
+        return Error(math.sqrt(total), sum(v for _, v in gains) ** 2 / spread)
+
+    def shared(self, first: int, second: int) -> int:
+        """Return the largest number of units of one kind that two runs share."""
+        counts: dict[str, int] = {}
+        for part in self.parts:
+            if part.members[first] and part.members[second] and part.sign > 0:
+                counts[part.kind] = counts.get(part.kind, 0) + len(part.values)
+        return max(counts.values(), default=0)
+
+    def covariance(self) -> Floats:
+        """Return the covariance matrix of the values of the runs."""
+        total = np.zeros((self.runs, self.runs))
+        for part in self.parts:
+            total += part.sign * (part.values.T @ part.values)
+        return total
+
+
+def influence(metric: str, run: Run) -> Influence | None:
+    """Return the influences on a metric of a run; None where the run does not determine them."""
+    restored = per_image_metric(metric, run)
+    return None if restored is None else _image_influence(metric, run, restored)
+
+
+def _image_influence(metric: str, run: Run, restored: PerImageMetric) -> Influence | None:
+    """Influences of images, or of the people, sources and targets that they show."""
+    rows = restored.rows.dropna()
+    if len(rows) < 2 or run.per_image is None:
+        return None
+    units = sampling_units(run.per_image).of(rows.index)
+    terms = None
+    if restored.terms is not None:
+        terms = pd.Series(restored.terms(rows.to_numpy(dtype=np.float64)), index=rows.index)
+        recorded = run.metrics[metric].value
+        terms = terms if recorded is not None and math.isclose(terms.mean(), recorded, rel_tol=1e-6) else None
+    components = []
+    for kind, labels, sign in units.components():
+        values = _leave_out(restored, rows, labels) if terms is None else _linear(terms, labels)
+        if values is None:
+            return None
+        components.append(Component(kind, values, sign))
+    return Influence(tuple(components), units.name, terms, units.coarsest)
+
+
+def _linear(terms: pd.Series[float], labels: pd.Series[str]) -> pd.Series[float] | None:
+    """Influences on a mean: Σ (x − mean) / n over each unit."""
+    sums = (terms - terms.mean()).groupby(labels.to_numpy()).sum() / len(terms)
+    return None if len(sums) < 2 else sums * math.sqrt(len(sums) / (len(sums) - 1))
+
+
+def _leave_out(
+    restored: PerImageMetric, rows: pd.DataFrame, labels: pd.Series[str]
+) -> pd.Series[float] | None:
+    """Influences on any function of the images, from its values without each unit or group of units."""
+    names = labels.to_numpy()
+    if len(set(names)) > MOST_GROUPS:
+        names = np.array([str(zlib.crc32(str(name).encode()) % MOST_GROUPS) for name in names])
+    groups = sorted(set(names))
+    if len(groups) < 2:
+        return None
+    numbers = rows.to_numpy(dtype=np.float64)
+    without = np.array([restored.on(numbers[names != group]) for group in groups])
+    return jackknife_influences(pd.Series(without, index=groups))
+
+
+def jackknife_influences(without: pd.Series[float]) -> pd.Series[float] | None:
+    """Return influences from the values of a metric without each unit; None where one is not finite."""
+    count = len(without)
+    if count < 2 or not np.isfinite(without.to_numpy(dtype=np.float64)).all():
+        return None
+    return (without.mean() - without) * math.sqrt((count - 1) / count)
+
+
+def _by_membership(table: pd.DataFrame) -> list[tuple[tuple[bool, ...], Floats]]:
+    """Split labels by the runs that have them; labels of one part vary in the same runs."""
+    members, patterns = np.unique(table.notna().to_numpy(), axis=0, return_inverse=True)
+    values = table.fillna(0.0).to_numpy(dtype=np.float64)
+    return [(tuple(map(bool, runs)), values[patterns.ravel() == place]) for place, runs in enumerate(members)]
