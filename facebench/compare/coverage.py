@@ -107,7 +107,7 @@ def _files(new: InputRecord, old: InputRecord) -> tuple[int, int, int, int]:
 
 
 def _paired_faces(run: Run, baseline: Run) -> float | None:
-    """P value over the people or images that both runs show; None where the tables do not share them."""
+    """P value over the people or images that both runs show; None if the tables do not share them."""
     sides = [_faces_of(each) for each in (run, baseline)]
     if sides[0] is None or sides[1] is None:
         return None
@@ -135,7 +135,7 @@ def _faces_of(run: Run) -> pd.Series[float] | None:
 
 
 def _measured(run: Run, baseline: Run) -> Count | None:
-    """The count of the metrics whose share of images fell most; None where all images with a face are used.
+    """The count of the metrics whose share of images fell most; None if all images with a face are used.
 
     The p value is that of the largest fall, multiplied by the number of different counts (Bonferroni).
     """

@@ -100,7 +100,7 @@ class Difference:
 
 
 def difference(metric: str, run: Run, baseline: Run) -> Difference | None:
-    """Compute the difference in a metric, run minus baseline; None when one of them has no finite value."""
+    """Compute the difference in a metric, run minus baseline; None if one of them has no finite value."""
     new, old = run.metrics.get(metric), baseline.metrics.get(metric)
     if not is_finite(new) or not is_finite(old):
         return None
@@ -152,7 +152,7 @@ def degrees_of_freedom(result: MetricResult) -> float:
 
 
 def _paired(metric: str, run: Run, baseline: Run) -> Difference | None:
-    """Difference over shared units; None where the runs share no units."""
+    """Difference over shared units; None if the runs share no units."""
     sides = [influence(metric, each) for each in (run, baseline)]
     first, second = sides
     new, old = run.metrics[metric].value, baseline.metrics[metric].value

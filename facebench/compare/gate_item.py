@@ -23,11 +23,11 @@ class Comparison:
 
     Attributes:
         metric: id of the metric, or name of the count.
-        result: result of the run; None when the run does not have the metric.
-        expected: result of the baseline; None when the baseline does not have the metric.
-        change: run minus baseline; None when one of them has no finite value.
+        result: result of the run; None if the run does not have the metric.
+        expected: result of the baseline; None if the baseline does not have the metric.
+        change: run minus baseline; None if one of them has no finite value.
         rule: the rule.
-        p: one-sided p value of "not worse"; None where the rule or the interval does not allow a test.
+        p: one-sided p value of "not worse"; None if the rule or the interval does not allow a test.
         detail: text that is added to the reason of a failure.
     """
 
@@ -53,15 +53,15 @@ class CheckItem:
 
     Attributes:
         metric: id of the metric, or name of the count.
-        result: result of the run; None when the run does not have the metric.
-        expected: result of the baseline; None when the baseline does not have the metric.
-        change: run minus baseline; None when one of them has no finite value.
+        result: result of the run; None if the run does not have the metric.
+        expected: result of the baseline; None if the baseline does not have the metric.
+        change: run minus baseline; None if one of them has no finite value.
         rule: the rule in words.
         verdict: "passed", "failed" or "not judged".
         reason: why the metric failed and by how much, or why it was not judged.
-        p: one-sided p value of "not worse", corrected over the record (Holm); None where it is not tested.
+        p: one-sided p value of "not worse", corrected over the record (Holm); None if it is not tested.
         smallest_visible_change: smallest worsening that this comparison detects in 80 % of cases, in the unit of
-            the metric; None where it is not tested.
+            the metric; None if it is not tested.
     """
 
     metric: str
@@ -152,7 +152,7 @@ def _outcome(each: Comparison, p: float | None, level: float) -> tuple[Verdict, 
 
 
 def _missing(each: Comparison) -> tuple[Verdict, str] | None:
-    """Verdict where the run or the baseline has no finite value; None where both have one, or the run has a new one."""
+    """Verdict where the run or the baseline has no finite value; None if both have one, or the run has a new one."""
     new, old, rule = each.result, each.expected, each.rule
     had_value = old is not None and old.value is not None
     if new is None or new.value is None:

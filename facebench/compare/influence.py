@@ -53,8 +53,8 @@ class Influence:
     Attributes:
         components: one for each kind of unit.
         unit: the sampling unit in words.
-        terms: the number of each image whose mean is the metric, by image name; None where it is not a mean.
-        units: label of the sampling unit of each image; None where images are not the source of the variation.
+        terms: the number of each image whose mean is the metric, by image name; None if it is not a mean.
+        units: label of the sampling unit of each image; None if images are not the source of the variation.
     """
 
     components: tuple[Component, ...]
@@ -133,7 +133,7 @@ class Joint:
 
 
 def influence(metric: str, run: Run) -> Influence | None:
-    """Return the influences on a metric of a run; None where the run does not determine them."""
+    """Return the influences on a metric of a run; None if the run does not determine them."""
     restored = per_image_metric(metric, run)
     return None if restored is None else _image_influence(metric, run, restored)
 
@@ -180,7 +180,7 @@ def _leave_out(
 
 
 def jackknife_influences(without: pd.Series[float]) -> pd.Series[float] | None:
-    """Return influences from the values of a metric without each unit; None where one is not finite."""
+    """Return influences from the values of a metric without each unit; None if one is not finite."""
     count = len(without)
     if count < 2 or not np.isfinite(without.to_numpy(dtype=np.float64)).all():
         return None
