@@ -53,6 +53,8 @@ _MODULES = {
     "headpose-id-booth": "headpose",
     "lpips": "lpips",
     "facereader": "facereader",
+    "faceapi-expression": "faceapi_expression",
+    "faceapi-recognition": "faceapi_recognition",
 }
 _DETECTORS = ("yunet",)
 

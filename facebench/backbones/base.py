@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from facebench.core.errors import WeightsError
 
 Image = npt.NDArray[np.uint8]
-Crop = Literal["image", "face112", "face256", "face224"]
+Crop = Literal["image", "face112", "face150", "face256", "face224"]
 """Input of a backbone: the whole image, or a face crop of this side; see `face_alignment.crop`."""
 
 

@@ -1,7 +1,7 @@
-"""Square face crops without alignment: those of DECA and EmoNet.
+"""Upright square face crops: those of DECA, EmoNet and face-api.
 
-Both scale and translate, sample bilinearly without antialiasing, and are black outside the image. They are computed
-exactly here, because OpenCV before version 5 rounds its sampling positions.
+All scale and translate, sample bilinearly without antialiasing, and are black outside the image. Those of DECA and
+EmoNet are computed exactly here, because OpenCV before version 5 rounds its sampling positions.
 
 A box is (x, y, width, height) in pixels, as in `facebench.backbones.face_alignment.Face`.
 """
@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image as PillowImage
 
 from facebench.backbones.base import Image
 
 Float = npt.NDArray[np.float64]
 Box = tuple[float, float, float, float]
+FACE150 = 150
 FACE224 = 224
 FACE256 = 256
 
@@ -67,6 +69,23 @@ def emonet_square(box: Box) -> Square:
     return _centred(x + width / 2, y + height / 2, 200 * (width + height) / 220)
 
 
+def faceapi_square(landmarks: npt.NDArray[np.floating]) -> Square:
+    """Compute the square of face-api's recogniser around five landmarks (5, 2).
+
+    The side is the distance between the mean of the eyes and the mean of the mouth corners, divided by 0.45. The
+    mean of these four points lies at (0.5, 0.43) of the square.
+
+    Example:
+        >>> faceapi_square(np.array([[40, 50], [60, 50], [50, 70], [40, 95], [60, 95.0]]))
+        Square(left=0.0, top=29.5, side=100.0)
+    """
+    points = np.asarray(landmarks, np.float64)
+    eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
+    side = float(np.linalg.norm(mouth - eyes)) / 0.45
+    x, y = (eyes + mouth) / 2
+    return Square(float(x) - 0.5 * side, float(y) - 0.43 * side, side)
+
+
 def deca_crop(image: Image, square: Square) -> npt.NDArray[np.float32]:
     """Return DECA's input; crop pixel i samples image coordinate left + i · side / 223.
 
@@ -94,6 +113,23 @@ def face224(image: Image, box: Box) -> Image:
 def face256(image: Image, box: Box) -> Image:
     """Return EmoNet's crop around a detector's box, uint8 (256, 256, 3)."""
     return emonet_crop(image, emonet_square(box))
+
+
+def face150(image: Image, landmarks: npt.NDArray[np.floating]) -> Image:
+    """Return the crop of face-api's recogniser, uint8 (150, 150, 3).
+
+    Pillow's affine transform on uint8: bilinear with pixel centres at half-integer positions, without
+    antialiasing, black outside the image.
+    """
+    square = faceapi_square(landmarks)
+    step = square.side / FACE150
+    sampled = PillowImage.fromarray(np.ascontiguousarray(image)).transform(
+        (FACE150, FACE150),
+        PillowImage.Transform.AFFINE,
+        (step, 0, square.left, 0, step, square.top),
+        PillowImage.Resampling.BILINEAR,
+    )
+    return np.asarray(sampled, np.uint8)
 
 
 def stretched(image: Image, size: int) -> Image:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.backbones.base import Crop
-from facebench.backbones.crops import face224, face256
+from facebench.backbones.crops import face150, face224, face256
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
 from facebench.images.decoding import Image
@@ -94,6 +94,7 @@ def crop(kind: Crop, image: Image, face: Face | None) -> Image:
 
     - "image": the whole image, unchanged.
     - "face112": five-point alignment to ArcFace's template.
+    - "face150": upright square of face-api's recogniser around eyes and mouth (`facebench.backbones.crops.face150`).
     - "face224": DECA's square around the box (`facebench.backbones.crops.face224`).
     - "face256": EmoNet's square around the box (`facebench.backbones.crops.face256`).
 
@@ -116,6 +117,8 @@ def crop(kind: Crop, image: Image, face: Face | None) -> Image:
         raise InputError(f"The crop '{kind}' needs a face.")
     if kind == "face112":
         return align(image, face.landmarks)
+    if kind == "face150":
+        return face150(image, face.landmarks)
     if kind == "face224":
         return face224(image, face.box)
     return face256(image, face.box)

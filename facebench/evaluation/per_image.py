@@ -21,10 +21,10 @@ from facebench.evaluation.leakage import closest_column, leakage_threshold
 from facebench.evaluation.plan import DETECTOR, PAIR_NETWORKS
 from facebench.evaluation.record import Run
 from facebench.evaluation.role_features import RoleFeatures
-from facebench.evaluation.samples import paired_roles
+from facebench.evaluation.samples import paired_roles, truth_of
 from facebench.features.extraction import Extraction
 from facebench.images.jpeg_null import ROLE as REENCODED
-from facebench.metrics.arrays import Floats
+from facebench.metrics.arrays import Array, Floats
 from facebench.metrics.intervals.interval import numbers
 from facebench.metrics.registry import metric_function
 
@@ -160,13 +160,18 @@ def _pair_terms(card: Card, features: RoleFeatures) -> Floats | None:
     function = metric_function(card.compute)
     term = function.per_image.get(card.field or "mean")
     roles = paired_roles(card)
-    if term is None or roles is None or any(role not in features.extractions for role in roles):
+    if term is not None and "truth" in card.needs and card.reads.array == "expression":
+        rows, valid = features.rows("generated", card.reads.backbone, "expression")
+        partner: Array = truth_of(card, features)
+        partner_valid = ~np.isnan(partner)
+    elif term is None or roles is None or any(role not in features.extractions for role in roles):
         return None
-    (rows, valid), (partner, partner_valid) = (
-        features.partner_rows(role, card.reads.backbone, str(card.reads.array)) for role in roles
-    )
-    if rows.ndim == 1 and REENCODED not in roles:
-        return None  # The table contains the numbers of both images.
+    else:
+        (rows, valid), (partner, partner_valid) = (
+            features.partner_rows(role, card.reads.backbone, str(card.reads.array)) for role in roles
+        )
+        if rows.ndim == 1 and REENCODED not in roles:
+            return None  # The table contains the numbers of both images.
     both = valid & partner_valid & features.selected_generated
     terms = np.full(len(both), np.nan)
     if both.any():

@@ -10,6 +10,7 @@ import numpy as np
 
 from facebench.core.errors import InputError
 from facebench.evaluation.cards import Card, Reads
+from facebench.evaluation.expression_names import class_indices
 from facebench.evaluation.inputs import LINKED
 from facebench.evaluation.plan import PAIR_NETWORKS
 from facebench.evaluation.role_features import Mask, RoleFeatures
@@ -138,6 +139,18 @@ def paired_roles(card: Card) -> tuple[str, str] | None:
     return (card.needs[0], card.needs[1]) if len(card.needs) == 2 else ("generated", card.needs[0])
 
 
+def truth_of(card: Card, features: RoleFeatures) -> Array:
+    """Return the manifest's value for every generated image; NaN where it is empty or unknown.
+
+    Expressions become the index of the class in the network's order.
+    """
+    array = str(card.reads.array)
+    if array != "expression":
+        return features.numbers(array)
+    network = features.extractions["generated"].backbones.get(card.reads.backbone)
+    return class_indices(features.column("generated", array), getattr(network, "expressions", ()))
+
+
 def _check_roles(card: Card, features: RoleFeatures) -> None:
     if "reference" in card.needs and "reference" not in features.extractions:
         raise InputError("needs a reference set: --reference DIR")
@@ -176,9 +189,10 @@ def _image_pairs(card: Card, features: RoleFeatures) -> ImagePairs:
     roles = paired_roles(card)
     if roles is None:
         rows, valid = features.rows("generated", backbone, array)
-        partner = features.numbers(array)
+        partner = truth_of(card, features)
         if np.isnan(partner).all():
-            raise InputError(f"needs a manifest with numbers in the column '{array}'")
+            content = "expressions that the network knows" if array == "expression" else "numbers"
+            raise InputError(f"needs a manifest with {content} in the column '{array}'")
         both = valid & ~np.isnan(partner)
         return ImagePairs(rows[both], {"generated": int(both.sum())}, partner[both])
     (rows, valid), (partner_rows, partner_valid) = (

@@ -61,7 +61,7 @@ class FaceOptions:
     """Face detector; created if needed and not given."""
     box_faces: Mapping[str, Face] = field(default_factory=dict)
     """By item name, the face that determines box crops (face224, face256), such as the face of the source of an
-    edit. The aligned crop (face112) always uses the landmarks of the image itself."""
+    edit. The crops face112 and face150 always use the landmarks of the image itself."""
     always_detect: bool = False
     """Detect faces even if no network needs a crop."""
 

@@ -10,6 +10,7 @@ from facebench.metrics.authenticity import authenticity
 from facebench.metrics.biometric_capacity import biometric_capacity
 from facebench.metrics.class_agreement import class_agreement
 from facebench.metrics.clipped_density_coverage import ClippedDensityCoverage, clipped_density_coverage
+from facebench.metrics.class_change import class_change
 from facebench.metrics.density_coverage import DensityCoverage, density_coverage
 from facebench.metrics.det_curve import DetCurve, det_curve
 from facebench.metrics.distinct_identities import DistinctIdentities, distinct_identities
@@ -38,6 +39,7 @@ from facebench.metrics.tar_at_far import tar_at_far
 from facebench.metrics.vendi import vendi_per_class, vendi_score
 from facebench.metrics.verification import Verification, verification
 from facebench.metrics.verification_blocked import BlockedVerification, blocked_verification
+from facebench.metrics.wanted_class import wanted_class
 
 __all__ = [
     "AffectAgreement",
@@ -63,6 +65,7 @@ __all__ = [
     "blocked_verification",
     "class_agreement",
     "clipped_density_coverage",
+    "class_change",
     "clipped_mass",
     "closest_faces",
     "cosine_similarity",
@@ -92,4 +95,5 @@ __all__ = [
     "vendi_per_class",
     "vendi_score",
     "verification",
+    "wanted_class",
 ]

@@ -21,6 +21,7 @@ from facebench.metrics.arrays import Array, Floats, vector
 from facebench.metrics.authenticity import authenticity
 from facebench.metrics.class_agreement import class_agreement, same_class
 from facebench.metrics.clipped_density_coverage import clipped_density_coverage
+from facebench.metrics.class_change import class_change, row_class_change
 from facebench.metrics.density_coverage import density_coverage
 from facebench.metrics.frechet import frechet_distance
 from facebench.metrics.frechet_infinity import frechet_infinity
@@ -44,6 +45,7 @@ from facebench.metrics.spread import spread
 from facebench.metrics.vendi import vendi_score
 from facebench.metrics.verification import Summary, summarise, verification
 from facebench.metrics.verification_blocked import BlockedVerification, blocked_verification
+from facebench.metrics.wanted_class import is_wanted_class, wanted_class
 
 Argument = Literal["generated", "reference", "partner", "reference_identities", "genuine", "impostor"]
 """What an array holds.
@@ -222,6 +224,14 @@ _ENTRIES: tuple[MetricFunction, ...] = (
         _TARGET_FIRST,
         "pairs_of_images",
         per_image={"mean": same_class},
+        shares={"mean": 1.0},
+    ),
+    MetricFunction(class_change, _PAIRED, "pairs_of_images", per_image={"mean": row_class_change}),
+    MetricFunction(
+        wanted_class,
+        _PAIRED,
+        "pairs_of_images",
+        per_image={"mean": is_wanted_class},
         shares={"mean": 1.0},
     ),
     # Identities.

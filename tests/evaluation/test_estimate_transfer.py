@@ -175,8 +175,8 @@ def test_every_affect_network_is_applied_to_every_transfer() -> None:
     networks = {
         card.id.rpartition("_")[2] for card in load_cards().values() if card.id.startswith("valence_error")
     }
-    assert len(networks) == 7
+    assert len(networks) == 8
     for network in networks:
-        suite = "compact" if network == "reader" else "paper"
+        suite = "compact" if network in ("reader", "faceapi") else "paper"
         for kind in ("gap", "error", "bias", "ccc", "rmse", "sagr", "noise", "null", "truth_error"):
             assert {f"{name}_{kind}_{network}" for name in DIMENSIONS} <= set(suites[suite])

@@ -21,11 +21,12 @@ def arguments(entry: MetricFunction) -> list[object]:
     rng = np.random.default_rng(0)
     flat = entry.name in ("mean_std", "paired_delta", "affect_agreement")
     generated, other = (rng.standard_normal((40,) if flat else (40, 5)) for _ in range(2))
+    partner = rng.integers(0, 5, 40) if entry.name == "wanted_class" else other
     scores = pair_scores(rng.standard_normal((40, 5)), np.arange(40) % 10)
     return entry.order(
         generated=generated,
         reference=other,
-        partner=other,
+        partner=partner,
         reference_identities=[str(i % 20) for i in range(40)],
         genuine=scores.genuine,
         impostor=scores.impostor,

@@ -18,7 +18,7 @@ from facebench.backbones.face_detection import Face, FaceFinder, crop
 from facebench.images.image_set import Image, ImageError, Item, Rejected, decode_with_notes, read
 
 BOX_CROPS = ("face224", "face256")
-"""Crops around the face box. The remaining crop, face112, is aligned by landmarks."""
+"""Crops around the face box. The remaining crops, face112 and face150, depend on the landmarks."""
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
