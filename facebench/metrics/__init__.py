@@ -9,8 +9,8 @@ from facebench.metrics.affect_agreement import AffectAgreement, affect_agreement
 from facebench.metrics.authenticity import authenticity
 from facebench.metrics.biometric_capacity import biometric_capacity
 from facebench.metrics.class_agreement import class_agreement
-from facebench.metrics.clipped_density_coverage import ClippedDensityCoverage, clipped_density_coverage
 from facebench.metrics.class_change import class_change
+from facebench.metrics.clipped_density_coverage import ClippedDensityCoverage, clipped_density_coverage
 from facebench.metrics.density_coverage import DensityCoverage, density_coverage
 from facebench.metrics.det_curve import DetCurve, det_curve
 from facebench.metrics.distinct_identities import DistinctIdentities, distinct_identities
@@ -64,8 +64,8 @@ __all__ = [
     "biometric_capacity",
     "blocked_verification",
     "class_agreement",
-    "clipped_density_coverage",
     "class_change",
+    "clipped_density_coverage",
     "clipped_mass",
     "closest_faces",
     "cosine_similarity",

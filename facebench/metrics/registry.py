@@ -20,8 +20,8 @@ from facebench.metrics.affect_agreement import affect_agreement
 from facebench.metrics.arrays import Array, Floats, vector
 from facebench.metrics.authenticity import authenticity
 from facebench.metrics.class_agreement import class_agreement, same_class
-from facebench.metrics.clipped_density_coverage import clipped_density_coverage
 from facebench.metrics.class_change import class_change, row_class_change
+from facebench.metrics.clipped_density_coverage import clipped_density_coverage
 from facebench.metrics.density_coverage import density_coverage
 from facebench.metrics.frechet import frechet_distance
 from facebench.metrics.frechet_infinity import frechet_infinity
