@@ -55,7 +55,7 @@ def loop_speed(buffers: Path, out: Path, steps: int, batch: int) -> float:
     ends: list[float] = []
     # The last step includes a preview, so it is not counted.
     loop.fit(
-        prepared.task, prepared.settings, prepared.settings.model_dump(mode="json"), out, device="cpu",
+        prepared.task, prepared.settings, out, device="cpu",
         on_step=lambda *_: ends.append(time.process_time()), on_message=lambda _: None,
     )  # fmt: skip
     return (len(ends) - 2) * batch / (ends[-2] - ends[0])
@@ -71,9 +71,7 @@ def raw_speed(buffers: Path, steps: int, batch: int) -> float:
     for _ in range(steps):
         t = torch.randint(1000, (batch,))
         denoiser = network.driven_by(conditions)
-        loss = training_loss(
-            denoiser, x_0, t, torch.randn_like(x_0), network.encode(x_0), weight=p2_weight(t)
-        )
+        loss = p2_weight(t) * training_loss(denoiser, x_0, t, torch.randn_like(x_0), network.encode(x_0))
         loss.mean().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)

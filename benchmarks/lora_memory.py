@@ -31,7 +31,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from facebench.backbones.iresnet import DEPTHS, IResNet
 from facebench.training.diffusion import q_sample
-from facebench.training.losses.id_booth import STABLE_DIFFUSION, IdentityTerm, step_loss
+from facebench.training.losses.id_booth import STABLE_DIFFUSION, IdentityTerm, NoisePrediction, step_loss
 from facebench.training.models.stable_diffusion import Base, Prompt, add_lora
 
 GIB = 2**30
@@ -177,7 +177,7 @@ def step(networks: Networks, sizes: Sizes, loss: Any) -> int:
                 lambda image: functional.interpolate(image[None], (112, 112)),
                 networks.recogniser,
             )
-            total = step_loss(latents, noise, eps, t, term, torch.empty(count, 512)).total
+            total = step_loss(NoisePrediction(latents, noise, eps, t), term, torch.empty(count, 512)).total
         total.backward()
     for value in networks.adapters:
         value.grad = None

@@ -82,7 +82,6 @@ def _training_rate(prepared: registry.Prepared, out: Path, device: str, clock: C
     loop.fit(
         prepared.task,
         running,
-        running.model_dump(mode="json"),
         out,
         device=device,
         on_step=on_step,

@@ -152,11 +152,9 @@ def _repeat(step: Callable[[], None], spent: Spent, options: argparse.Namespace)
 
 def _fit(prepared: registry.Prepared, out: Path, device: str, spent: Spent) -> None:
     running = prepared.settings
-    plain = running.model_dump(mode="json")
     loop.fit(
         prepared.task,
         running,
-        plain,
         out,
         device=device,
         on_step=lambda *_: spent.mark(),

@@ -139,8 +139,7 @@ class Finished:
             start = self.folder / "models" / model
             wanted = read("rig-64-personal", [f"data={album / 'buffers'}", f"init_from={start}", *changes])
             prepared = registry.prepare("rig", wanted, "rig-64-personal")
-            settings = prepared.settings.model_dump(mode="json")
-            loop.fit(prepared.task, prepared.settings, settings, album / "model", device="cpu")
+            loop.fit(prepared.task, prepared.settings, album / "model", device="cpu")
         return album / "model"
 
     def worn(self, models: Mapping[str, Path], out: Path) -> dict[str, Run]:

@@ -161,9 +161,7 @@ def train(kind: str, chosen: dict[str, Any], out: Path) -> None:
     """Train a model unless it exists; a stopped run is resumed."""
     if not (out / "model.safetensors").exists():
         prepared = registry.prepare(kind, chosen, kind)
-        loop.fit(
-            prepared.task, prepared.settings, prepared.settings.model_dump(mode="json"), out, device="cpu"
-        )
+        loop.fit(prepared.task, prepared.settings, out, device="cpu")
 
 
 def find_directions(folder: Path, network: DiffusionAutoencoder, people: int) -> Directions:

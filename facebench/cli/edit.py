@@ -48,12 +48,13 @@ def edit(
     strengths = strength or [DEFAULT_STRENGTH]
     autoencoder = open_autoencoder(checkpoint, encode_steps, render_steps, device.value)
     known = direction_files.read(directions).to(autoencoder.device)
+    editor = edit_images.Editor(autoencoder, known, attribute)
     sources = edit_images.read_sources(images, autoencoder.size)
     print_skipped(sources.skipped)
     targets = None if target is None else edit_images.read_sources(target, autoencoder.size)
     with Stages() as stages:
-        manifest = edit_images.edit(
-            sources, autoencoder, known, attribute, strengths, out, stages.update, targets
+        manifest = edit_images.write_edits(
+            sources, editor, strengths, out, targets=targets, progress=stages.update
         )
     print_line(f"wrote {manifest}: {len(sources.items)} faces at {len(strengths)} strengths")
     protocol = "edit" if targets is None else "expression-transfer"

@@ -61,7 +61,6 @@ def train(
         model = loop.fit(
             prepared.task,
             run,
-            run.model_dump(mode="json"),
             out,
             device=device.value,
             accept_changes=accept_changes,

@@ -116,13 +116,11 @@ def recognition_utility(
         prepared = _prepared(request, seed)
         assert isinstance(prepared.settings, RecognitionSettings)
         suite, faces = _suite(request, prepared.settings), prepared.task.faces
-        plain = prepared.settings.model_dump(mode="json")
         out = request.out / f"seed-{seed}"
         models.append(
             loop.fit(
                 prepared.task,
                 prepared.settings,
-                plain,
                 out,
                 device=device,
                 on_step=on_step,

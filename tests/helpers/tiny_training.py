@@ -48,10 +48,7 @@ def prepare(kind: str, **settings: Any) -> registry.Prepared:
 
 def run(prepared: registry.Prepared, out: Path, **options: Any) -> Path:
     """Train on the CPU, and return the path of the model."""
-    plain = prepared.settings.model_dump(mode="json")
-    return fit(
-        prepared.task, prepared.settings, plain, out, **{"device": "cpu", "on_message": _quiet, **options}
-    )
+    return fit(prepared.task, prepared.settings, out, **{"device": "cpu", "on_message": _quiet, **options})
 
 
 def train(kind: str, out: Path, **settings: Any) -> Path:

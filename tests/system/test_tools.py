@@ -42,7 +42,7 @@ def one_thread() -> Any:
 def autoencoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prepared = registry.prepare("diffae", DIFFAE, "test")
     out = tmp_path_factory.mktemp("diffae")
-    return loop.fit(prepared.task, prepared.settings, {}, out, device="cpu", on_message=lambda text: None)
+    return loop.fit(prepared.task, prepared.settings, out, device="cpu", on_message=lambda text: None)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from facebench.training.data.faces import Batch, Face, Faces
 from facebench.training.data.folders import FolderFaces
 from facebench.training.data.loading import Loading, load_batches
 from facebench.training.data.order import order, rows_of_step
-from facebench.training.data.synthetic import SynthfaceFaces
+from facebench.training.data.synthetic import Population, SynthfaceFaces
 
 __all__ = [
     "Batch",
@@ -14,6 +14,7 @@ __all__ = [
     "Faces",
     "FolderFaces",
     "Loading",
+    "Population",
     "SynthfaceFaces",
     "load_batches",
     "order",

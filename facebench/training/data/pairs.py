@@ -104,7 +104,7 @@ def _partners(faces: Faces) -> NDArray[np.int64]:
 
 def _identities(faces: Faces) -> NDArray[np.int64]:
     if isinstance(faces, SynthfaceFaces):
-        return np.arange(len(faces)) // faces.images
+        return np.arange(len(faces)) // faces.people.images
     if isinstance(faces, FolderFaces) and faces.people:
         identity = faces.identities
         if (identity >= 0).all():

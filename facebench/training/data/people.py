@@ -108,13 +108,7 @@ class SynthfacePeople:
         self.data = data
         self.identities = data.identities
         self.faces = SynthfaceFaces(
-            side,
-            data.identities,
-            data.images,
-            data.seed,
-            data.start,
-            data.expressions,
-            cache=cache_folder("synthface") if data.cache_renders else None,
+            side, data.population, cache=cache_folder("synthface") if data.cache_renders else None
         )
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ from facebench.training.data.faces import Faces
 from facebench.training.data.folders import FolderFaces
 from facebench.training.data.lmdb import LmdbFaces
 from facebench.training.data.mapped_files import cache_folder
-from facebench.training.data.synthetic import SynthfaceFaces
+from facebench.training.data.synthetic import Population, SynthfaceFaces
 from facebench.training.engine.settings import Settings
 
 
@@ -34,6 +34,11 @@ class SynthfaceData(Settings):
     """Align faces as `facebench align` does."""
     pairs: bool = False
     """Image 2k + 1 of a person is image 2k with another expression, to learn changes of expression from."""
+
+    @property
+    def population(self) -> Population:
+        """The people and their images."""
+        return Population(self.identities, self.images, self.seed, self.start, self.expressions)
 
 
 class FolderData(Settings):
@@ -79,11 +84,7 @@ def open_faces(data: AnyData, size: int) -> Faces:
         return FolderFaces(DATASETS[data.kind](data.path), size)
     return SynthfaceFaces(
         size,
-        data.identities,
-        data.images,
-        data.seed,
-        data.start,
-        data.expressions,
+        data.population,
         render=data.render,
         cache=cache_folder("synthface") if data.cache_renders else None,
         align=data.align,

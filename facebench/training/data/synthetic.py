@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -25,6 +26,25 @@ NOT_CACHED, CACHED, NO_FACE = range(3)
 FIELDS = ("identity", "expression", "intensity", "beta", "psi", "pose", "age", "gender")
 
 
+@dataclass(frozen=True)
+class Population:
+    """Synthetic people and their images, a function of these values.
+
+    Attributes:
+        identities: number of people.
+        images: images per person.
+        seed: seed of the set.
+        start: number of the first person; sets of distinct numbers share no person.
+        expressions: names of expressions to sample from; all by default.
+    """
+
+    identities: int
+    images: int
+    seed: int = 0
+    start: int = 0
+    expressions: tuple[str, ...] | None = None
+
+
 class SynthfaceFaces:
     """Faces of known identity, expression and pose; face i is image i % images of person i // images.
 
@@ -33,11 +53,7 @@ class SynthfaceFaces:
 
     Args:
         size: pixels per side.
-        identities: number of people.
-        images: images per person.
-        seed: seed of the set.
-        start: number of the first person; sets of distinct numbers share no person.
-        expressions: names of expressions to sample from; all by default.
+        people: the people and their images.
         render: pixels per side of the rendering, a multiple of `size`, to which it is averaged; `size` by default.
             Sets that differ only in `size` share their cache.
         cache: folder of the render cache; None renders on every read.
@@ -48,7 +64,7 @@ class SynthfaceFaces:
         InputError: `render` is not a multiple of `size`, or `pairs` with an odd number of images.
 
     Example:
-        >>> faces = SynthfaceFaces(32, identities=2, images=3, cache=None)
+        >>> faces = SynthfaceFaces(32, Population(identities=2, images=3))
         >>> len(faces), faces.read(4).name, faces.read(4).image.shape, int(faces.read(4).fields["identity"])
         (6, 'synthface 0 person 1 image 1', (32, 32, 3), 1)
     """
@@ -56,29 +72,25 @@ class SynthfaceFaces:
     def __init__(
         self,
         size: int,
-        identities: int,
-        images: int,
-        seed: int = 0,
-        start: int = 0,
-        expressions: tuple[str, ...] | None = None,
+        people: Population,
+        *,
         render: int | None = None,
         cache: Path | None = None,
         align: bool = False,
         pairs: bool = False,
     ) -> None:
         self.render = size if render is None else render
-        if pairs and images % 2:
-            raise InputError(f"images={images} per person cannot be paired. Use an even number.")
+        if pairs and people.images % 2:
+            raise InputError(f"images={people.images} per person cannot be paired. Use an even number.")
         if self.render % size and not align:
             raise InputError(f"render={self.render} is not a multiple of size={size}.")
-        self.size, self.identities, self.images, self.seed, self.start = size, identities, images, seed, start
-        self.expressions = expressions
+        self.size, self.people = size, people
         self.cache, self.align, self.pairs = cache, align, pairs
         self._model = FaceModel()
         self._sampled: dict[int, Parameters] = {}
 
     def __len__(self) -> int:
-        return self.identities * self.images
+        return self.people.identities * self.people.images
 
     def parameters(self, index: int) -> Parameters:
         """Return the renderer parameters of face `index`; kept, since sampling costs as much as reading the image."""
@@ -98,9 +110,10 @@ class SynthfaceFaces:
         return _with_expression_of(sampled.take(rows - rows % 2), sampled)
 
     def _sample(self, index: int, count: int) -> Parameters:
-        first = self.start * self.images + index
+        people = self.people
+        first = people.start * people.images + index
         return self._model.sample(
-            count, self.seed, images=self.images, start=first, expressions=self.expressions
+            count, people.seed, images=people.images, start=first, expressions=people.expressions
         )
 
     def read(self, index: int) -> Face:
@@ -112,8 +125,8 @@ class SynthfaceFaces:
         if not 0 <= index < len(self):
             raise IndexError(index)
         parameters = self.parameters(index)
-        person, image = divmod(index, self.images)
-        name = f"synthface {self.seed} person {self.start + person} image {image}"
+        person, image = divmod(index, self.people.images)
+        name = f"synthface {self.people.seed} person {self.people.start + person} image {image}"
         if not self.align:
             return Face(name, self._reduced(self._rendering(index, parameters)), _fields(parameters))
         aligned = self._aligned(index, parameters)
@@ -184,11 +197,11 @@ class SynthfaceFaces:
         contents = [
             RENDERING,
             self.render,
-            self.identities,
-            self.images,
-            self.seed,
-            self.start,
-            self.expressions,
+            self.people.identities,
+            self.people.images,
+            self.people.seed,
+            self.people.start,
+            self.people.expressions,
         ]
         text = json.dumps([*contents, "pairs"] if self.pairs else contents)
         key = hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -136,7 +136,6 @@ def training_loss(
     *,
     schedule: Schedule = LINEAR,
     norm: Literal["l1", "l2"] = "l2",
-    weight: Tensor | None = None,
 ) -> Tensor:
     """Mean error of the predicted eps, one value per row; lower is better.
 
@@ -148,15 +147,13 @@ def training_loss(
         z_sem: (n, d) codes, or None for a model without them.
         schedule: the noise schedule.
         norm: "l2" squares the error (images), "l1" takes its absolute value (DiffAE's latent model).
-        weight: (n,) weights of the rows, such as `p2_weight(t)`.
 
     Returns:
-        (n,) losses.
+        (n,) losses. Multiply them by `p2_weight(t)` and the like to weight the timesteps.
     """
     eps = predict_eps(model, q_sample(x_0, t, noise, schedule), t, z_sem)
     error = (eps - noise).abs() if norm == "l1" else (eps - noise).square()
-    rows = error.flatten(1).mean(dim=1)
-    return rows if weight is None else weight * rows
+    return error.flatten(1).mean(dim=1)
 
 
 def predict_eps(model: Denoiser, x_t: Tensor, t: Tensor, z_sem: Tensor | None) -> Tensor:

@@ -138,7 +138,6 @@ def ddpm_sample(
     model: Denoiser,
     x_T: Tensor,
     z_sem: Tensor | None = None,
-    steps: int | None = None,
     *,
     schedule: Schedule = LINEAR,
     clip: bool = True,
@@ -153,8 +152,7 @@ def ddpm_sample(
         model: the denoiser.
         x_T: (n, ...) standard normal.
         z_sem: (n, d) codes, or None.
-        steps: number of steps, spread evenly from first to last; all when None.
-        schedule: the full noise schedule.
+        schedule: the noise schedule; `schedule.evenly(steps)` takes fewer steps.
         clip: clamp each predicted x_0 to [-1, 1].
         generator: source of the noise.
         on_step: callback invoked after each step.
@@ -162,11 +160,10 @@ def ddpm_sample(
     Returns:
         x_0, shaped like x_T.
     """
-    short = schedule.evenly(len(schedule) if steps is None else steps)
-    abar, betas = short.alphas_cumprod, short.betas
+    abar, betas = schedule.alphas_cumprod, schedule.betas
     x = x_T
-    for index in reversed(range(len(short))):
-        x_0, _ = _predictions(model, x, index, z_sem, short, clip)
+    for index in reversed(range(len(schedule))):
+        x_0, _ = _predictions(model, x, index, z_sem, schedule, clip)
         abar_previous = abar[index - 1] if index > 0 else 1.0
         x_0_coefficient = float(betas[index] * np.sqrt(abar_previous) / (1 - abar[index]))
         x_coefficient = float((1 - abar_previous) * np.sqrt(1 - betas[index]) / (1 - abar[index]))

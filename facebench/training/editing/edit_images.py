@@ -144,21 +144,6 @@ def write_edits(
     return write_manifest(folder / "manifest.csv", rows)
 
 
-def edit(
-    sources: Sources,
-    autoencoder: Autoencoder,
-    directions: Directions,
-    attribute: str,
-    strengths: Sequence[float],
-    out: Path,
-    progress: Progress | None = None,
-    targets: Sources | None = None,
-) -> Path:
-    """Former signature of `write_edits`. Delete it when no caller outside this package uses it."""
-    editor = Editor(autoencoder, directions, attribute)
-    return write_edits(sources, editor, strengths, out, targets=targets, progress=progress or no_progress)
-
-
 def reconstruct(
     sources: Sources, autoencoder: Autoencoder, out: Path, progress: Progress = no_progress
 ) -> Path:

@@ -58,7 +58,6 @@ StepCallback = Callable[[int, int, Mapping[str, float]], None]
 def fit(
     task: Task,
     config: TrainConfig,
-    settings: Mapping[str, Any],
     out: Path,
     *,
     device: str = "auto",
@@ -70,8 +69,8 @@ def fit(
 
     Args:
         task: what to train.
-        config: number of steps, optimizer, intervals.
-        settings: all settings as plain values; stored in every checkpoint and in the model.
+        config: all settings of the run, such as steps, optimizer and intervals; stored in every checkpoint and in
+            the model.
         out: folder of the run; when it holds checkpoints of the same settings, the newest one is resumed.
         device: "auto", "cpu", "cuda" or "mps".
         accept_changes: resume although settings have changed.
@@ -87,7 +86,7 @@ def fit(
         KeyboardInterrupt: raised after a checkpoint was written.
     """
     keep_freed_memory()
-    trainer = Trainer(task, config, dict(settings), out, device, on_message)
+    trainer = Trainer(task, config, out, device, on_message)
     for warning in task.warnings:
         on_message(warning)
     trainer.resume(accept_changes)
@@ -113,12 +112,12 @@ class Trainer:
         self,
         task: Task,
         config: TrainConfig,
-        settings: dict[str, Any],
         out: Path,
         device: str,
         on_message: Callable[[str], None],
     ) -> None:
-        self.task, self.config, self.settings, self.out = task, config, settings, out
+        self.task, self.config, self.out = task, config, out
+        self.settings = config.model_dump(mode="json")
         self.on_message = on_message
         precision = {"float32": "no"}.get(config.precision, config.precision)
         self.accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")

@@ -38,6 +38,20 @@ class IdentityTerm:
 
 
 @dataclass(frozen=True)
+class NoisePrediction:
+    """Prediction of the U-Net for n instance images, then n prior images; the script uses n = 1."""
+
+    latents: Tensor
+    """(2n, c, h, w) clean latents."""
+    noise: Tensor
+    """(2n, c, h, w) added noise."""
+    eps: Tensor
+    """(2n, c, h, w) predicted noise."""
+    t: Tensor
+    """(2n,) timesteps; those of the instance images determine the weight of the identity loss."""
+
+
+@dataclass(frozen=True)
 class StepLoss:
     """Loss of one step and its terms."""
 
@@ -51,10 +65,7 @@ class StepLoss:
 
 
 def step_loss(
-    latents: Tensor,
-    noise: Tensor,
-    prediction: Tensor,
-    t: Tensor,
+    prediction: NoisePrediction,
     term: IdentityTerm,
     embeddings: Tensor,
     *,
@@ -64,10 +75,7 @@ def step_loss(
     """Compute the loss of one training step.
 
     Args:
-        latents: (2n, c, h, w) clean latents of n instance images, then of n prior images; the script uses n = 1.
-        noise: (2n, c, h, w) added noise.
-        prediction: (2n, c, h, w) predicted eps.
-        t: (2n,) timesteps; those of the instance images determine the weight of the identity loss.
+        prediction: predicted noise of instance and prior images.
         term: the identity loss.
         embeddings: (2n, d) embeddings of the clean images: positives, then negatives.
         prior_weight: weight of L_PR.
@@ -77,12 +85,13 @@ def step_loss(
         The loss. The mean of the identity loss includes instances without a face, with a loss of 0. The gradient of
         one image therefore does not depend on faces in other images.
     """
-    reconstruction = losses.prior_preservation(prediction, noise, prior_weight)
+    reconstruction = losses.prior_preservation(prediction.eps, prediction.noise, prior_weight)
     if term.kind == "none":
         return StepLoss(reconstruction, reconstruction, None, 0)
-    half = len(latents) // 2
-    x_t = q_sample(latents[:half], t[:half], noise[:half], schedule)
-    images = term.decode(x_0_from_eps(x_t, t[:half], prediction[:half], schedule)).clamp(-1, 1)
+    half = len(prediction.latents) // 2
+    t = prediction.t[:half]
+    x_t = q_sample(prediction.latents[:half], t, prediction.noise[:half], schedule)
+    images = term.decode(x_0_from_eps(x_t, t, prediction.eps[:half], schedule)).clamp(-1, 1)
     positive, negative = embeddings.chunk(2)
     rows = []
     for row, image in enumerate(images):

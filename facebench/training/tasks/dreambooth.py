@@ -28,7 +28,7 @@ from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.losses import shared_network_warnings
 from facebench.training.losses.differentiable_crop import aligned_crop, box_crop
-from facebench.training.losses.id_booth import STABLE_DIFFUSION, IdentityTerm, step_loss
+from facebench.training.losses.id_booth import STABLE_DIFFUSION, IdentityTerm, NoisePrediction, step_loss
 from facebench.training.losses.identity_losses import Embedder, open_recogniser
 from facebench.training.models.lora import LoraSettings
 from facebench.training.models.stable_diffusion import Prompt, add_lora, lora_tensors, open_base
@@ -106,7 +106,8 @@ class DreamBoothTask(Task):
         embeddings = (
             self._embeddings(images) if settings.identity_loss != "none" else images.new_zeros(2 * count, 1)
         )
-        loss = step_loss(latents, noise, eps, t, term, embeddings, prior_weight=settings.prior_weight)
+        prediction = NoisePrediction(latents, noise, eps, t)
+        loss = step_loss(prediction, term, embeddings, prior_weight=settings.prior_weight)
         parts = {"loss": loss.total, "reconstruction": loss.reconstruction}
         if settings.identity_loss != "none":
             identity = loss.identity if loss.identity is not None else torch.zeros(())

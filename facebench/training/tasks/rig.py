@@ -99,8 +99,8 @@ class BaseRigTask(Task):
         t = rng.integers("t", 1000)
         noise = rng.normal("noise", tuple(x_0.shape[1:]))
         denoiser = rig.driven_by(self._conditions(batch), *_extra_codes(rig, batch))
-        rows = training_loss(denoiser, x_0, t, noise, rig.encode(x_0), weight=self.timestep_weight(t))
-        return {"loss": rows.mean()}
+        rows = training_loss(denoiser, x_0, t, noise, rig.encode(x_0))
+        return {"loss": (self.timestep_weight(t) * rows).mean()}
 
     def preview(self, network: nn.Module) -> dict[str, NDArray[np.uint8]]:
         """Draw photos, their rendered buffers, and their reconstructions."""

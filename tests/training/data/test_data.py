@@ -14,7 +14,7 @@ from facebench.backbones.face_detection import FaceFinder
 from facebench.core.errors import InputError
 from facebench.images.decoding import ImageError
 from facebench.synthface import FaceModel
-from facebench.training.data import FolderFaces, SynthfaceFaces, rows_of_step
+from facebench.training.data import FolderFaces, Population, SynthfaceFaces, rows_of_step
 from facebench.training.data.datasets import affectnet, celebahq, ffhq, tufts
 from facebench.training.data.lmdb import LmdbFaces, write_lmdb
 from tests.helpers.image_files import encode, picture
@@ -37,8 +37,8 @@ def test_the_images_of_a_step_depend_on_seed_and_step_only() -> None:
 
 
 def test_synthetic_faces_equal_the_renderings_with_and_without_cache(tmp_path: Path) -> None:
-    uncached = SynthfaceFaces(32, identities=3, images=2, seed=5, start=4)
-    cached = SynthfaceFaces(32, identities=3, images=2, seed=5, start=4, cache=tmp_path)
+    uncached = SynthfaceFaces(32, Population(3, 2, seed=5, start=4))
+    cached = SynthfaceFaces(32, Population(3, 2, seed=5, start=4), cache=tmp_path)
     model = FaceModel()
     for index in (0, 3, 3):
         expected = model.render(model.sample(1, 5, images=2, start=8 + index), 32)[0]
@@ -49,16 +49,16 @@ def test_synthetic_faces_equal_the_renderings_with_and_without_cache(tmp_path: P
 
 
 def test_a_larger_rendering_is_averaged_to_the_size(tmp_path: Path) -> None:
-    large = SynthfaceFaces(64, 1, 1, seed=5).read(0).image.astype(float)
-    small = SynthfaceFaces(32, 1, 1, seed=5, render=64).read(0).image
+    large = SynthfaceFaces(64, Population(1, 1, seed=5)).read(0).image.astype(float)
+    small = SynthfaceFaces(32, Population(1, 1, seed=5), render=64).read(0).image
     mean = large.reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
     assert np.abs(small - mean).max() <= 0.5
     with pytest.raises(InputError, match="not a multiple"):
-        SynthfaceFaces(48, 1, 1, render=64)
+        SynthfaceFaces(48, Population(1, 1), render=64)
 
 
 def test_aligned_synthetic_faces_fill_the_image_with_and_without_cache(tmp_path: Path) -> None:
-    options = {"identities": 2, "images": 2, "seed": 5, "render": 128, "align": True}
+    options = {"people": Population(2, 2, seed=5), "render": 128, "align": True}
     uncached, cached = SynthfaceFaces(48, **options), SynthfaceFaces(48, **options, cache=tmp_path)
     finder = FaceFinder()
     for index in range(4):
@@ -74,7 +74,7 @@ def test_aligned_synthetic_faces_fill_the_image_with_and_without_cache(tmp_path:
 
 
 def test_the_faces_of_a_pair_differ_in_expression_only(tmp_path: Path) -> None:
-    options = {"identities": 2, "images": 4, "seed": 5, "render": 128, "align": True}
+    options = {"people": Population(2, 4, seed=5), "render": 128, "align": True}
     alone, pairs = SynthfaceFaces(48, **options), SynthfaceFaces(48, **options, pairs=True)
     cached = SynthfaceFaces(48, **options, pairs=True, cache=tmp_path)
     all_parameters = pairs.all_parameters()
@@ -99,14 +99,14 @@ def test_the_faces_of_a_pair_differ_in_expression_only(tmp_path: Path) -> None:
         assert change[:6].mean() < 0.5  # forehead, hair and background do not change
     assert np.array_equal(pairs.read(2).image, alone.read(2).image)
     with pytest.raises(InputError, match="cannot be paired"):
-        SynthfaceFaces(48, 2, 3, pairs=True)
+        SynthfaceFaces(48, Population(2, 3), pairs=True)
 
 
 def test_a_rendering_without_detected_face_raises_on_every_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FaceFinder, "find", lambda self, image: None)
-    faces = SynthfaceFaces(48, 1, 1, seed=5, render=128, align=True, cache=tmp_path)
+    faces = SynthfaceFaces(48, Population(1, 1, seed=5), render=128, align=True, cache=tmp_path)
     for _ in range(2):
         with pytest.raises(ImageError, match="person 0 image 0: no_face"):
             faces.read(0)

@@ -84,7 +84,7 @@ def test_diffusionrig_64_matches_the_official_predictions_losses_and_samples(gol
         record.check("z", z)
         t = record["t"]
         record.check("eps", driven(record["x_t"], t, z))
-        loss = training_loss(driven, record["x_start"], t, record["noise"], z, weight=p2_weight(t))
+        loss = p2_weight(t) * training_loss(driven, record["x_start"], t, record["noise"], z)
         record.check("loss_per_sample", loss)
     record.check("p2_weights", p2_weight(torch.arange(1000)))
     assert LINEAR.ddim(5).timesteps.tolist() == record["ddim5_timestep_map"].tolist()
@@ -103,7 +103,7 @@ def test_an_exact_denoiser_recovers_the_image_from_any_noise():
 
     x_T = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(ddim_decode(exact, x_T, None, 20), image, rtol=0, atol=1e-4)
-    torch.testing.assert_close(ddpm_sample(exact, x_T, steps=50), image, rtol=0, atol=1e-4)
+    torch.testing.assert_close(ddpm_sample(exact, x_T, schedule=LINEAR.evenly(50)), image, rtol=0, atol=1e-4)
 
 
 def test_ddim_reconstruction_improves_with_the_number_of_steps():
@@ -137,7 +137,9 @@ def test_clipping_keeps_predicted_images_in_range(tiny):
 def test_ancestral_sampling_depends_on_its_generator():
     x_T = torch.zeros(1, 1, 2, 2)
     runs = [
-        ddpm_sample(lambda x, t: x, x_T, steps=4, generator=torch.Generator().manual_seed(seed))
+        ddpm_sample(
+            lambda x, t: x, x_T, schedule=LINEAR.evenly(4), generator=torch.Generator().manual_seed(seed)
+        )
         for seed in (0, 0, 1)
     ]
     assert torch.equal(runs[0], runs[1])

@@ -9,7 +9,7 @@ import pytest
 
 from facebench import backbones
 from facebench.backbones.face_detection import FaceFinder, align
-from facebench.training.data.synthetic import SynthfaceFaces
+from facebench.training.data.synthetic import Population, SynthfaceFaces
 from facebench.training.editing import directions as files
 from facebench.training.editing.autoencoder import Autoencoder, Latents, Steps
 from facebench.training.models.load import open_autoencoder
@@ -27,7 +27,9 @@ def autoencoder() -> Autoencoder:
 
 @pytest.fixture(scope="module")
 def faces() -> np.ndarray:
-    people = SynthfaceFaces(64, 4, 1, seed=UNSEEN_SEED, expressions=("neutral",), render=128, align=True)
+    people = SynthfaceFaces(
+        64, Population(4, 1, seed=UNSEEN_SEED, expressions=("neutral",)), render=128, align=True
+    )
     return np.stack([people.read(index).image for index in range(4)])
 
 

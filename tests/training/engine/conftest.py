@@ -41,8 +41,7 @@ NO_DROPOUT = {**TINY["model"], "dropout": 0.0}
 def train(content: dict[str, Any], out: Path, **options: Any) -> Path:
     """Train on the CPU and return the path of the model."""
     prepared = registry.prepare("diffae", content, "test")
-    plain = prepared.settings.model_dump(mode="json")
-    return fit(prepared.task, prepared.settings, plain, out, device="cpu", **options)
+    return fit(prepared.task, prepared.settings, out, device="cpu", **options)
 
 
 @pytest.fixture(scope="session")

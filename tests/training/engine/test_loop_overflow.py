@@ -51,8 +51,7 @@ def train(
     prepared.task.clip_groups = lambda: [parameters[number::groups] for number in range(groups)]  # type: ignore[method-assign]
     if broken:
         parameters[0].register_hook(lambda gradient: gradient * torch.nan)
-    plain = prepared.settings.model_dump(mode="json")
-    return load_file(loop.fit(prepared.task, prepared.settings, plain, out, device="cpu"))
+    return load_file(loop.fit(prepared.task, prepared.settings, out, device="cpu"))
 
 
 def overflows(out: Path) -> list[int]:

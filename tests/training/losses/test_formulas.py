@@ -11,7 +11,7 @@ from facebench.training import losses
 from facebench.training.diffusion import q_sample, x_0_from_eps
 from facebench.training.diffusion.schedule import Schedule
 from facebench.training.losses.differentiable_crop import box_crop
-from facebench.training.losses.id_booth import IdentityTerm, step_loss
+from facebench.training.losses.id_booth import IdentityTerm, NoisePrediction, step_loss
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_id_booth_steps_match_the_official_losses_and_gradients(golden):
         )
         prediction = (noise + record["eps_error"]).requires_grad_()
         t = torch.tensor(case["timesteps"])
-        loss = step_loss(latents, noise, prediction, t, term, record["embeddings"])
+        loss = step_loss(NoisePrediction(latents, noise, prediction, t), term, record["embeddings"])
         loss.total.backward()
         record.check("loss", loss.total, index)
         record.check("grad_eps_pred", prediction.grad, index)
@@ -109,7 +109,7 @@ def test_images_without_a_face_do_not_affect_other_images():
 
     term = IdentityTerm("identity", lambda latent: latent, crop, lambda face: face.flatten(1))
     prediction = noise.clone().requires_grad_()
-    loss = step_loss(latents, noise, prediction, t, term, embeddings)
+    loss = step_loss(NoisePrediction(latents, noise, prediction, t), term, embeddings)
     loss.total.backward()
     assert loss.without_face == 1
     assert not loss.reconstruction.any()

@@ -15,7 +15,7 @@ from facebench.core.errors import InputError
 from facebench.synthface import FaceModel
 from facebench.training.data.folders import FolderFaces
 from facebench.training.data.pairs import FacesWithPartners, landmarks_of
-from facebench.training.data.synthetic import SynthfaceFaces
+from facebench.training.data.synthetic import Population, SynthfaceFaces
 from facebench.training.engine.rng import StepRng
 from facebench.training.losses import shared_network_warnings
 from facebench.training.losses.identity_losses import (
@@ -76,14 +76,14 @@ def test_identity_and_triplet_losses_have_gradients_for_the_network(untrained_re
 
 
 def test_the_shape_loss_of_the_clean_face_is_zero() -> None:
-    batch = fixed_faces(FacesWithPartners(SynthfaceFaces(64, 2, 2, seed=3), partners=False), 4)
+    batch = fixed_faces(FacesWithPartners(SynthfaceFaces(64, Population(2, 2, seed=3)), partners=False), 4)
     weights = LossWeights(shape=1.0)
     inputs = LossInputs(batch.x_0, batch.x_0, torch.zeros(4, dtype=torch.int64), batch.fields["landmarks"])
     assert float(face_losses(weights, open_frozen_networks(weights), inputs)["shape"]) < 1e-10
 
 
 def test_faces_without_landmarks_add_nothing_and_are_counted() -> None:
-    batch = fixed_faces(FacesWithPartners(SynthfaceFaces(64, 2, 2, seed=3), partners=False), 4)
+    batch = fixed_faces(FacesWithPartners(SynthfaceFaces(64, Population(2, 2, seed=3)), partners=False), 4)
     weights = LossWeights(shape=1.0)
     networks = open_frozen_networks(weights)
     noisy = batch.x_0 + 0.3 * torch.randn(batch.x_0.shape, generator=torch.Generator().manual_seed(0))
@@ -191,7 +191,7 @@ def test_prior_data_provides_the_codes_of_prior_faces(
     monkeypatch.setattr(DiffAE, "encode", lambda self, x: encode(self, encoded.append(x) or x))
     tiny_training.prepare("diffae", **content)
     tiny_training.prepare("diffae", **content, prior_data=DATA)
-    known = [SynthfaceFaces(64, 4, 3, seed=3, render=64).read(index).image for index in range(12)]
+    known = [SynthfaceFaces(64, Population(4, 3, seed=3)).read(index).image for index in range(12)]
     people = [torch.from_numpy(image).permute(2, 0, 1).float() / 127.5 - 1 for image in known]
     is_other = [all(any(torch.equal(x, person) for person in people) for x in batch) for batch in encoded]
     assert is_other == [False, True]

@@ -47,7 +47,7 @@ def test_diffusionrig_emo_matches_the_official_predictions_losses_and_samples(go
         z = model.encode(record["x_start"])
         record.check("z", z)
         record.check("eps", model(record["x_t"], t, conditions, z, record["shape"], record["identity"]))
-        loss = training_loss(driven, record["x_start"], t, record["noise"], z, weight=p2_weight(t))
+        loss = p2_weight(t) * training_loss(driven, record["x_start"], t, record["noise"], z)
         record.check("loss_per_sample", loss)
     chain = []
     ddim_decode(driven, record["x_T"], z, 5, on_step=lambda step: chain.append(step.x))

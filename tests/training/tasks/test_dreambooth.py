@@ -126,9 +126,7 @@ def test_only_adapters_are_trained_and_a_pipeline_of_diffusers_loads_them(
 ) -> None:
     prepared = registry.prepare("dreambooth", content(bases[kind], place), "test")
     before = {name: value.clone() for name, value in prepared.task.network.state_dict().items()}
-    path = fit(
-        prepared.task, prepared.settings, prepared.settings.model_dump(mode="json"), tmp_path, device="cpu"
-    )
+    path = fit(prepared.task, prepared.settings, tmp_path, device="cpu")
     changed = {
         name
         for name, value in prepared.task.network.state_dict().items()
@@ -178,8 +176,7 @@ def test_images_without_a_face_have_no_identity_loss_and_are_counted(
 def test_resumed_runs_equal_uninterrupted_ones(bases: dict[str, Path], place: Path, tmp_path: Path) -> None:
     def train(steps: int, out: Path) -> dict[str, torch.Tensor]:
         prepared = registry.prepare("dreambooth", content(bases["sd"], place, steps=steps), "test")
-        plain = prepared.settings.model_dump(mode="json")
-        return model_file.read(fit(prepared.task, prepared.settings, plain, out, device="cpu")).tensors
+        return model_file.read(fit(prepared.task, prepared.settings, out, device="cpu")).tensors
 
     train(1, tmp_path / "a")
     resumed, whole = train(3, tmp_path / "a"), train(3, tmp_path / "b")
@@ -193,7 +190,6 @@ def test_generate_writes_a_person_to_a_sub_folder_and_prior_images_beside_it(
     fit(
         prepared.task,
         prepared.settings,
-        prepared.settings.model_dump(mode="json"),
         tmp_path / "run",
         device="cpu",
     )
@@ -252,10 +248,7 @@ def test_adapters_are_refused_for_other_base_weights(
 ) -> None:
     def train(base: Path, steps: int) -> Path:
         prepared = registry.prepare("dreambooth", content(base, place, steps=steps), "test")
-        plain = prepared.settings.model_dump(mode="json")
-        return fit(
-            prepared.task, prepared.settings, plain, tmp_path / "run", device="cpu", accept_changes=True
-        )
+        return fit(prepared.task, prepared.settings, tmp_path / "run", device="cpu", accept_changes=True)
 
     other = other_weights(bases["sd"], tmp_path / "other")
     path = train(bases["sd"], 1)

@@ -69,12 +69,10 @@ def train(content: Mapping[str, Any], out: Path, stop_after: int | None = None) 
             raise PowerCut
 
     prepared = registry.prepare("recognition", content, "test")
-    plain = prepared.settings.model_dump(mode="json")
     try:
         model = loop.fit(
             prepared.task,
             prepared.settings,
-            plain,
             out,
             device="cpu",
             on_step=on_step,
