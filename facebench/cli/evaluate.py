@@ -15,6 +15,7 @@ from facebench.cli.options_from_model import ModelOptions, OptionForm
 from facebench.cli.progress import Downloads, Stages
 from facebench.core.errors import InputError
 from facebench.evaluation.config import EvaluationConfig
+from facebench.images.named_roots import parse_roots
 
 if TYPE_CHECKING:
     from facebench.evaluation.record import Run
@@ -26,6 +27,7 @@ _OPTIONS = ModelOptions(
         "reference": OptionForm(list[str], metavar="[NAME=]DIR", parse=parse_references),
         "metrics": OptionForm(str),
         "by": OptionForm(metavar="COLUMN"),
+        "roots": OptionForm(list[str], flag="--root", metavar="NAME=DIR", parse=parse_roots),
         "tags": OptionForm(list[str], flag="--tag", metavar="NAME=VALUE", parse=parse_tags),
     },
 )

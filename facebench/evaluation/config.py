@@ -71,6 +71,10 @@ class EvaluationConfig(BaseModel):
         None,
         description="Compute every metric also for each value of this column, such as identity or expression.",
     )
+    roots: dict[str, Path] = Field(
+        {},
+        description="Folders elsewhere as NAME=DIR; a manifest names their images as @NAME/path.",
+    )
     tags: dict[str, str] = Field(
         {}, description="Properties of the model as NAME=VALUE, used by tables and factorial studies."
     )

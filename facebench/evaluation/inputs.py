@@ -19,7 +19,7 @@ def open_sets(plan: Plan, config: EvaluationConfig) -> dict[str, ImageSet]:
     Raises:
         InputError: a set cannot be read.
     """
-    sets = {"generated": ImageSet.open(config.generated)}
+    sets = {"generated": ImageSet.open(config.generated, roots=config.roots)}
     for role, path in config.references.items():
         sets[role] = ImageSet.open(path)
     for role in LINKED:

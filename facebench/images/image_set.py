@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +28,7 @@ from facebench.images.decoding import (
 from facebench.images.listing import SUFFIXES, Item, Listing, Rejected, files_below, has_suffix
 from facebench.images.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from facebench.images.manifest import read_manifest
+from facebench.images.named_roots import Roots
 from facebench.images.names import twins
 
 Kind = Literal["folder", "identities", "manifest"]
@@ -43,9 +44,13 @@ class ImageSet:
     rejected: tuple[Rejected, ...] = ()
     warnings: tuple[str, ...] = ()
     """Problems of the manifest that do not prevent its use."""
+    roots: Roots = field(default_factory=dict)
+    """Named folders outside the folder of the manifest."""
 
     @classmethod
-    def open(cls, path: str | Path, *, identities: bool | None = None) -> ImageSet:
+    def open(
+        cls, path: str | Path, *, identities: bool | None = None, roots: Roots | None = None
+    ) -> ImageSet:
         """List the images of a folder or manifest, sorted by name, each file once.
 
         A folder that holds `manifest.csv`, `manifest.tsv` or `manifest.parquet` is read through it. Otherwise, images
@@ -55,6 +60,7 @@ class ImageSet:
             path: a folder, or a manifest ending in .csv, .tsv or .parquet.
             identities: None applies the rule above. True requires that sub-folders (or the column `identity` of the
                 manifest) are identities. False reads sub-folders at every depth as one flat set.
+            roots: named folders elsewhere, whose files a manifest names as `@NAME/path`.
 
         Returns:
             A set with at least one item. The files exist; `decode` determines whether they hold images.
@@ -73,7 +79,7 @@ class ImageSet:
             raise InputError(f"There is no {path}.{_similar_neighbour(path)}")
         manifest = _manifest_of(path)
         if manifest is not None:
-            images = _from_manifest(manifest, identities)
+            images = _from_manifest(manifest, identities, roots or {})
         else:
             images = _from_folder(path, identities)
         if not images.items:
@@ -108,7 +114,7 @@ class ImageSet:
         """
         if column not in self.columns:
             raise InputError(f"{self.root} has no column '{column}'. {suggest(column, self.columns)}")
-        listing = Listing(self.root, beside=True)
+        listing = Listing(self.root, beside=True, roots=self.roots)
         paths = [text or "" for text in self.column(column)]
         where = f"column '{column}'"
         names = {text: listing.add_named(text, {}, where) for text in sorted({*paths} - {""})}
@@ -119,7 +125,7 @@ class ImageSet:
         rejected = tuple(entry for entry in listing.rejected if entry.reason != "duplicate")
         linked = [names.get(text) for text in paths]
         positions = [None if name is None else index[name] for name in linked]
-        return ImageSet(self.root, self.kind, items, rejected), positions
+        return ImageSet(self.root, self.kind, items, rejected, roots=self.roots), positions
 
 
 def read(item: Item, limits: Limits = DEFAULT_LIMITS) -> bytes:
@@ -160,9 +166,9 @@ def _from_folder(root: Path, identities: bool | None) -> ImageSet:
     return ImageSet(root, "folder" if flat else "identities", listing.items(), tuple(listing.rejected))
 
 
-def _from_manifest(path: Path, identities: bool | None) -> ImageSet:
+def _from_manifest(path: Path, identities: bool | None, roots: Roots) -> ImageSet:
     rows, warnings = checked_attributes(read_manifest(path), path)
-    listing = Listing(path.parent)
+    listing = Listing(path.parent, roots=roots)
     for row in rows:
         columns = {name: value for name, value in row.columns.items() if name != "image"}
         if identities is False:
@@ -172,7 +178,7 @@ def _from_manifest(path: Path, identities: bool | None) -> ImageSet:
             listing.add_named(row.columns["image"], columns, where)
         else:
             listing.reject(where, "missing", "the row names no image")
-    images = ImageSet(path.parent, "manifest", listing.items(), tuple(listing.rejected), warnings)
+    images = ImageSet(path.parent, "manifest", listing.items(), tuple(listing.rejected), warnings, roots)
     if identities and "identity" not in images.columns:
         raise InputError(f"{path} has no column 'identity'. Add it, or leave out the identities option.")
     return images

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from facebench.core.errors import InputError
+from facebench.images import named_roots
 from facebench.images.errors import Reason
 from facebench.images.formats import SNIFF_BYTES, format_of, how_to_read, plugin_of
+from facebench.images.named_roots import Roots
 from facebench.images.names import is_system_name, normal_form, printable, same_characters
 
 SUFFIXES = frozenset(
@@ -60,10 +63,11 @@ class Listing:
     Args:
         root: folder of the set.
         beside: also accept files below the parent folder.
+        roots: named folders elsewhere, whose files a table names as `@NAME/path`.
     """
 
-    def __init__(self, root: Path, *, beside: bool = False) -> None:
-        self.root = root
+    def __init__(self, root: Path, *, beside: bool = False, roots: Roots | None = None) -> None:
+        self.root, self.roots = root, roots or {}
         self.rejected: list[Rejected] = []
         self._allowed = root.parent if beside and root.parent != Path(root.anchor) else root
         self._first: dict[Path, tuple[Item, str]] = {}
@@ -101,6 +105,13 @@ class Listing:
         Returns:
             The name of the item, or None if the file cannot be used.
         """
+        try:
+            in_root = named_roots.resolve(text, self.roots)
+        except InputError as error:
+            self.reject(text, "outside", f"{where}: {error}")
+            return None
+        if in_root is not None:
+            return self._add(in_root, columns, where, named_roots.cell_of(in_root, self.roots))
         for spelling in dict.fromkeys([text, text.replace("\\", "/")]):
             path = Path(os.path.normpath(self.root / spelling))
             if not path.is_relative_to(self._allowed):
@@ -111,13 +122,13 @@ class Listing:
                 return self._add(existing, columns, where)
         return self._add(Path(os.path.normpath(self.root / text)), columns, where)
 
-    def _add(self, path: Path, columns: Mapping[str, str], where: str) -> str | None:
-        name = printable(os.path.relpath(path, self.root).replace(os.sep, "/"))
+    def _add(self, path: Path, columns: Mapping[str, str], where: str, name: str | None = None) -> str | None:
+        name = printable(name or os.path.relpath(path, self.root).replace(os.sep, "/"))
         problem = _problem(path)
         if problem:
             reason, detail = problem
             if reason == "missing":
-                detail += self._similar_file(path)
+                detail += self._similar_file(path) + self._root_hint(name)
             self.reject(name, reason, f"{where}: {detail}" if where else detail)
             return None
         real = self._real(path)
@@ -155,6 +166,13 @@ class Listing:
         form = normal_form(path.name)
         match = next((name for name in self._entries_of(path.parent) if normal_form(name) == form), None)
         return "" if match is None or match == path.name else f"; the folder holds '{printable(match)}'"
+
+    def _root_hint(self, name: str) -> str:
+        """Return a hint for a name that begins like a file of a named root."""
+        if not name.startswith(named_roots.MARK) or self.roots:
+            return ""
+        root = name[len(named_roots.MARK) :].partition("/")[0]
+        return f"; if '{root}' is a named root, give its folder: --root {root}=DIR"
 
     def _entries_of(self, folder: Path) -> list[str]:
         if folder not in self._entries:
