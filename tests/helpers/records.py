@@ -38,7 +38,9 @@ def make_result(metric: str, value: float | None, n: int = 2000, **change: Any) 
     """A result with the fields of the card of the metric."""
     card = find_card(metric)
     interval: dict[str, Any] = (
-        {} if value is None else {"low": value * 0.9, "high": value * 1.1, "level": 0.95}
+        {}
+        if value is None
+        else {"low": value - 0.1 * abs(value), "high": value + 0.1 * abs(value), "level": 0.95}
     )
     content: dict[str, Any] = {
         "title": card.title,
