@@ -14,6 +14,8 @@ from facebench.metrics.clipped_density_coverage import ClippedDensityCoverage, c
 from facebench.metrics.density_coverage import DensityCoverage, density_coverage
 from facebench.metrics.det_curve import DetCurve, det_curve
 from facebench.metrics.distinct_identities import DistinctIdentities, distinct_identities
+from facebench.metrics.edit_control import control_linearity, harmonic_edit_score
+from facebench.metrics.expression_confusion import ExpressionConfusion, expression_confusion
 from facebench.metrics.frechet import frechet_distance
 from facebench.metrics.frechet_infinity import FrechetInfinity, frechet_infinity
 from facebench.metrics.id_booth import (
@@ -23,6 +25,7 @@ from facebench.metrics.id_booth import (
     id_booth_verification,
     nearest_fmr,
 )
+from facebench.metrics.image_noise import haar_noise, jpeg_quality, laplacian_variance
 from facebench.metrics.kernel_distance import KernelDistance, kernel_distance
 from facebench.metrics.leakage import Leakage, closest_faces, leakage
 from facebench.metrics.mean_std import MeanStd, mean_std
@@ -34,8 +37,10 @@ from facebench.metrics.pairs import PairScores, pair_scores
 from facebench.metrics.precision_recall import PrecisionRecall, precision_recall
 from facebench.metrics.rates import OperatingPoint
 from facebench.metrics.retrieval import Retrieval, retrieval
+from facebench.metrics.skin_tone import SkinTone, skin_tone
 from facebench.metrics.spread import spread
 from facebench.metrics.tar_at_far import tar_at_far
+from facebench.metrics.temporal import affect_track_agreement, head_motion, jitter, subject_consistency
 from facebench.metrics.vendi import vendi_per_class, vendi_score
 from facebench.metrics.verification import Verification, verification
 from facebench.metrics.verification_blocked import BlockedVerification, blocked_verification
@@ -48,6 +53,7 @@ __all__ = [
     "DensityCoverage",
     "DetCurve",
     "DistinctIdentities",
+    "ExpressionConfusion",
     "FrechetInfinity",
     "KernelDistance",
     "Leakage",
@@ -58,8 +64,10 @@ __all__ = [
     "PairScores",
     "PrecisionRecall",
     "Retrieval",
+    "SkinTone",
     "Verification",
     "affect_agreement",
+    "affect_track_agreement",
     "authenticity",
     "biometric_capacity",
     "blocked_verification",
@@ -68,16 +76,24 @@ __all__ = [
     "clipped_density_coverage",
     "clipped_mass",
     "closest_faces",
+    "control_linearity",
     "cosine_similarity",
     "density_coverage",
     "det_curve",
     "distinct_identities",
+    "expression_confusion",
     "frechet_distance",
     "frechet_infinity",
+    "haar_noise",
+    "harmonic_edit_score",
+    "head_motion",
     "id_booth_pairs",
     "id_booth_scores",
     "id_booth_verification",
+    "jitter",
+    "jpeg_quality",
     "kernel_distance",
+    "laplacian_variance",
     "leakage",
     "mean_std",
     "mind",
@@ -89,8 +105,10 @@ __all__ = [
     "paired_similarity",
     "precision_recall",
     "retrieval",
+    "skin_tone",
     "sliced_wasserstein",
     "spread",
+    "subject_consistency",
     "tar_at_far",
     "vendi_per_class",
     "vendi_score",
