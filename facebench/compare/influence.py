@@ -135,7 +135,24 @@ class Joint:
 def influence(metric: str, run: Run) -> Influence | None:
     """Return the influences on a metric of a run; None if the run does not determine them."""
     restored = per_image_metric(metric, run)
-    return None if restored is None else _image_influence(metric, run, restored)
+    return _group_influence(metric, run) if restored is None else _image_influence(metric, run, restored)
+
+
+def _group_influence(metric: str, run: Run) -> Influence | None:
+    """Influences of the groups that were left out of the generated and of the reference set together.
+
+    Runs share groups if they have the same reference units; without a reference, if they have the same generated units.
+    """
+    table = getattr(run, "leave_out", None)
+    rows = None if table is None else table[table["metric"] == metric]
+    if rows is None or len(rows) < 2:
+        return None
+    shared = rows["reference_units"].iloc[0] or rows["generated_units"].iloc[0]
+    values = jackknife_influences(rows.set_index("group")["value"].astype(float))
+    if values is None:
+        return None
+    kind = f"{run.seed} {len(rows)} {shared}"
+    return Influence((Component(kind, values),), "groups of units")
 
 
 def _image_influence(metric: str, run: Run, restored: PerImageMetric) -> Influence | None:
@@ -143,7 +160,8 @@ def _image_influence(metric: str, run: Run, restored: PerImageMetric) -> Influen
     rows = restored.rows.dropna()
     if len(rows) < 2 or run.per_image is None:
         return None
-    units = sampling_units(run.per_image).of(rows.index)
+    resampled = getattr(run.metrics[metric], "resampled", "")
+    units = sampling_units(run.per_image, resampled).of(rows.index)
     terms = None
     if restored.terms is not None:
         terms = pd.Series(restored.terms(rows.to_numpy(dtype=np.float64)), index=rows.index)

@@ -50,19 +50,28 @@ class Units:
             yield " × ".join(self.labels), first + "\0" + second, -1
 
 
-def sampling_units(table: pd.DataFrame) -> Units:
+def sampling_units(table: pd.DataFrame, recorded: str = "") -> Units:
     """Return the sampling units of the generated images of a per-image table.
+
+    Units that the record names, such as "identity" or "source × target", are used if the table has their columns.
 
     A column is a unit when labels repeat in it. A unit whose labels each lie within one label of another unit is
     left out: several sources of one person are one unit, the person. Images without a label are units of their own.
     """
     generated = table[table["role"] == "generated"].drop_duplicates("image").set_index("image")
     images = pd.Series(generated.index.astype(str), index=generated.index)
-    repeated: dict[str, pd.Series[str]] = {}
-    for column in COLUMNS:
-        if column in generated and FEWEST <= generated[column].nunique() < generated[column].count():
-            present = generated[column].notna()
-            repeated[column] = generated[column].astype(str).where(present, "\0" + images)
+    if recorded == "image":
+        return Units({"image": images})
+    present = [column for column in COLUMNS if column in generated]
+    labels = {column: _labels(generated[column], images) for column in present}
+    named = [column for column in recorded.split(" × ") if column in labels]
+    if named and " × ".join(named) == recorded:
+        return Units({column: labels[column] for column in named[:2]})
+    repeated = {
+        column: labels[column]
+        for column in present
+        if FEWEST <= generated[column].nunique() < generated[column].count()
+    }
     order = list(repeated)
     kept = {
         column: labels
@@ -74,6 +83,11 @@ def sampling_units(table: pd.DataFrame) -> Units:
         )
     }
     return Units(dict(list(kept.items())[:2]) or {"image": images})
+
+
+def _labels(column: pd.Series[str], images: pd.Series[str]) -> pd.Series[str]:
+    """Labels of a column; an image without a label is a unit of its own."""
+    return column.astype(str).where(column.notna(), "\0" + images)
 
 
 def _within(labels: pd.Series[str], other: pd.Series[str], precedes: bool) -> bool:
