@@ -2,8 +2,6 @@
 
     python benchmarks/coverage_gate.py [--trials 200] [--seed 0]
 
-Every function takes the number of trials and a seed and returns shares of trials.
-"""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facebench.compare.difference import difference
 from facebench.compare.influence import Component, Influence, Joint, influence
 from facebench.evaluation.record import Run
 from tests.helpers.quality_runs import with_quality
