@@ -1,19 +1,16 @@
 """False alarms and power of the gate, and type I errors of factorial studies, on synthetic records.
 
-    python benchmarks/coverage_gate.py [--trials 200] [--seed 0]
-
+Every function takes the number of trials and a seed and returns shares of trials.
+"""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
 import facebench
 from facebench.core.environment import facebench_version
@@ -88,7 +85,9 @@ def _pair_of_runs(rng: np.random.Generator, design: Design, shift: float) -> tup
         if place == 1:
             values[:, 0] -= shift * (1 if load_cards()[names[0]].better == "higher" else -1)
         prefix = "" if design.pairing == SHARED else f"{place}-"
-        runs.append(averaged_run(f"run{place}", names, values, [f"{prefix}p{person:03d}" for person in people]))
+        runs.append(
+            averaged_run(f"run{place}", names, values, [f"{prefix}p{person:03d}" for person in people])
+        )
     return runs[0], runs[1]
 
 
