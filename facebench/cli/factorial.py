@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,13 +12,22 @@ from rich.text import Text
 
 from facebench.cli.choices import split_list
 from facebench.cli.messages import print_line
+from facebench.core.errors import InputError
+
+if TYPE_CHECKING:
+    from facebench.studies.factorial.record_cells import RecordOptions
 
 SHOWN_CELLS = 32
 """Largest number of runs whose cells are printed."""
 
 
 def factorial(
-    runs: Annotated[list[Path], typer.Argument(help="Runs whose tags are the factors.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Runs whose tags are the factors, or one run whose manifest holds all cells as columns."
+        ),
+    ],
     metrics: Annotated[
         str | None, typer.Option(help="Analyse only these metrics, separated by commas.")
     ] = None,
@@ -30,12 +40,39 @@ def factorial(
             help="Folder with runs of the same names, evaluated with another --by; may be repeated."
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="One run: folder of the page, figures (PNG, SVG) and tables (CSV, LaTeX)."),
+    ] = None,
+    factors: Annotated[
+        str | None,
+        typer.Option(help="One run: columns that are factors, separated by commas; found by default."),
+    ] = None,
+    common: Annotated[
+        bool,
+        typer.Option(
+            "--common", help="One run: compare only pairs of source and target that all cells have."
+        ),
+    ] = False,
+    lang: Annotated[
+        str | None, typer.Option(help="One run: language of printed text, en or ja; --out writes both.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all resampling.")] = 0,
 ) -> None:
-    """Estimate effects of training choices over a grid of runs.
+    """Estimate effects of training choices over a grid of runs, or over the cells of one run.
 
     Prints main effects, two-way interactions, and the groups in which models fail.
     """
+    if len(runs) == 1:
+        from facebench.studies.factorial.record_cells import RecordOptions
+
+        _refuse_options(breakdown=breakdown)
+        options = RecordOptions(split_list(metrics), split_list(factors), common, seed)
+        _study_one_record(
+            runs[0], options, lang or "en", {"out": out, "csv": csv, "html": html, "plots": plots}
+        )
+        return
+    _refuse_options(out=out, factors=factors, common=common or None, lang=lang)
     from facebench.cli.terminal_tables import print_table
     from facebench.studies.factorial import effects
     from facebench.studies.factorial.failures import failure_tables, read_breakdowns
@@ -65,3 +102,54 @@ def factorial(
             written.append(path)
     for path in written:
         print_line(f"wrote {path}", style="dim")
+
+
+def _refuse_options(**given: object) -> None:
+    """Check that options of the other form of the command are not given.
+
+    Raises:
+        InputError: one is given.
+    """
+    for name, value in given.items():
+        if value:
+            form = "several runs" if name == "breakdown" else "one run that holds all cells"
+            raise InputError(f"--{name} belongs to a study of {form}.")
+
+
+def _study_one_record(
+    path: Path, options: RecordOptions, lang: str, files: Mapping[str, Path | None]
+) -> None:
+    """Study the cells of one record, print the results, and write the requested files."""
+    from facebench.cli.terminal_tables import print_table
+    from facebench.studies.factorial import record_tables
+    from facebench.studies.factorial.record_cells import study_record
+    from facebench.studies.factorial.record_report import curve_metrics, study_page, write_study
+    from facebench.studies.factorial.report import write_plots
+
+    record_tables.texts(lang)
+    record = study_record(path, options)
+    console = Console()
+    if len(record.study.runs) <= SHOWN_CELLS:
+        print_table(console, record_tables.cells_rows(record, lang))
+    print_table(console, record_tables.effects_rows(record, lang))
+    for metric in curve_metrics(record)[:2]:
+        print_table(console, record_tables.worst_tables(record, metric, lang)["person"])
+    for sentence in record_tables.record_sentences(record, lang):
+        console.print(Text(f"• {sentence}"))
+    written: list[Path] = []
+    if (folder := files["out"]) is not None:
+        written += [file for file in write_study(record, folder) if file.suffix == ".html"]
+        print_line(f"wrote {folder}: pages, figures (PNG, SVG) and tables (CSV, LaTeX)", style="dim")
+    if (folder := files["plots"]) is not None:
+        written += write_plots(record.study, folder)
+    texts = {
+        "csv": lambda: record_tables.effects_rows(record).csv(),
+        "html": lambda: study_page(record, lang),
+    }
+    for name, text in texts.items():
+        if (file := files[name]) is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text(), encoding="utf-8")
+            written.append(file)
+    for file in written:
+        print_line(f"wrote {file}", style="dim")

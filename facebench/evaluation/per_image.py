@@ -111,8 +111,10 @@ def image_terms(metric: str, run: Run) -> pd.Series[float] | None:
     restored = per_image_metric(metric, run)
     if restored is None or restored.terms is None:
         return None
-    terms = pd.Series(restored.terms(restored.rows.to_numpy(dtype=np.float64)), index=restored.rows.index)
-    terms[restored.rows.isna().any(axis=1)] = np.nan
+    terms = pd.Series(np.nan, index=restored.rows.index, dtype=np.float64)
+    complete = restored.rows.notna().all(axis=1)
+    if complete.any():
+        terms[complete] = restored.terms(restored.rows[complete].to_numpy(dtype=np.float64))
     return terms if _is_recorded(metric, run, terms.mean()) else None
 
 

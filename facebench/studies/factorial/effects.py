@@ -200,7 +200,7 @@ def _effects(
     metric: str, levels: Levels, cells: Sequence[Cell], values: Floats, draws: Floats | None, method: str
 ) -> list[Effect]:
     effects = []
-    for factors, compared, weights in _contrasts(levels, cells):
+    for factors, compared, weights in contrasts(levels, cells):
         if weights is None:
             effects.append(Effect(metric, factors, compared, None, method="confounded with other effects"))
             continue
@@ -224,7 +224,7 @@ def _effects(
     return effects
 
 
-def _contrasts(
+def contrasts(
     levels: Levels, cells: Sequence[Cell]
 ) -> list[tuple[tuple[str, ...], tuple[str, ...], Floats | None]]:
     """Return every effect as weights of the values of the runs; None for confounded effects.
@@ -235,13 +235,13 @@ def _contrasts(
     grid = list(itertools.product(*levels.values()))
     full, observed = _design(levels, grid), _design(levels, cells)
     inverse = np.linalg.pinv(observed)
-    contrasts: list[tuple[tuple[str, ...], tuple[str, ...], Floats | None]] = []
+    found: list[tuple[tuple[str, ...], tuple[str, ...], Floats | None]] = []
     for factors, compared, contrast in _grid_contrasts(levels, grid):
         row = contrast @ full
         weights = row @ inverse
         estimable = np.allclose(weights @ observed, row, atol=1e-8)
-        contrasts.append((factors, compared, weights if estimable else None))
-    return contrasts
+        found.append((factors, compared, weights if estimable else None))
+    return found
 
 
 def _design(levels: Levels, cells: Sequence[Cell]) -> Floats:
