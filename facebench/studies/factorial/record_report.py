@@ -74,7 +74,9 @@ def curves_plot(record: RecordStudy, metric: str) -> Figure:
                 colour = palette[colours.index(tuple(run.tags[factor] for factor in other[:2]))]
                 dash = _DASHES[dashes.index(tuple(run.tags[factor] for factor in other[2:])) % len(_DASHES)]
                 label = "-".join(run.tags[factor] for factor in other) or run.name
-                panel.plot(means[place], dash, color=colour, linewidth=1, marker=".", label=label)
+                panel.plot(
+                    means[place], dash, color=colour, linewidth=1, marker=".", markersize=3, label=label
+                )
             panel.set_title(f"{first} = {level}", fontsize=9)
             panel.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
         axes[0].set_ylabel(_symbol(metric))
