@@ -102,8 +102,9 @@ class FaceFinder:
         """Return the detector of this thread; OpenCV's object keeps buffers between calls."""
         if not hasattr(self._local, "detector"):
             # OpenCV 5 logs a needless warning about the target. The log level belongs to the process, so it is
-            # not restored: another thread could be creating its detector.
-            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+            # not restored: another thread could be creating its detector. OpenCV 4.10 lacks the module.
+            if hasattr(cv2.utils, "logging"):
+                cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
             with reading(self._path, "YuNet's ONNX file"):
                 self._local.detector = cv2.FaceDetectorYN.create(
                     str(self._path), "", (320, 320), THRESHOLD, OVERLAP, CANDIDATES

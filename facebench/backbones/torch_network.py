@@ -51,21 +51,27 @@ class TorchBackbone(Backbone):
 @contextmanager
 def exact_float32() -> Iterator[None]:
     """Disable TF32, reduced precision and non-deterministic kernels; the previous settings are restored."""
+    settings = _exact_settings()
+    before = [getattr(owner, name) for owner, name, _ in settings]
+    try:
+        for owner, name, value in settings:
+            setattr(owner, name, value)
+        yield
+    finally:
+        for (owner, name, _), value in zip(settings, before, strict=True):
+            setattr(owner, name, value)
+
+
+def _exact_settings() -> list[tuple[Any, str, Any]]:
+    """Return attributes of PyTorch's backends with the values that give exact, deterministic float32."""
     cuda: Any = torch.backends.cuda
     cudnn: Any = torch.backends.cudnn
     mkldnn: Any = torch.backends.mkldnn
+    settings = [(cudnn, "deterministic", True), (cudnn, "benchmark", False)]
+    if not hasattr(cudnn, "conv"):  # before PyTorch 2.9
+        return [*settings, (cuda.matmul, "allow_tf32", False), (cudnn, "allow_tf32", False)]
     backends = (cuda.matmul, cudnn.conv, mkldnn.matmul, mkldnn.conv)
-    before = [backend.fp32_precision for backend in backends]
-    deterministic, benchmark = cudnn.deterministic, cudnn.benchmark
-    try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        cudnn.deterministic, cudnn.benchmark = True, False
-        yield
-    finally:
-        for backend, precision in zip(backends, before, strict=True):
-            backend.fp32_precision = precision
-        cudnn.deterministic, cudnn.benchmark = deterministic, benchmark
+    return [*settings, *((backend, "fp32_precision", "ieee") for backend in backends)]
 
 
 def unfilled(build: Callable[[], Network]) -> Network:

@@ -57,7 +57,7 @@ def evaluate(
     """Evaluate a folder of generated faces and write a run record."""
     from facebench.evaluation.pipeline import evaluate as run_evaluation
 
-    settings = _read_settings(config, _OPTIONS.given(context))
+    settings = _read_settings(config, _OPTIONS.given(context, options))
     if settings.suite == "paper" and settings.metrics is None:
         _fetch_weights(settings, accept_licence)
     with Stages() as stages:

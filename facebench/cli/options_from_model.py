@@ -75,10 +75,15 @@ class ModelOptions:
         function.__annotations__ = {each.name: each.annotation for each in parameters}
         return function
 
-    def given(self, context: typer.Context) -> dict[str, Any]:
-        """Return the fields that the command line sets, as values for the model."""
+    def given(self, context: typer.Context, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields that the command line sets, as values for the model.
+
+        Args:
+            context: context of the command.
+            options: the options that the decorated function received.
+        """
         return {
-            name: self._parse(name, context.params[name])
+            name: self._parse(name, options[name])
             for name in self.model.model_fields
             if getattr(context.get_parameter_source(name), "name", None) == "COMMANDLINE"
         }

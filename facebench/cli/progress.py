@@ -37,19 +37,30 @@ class _Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self: _Self) -> _Self:
-        self._progress.start()
+        _start(self._progress)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        _stop(self._progress)
 
     def update(self, name: str, done: int, total: int | None) -> None:
         """Set the progress of a bar; the first call adds the bar."""
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name, total=total)
         self._progress.update(self._tasks[name], completed=done, total=total)
+
+
+def _start(progress: Progress) -> None:
+    if not progress.disable:
+        progress.start()
+
+
+def _stop(progress: Progress) -> None:
+    """Stop the bars of a terminal. Rich before 14.1 prints an empty line for bars that are disabled."""
+    if not progress.disable:
+        progress.stop()
 
 
 class Stages(_Bars):
@@ -104,13 +115,13 @@ class TrainingProgress:
         self._last_line = time.monotonic()
 
     def __enter__(self) -> TrainingProgress:
-        self._bar.start()
+        _start(self._bar)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        _stop(self._bar)
 
     def update(self, step: int, steps: int, values: Mapping[str, float]) -> None:
         """Show the current step and its loss."""

@@ -43,7 +43,7 @@ def run(*words: str) -> tuple[Result, dict[str, Any]]:
     @OPTIONS.declare
     def show(context: typer.Context, loud: bool = False, **options: Any) -> None:
         """Show the settings."""
-        given.update(OPTIONS.given(context), loud=loud)
+        given.update(OPTIONS.given(context, options), loud=loud)
 
     return CliRunner().invoke(app, list(words), env={"COLUMNS": "160"}), given
 
