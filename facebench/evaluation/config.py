@@ -67,6 +67,11 @@ class EvaluationConfig(BaseModel):
     max_rejected: float = Field(
         0.02, ge=0, le=1, description="Largest share of unusable files in each set; above it the run stops."
     )
+    drop_duplicates: bool = Field(
+        False,
+        description="Leave out repeated pictures: copies within a set, pictures of several identities, and "
+        "reference pictures that are also generated.",
+    )
     by: str | None = Field(
         None,
         description="Compute every metric also for each value of this column, such as identity or expression.",
