@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from facebench.cli.choices import split_list
 from facebench.cli.messages import print_line
+from facebench.core.errors import InputError
 
 
 def leaderboard(
@@ -21,14 +23,34 @@ def leaderboard(
         bool,
         typer.Option("--with-published", help="Add published results, marked and not ranked."),
     ] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(help="Sort models by this metric; by default the primary metric of the protocol."),
+    ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Show only these metrics, in this order, separated by commas.")
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Names to show, as NAME=LABEL separated by commas."),
+    ] = None,
 ) -> None:
-    """Rank models by their run records."""
+    """Rank models by their run records.
+
+    Bold models cannot be told from the best. Runs with the tag `seed` are training runs of one model.
+    """
     from facebench.cli.terminal_tables import print_table
     from facebench.compare.leaderboard import Leaderboard
 
-    board = Leaderboard.from_runs(runs, published=with_published)
+    board = Leaderboard.from_runs(
+        runs,
+        published=with_published,
+        sort=sort,
+        metrics=split_list(metrics),
+        labels=_labels(labels),
+    )
     console = Console()
-    for table in board.tables():
+    for table in board.tables:
         print_table(console, table.transposed())
     for path, write in (
         (csv, board.to_csv),
@@ -39,3 +61,14 @@ def leaderboard(
         if path is not None:
             write(path)
             print_line(f"wrote {path}", style="dim")
+
+
+def _labels(text: str | None) -> dict[str, str]:
+    """Read NAME=LABEL pairs, separated by commas."""
+    labels = {}
+    for part in split_list(text) or []:
+        name, equals, label = part.partition("=")
+        if not equals or not name or not label:
+            raise InputError(f"--labels {part}: expected NAME=LABEL.")
+        labels[name] = label
+    return labels

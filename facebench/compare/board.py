@@ -2,39 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
 from facebench.compare.board_table import (
-    Row,
+    RankedTable,
     arrange_table,
     published_notes,
     published_row,
     table_layout,
 )
 from facebench.compare.published import PublishedRow
-from facebench.core.tables import Table
+from facebench.compare.replicates import SEED
+from facebench.compare.table_row import Row
+from facebench.evaluation.protocols import primary_metric
 from facebench.evaluation.record import MetricResult, Run
+
+MARKS = (
+    "Bold: cannot be told from the best (95 %, multiple comparisons with the best). "
+    "Underlined: by the same rule, without the bold ones. Ranks are joint 95 % ranges."
+)
 
 
 @dataclass(frozen=True)
 class Model:
-    """Runs that share name and tags, oldest first."""
+    """Runs of one model, oldest first: the same name and tags, apart from the tag `seed`.
+
+    Attributes:
+        runs: the runs.
+        name: name that is shown.
+    """
 
     runs: list[Run]
+    name: str
 
     @property
     def newest(self) -> Run:
-        """The run that is ranked."""
+        """The newest run."""
         return self.runs[-1]
 
+    @property
+    def replicates(self) -> list[Run]:
+        """The newest run of each training seed; the newest run for a model without seeds."""
+        by_seed = {run.tags.get(SEED): run for run in self.runs}
+        return list(by_seed.values())
+
     def row(self, link: str = "") -> Row:
-        """Return the table row of the newest run, with the history of all runs when there are several."""
-        history = [(f"{run.created:%Y-%m-%d %H:%M}", run.metrics) for run in self.runs]
-        run = self.newest
-        return Row(run.name, run.tags, run.metrics, link=link, history=history if len(self.runs) > 1 else [])
+        """Return the table row: the newest run, or the mean over the training seeds.
+
+        The row has the history of all runs if there are several and no seeds.
+        """
+        run, replicates = self.newest, self.replicates
+        history = [(f"{each.created:%Y-%m-%d %H:%M}", each.metrics) for each in self.runs]
+        history = history if len(self.runs) > 1 and len(replicates) == 1 else []
+        return Row(self.name, run.tags, run.metrics, link=link, history=history, runs=replicates)
+
+
+def model_name(run: Run) -> str:
+    """Return the name of the model of a run: the name of the run without its training seed.
+
+    Example:
+        "ours-seed3" with the tag seed=3 is a run of the model "ours".
+    """
+    seed = run.tags.get(SEED)
+    if seed is None:
+        return run.name
+    stem = re.sub(rf"[-_. ]*(?:seed|s)?[-_=. ]?{re.escape(seed)}$", "", run.name)
+    return stem or run.name
 
 
 @dataclass
@@ -45,11 +82,17 @@ class Board:
         runs: in the order in which they were given.
         separation_reasons: why these runs are in a separate table; empty for the first board.
         published: numbers of publications, shown below the runs and not ranked with them.
+        sort: metric by which the models are sorted; None for the primary metric of the protocol.
+        chosen: metrics that are shown, in this order; None for all.
+        labels: names that are shown, by name of the model.
     """
 
     runs: list[Run]
     separation_reasons: list[str] = field(default_factory=list)
     published: list[PublishedRow] = field(default_factory=list)
+    sort: str | None = None
+    chosen: Sequence[str] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -74,30 +117,44 @@ class Board:
         """The runs by model, in the order in which the models were given."""
         groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Run]] = {}
         for run in self.runs:
-            groups.setdefault((run.name, tuple(sorted(run.tags.items()))), []).append(run)
-        return [Model(sorted(runs, key=_created_utc)) for runs in groups.values()]
+            tags = tuple(sorted((tag, value) for tag, value in run.tags.items() if tag != SEED))
+            groups.setdefault((model_name(run), tags), []).append(run)
+        return [
+            Model(sorted(runs, key=_created_utc), self.labels.get(name, name))
+            for (name, _), runs in groups.items()
+        ]
 
     @property
     def metrics(self) -> list[str]:
         """Ids of the metrics that have a value in at least one run, in the order of the protocol."""
         valued = {m for run in self.runs for m, result in run.metrics.items() if result.value is not None}
-        return [m for m in dict.fromkeys(m for run in self.runs for m in run.metrics) if m in valued]
+        known = [m for m in dict.fromkeys(m for run in self.runs for m in run.metrics) if m in valued]
+        return known if self.chosen is None else [metric for metric in self.chosen if metric in known]
+
+    @property
+    def sorted_by(self) -> str | None:
+        """The metric by which the models are sorted: the chosen one, or the primary metric of the protocol."""
+        if self.sort is not None:
+            return self.sort
+        primary = primary_metric(self.runs[0].protocol, self.runs[0].suite)
+        return next((metric for metric in self.metrics if metric.partition("@")[0] == primary), None)
 
     def result(self, metric: str) -> MetricResult:
         """Return the first result of a metric, for its title and direction."""
         return next(run.metrics[metric] for run in self.runs if metric in run.metrics)
 
-    def table(self, address: Callable[[Run], str] = lambda run: "") -> Table:
-        """Build the table: one row per model, best of each column in bold and second underlined.
+    def table(self, address: Callable[[Run], str] = lambda run: "") -> RankedTable:
+        """Build the table: one row per model, sorted; models that cannot be told from the best are bold.
 
         Args:
             address: returns the link target of the name of a run; empty for no link.
         """
         rows = [model.row(address(model.newest)) for model in self.models]
         rows += [published_row(row) for row in self.published]
-        valued = {m for row in rows for m, result in row.metrics.items() if result.value is not None}
+        valued = {m for row in rows for m in row.metrics if row.value(m) is not None}
         metrics = [metric for metric in self.metrics if metric in valued]
-        return arrange_table(rows, metrics, table_layout(self.runs[0].protocol), self.title, self._notes())
+        layout = table_layout(self.runs[0].protocol)
+        return arrange_table(rows, metrics, layout, self.title, self._notes(), self.sorted_by)
 
     def _notes(self) -> list[str]:
         notes = [f"Separate table: {reason}." for reason in self.separation_reasons]
@@ -110,12 +167,20 @@ class Board:
             notes.append("Some weights are not the official ones: not comparable with published numbers.")
         notes += published_notes(self.published)
         notes += [
-            f"{model.newest.name}: newest of {len(model.runs)} runs with this name; the CSV file contains all of them. "
+            f"{model.name}: newest of {len(model.runs)} runs with this name; the CSV file contains all of them. "
             "Use a different --name for each model."
             for model in self.models
-            if len(model.runs) > 1
+            if len(model.runs) > 1 and len(model.replicates) == 1
         ]
-        notes.append("Brackets: 95 % interval. Best in bold, second underlined.")
+        seeds = [len(model.replicates) for model in self.models]
+        if max(seeds) > 1:
+            notes.append(
+                "Models with several seeds: mean over the training runs, interval for new runs and new units, "
+                "with the variance between runs pooled over the models."
+            )
+        notes.append("Brackets: 95 % interval.")
+        if len(self.models) > 1:
+            notes.append(MARKS)
         return notes
 
 

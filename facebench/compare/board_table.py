@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from facebench.compare.published import MARK, PublishedRow
+from facebench.compare.ranked_column import RankedColumn
+from facebench.compare.table_row import Row
+from facebench.core.errors import InputError
+from facebench.core.suggest import suggest
 from facebench.core.tables import Cell, Column, Mark, Table
 from facebench.evaluation.protocols import TableLayout, load_protocols
 from facebench.evaluation.record import MetricResult
 from facebench.evaluation.trained_protocols import load_trained_protocols
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model of a table, measured or published.
-
-    Attributes:
-        name: of the model.
-        tags: of the run.
-        metrics: results by metric id.
-        published: whether the numbers come from a publication.
-        link: target of the link on the name; empty for none.
-        history: results of earlier runs with their dates, oldest first; the last entry is this row.
-    """
-
-    name: str
-    tags: Mapping[str, str]
-    metrics: Mapping[str, MetricResult]
-    published: bool = False
-    link: str = ""
-    history: Sequence[tuple[str, Mapping[str, MetricResult]]] = ()
-
-    def past_values(self, metric: str) -> tuple[tuple[str, float], ...]:
-        """Return the values of a metric over time."""
-        values = ((date, results[metric].value) for date, results in self.history if metric in results)
-        return tuple((date, value) for date, value in values if value is not None)
-
-    def block(self, layout: TableLayout) -> tuple[str, ...]:
-        """Return the tags that this row shares with the other rows of its block."""
-        return tuple(self.tags.get(tag, "–") for tag in layout.blocks)
 
 
 def published_row(row: PublishedRow) -> Row:
@@ -61,32 +35,89 @@ def table_layout(protocol: str) -> TableLayout:
     return TableLayout() if known is None else known.table
 
 
+@dataclass
+class RankedTable(Table):
+    """Table of models with the models that cannot be told from the best.
+
+    Attributes:
+        best_names: names of these models by metric, over all blocks.
+    """
+
+    best_names: dict[str, list[str]] = field(default_factory=dict)
+
+    def best(self, metric: str) -> list[str]:
+        """Return the names of the models that cannot be told from the best; empty if neither direction is better.
+
+        Raises:
+            InputError: the table does not have the metric.
+        """
+        if metric not in self.best_names:
+            raise InputError(f"The table has no metric '{metric}'. {suggest(metric, self.best_names)}")
+        return self.best_names[metric]
+
+
 def arrange_table(
-    rows: Sequence[Row], metrics: Sequence[str], layout: TableLayout, caption: str, notes: list[str]
-) -> Table:
-    """Arrange rows in blocks and mark the best and the second best of each block.
+    rows: Sequence[Row],
+    metrics: Sequence[str],
+    layout: TableLayout,
+    caption: str,
+    notes: list[str],
+    sort: str | None = None,
+) -> RankedTable:
+    """Arrange rows in blocks and mark the models of each block that cannot be told from the best.
 
     Published rows are ranked only in a table that has no other rows.
+
+    Args:
+        rows: models.
+        metrics: ids of the columns.
+        layout: blocks and joined columns.
+        caption: title.
+        notes: lines below the table.
+        sort: metric by which the rows of each block are sorted, with a column of ranks; None keeps the order.
     """
     shown = [metric for metric in metrics if metric not in _spreads(metrics, layout)]
-    table = Table(_columns(rows, shown, metrics, layout), caption=caption, notes=notes)
     rank_published = all(row.published for row in rows)
+    ranked = [row for row in rows if row.published == rank_published]
+    columns = {metric: RankedColumn.of(metric, rows, ranked) for metric in shown}
+    by = columns.get(sort or "")
+    spreads = {metric: _spread_of(metric, metrics, layout) for metric in shown}
+    table = RankedTable(_columns(columns, spreads, layout, by), caption=caption, notes=notes)
     breaks = []
     for block in dict.fromkeys(row.block(layout) for row in rows):
         members = [row for row in rows if row.block(layout) == block]
         breaks.append(len(table.rows))
-        ranked = [row if row.published == rank_published else None for row in members]
-        marks = {metric: _marks(ranked, metric, _first_result(rows, metric)) for metric in shown}
-        for index, row in enumerate(members):
-            cells = [Cell(tag if index == 0 else "") for tag in block]
-            cells.append(Cell(row.name, link=row.link))
-            for metric in shown:
-                spread = row.metrics.get(_spread_of(metric, metrics, layout))
-                result = row.metrics.get(metric)
-                cells.append(_cell(result, marks[metric][index], spread, row.past_values(metric)))
-            table.rows.append(cells)
+        table.rows += _block_rows(members if by is None else by.sorted(members), block, columns, spreads, by)
+        for metric, column in columns.items():
+            table.best_names.setdefault(metric, []).extend(column.best(members))
     table.breaks = breaks[1:]
     return table
+
+
+def _block_rows(
+    rows: Sequence[Row],
+    block: tuple[str, ...],
+    columns: Mapping[str, RankedColumn],
+    spreads: Mapping[str, str],
+    by: RankedColumn | None,
+) -> list[list[Cell]]:
+    """Cells of the rows of one block."""
+    marks = {metric: column.marks(rows) for metric, column in columns.items()}
+    ranks = by.ranks(rows) if by is not None and _has_ranks(by) else None
+    table = []
+    for index, row in enumerate(rows):
+        cells = [Cell(tag if index == 0 else "") for tag in block]
+        cells.append(Cell(row.name, link=row.link))
+        cells += [] if ranks is None else [Cell(ranks.get(index, "–"))]
+        for metric, column in columns.items():
+            spread = row.value(spreads[metric])
+            cells.append(_cell(column, row, marks[metric].get(index, ""), spread))
+        table.append(cells)
+    return table
+
+
+def _has_ranks(by: RankedColumn) -> bool:
+    return by.has_direction and len(by.rows) > 1
 
 
 def interval_text(result: MetricResult) -> str:
@@ -97,20 +128,19 @@ def interval_text(result: MetricResult) -> str:
 
 
 def _columns(
-    rows: Sequence[Row], shown: Sequence[str], metrics: Sequence[str], layout: TableLayout
+    columns: Mapping[str, RankedColumn],
+    spreads: Mapping[str, str],
+    layout: TableLayout,
+    by: RankedColumn | None,
 ) -> list[Column]:
-    columns = [Column(tag, tag.capitalize(), numeric=False) for tag in layout.blocks]
-    columns.append(Column("model", "Model", numeric=False))
-    for metric in shown:
-        result = _first_result(rows, metric)
-        title = f"{metric} {result.arrow}".strip()
-        columns.append(Column(metric, title, about=result.title, second=_spread_of(metric, metrics, layout)))
-    return columns
-
-
-def _first_result(rows: Sequence[Row], metric: str) -> MetricResult:
-    """The result of the first row that has the metric, for its title and direction."""
-    return next(row.metrics[metric] for row in rows if metric in row.metrics)
+    headings = [Column(tag, tag.capitalize(), numeric=False) for tag in layout.blocks]
+    headings.append(Column("model", "Model", numeric=False))
+    if by is not None and _has_ranks(by):
+        headings.append(Column("rank", "Rank", numeric=False, about=f"by {by.metric}, with ties"))
+    for metric, column in columns.items():
+        title = f"{metric} {column.first.arrow}".strip()
+        headings.append(Column(metric, title, about=column.first.title, second=spreads[metric]))
+    return headings
 
 
 def _spread_of(metric: str, metrics: Sequence[str], layout: TableLayout) -> str:
@@ -124,36 +154,20 @@ def _spreads(metrics: Sequence[str], layout: TableLayout) -> set[str]:
     return {_spread_of(metric, metrics, layout) for metric in metrics}
 
 
-def _marks(rows: Sequence[Row | None], metric: str, result: MetricResult) -> list[Mark]:
-    """Marks of the rows; None for a row that is not ranked."""
-    sign = {"higher": -1.0, "lower": 1.0, "neither": 0.0}[result.better]
-    values = [None if row is None or metric not in row.metrics else row.metrics[metric].value for row in rows]
-    ranked = sorted({sign * value for value in values if value is not None})
-    if sign == 0 or sum(row is not None for row in rows) < 2 or not ranked:
-        return [""] * len(values)
-    names: dict[float, Mark] = dict(zip(ranked, ("best", "second"), strict=False))
-    return ["" if value is None else names.get(sign * value, "") for value in values]
-
-
-def _cell(
-    result: MetricResult | None,
-    mark: Mark,
-    spread: MetricResult | None,
-    history: tuple[tuple[str, float], ...],
-) -> Cell:
+def _cell(column: RankedColumn, row: Row, mark: Mark, spread: float | None) -> Cell:
+    result, history = column.result(row), row.past_values(column.metric)
     if result is None:
         return Cell("–", title="not requested in this run", history=history)
     if result.value is None:
         return Cell("–", title=result.reason, history=history)
     dagger = "†" if result.note else ""
-    second = None if spread is None else spread.value
-    deviation = "" if second is None else f" ± {second:.{result.decimals}f}"
+    deviation = "" if spread is None else f" ± {spread:.{result.decimals}f}"
     return Cell(
         f"{result.value:.{result.decimals}f}{deviation}{dagger}",
         number=result.value,
-        small=interval_text(result),
+        small=" ".join(part for part in (interval_text(result), column.replicates(row)) if part),
         mark=mark,
         title=result.note,
-        second=second,
+        second=spread,
         history=history,
     )

@@ -39,11 +39,13 @@ class Component:
         kind: kind of unit, such as "identity"; units of the same kind and label are shared between runs.
         values: influence by label; their squares add up to the variance.
         sign: -1 for the term that two crossed units count twice, else 1.
+        degrees_of_freedom: None for the number of units less one.
     """
 
     kind: str
     values: pd.Series[float]
     sign: int = 1
+    degrees_of_freedom: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class _Part:
     sign: int
     members: tuple[bool, ...]
     values: Floats
+    degrees_of_freedom: float
 
 
 @dataclass(frozen=True)
@@ -91,15 +94,18 @@ class Joint:
     @classmethod
     def of(cls, influences: Sequence[Influence]) -> Joint:
         """Align the units of the runs."""
-        kinds: dict[tuple[str, int], list[pd.Series[float]]] = {}
+        kinds: dict[tuple[str, int, float | None], list[pd.Series[float]]] = {}
         for place, influence in enumerate(influences):
             for component in influence.components:
                 column = component.values.rename(place)
-                kinds.setdefault((component.kind, component.sign), []).append(column)
+                key = (component.kind, component.sign, component.degrees_of_freedom)
+                kinds.setdefault(key, []).append(column)
         parts: list[_Part] = []
-        for (kind, sign), columns in kinds.items():
+        for (kind, sign, known), columns in kinds.items():
             table = pd.concat(columns, axis=1).reindex(columns=range(len(influences)))
-            parts += [_Part(kind, sign, members, values) for members, values in _by_membership(table)]
+            for members, values in _by_membership(table):
+                freedom = float(max(len(values) - 1, 1)) if known is None else known
+                parts.append(_Part(kind, sign, members, values, freedom))
         return cls(tuple(parts), len(influences))
 
     def error(self, weights: Floats) -> Error:
@@ -110,7 +116,7 @@ class Joint:
             return Error(0.0, math.inf)
         crossed = any(part.sign < 0 for part, _ in variances)
         total = max(sum(part.sign * v for part, v in variances), max(v for _, v in gains))
-        sizes = [max(len(part.values) - 1, 1) for part, _ in gains]
+        sizes = [part.degrees_of_freedom for part, _ in gains]
         if crossed:
             return Error(math.sqrt(total), float(min(sizes)))
         spread = sum(v**2 / size for (_, v), size in zip(gains, sizes, strict=True))

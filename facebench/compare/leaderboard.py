@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facebench.compare.board import Board
-from facebench.compare.board_table import arrange_table, published_notes, published_row, table_layout
+from facebench.compare.board import Board, model_name
+from facebench.compare.board_table import (
+    RankedTable,
+    arrange_table,
+    published_notes,
+    published_row,
+    table_layout,
+)
 from facebench.compare.comparability import reasons_not_comparable
 from facebench.compare.leaderboard_page import leaderboard_page
 from facebench.compare.published import MARK, PublishedRow, published_rows
 from facebench.core.errors import InputError
+from facebench.core.suggest import suggest
 from facebench.core.tables import Cell, Column, Table, encode_csv
 from facebench.evaluation.protocols import load_protocols
 from facebench.evaluation.record import Run, load_run
@@ -31,16 +38,28 @@ class Leaderboard:
     published: dict[str, list[PublishedRow]] = field(default_factory=dict)
 
     @classmethod
-    def from_runs(cls, runs: Iterable[Run | str | Path], *, published: bool = False) -> Leaderboard:
+    def from_runs(
+        cls,
+        runs: Iterable[Run | str | Path],
+        *,
+        published: bool = False,
+        sort: str | None = None,
+        metrics: Sequence[str] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Leaderboard:
         """Group runs into boards of comparable runs.
 
         Args:
-            runs: run records, run folders, or record files.
+            runs: run records, run folders, or record files. Runs with the tag `seed` and otherwise the same name and
+                tags are training runs of one model.
             published: whether to show published numbers for the protocols of the runs; they are marked and not
                 ranked.
+            sort: metric by which the models are sorted, best first; the primary metric of the protocol by default.
+            metrics: metrics that are shown, in this order; all by default.
+            labels: names that are shown, by name of the model.
 
         Raises:
-            InputError: a record cannot be read.
+            InputError: a record cannot be read, or no run has a metric or a name.
         """
         boards: list[Board] = []
         for item in runs:
@@ -50,13 +69,18 @@ class Leaderboard:
                 board.runs.append(run)
             else:
                 boards.append(Board([run], reasons_not_comparable(boards[0].runs[0], run) if boards else []))
+        _check_choices(boards, [*([sort] if sort else []), *(metrics or [])], labels or {})
+        for board in boards:
+            has_sort = any(sort in run.metrics for run in board.runs)
+            board.sort, board.chosen, board.labels = sort if has_sort else None, metrics, labels or {}
         return cls(boards, _attach_published(boards) if published else {})
 
-    def tables(self) -> list[Table]:
-        """Return the table of every board, then the tables of published rows that are on no board."""
+    @property
+    def tables(self) -> list[RankedTable]:
+        """The table of every board, then the tables of published rows that are on no board."""
         return [board.table() for board in self.boards] + list(self.published_tables().values())
 
-    def published_tables(self) -> dict[str, Table]:
+    def published_tables(self) -> dict[str, RankedTable]:
         """Return the tables of published rows that are on no board, by protocol."""
         return {protocol: _published_table(protocol, rows) for protocol, rows in self.published.items()}
 
@@ -73,11 +97,11 @@ class Leaderboard:
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """Format as Markdown, one table per board, and write it to `path` when given."""
-        return _write_text(path, "\n".join(table.markdown() for table in self.tables()))
+        return _write_text(path, "\n".join(table.markdown() for table in self.tables))
 
     def to_latex(self, path: str | Path | None = None) -> str:
         """Format as LaTeX (booktabs), one tabular per board, and write it to `path` when given."""
-        return _write_text(path, "\n".join(table.latex() for table in self.tables()))
+        return _write_text(path, "\n".join(table.latex() for table in self.tables))
 
     def to_html(self, path: str | Path | None = None) -> str:
         """Render one self-contained page.
@@ -122,7 +146,19 @@ def _attach_published(boards: Sequence[Board]) -> dict[str, list[PublishedRow]]:
     return remaining
 
 
-def _published_table(protocol: str, rows: Sequence[PublishedRow]) -> Table:
+def _check_choices(boards: Sequence[Board], metrics: Sequence[str], labels: Mapping[str, str]) -> None:
+    """Check that some run has each metric, and some model each name."""
+    known = {metric for board in boards for run in board.runs for metric in run.metrics}
+    for metric in metrics:
+        if metric not in known:
+            raise InputError(f"No run has the metric '{metric}'. {suggest(metric, known)}")
+    names = {model_name(run) for board in boards for run in board.runs}
+    for name in labels:
+        if name not in names:
+            raise InputError(f"No run has the name '{name}'. {suggest(name, names)}")
+
+
+def _published_table(protocol: str, rows: Sequence[PublishedRow]) -> RankedTable:
     return arrange_table(
         [published_row(row) for row in rows],
         list(dict.fromkeys(metric for row in rows for metric in row.metrics)),

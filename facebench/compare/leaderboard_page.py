@@ -70,7 +70,7 @@ def _filters(board: Board) -> dict[str, str]:
 
 
 def _label(model: Model, run: Run) -> str:
-    return run.name if len(model.runs) == 1 else f"{run.name}, {run.created:%Y-%m-%d %H:%M}"
+    return model.name if len(model.runs) == 1 else f"{run.name}, {run.created:%Y-%m-%d %H:%M}"
 
 
 def _report_address(run: Run, folder: Path) -> str:

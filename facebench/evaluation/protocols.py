@@ -82,6 +82,8 @@ class Protocol(BaseModel):
     about: str
     roles: dict[Literal["generated", "reference"], Literal["folder", "identities", "manifest"]]
     suites: dict[Suite, tuple[str, ...]]
+    primary: dict[Suite, str] = {}
+    """Metric by which a leaderboard is sorted, by suite."""
     table: TableLayout = TableLayout()
     published: Published | None = None
 
@@ -111,6 +113,12 @@ def load_protocols() -> dict[str, Protocol]:
     protocols = {protocol.id: protocol for protocol in load_folder("protocols", Protocol)}
     known = load_cards()
     for protocol in protocols.values():
+        for suite, metric in protocol.primary.items():
+            if metric not in protocol.suites.get(suite, ()):
+                raise InputError(
+                    f"protocols/{protocol.id}.yaml: primary.{suite} names the metric '{metric}', "
+                    f"which the suite does not have. {suggest(metric, protocol.suites.get(suite, ()))}"
+                )
         for suite, ids in protocol.suites.items():
             for metric in ids:
                 if metric not in known:
@@ -131,3 +139,14 @@ def find_protocol(name: str) -> Protocol:
     if name not in protocols:
         raise InputError(f"There is no protocol '{name}'. {suggest(name, protocols)}")
     return protocols[name]
+
+
+def primary_metric(protocol: str, suite: str) -> str | None:
+    """Return the metric by which a leaderboard of a protocol is sorted; None if the protocol states none.
+
+    Example:
+        >>> primary_metric("quality", "compact")
+        'fd_lite0'
+    """
+    known = load_protocols().get(protocol)
+    return None if known is None else dict(known.primary).get(suite)  # type: ignore[call-overload]

@@ -7,11 +7,16 @@ import io
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from facebench.cli import app
 from facebench.compare.leaderboard import Leaderboard
+from facebench.core.errors import InputError
 from facebench.evaluation.record import Run
-from tests.helpers.records import make_run
+from tests.helpers.quality_runs import quality, with_quality
+from tests.helpers.records import make_result, make_run
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -26,8 +31,11 @@ def test_the_card_decides_whether_lower_or_higher_is_best() -> None:
             make_run("c", fd_lite0=2.0, recall_lite0=0.5),
         ]
     ).boards[0]
-    marks = [[cell.mark for cell in row[1:]] for row in board.table().rows]
-    assert marks == [["", ""], ["best", "best"], ["second", "second"]]
+    table = board.table()
+    assert [row[0].text for row in table.rows] == ["b", "c", "a"]
+    assert [row[1].text for row in table.rows] == ["1", "2", "3"]
+    marks = [[cell.mark for cell in row[2:]] for row in table.rows]
+    assert marks == [["best", "best"], ["second", "second"], ["", ""]]
 
 
 def test_a_metric_without_direction_has_no_best() -> None:
@@ -41,12 +49,13 @@ def test_equal_values_share_the_mark() -> None:
     board = Leaderboard.from_runs(
         [make_run("a", fd_lite0=1.0), make_run("b", fd_lite0=1.0), make_run("c", fd_lite0=2.0)]
     ).boards[0]
-    assert [row[1].mark for row in board.table().rows] == ["best", "best", "second"]
+    assert [row[2].mark for row in board.table().rows] == ["best", "best", "second"]
+    assert board.table().best("fd_lite0") == ["a", "b"]
 
 
 def test_a_missing_value_is_a_dash_with_its_reason_and_never_best() -> None:
     board = Leaderboard.from_runs([make_run("a", fd_lite0=None), make_run("b", fd_lite0=1.0)]).boards[0]
-    cell = board.table().rows[0][1]
+    cell = board.table().rows[1][1]
     assert "No value, needs a reference set: fd_lite0." in board.table().notes
     assert (cell.text, cell.title, cell.mark) == ("–", "needs a reference set", "")
 
@@ -129,7 +138,8 @@ def test_on_a_terminal_metrics_are_rows_and_models_columns() -> None:
     )
     transposed = table.transposed()
     assert [column.title for column in transposed.columns] == ["", "a", "b"]
-    assert [[cell.text for cell in row] for row in transposed.rows] == [["fd_lite0 ↓", "1.00", "2.00"]]
+    rows_shown = [[cell.text for cell in row] for row in transposed.rows]
+    assert rows_shown == [["Rank", "1", "2"], ["fd_lite0 ↓", "1.00", "2.00"]]
 
 
 def dated(name: str, day: int, **values: float | None) -> Run:
@@ -141,10 +151,10 @@ def test_the_newest_run_of_a_model_is_ranked_and_the_others_are_its_history() ->
     runs = [dated("a", 3, fd_lite0=3.0), dated("b", 1, fd_lite0=2.0), dated("a", 1, fd_lite0=1.0)]
     board = Leaderboard.from_runs(runs)
     table = board.boards[0].table()
-    assert [row[0].text for row in table.rows] == ["a", "b"]
-    assert [row[1].mark for row in table.rows] == ["second", "best"]
-    assert [value for _, value in table.rows[0][1].history] == [1.0, 3.0]
-    assert table.rows[1][1].history == ()
+    assert [row[0].text for row in table.rows] == ["b", "a"]
+    assert [row[2].mark for row in table.rows] == ["best", "second"]
+    assert [value for _, value in table.rows[1][2].history] == [1.0, 3.0]
+    assert table.rows[0][2].history == ()
     assert any(note.startswith("a: newest of 2 runs with this name") for note in table.notes)
     assert [row["fd_lite0"] for row in rows(board.to_csv())] == ["3", "2", "1"]
 
@@ -168,6 +178,98 @@ def test_a_board_names_its_reference_or_source_data() -> None:
     edits.inputs.pop("reference")
     edits.inputs["source"] = edits.inputs["generated"].model_copy(update={"path": "/data/set/manifest.csv"})
     assert Leaderboard.from_runs([edits]).boards[0].dataset == "set"
+
+
+def near(*values: float, half_width: float = 2.0) -> list[Run]:
+    """Runs with intervals of equal width, and no per-image tables."""
+    runs = [make_run(f"m{i}", fd_lite0=value) for i, value in enumerate(values)]
+    for run, value in zip(runs, values, strict=True):
+        interval = {"low": value - half_width, "high": value + half_width}
+        run.metrics["fd_lite0"] = make_result("fd_lite0", value, **interval)
+    return runs
+
+
+def test_models_that_cannot_be_told_apart_are_all_best() -> None:
+    table = Leaderboard.from_runs(near(20.0, 20.001, 19.999, 20.004)).tables[0]
+    assert [row[2].mark for row in table.rows] == ["best"] * 4
+    assert [row[1].text for row in table.rows] == ["1–4"] * 4
+    assert len(table.best("fd_lite0")) == 4
+
+
+def test_the_second_mark_follows_the_same_rule() -> None:
+    table = Leaderboard.from_runs(near(20, 21, 30, 31, 40, half_width=2)).tables[0]
+    assert [row[2].mark for row in table.rows] == ["best", "best", "second", "second", ""]
+    assert [row[1].text for row in table.rows] == ["1–2", "1–2", "3–4", "3–4", "5"]
+
+
+def test_values_that_print_the_same_share_a_mark() -> None:
+    runs = [make_run("a", fd_lite0=1.0), make_run("b", fd_lite0=1.0), make_run("c", fd_lite0=3.0)]
+    runs[0].metrics["fd_lite0"] = make_result("fd_lite0", 1.001, low=1.0009, high=1.0011)
+    runs[1].metrics["fd_lite0"] = make_result("fd_lite0", 1.004, low=1.0039, high=1.0041)
+    assert Leaderboard.from_runs(runs).tables[0].best("fd_lite0") == ["a", "b"]
+
+
+def test_shared_images_separate_models_that_intervals_alone_do_not() -> None:
+    rng = np.random.default_rng(0)
+    hardness = quality()
+    runs = [
+        with_quality(make_run(name), hardness - loss + rng.normal(0, 0.01, 200), prefix="")
+        for name, loss in (("a", 0.0), ("b", 0.0), ("c", 0.01))
+    ]
+    assert Leaderboard.from_runs(runs).tables[0].best("face_quality_sface") == ["a", "b"]
+    for run in runs:
+        run._per_image = None
+    assert Leaderboard.from_runs(runs).tables[0].best("face_quality_sface") == ["a", "b", "c"]
+
+
+def test_the_best_model_is_marked_at_the_stated_level() -> None:
+    """Ten equal models: each is marked in 95 % of samples."""
+    rng = np.random.default_rng(1)
+    marked = []
+    for _ in range(60):
+        runs = near(*(20 + rng.normal(0, 1, 10)), half_width=1.96)
+        marked.append(len(Leaderboard.from_runs(runs).tables[0].best("fd_lite0")) / 10)
+    assert np.mean(marked) == pytest.approx(0.95, abs=0.035)  # three standard errors
+
+
+def seeded(name: str, seed: int, value: float) -> Run:
+    run = make_run(name, fd_lite0=value).model_copy(update={"tags": {"seed": str(seed)}})
+    run.metrics["fd_lite0"] = make_result("fd_lite0", value, low=value - 0.1, high=value + 0.1)
+    return run
+
+
+def test_runs_with_a_seed_are_one_model_with_mean_spread_and_interval() -> None:
+    values = {"ours": (10.0, 12.0, 14.0), "theirs": (11.0, 13.0, 15.0)}
+    runs = [
+        seeded(f"{name}-seed{i}", i, value) for name, each in values.items() for i, value in enumerate(each)
+    ]
+    table = Leaderboard.from_runs(runs).tables[0]
+    assert [row[0].text for row in table.rows] == ["ours", "theirs"]
+    assert [row[2].text for row in table.rows] == ["12.00", "13.00"]
+    reach = 2 / 3**0.5 * 2.776  # t with the four degrees of freedom of two models with three runs
+    assert table.rows[0][2].small == f"[{12 - reach:.2f}, {12 + reach:.2f}] sd 2.00 of 3 seeds"
+    assert table.best("fd_lite0") == ["ours", "theirs"]
+    apart = [seeded(name, 0, value) for name, value in (("ours", 12.0), ("theirs", 13.0))]
+    assert Leaderboard.from_runs(apart).tables[0].best("fd_lite0") == ["ours"]
+
+
+def test_sorting_columns_and_names_can_be_chosen(tmp_path: Path) -> None:
+    runs = [make_run("a", fd_lite0=1.0, recall_lite0=0.2), make_run("b", fd_lite0=2.0, recall_lite0=0.9)]
+    table = Leaderboard.from_runs(
+        runs, sort="recall_lite0", metrics=["recall_lite0"], labels={"b": "Our model"}
+    ).tables[0]
+    assert [column.key for column in table.columns] == ["model", "rank", "recall_lite0"]
+    assert [row[0].text for row in table.rows] == ["Our model", "a"]
+    folders = [str(run.save(tmp_path / run.name).parent) for run in runs]
+    options = ["--sort", "recall_lite0", "--metrics", "recall_lite0", "--labels", "b=Our model"]
+    done = CliRunner().invoke(app, ["leaderboard", *folders, *options], env={"COLUMNS": "100"})
+    assert done.exit_code == 0, done.output
+    assert "Our model" in done.output
+    assert "fd_lite0" not in done.output
+    for wrong in (["--sort", "fd_lite"], ["--metrics", "fd_lite"], ["--labels", "c=x"], ["--labels", "x"]):
+        assert CliRunner().invoke(app, ["leaderboard", *folders, *wrong]).exit_code != 0
+    with pytest.raises(InputError, match="no metric 'fd_lite'"):
+        table.best("fd_lite")
 
 
 HOSTILE = "a\n\\input{/etc/passwd}\r\x1b[31m"

@@ -96,6 +96,7 @@ def test_blocks_contain_runs_first_and_then_marked_published_rows_without_rank()
         "base",
         "prompt",
         "model",
+        "rank",
         "fid_clean@TFD",
         "eer_arcface",
     ]
@@ -104,7 +105,7 @@ def test_blocks_contain_runs_first_and_then_marked_published_rows_without_rank()
     assert names[:6] == ["mine", "other", *(f"{method} (published)" for method in methods)]
     assert [row[0].text for row in table.rows[:3]] == ["SD-XL", "", ""]
     assert table.breaks[0] == 6
-    marks = {(row[2].text, row[3].mark) for row in table.rows}
+    marks = {(row[2].text, row[4].mark) for row in table.rows}
     assert {("mine", "best"), ("other", "second")} <= marks
     assert {mark for name, mark in marks if "(published)" in name} == {""}
     assert sum("(published)" in name for name in names) == 18
@@ -120,7 +121,7 @@ def test_compact_runs_never_share_columns_with_published_numbers() -> None:
     board = Leaderboard.from_runs([run], published=True)
     assert [cell.text for row in board.boards[0].table().rows for cell in row][2] == "mine"
     assert len(board.boards[0].table().rows) == 1
-    alone = board.tables()[1]
+    alone = board.tables[1]
     assert alone.caption == "id-booth · published"
     assert len(alone.rows) == 18
     assert "fd_lite0" not in [column.key for column in alone.columns]
@@ -128,7 +129,7 @@ def test_compact_runs_never_share_columns_with_published_numbers() -> None:
 
 def test_every_format_has_the_layout_of_the_paper() -> None:
     run = make_run("mine", fd_lite0=1.0).model_copy(update={"protocol": "id-booth"})
-    table = Leaderboard.from_runs([run], published=True).tables()[1]
+    table = Leaderboard.from_runs([run], published=True).tables[1]
     latex, markdown, html = table.latex(), table.markdown(), table.html()
     assert r"\underline{2.141 $\pm$ 0.227}" in latex
     assert r"\textbf{2.144 $\pm$ 0.220}" in latex

@@ -9,8 +9,9 @@ from typing import Any
 from markupsafe import Markup
 
 from facebench.compare.board import Board
-from facebench.compare.board_table import Row, arrange_table
+from facebench.compare.board_table import arrange_table
 from facebench.compare.leaderboard import Leaderboard
+from facebench.compare.table_row import Row
 from facebench.core.html import environment
 from facebench.core.tables import Cell, Column, Table
 from facebench.core.version import __version__
@@ -184,7 +185,7 @@ def _warnings(runs: Sequence[Run], text: dict[str, Any]) -> list[str]:
 
 def _summary(board: Board, text: dict[str, Any]) -> Table:
     """Table with metrics in rows and runs in columns, readable on a phone."""
-    runs = [Row(run.name, run.tags, run.metrics) for run in board.runs]
+    runs = [Row(run.name, run.tags, run.metrics, runs=[run]) for run in board.runs]
     by_run = arrange_table(runs, board.metrics, TableLayout(), "", [])
     columns = [Column("metric", text["metric"], numeric=False)]
     if len(board.runs) == 1:
