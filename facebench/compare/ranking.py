@@ -126,7 +126,7 @@ def _draws(covariance: Floats) -> Floats:
     """Draws of centred normal numbers with a covariance matrix."""
     roots, vectors = np.linalg.eigh(covariance)
     factor = vectors * np.sqrt(np.clip(roots, 0.0, None))
-    return np.random.default_rng(0).standard_normal((DRAWS, len(covariance))) @ factor.T
+    return np.asarray(np.random.default_rng(0).standard_normal((DRAWS, len(covariance))) @ factor.T)
 
 
 def _scales(count: int, freedom: float) -> Floats:
