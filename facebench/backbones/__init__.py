@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from facebench.backbones.base import Backbone, WeightsUsed
-    from facebench.backbones.face_detection import FaceFinder
+    from facebench.backbones.face_detector import FaceDetector
     from facebench.backbones.weights import WeightsSource
 
-__all__ = ["Backbone", "WeightsUsed", "build", "detector", "names"]
+__all__ = ["DETECTORS", "Backbone", "WeightsUsed", "build", "detector", "names"]
 
 # Name of a backbone -> module with `build(name, source, device) -> Backbone`, imported on first use.
 _MODULES = {
@@ -56,7 +56,8 @@ _MODULES = {
     "faceapi-expression": "faceapi_expression",
     "faceapi-recognition": "faceapi_recognition",
 }
-_DETECTORS = ("yunet",)
+DETECTORS = ("yunet", "mtcnn")
+"""Names of the face detectors."""
 
 
 def names() -> tuple[str, ...]:
@@ -100,22 +101,26 @@ def build_from(source: WeightsSource, device: str = "cpu") -> Backbone:
     return cast("Backbone", module.build(source.name, source, device))
 
 
-def detector(name: str = "yunet") -> FaceFinder:
+def detector(name: str = "yunet") -> FaceDetector:
     """Build a face detector, which runs on the CPU.
 
     Args:
-        name: "yunet".
+        name: "yunet" or "mtcnn".
 
     Returns:
-        The detector. `.all(image)` returns every face with `box`, `score` and five `landmarks`, and
-        `.find(image)` the most prominent face.
+        The detector. `.all(image)` returns every face with `box`, `score` and five `landmarks`. `.find(image)`
+        returns one face: the largest and most central one of YuNet, the largest one of MTCNN.
 
     Raises:
         InputError: there is no such detector.
         WeightsError: the detector's weights are missing or damaged.
     """
-    if name not in _DETECTORS:
-        raise InputError(f"There is no face detector '{name}'. {suggest(name, _DETECTORS)}")
+    if name not in DETECTORS:
+        raise InputError(f"There is no face detector '{name}'. {suggest(name, DETECTORS)}")
+    if name == "mtcnn":
+        from facebench.backbones.mtcnn import Mtcnn
+
+        return Mtcnn()
     from facebench.backbones.face_detection import FaceFinder
 
     return FaceFinder()

@@ -17,6 +17,7 @@ import numpy as np
 
 from facebench.backbones.base import WeightsUsed
 from facebench.backbones.face_alignment import Face, align, crop, similarity
+from facebench.backbones.face_detector import FaceDetector
 from facebench.backbones.weights import resolve
 from facebench.backbones.weights.reading import reading
 from facebench.images.decoding import Image
@@ -31,7 +32,7 @@ LONGER_SIDES = (320, 1280)
 """Longer sides in pixels that are tried in turn."""
 
 
-class FaceFinder:
+class FaceFinder(FaceDetector):
     """YuNet through OpenCV, on the CPU. One object may be shared by threads.
 
     Large images are shrunk by area averaging to a longer side of 320 pixels; small images are never enlarged.
@@ -51,6 +52,7 @@ class FaceFinder:
         weights: file of the detector.
     """
 
+    name = "yunet"
     preprocessing = "yunet-2023mar-int8bq-area320-1280-t0.5-central-v1"
 
     def __init__(self, threads: int = 1) -> None:
@@ -80,11 +82,6 @@ class FaceFinder:
             if faces or shrink == 1.0:
                 break
         return sorted(faces, key=lambda face: (-prominence(face, image), -face.score, face.box[0]))
-
-    def find(self, image: Image) -> Face | None:
-        """Return the largest and most central face; None when there is no face."""
-        faces = self.all(image)
-        return faces[0] if faces else None
 
     def _detect(self, image: Image, shrink: float) -> list[Face]:
         height, width = image.shape[:2]

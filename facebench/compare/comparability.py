@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from facebench.backbones import DETECTORS
 from facebench.evaluation.record import Run
 
 SIZE_TOLERANCE = 0.01
@@ -18,6 +19,9 @@ def reasons_not_comparable(first: Run, second: Run) -> list[str]:
         reasons.append(f"measured by facebench {second.facebench.version}, not {first.facebench.version}")
     if _reference_digests(first) != _reference_digests(second):
         reasons.append("different reference set")
+    detectors = [set(DETECTORS) & set(run.backbones) for run in (first, second)]
+    if all(detectors) and detectors[0] != detectors[1]:
+        reasons.append(f"faces detected by {', '.join(detectors[1])}, not {', '.join(detectors[0])}")
     for name in sorted(set(first.backbones) & set(second.backbones)):
         if first.backbones[name].sha256 != second.backbones[name].sha256:
             reasons.append(f"different weights of {name}")

@@ -54,6 +54,9 @@ class EvaluationConfig(BaseModel):
         None, description="Compute only these metrics, separated by commas."
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Device of the networks.")
+    detector: Literal["yunet", "mtcnn"] = Field(
+        "yunet", description="Face detector; results of different detectors are not comparable."
+    )
     engine: Literal["local", "ray"] = Field(
         "local", description="Execution engine; ray distributes decoding and networks over a Ray cluster."
     )

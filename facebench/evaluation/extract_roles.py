@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from facebench.backbones import Backbone, build
-from facebench.backbones.face_detection import Face, FaceFinder
+from facebench.backbones import Backbone, build, detector
+from facebench.backbones.face_detection import Face
+from facebench.backbones.face_detector import FaceDetector
 from facebench.core.environment import choose_device, describe
 from facebench.core.errors import InputError
 from facebench.core.progress import Progress
@@ -47,11 +48,15 @@ def extract_roles(
     sets = dict(sets)
     with ExitStack() as stack:
         backbones = list(networks.values())
-        cluster = stack.enter_context(open_cluster(config.engine, backbones, config.device, config.address))
+        cluster = stack.enter_context(
+            open_cluster(config.engine, backbones, config.device, config.address, config.detector)
+        )
         if plan.needs(REENCODED):
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             sets[REENCODED] = reencode(sets["generated"], scratch, config.seed)
-        extractions = _Extractor(plan, sets, networks, cluster, progress).run(config.max_rejected)
+        extractions = _Extractor(plan, sets, networks, cluster, progress).run(
+            detector(config.detector), config.max_rejected
+        )
     links = _links(sets["generated"], extractions)
     for network in plan.pair_networks():
         if "source" in extractions:
@@ -77,9 +82,9 @@ class _Extractor:
     cluster: Cluster | None
     progress: Progress
 
-    def run(self, max_rejected: float) -> dict[str, Extraction]:
+    def run(self, finder: FaceDetector, max_rejected: float) -> dict[str, Extraction]:
         """Extract every role; sources first, because edits share their face boxes."""
-        finder, store = FaceFinder(), Store()
+        store = Store()
         extractions: dict[str, Extraction] = {}
         order = {"generated": 1, REENCODED: 2}
         for role in sorted(self.sets, key=lambda role: order.get(role, 0)):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from facebench.backbones import Backbone
-from facebench.backbones.face_detection import FaceFinder
-from facebench.evaluation.plan import DETECTOR
+from facebench.backbones.face_detector import FaceDetector
 from facebench.evaluation.record import BackboneRecord, InputRecord, RejectedFile
 from facebench.features.extraction import Extraction
 from facebench.images.image_set import ImageSet
@@ -29,9 +28,9 @@ def input_record(images: ImageSet, extraction: Extraction) -> InputRecord:
 
 def backbone_records(extraction: Extraction) -> dict[str, BackboneRecord]:
     """Return the entries of all networks; the face detector is one of them."""
-    networks: dict[str, Backbone | FaceFinder] = {**extraction.backbones}
+    networks: dict[str, Backbone | FaceDetector] = {**extraction.backbones}
     if extraction.finder is not None:
-        networks[DETECTOR] = extraction.finder
+        networks[extraction.finder.name] = extraction.finder
     return {
         name: BackboneRecord(
             weights=network.weights.name,

@@ -22,7 +22,7 @@ from facebench.evaluation.input_records import backbone_records, input_record
 from facebench.evaluation.inputs import open_sets
 from facebench.evaluation.leakage import add_closest
 from facebench.evaluation.per_image import add_pair_terms, per_image_table
-from facebench.evaluation.plan import Plan, make_plan
+from facebench.evaluation.plan import DETECTOR, Plan, make_plan
 from facebench.evaluation.record import GroupResult, Run
 from facebench.evaluation.unmatched import unmatched_warnings
 from facebench.evaluation.unofficial_weights import mark_unofficial
@@ -137,6 +137,9 @@ def _assemble(
         groups=estimated.groups,
         warnings=plan.warnings + _warnings(plan, extracted, config),
     )
+    for result in run.metrics.values():
+        if result.backbone == DETECTOR:
+            result.backbone = config.detector
     mark_unofficial(run)
     table = add_pair_terms(per_image_table(inputs, estimated.map), plan.cards, features)
     table = add_closest(table, plan.cards, features)

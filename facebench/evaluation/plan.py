@@ -14,7 +14,9 @@ from facebench.evaluation.protocols import Protocol, Suite, find_protocol
 from facebench.evaluation.trained_protocols import check_not_trained
 
 DETECTOR = "yunet"
-"""The face detector: it has arrays like a backbone, but the extraction runs it once for all face networks."""
+"""Stands for the face detector of the run in metric cards, whichever `EvaluationConfig.detector` selects.
+
+It has arrays like a backbone, but the extraction runs it once for all face networks."""
 PAIR_NETWORKS = frozenset({"lpips"})
 """Networks whose input is a pair of images, a generated image and its source (`facebench.features.pairs`)."""
 SUITES = ("auto", *get_args(Suite))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from facebench.backbones.base import Backbone
 from facebench.backbones.face_detection import Face, FaceFinder
+from facebench.backbones.face_detector import FaceDetector
 from facebench.core.errors import InputError
 from facebench.core.progress import Progress, no_progress
 from facebench.features.engine.cache import Cache
@@ -49,7 +50,7 @@ class Extraction:
     """sha256 of names, columns and contents of the images."""
     warnings: list[str] = field(default_factory=list)
     """Notes for the reader of the results, such as a failed store or an image with several frames."""
-    finder: FaceFinder | None = None
+    finder: FaceDetector | None = None
     """Face detector; None if face detection did not run."""
 
 
@@ -57,7 +58,7 @@ class Extraction:
 class FaceOptions:
     """Face detection and box crops."""
 
-    finder: FaceFinder | None = None
+    finder: FaceDetector | None = None
     """Face detector; created if needed and not given."""
     box_faces: Mapping[str, Face] = field(default_factory=dict)
     """By item name, the face that determines box crops (face224, face256), such as the face of the source of an
@@ -150,7 +151,7 @@ def _check_names(backbones: Sequence[Backbone]) -> None:
         raise InputError(f"A backbone is named twice: {', '.join(sorted(names))}. Name each one once.")
 
 
-def _finder(backbones: Sequence[Backbone], faces: FaceOptions) -> FaceFinder | None:
+def _finder(backbones: Sequence[Backbone], faces: FaceOptions) -> FaceDetector | None:
     """Return the face detector; None if no face is needed."""
     if faces.always_detect or any(backbone.crop != "image" for backbone in backbones):
         return faces.finder or FaceFinder()

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.backbones.base import Backbone
-from facebench.backbones.face_detection import Face, FaceFinder
+from facebench.backbones.face_detection import Face
+from facebench.backbones.face_detector import FaceDetector
 from facebench.core.errors import StoreError
 from facebench.features.store.serialisation import Arrays
 from facebench.features.store.sqlite import Network, Store
@@ -20,7 +21,7 @@ IMAGE = Network("image", weights="", preprocessing="decoding-v1")
 """Store key for the size and the decoding notes of an image."""
 
 
-def network_of(network: Backbone | FaceFinder) -> Network:
+def network_of(network: Backbone | FaceDetector) -> Network:
     """Return the store key of a backbone or of the face detector."""
     name = network.name if isinstance(network, Backbone) else "faces"
     return Network(name, network.weights.sha256, network.preprocessing)

@@ -17,8 +17,7 @@ from typing import Any
 
 import torch
 
-from facebench.backbones import Backbone, build
-from facebench.backbones.face_detection import FaceFinder
+from facebench.backbones import Backbone, build, detector
 from facebench.core.environment import describe
 from facebench.core.errors import FacebenchError, InputError, WeightsError
 from facebench.core.suggest import suggest
@@ -46,14 +45,16 @@ Build = Callable[[str], Backbone]
 class Worker:
     """Actor that runs in each worker process with its own copy of the networks."""
 
-    def __init__(self, builds: Sequence[Build], device: str, threads: int, batch_size: int | None) -> None:
-        self._builds, self._device = builds, device
+    def __init__(
+        self, builds: Sequence[Build], detector: str, device: str, threads: int, batch_size: int | None
+    ) -> None:
+        self._builds, self._detector, self._device = builds, detector, device
         self._threads, self._batch_size = threads, batch_size
 
     def start(self) -> tuple[list[Network], str]:
         """Build the networks; return their store keys and the name of the device."""
         torch.set_num_threads(self._threads)
-        finder = FaceFinder()
+        finder = detector(self._detector)
         backbones = [build(self._device) for build in self._builds]
         self._compute = Compute(backbones, finder, self._batch_size, self._threads)
         return [network_of(finder), *map(network_of, backbones)], describe(self._device)["device"]
@@ -85,6 +86,7 @@ class Cluster:
         address: address of a running cluster; "auto" finds the cluster of this machine. None uses the cluster that
             this process has joined, or starts one on this machine and stops it afterwards.
         batch_size: of every network; None selects a default for the device.
+        face_detector: name of the face detector.
 
     Raises:
         InputError: ray is not installed, no cluster answers at the address, or it has no resources for a worker.
@@ -98,9 +100,11 @@ class Cluster:
         device: str = "auto",
         address: str | None = None,
         batch_size: int | None = None,
+        face_detector: str = "yunet",
     ) -> None:
         self._ray = _import_ray(local=address is None)
-        self._expected = [network_of(FaceFinder()), *map(network_of, backbones)]
+        self._detector = face_detector
+        self._expected = [network_of(detector(face_detector)), *map(network_of, backbones)]
         self._builds, self._batch_size = list(builds), batch_size
         self._connected_here = not self._ray.is_initialized()
         if self._connected_here:
@@ -171,7 +175,9 @@ class Cluster:
 
     def _start_worker(self) -> None:
         remote = self._ray.remote(**self._options)(Worker)
-        worker = _WorkerHandle(remote.remote(self._builds, self.device, self._threads, self._batch_size))
+        worker = _WorkerHandle(
+            remote.remote(self._builds, self._detector, self.device, self._threads, self._batch_size)
+        )
         self._workers.append(worker)
         self._running[worker.actor.start.remote()] = worker, None
 
@@ -237,7 +243,7 @@ class Cluster:
 
 
 def open_cluster(
-    engine: str, backbones: Sequence[Backbone], device: str, address: str | None
+    engine: str, backbones: Sequence[Backbone], device: str, address: str | None, face_detector: str = "yunet"
 ) -> AbstractContextManager[Cluster | None]:
     """Return a cluster whose workers build the same networks by name; None for the engine "local".
 
@@ -246,7 +252,7 @@ def open_cluster(
     """
     if engine == "ray":
         builds = [partial(build, backbone.name, None) for backbone in backbones]
-        return Cluster(backbones, builds, device=device, address=address)
+        return Cluster(backbones, builds, device=device, address=address, face_detector=face_detector)
     if engine != "local":
         raise InputError(f"There is no engine '{engine}'. {suggest(engine, ENGINES)}")
     if address is not None:

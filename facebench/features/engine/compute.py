@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from facebench.backbones.base import Backbone
-from facebench.backbones.face_detection import FaceFinder
+from facebench.backbones.face_detector import FaceDetector
 from facebench.features.engine.batches import Batcher, Rows
 from facebench.features.engine.preparation import ImageTask, PreparedImage, prefetch, prepare, timed
 
@@ -50,7 +50,7 @@ class Compute:
     """
 
     def __init__(
-        self, backbones: Sequence[Backbone], finder: FaceFinder | None, batch_size: int | None, workers: int
+        self, backbones: Sequence[Backbone], finder: FaceDetector | None, batch_size: int | None, workers: int
     ) -> None:
         self._backbones = {backbone.name: backbone for backbone in backbones}
         self._finder, self._workers = finder, workers

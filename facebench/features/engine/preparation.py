@@ -14,7 +14,8 @@ from typing import TypeVar
 from torch import Tensor
 
 from facebench.backbones.base import Backbone
-from facebench.backbones.face_detection import Face, FaceFinder, crop
+from facebench.backbones.face_detection import Face, crop
+from facebench.backbones.face_detector import FaceDetector
 from facebench.images.image_set import Image, ImageError, Item, Rejected, decode_with_notes, read
 
 BOX_CROPS = ("face224", "face256")
@@ -105,7 +106,7 @@ class PreparedImage:
 
 
 def prepare(
-    task: ImageTask, backbones: Mapping[str, Backbone], finder: FaceFinder | None
+    task: ImageTask, backbones: Mapping[str, Backbone], finder: FaceDetector | None
 ) -> tuple[PreparedImage, dict[str, Tensor]]:
     """Decode once, detect the face once, make each kind of crop once, and preprocess for every network.
 

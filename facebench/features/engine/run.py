@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.backbones.base import Backbone
-from facebench.backbones.face_detection import Face, FaceFinder
+from facebench.backbones.face_detection import Face
+from facebench.backbones.face_detector import FaceDetector
 from facebench.features.engine.cache import (
     IMAGE,
     Cache,
@@ -58,7 +59,7 @@ class ExtractionRun:
         items: Sequence[Item],
         backbones: Sequence[Backbone],
         cache: Cache,
-        finder: FaceFinder | None,
+        finder: FaceDetector | None,
         box_faces: Mapping[str, Face],
         report: Callable[[int], None],
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from facebench.backbones.face_detection import FaceFinder
+from facebench.backbones import detector
 from facebench.backbones.ffhq_alignment import align_ffhq
 from facebench.core.progress import Progress, no_progress
 from facebench.evaluation.inputs import LINKED
@@ -15,7 +15,7 @@ from facebench.training.editing.edit_images import unique_names, write_images, w
 
 
 def align_images(
-    images: Path, out: Path, size: int, progress: Progress = no_progress
+    images: Path, out: Path, size: int, progress: Progress = no_progress, face_detector: str = "yunet"
 ) -> tuple[int, list[str]]:
     """Crop and align the most prominent face of every image.
 
@@ -27,6 +27,7 @@ def align_images(
             results are numbered, and the column `original` of the manifest holds the names of the images.
         size: width and height of the results.
         progress: callback invoked after each image.
+        face_detector: "yunet" or "mtcnn".
 
     Returns:
         The number of aligned faces, and the reasons why the remaining images were skipped.
@@ -35,7 +36,7 @@ def align_images(
         InputError: the images do not exist, or the folder is not empty.
     """
     image_set = ImageSet.open(images)
-    folder, finder = new_folder(out), FaceFinder()
+    folder, finder = new_folder(out), detector(face_detector)
     skipped = [f"{entry.name}: {entry.reason}" for entry in image_set.rejected]
     rows = []
     names = unique_names(image_set.items)
