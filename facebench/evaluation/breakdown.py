@@ -77,6 +77,9 @@ def estimate_groups(
         progress(f"by {column}", place, len(names))
         groups[f"{column}={name}"] = _estimate_group(cards, features, (column, name), overall, seed)
     progress(f"by {column}", len(names), len(names))
+    size = len(values)
+    for metric, result in overall.items():
+        _compare([results[metric] for results in groups.values()], result, size)
     return _correct(groups)
 
 
@@ -94,7 +97,6 @@ def _estimate_group(
 ) -> dict[str, GroupResult]:
     column, name = group
     members = _members(features, column, name)
-    share = float(members["generated"].mean())
     size = int(members["generated"].sum())
     if size < MIN_GROUP:
         reason = f"{size} images in this group, at least {MIN_GROUP} are needed"
@@ -111,7 +113,7 @@ def _estimate_group(
     results: dict[str, MetricResult] = {}
     for view, members_cards in cards_of.items():
         results |= estimate_metrics(members_cards, views[view], seed=seed, progress=no_progress).results
-    return {metric: _compare(results[metric], overall[metric], size, share) for metric in overall}
+    return {metric: _group_result(results[metric], size) for metric in overall}
 
 
 def _view(card: Card, column: str) -> str:
@@ -139,24 +141,38 @@ def _without_value(result: MetricResult, size: int, reason: str) -> GroupResult:
     return GroupResult(**content)
 
 
-def _compare(result: MetricResult, overall: MetricResult, size: int, share: float) -> GroupResult:
-    """Return the result with its difference from all images and the uncorrected p-value of that difference.
-
-    The spread within a small group is often underestimated. The standard error is therefore the larger of two: that
-    of the group, and that of all images scaled to the size of the group. The group is part of the whole set,
-    hence the factor 1 - share.
-    """
-    difference = None
-    if result.value is not None and overall.value is not None and share < 1:
-        difference = result.value - overall.value
-    p = None
-    if difference is not None and not result.depends_on_n and result.low is not None:
-        error = math.sqrt(1 - share) * max(
-            _standard_error(result), _standard_error(overall) / math.sqrt(share)
-        )
-        p = _two_sided(difference, error, size - 1)
+def _group_result(result: MetricResult, size: int) -> GroupResult:
     counts = result.n if "generated" in result.n else {"generated": size, **result.n}
-    return GroupResult(**{**result.model_dump(), "n": counts}, difference=difference, p=p)
+    return GroupResult(**{**result.model_dump(), "n": counts})
+
+
+def _compare(groups: Sequence[GroupResult], overall: MetricResult, images: int) -> None:
+    """Set the difference of each group from all images and its p-value, uncorrected.
+
+    The standard error is the larger of the group's own error and that of equally many images of the whole set, because
+    the spread within a small group is often underestimated. The group is part of the whole set, hence the factor
+    1 - share.
+    """
+    pooled = _pooled_variance(groups)
+    for group in groups:
+        size = group.n.get("generated", 0)
+        share = size / images
+        if group.value is None or overall.value is None or share >= 1:
+            continue
+        group.difference = group.value - overall.value
+        if group.depends_on_n or group.low is None:
+            continue
+        error = math.sqrt(1 - share) * max(_standard_error(group), math.sqrt(pooled / max(size, 1)))
+        group.p = _two_sided(group.difference, error, size - 1)
+
+
+def _pooled_variance(groups: Sequence[GroupResult]) -> float:
+    """Variance of one image: the mean variance within groups plus the variance between them."""
+    known = [(group, group.value) for group in groups if group.low is not None and group.value is not None]
+    if not known:
+        return 0.0
+    within = np.mean([_standard_error(group) ** 2 * group.n.get("generated", 0) for group, _ in known])
+    return float(within + np.var([value for _, value in known]))
 
 
 def _standard_error(result: MetricResult) -> float:

@@ -75,6 +75,8 @@ class Card(BaseModel):
     unit: str = ""
     range: tuple[float | None, float | None] = (None, None)
     decimals: int = Field(default=3, ge=0, le=8)
+    share: bool = False
+    """Whether the value is a share of images, between 0 and the upper end of `range`."""
     compute: str
     params: dict[str, Any] = {}
     field: str | None = None

@@ -1,4 +1,4 @@
-"""Checks of the files beside a run record: the per-image table and the data of the plots."""
+"""Checks of the files beside a run record: the per-image table, the leave-out values and the data of the plots."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from facebench.core.json_files import read_json
 from facebench.evaluation.record_fields import Count, Number, Share, Text
 
 PER_IMAGE = "per_image.parquet"
+LEAVE_OUT = "leave_out.parquet"
 CURVES = "curves.json"
 
 _REMEDY = "Evaluate again, or delete the file to continue without it."
@@ -35,6 +36,21 @@ def read_per_image(folder: Path) -> pd.DataFrame | None:
         return None
     try:
         return _checked_table(pd.read_parquet(file))
+    except Exception as error:  # the Parquet reader raises exceptions of any type on damaged files
+        raise _damaged(file, error) from error
+
+
+def read_leave_out(folder: Path) -> pd.DataFrame | None:
+    """Read the values of metrics without each group of units; None where there are none.
+
+    Raises:
+        InputError: the file is damaged, lacks a column, or a column has another type; names the file.
+    """
+    file = folder / LEAVE_OUT
+    if not file.is_file():
+        return None
+    try:
+        return _checked_leave_out(pd.read_parquet(file))
     except Exception as error:  # the Parquet reader raises exceptions of any type on damaged files
         raise _damaged(file, error) from error
 
@@ -75,6 +91,19 @@ def _checked_table(table: pd.DataFrame) -> pd.DataFrame:
     for column in columns:
         is_number = column in _NUMBER_COLUMNS or column.startswith(_NUMBER_PREFIXES)
         if is_number and not pd.api.types.is_numeric_dtype(table[column]):
+            raise ValueError(f"the column {column} does not hold numbers")
+    return table
+
+
+def _checked_leave_out(table: pd.DataFrame) -> pd.DataFrame:
+    texts, numbers = ("metric", "generated_units", "reference_units"), ("group", "value")
+    if missing := sorted({*texts, *numbers} - set(table.columns)):
+        raise ValueError(f"it has no column {', '.join(missing)}")
+    for column in texts:
+        if not table[column].map(lambda cell: isinstance(cell, str)).all():
+            raise ValueError(f"the column {column} does not hold texts")
+    for column in numbers:
+        if not pd.api.types.is_numeric_dtype(table[column]):
             raise ValueError(f"the column {column} does not hold numbers")
     return table
 

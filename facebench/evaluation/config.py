@@ -70,10 +70,10 @@ class EvaluationConfig(BaseModel):
     max_rejected: float = Field(
         0.02, ge=0, le=1, description="Largest share of unusable files in each set; above it the run stops."
     )
-    drop_duplicates: bool = Field(
-        False,
-        description="Leave out repeated pictures: copies within a set, pictures of several identities, and "
-        "reference pictures that are also generated.",
+    unit: Literal["auto", "image", "identity", "source", "target", "source-target"] = Field(
+        "auto",
+        description="What is resampled for intervals, and so what they generalise to; auto takes people, sources or "
+        "targets where they have several images.",
     )
     by: str | None = Field(
         None,

@@ -47,7 +47,7 @@ def score_curve(curve: DetCurve, answer: Verification, backbone: str, against: s
         "fmr": _short(few.fmr),
         "fnmr": _short(few.fnmr),
         "eer": answer.eer,
-        "eer_threshold": answer.eer_threshold,
+        "eer_threshold": answer.eer_threshold if np.isfinite(answer.eer_threshold) else None,
     }
 
 

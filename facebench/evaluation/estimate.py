@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,17 @@ from facebench.core.errors import InputError
 from facebench.core.progress import Progress
 from facebench.evaluation.cards import Card
 from facebench.evaluation.curves import frechet_against_n, score_curve
+from facebench.evaluation.leave_out import LeaveOut, leave_out_of
 from facebench.evaluation.metric_result import Estimate, metric_result
 from facebench.evaluation.record import MetricResult
+from facebench.evaluation.resampling_units import generalises_to
 from facebench.evaluation.role_features import RoleFeatures
 from facebench.evaluation.samples import IdentityPairs, Sample, SubjectPairs, TwoSets, draw_sample
 from facebench.metrics import intervals
-from facebench.metrics.arrays import Array
-from facebench.metrics.intervals.interval import Interval
+from facebench.metrics.interval import Interval
+from facebench.metrics.intervals.estimate import MAX_STORED_PAIRS
 from facebench.metrics.intervals.subject import bootstrap_subject, subject_scores
 from facebench.metrics.registry import MetricFunction, metric_function
-
-# A stored score takes 24 bytes per pair. Above this number of pairs, scores are counted in blocks.
-MAX_STORED_PAIRS = 20_000_000
 
 _SHARED_KEYS = {"compute", "params", "reads", "needs", "interval", "smallest_n"}
 """Cards that agree in these keys share one computation."""
@@ -34,10 +33,11 @@ _SHARED_KEYS = {"compute", "params", "reads", "needs", "interval", "smallest_n"}
 
 @dataclass(frozen=True)
 class Estimates:
-    """Results by metric id, and the data of plots."""
+    """Results by metric id, the data of plots, and the values without each group of units."""
 
     results: dict[str, MetricResult]
     curves: dict[str, Any]
+    leave_out: list[LeaveOut]
 
 
 def estimate_metrics(
@@ -48,7 +48,7 @@ def estimate_metrics(
     Against named reference sets a card is computed once for each set, under the id `card@NAME`.
     """
     estimates: dict[str, Estimate] = {}
-    results = {}
+    results, leave_out = {}, []
     for place, card in enumerate(cards):
         progress("metrics", place, len(cards))
         for name, view in _reference_views(card, features):
@@ -57,8 +57,9 @@ def estimate_metrics(
             if key not in estimates:
                 estimates[key] = _estimate(named, view, seed)
             results[named.id] = metric_result(named, estimates[key])
+            leave_out.append(leave_out_of(named, estimates[key]))
     progress("metrics", len(cards), len(cards))
-    return Estimates(results, _curves(estimates.values()))
+    return Estimates(results, _curves(estimates.values()), [each for each in leave_out if each.values])
 
 
 def _reference_views(card: Card, features: RoleFeatures) -> list[tuple[str, RoleFeatures]]:
@@ -94,9 +95,15 @@ def _estimate(card: Card, features: RoleFeatures, seed: int) -> Estimate:
         counts = sample.counts
         if sample.size < card.smallest_n:
             raise InputError(f"{sample.size} {sample.unit}, at least {card.smallest_n} are needed")
-        return _compute(card, sample, seed)
+        estimate = _compute(card, sample, seed)
     except InputError as error:
         return Estimate(counts=counts, reason=str(error))
+    reference = sample.reference_units.digest if isinstance(sample, TwoSets) else ""
+    return replace(
+        estimate,
+        generalises_to=generalises_to(sample.units, features),
+        digests=(sample.units.digest, reference),
+    )
 
 
 def _compute(card: Card, sample: Sample, seed: int) -> Estimate:
@@ -114,9 +121,13 @@ def _estimate_rows(card: Card, function: MetricFunction, sample: Sample, seed: i
     """Compute a function of one set, two sets, or paired rows."""
     arguments = function.order(**sample.arrays)
     bound = functools.partial(function.function, **card.params)
+    if function.has_interval and isinstance(sample, TwoSets):
+        bound = functools.partial(bound, units=(sample.units, sample.reference_units), seed=seed)
     answer = bound(*arguments)
     try:
-        found, interval_reason = _intervals(card, bound, arguments, seed), ""
+        found, interval_reason = _intervals(card, bound, sample, seed), ""
+        if function.has_interval:
+            found = {"value": answer.interval}
     except InputError as error:
         found, interval_reason = {}, f"no interval: {error}"
     return Estimate(
@@ -129,13 +140,14 @@ def _estimate_rows(card: Card, function: MetricFunction, sample: Sample, seed: i
     )
 
 
-def _intervals(
-    card: Card, function: Callable[..., Any], arguments: list[Array], seed: int
-) -> dict[str, Interval]:
+def _intervals(card: Card, function: Callable[..., Any], sample: Sample, seed: int) -> dict[str, Interval]:
+    """Return the intervals by field, for the resampling units of the sample."""
+    arguments = metric_function(card.compute).order(**sample.arrays)
     if card.interval == "bootstrap_images":
-        return intervals.bootstrap_images(function, *arguments, seed=seed)
-    if card.interval == "jackknife" and min(len(rows) for rows in arguments) >= 4:
-        return intervals.jackknife(function, *arguments, seed=seed)
+        return intervals.bootstrap_images(function, *arguments, units=sample.units, seed=seed)
+    if card.interval == "jackknife" and not metric_function(card.compute).has_interval:
+        units = [sample.units, sample.reference_units] if isinstance(sample, TwoSets) else [sample.units]
+        return intervals.jackknife(function, *arguments, units=units, seed=seed)
     return {}
 
 
@@ -184,7 +196,7 @@ def _estimate_leakage(card: Card, function: MetricFunction, sample: TwoSets, see
     _, cosines = metrics.closest_faces(sample.generated, sample.reference)
     is_leaked = (cosines >= answer.threshold).astype(np.float64)
     found = {
-        name: intervals.bootstrap_images(metrics.mean_std, values, seed=seed)["mean"]
+        name: intervals.bootstrap_images(metrics.mean_std, values, units=sample.units, seed=seed)["mean"]
         for name, values in (("share", is_leaked), ("similarity", cosines))
     }
     return Estimate(_numbers(answer), found, dict(answer.notes), sample.counts)

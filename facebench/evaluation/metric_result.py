@@ -9,7 +9,8 @@ from typing import Any
 
 from facebench.evaluation.cards import Card
 from facebench.evaluation.record import MetricResult
-from facebench.metrics.intervals.interval import Interval, share_interval
+from facebench.metrics.interval import Interval, join_notes
+from facebench.metrics.intervals.shares import share_interval
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Estimate:
         reason: why there is no value.
         interval_reason: why the value has no interval.
         curve: data of a plot (`facebench.evaluation.curves`).
+        generalises_to: what the intervals generalise to, such as "new people".
+        digests: digests of the names of the generated and of the reference units.
     """
 
     values: Mapping[str, float | None] = field(default_factory=dict)
@@ -33,15 +36,19 @@ class Estimate:
     reason: str = ""
     interval_reason: str = ""
     curve: Mapping[str, Any] | None = None
+    generalises_to: str = ""
+    digests: tuple[str, str] = ("", "")
 
 
 def metric_result(card: Card, estimate: Estimate) -> MetricResult:
     """Return the entry of one card from an estimate that several cards may share."""
-    name = card.field or ("mean" if "value" not in estimate.values else "value")
+    name = field_of(card, estimate)
     value = estimate.values.get(name)
     interval = estimate.intervals.get(name) if value is not None else None
     if value is not None and interval is not None:
-        interval = _clamp(card, value, interval, _independent_samples(estimate))
+        interval = _clamp(card, interval)
+        if card.share:
+            interval = share_interval(value, interval, card.range[1] or 1.0)
     note = estimate.notes.get(name, "")
     reason = estimate.reason or note or "it is not defined for these features (NaN or infinite)"
     return MetricResult(
@@ -51,6 +58,9 @@ def metric_result(card: Card, estimate: Estimate) -> MetricResult:
         high=None if interval is None else _finite(interval.high),
         level=None if interval is None else interval.level,
         method=_method(interval),
+        resampled="" if interval is None else interval.unit,
+        generalises_to="" if interval is None else estimate.generalises_to,
+        units=None if interval is None else round(interval.units, 2),
         n=dict(estimate.counts),
         better=card.better,
         unit=card.unit,
@@ -62,12 +72,16 @@ def metric_result(card: Card, estimate: Estimate) -> MetricResult:
     )
 
 
-def _clamp(card: Card, value: float, interval: Interval, n: int) -> Interval:
-    """Clamp an interval to the range of the card; cards that share one computation have different ranges."""
+def field_of(card: Card, estimate: Estimate) -> str:
+    """Return the field of the estimate that a card reports."""
+    return card.field or ("mean" if "value" not in estimate.values else "value")
+
+
+def _clamp(card: Card, interval: Interval) -> Interval:
+    """Clamp an interval to the range of the card."""
     low = -math.inf if card.range[0] is None else card.range[0]
     high = math.inf if card.range[1] is None else card.range[1]
-    clamped = replace(interval, low=max(interval.low, low), high=min(interval.high, high))
-    return share_interval(value, clamped, n) if card.range == (0, 1) else clamped
+    return replace(interval, low=max(interval.low, low), high=min(interval.high, high))
 
 
 def _finite(value: float) -> float | None:
@@ -77,26 +91,22 @@ def _finite(value: float) -> float | None:
 def _method(interval: Interval | None) -> str:
     if interval is None:
         return "none"
-    is_exact = interval.method == "rule of three"
-    return interval.method if is_exact else f"{interval.method} ({interval.resamples})"
+    return f"{interval.method} ({interval.resamples})" if interval.resamples else interval.method
 
 
-def _independent_samples(estimate: Estimate) -> int:
-    """Return the number of identities for pairs, else the number of images of the smaller set."""
+def _independent_samples(estimate: Estimate, interval: Interval | None) -> tuple[float, str]:
+    """Return the effective number of identities for pairs, else the number of images of the smaller set."""
     counts = estimate.counts
     if "identities" in counts:
-        return counts["identities"]
-    return min((counts[name] for name in ("generated", "reference") if name in counts), default=0)
+        effective = counts["identities"] if interval is None else interval.units
+        return effective, "identities"
+    return min((counts[name] for name in ("generated", "reference") if name in counts), default=0), "images"
 
 
 def _note(card: Card, estimate: Estimate, note: str, interval: Interval | None) -> str:
     """Return why the value needs care."""
-    size = _independent_samples(estimate)
+    size, unit = _independent_samples(estimate, interval)
     notes = [note]
     if size < card.reliable_n:
-        unit = "identities" if "identities" in estimate.counts else "images"
-        notes.append(f"{size} {unit}, reliable from {card.reliable_n}")
-    if interval is not None and interval.note:
-        notes.append(interval.note)
-    notes.append(estimate.interval_reason)
-    return "; ".join(part for part in notes if part)
+        notes.append(f"{size:.4g} {unit}, reliable from {card.reliable_n}")
+    return join_notes(*notes, "" if interval is None else interval.note, estimate.interval_reason)

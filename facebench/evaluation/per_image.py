@@ -25,7 +25,7 @@ from facebench.evaluation.samples import paired_roles, truth_of
 from facebench.features.extraction import Extraction
 from facebench.images.jpeg_null import ROLE as REENCODED
 from facebench.metrics.arrays import Array, Floats
-from facebench.metrics.intervals.interval import numbers
+from facebench.metrics.interval import numbers
 from facebench.metrics.registry import metric_function
 
 

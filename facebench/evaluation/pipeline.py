@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,15 @@ from facebench.core.progress import Progress, no_progress
 from facebench.evaluation.breakdown import check_column, count_ungrouped, estimate_groups
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.curves import FeatureMap, feature_map
-from facebench.evaluation.duplicates import duplicate_warnings
 from facebench.evaluation.estimate import Estimates, estimate_metrics
 from facebench.evaluation.extract_roles import ExtractedRoles, extract_roles
 from facebench.evaluation.input_records import backbone_records, input_record
 from facebench.evaluation.inputs import open_sets
 from facebench.evaluation.leakage import add_closest
+from facebench.evaluation.leave_out import leave_out_table
 from facebench.evaluation.per_image import add_pair_terms, per_image_table
 from facebench.evaluation.plan import DETECTOR, Plan, make_plan
 from facebench.evaluation.record import GroupResult, Run
-from facebench.evaluation.unmatched import unmatched_warnings
 from facebench.evaluation.unofficial_weights import mark_unofficial
 from facebench.images.image_set import ImageSet
 from facebench.images.jpeg_null import ROLE as REENCODED
@@ -101,7 +100,7 @@ def _estimate(
     plan: Plan, extracted: ExtractedRoles, config: EvaluationConfig, progress: Progress
 ) -> _Estimated:
     """Compute every metric, over all images and by group."""
-    features, seed = extracted.features, config.seed
+    features, seed = replace(extracted.features, unit=config.unit), config.seed
     metrics = estimate_metrics(plan.cards, features, seed=seed, progress=progress)
     groups: dict[str, dict[str, GroupResult]] = {}
     if config.by is not None:
@@ -135,7 +134,7 @@ def _assemble(
         seed=config.seed,
         metrics=estimated.metrics.results,
         groups=estimated.groups,
-        warnings=plan.warnings + _warnings(plan, extracted, config),
+        warnings=plan.warnings + _warnings(extracted, config),
     )
     for result in run.metrics.values():
         if result.backbone == DETECTOR:
@@ -144,17 +143,17 @@ def _assemble(
     table = add_pair_terms(per_image_table(inputs, estimated.map), plan.cards, features)
     table = add_closest(table, plan.cards, features)
     map_record = estimated.map.describe() if estimated.map else None
-    return run.with_per_image(table).with_curves(estimated.metrics.curves | {"map": map_record})
+    run.with_per_image(table).with_leave_out(leave_out_table(estimated.metrics.leave_out))
+    return run.with_curves(estimated.metrics.curves | {"map": map_record})
 
 
-def _warnings(plan: Plan, extracted: ExtractedRoles, config: EvaluationConfig) -> list[str]:
+def _warnings(extracted: ExtractedRoles, config: EvaluationConfig) -> list[str]:
     extractions = extracted.features.extractions.values()
     # A failure of the store affects every role.
     warnings = list(dict.fromkeys(warning for each in extractions for warning in each.warnings))
     if config.by is not None and (count := count_ungrouped(extracted.features, config.by)):
         warnings.append(f"{count} images have no value in the column '{config.by}' and are in no group")
-    warnings += duplicate_warnings(extracted.features.extractions)
-    return warnings + unmatched_warnings(plan.cards, extracted.features)
+    return warnings
 
 
 class _Clock:

@@ -14,7 +14,14 @@ from facebench.core.environment import Version
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_path, atomic_write_text
 from facebench.core.json_files import read_json
-from facebench.evaluation.companions import CURVES, PER_IMAGE, read_curves, read_per_image
+from facebench.evaluation.companions import (
+    CURVES,
+    LEAVE_OUT,
+    PER_IMAGE,
+    read_curves,
+    read_leave_out,
+    read_per_image,
+)
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.record_fields import Count, Decimals, Number, Seconds, Seed, Share, Text, Time
 
@@ -37,6 +44,12 @@ class MetricResult(_Model):
     level: Annotated[float, Field(gt=0, lt=1)] | None = None
     method: Text = "none"
     """Method of the interval."""
+    resampled: Text = ""
+    """Resampling unit of the interval: image, identity, source, target, or two of them joined by ` × `."""
+    generalises_to: Text = ""
+    """What the interval generalises to, such as "new people" or "new images of the same 20 people"."""
+    units: Number | None = None
+    """Effective number of resampling units."""
     n: dict[Text, Count] = {}
     """Sample sizes: images, pairs, identities."""
     better: Literal["higher", "lower", "neither"]
@@ -141,6 +154,7 @@ class Run(_Model):
 
     _per_image: pd.DataFrame | None = None
     _curves: dict[str, Any] | None = None
+    _leave_out: pd.DataFrame | None = None
     _folder: Path | None = None
 
     @property
@@ -164,6 +178,16 @@ class Run(_Model):
         return self
 
     @property
+    def leave_out(self) -> pd.DataFrame | None:
+        """Values of metrics without each group of units (`facebench.evaluation.leave_out`); None if not available."""
+        return self._leave_out
+
+    def with_leave_out(self, table: pd.DataFrame) -> Run:
+        """Attach the values of metrics without each group of units; returns this run."""
+        self._leave_out = table
+        return self
+
+    @property
     def folder(self) -> Path | None:
         """Run folder from which the record was read; None for a new run or a record without a folder."""
         return self._folder
@@ -174,7 +198,7 @@ class Run(_Model):
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def save(self, folder: str | Path) -> Path:
-        """Write `record.json`, `per_image.parquet` and `curves.json` into a folder.
+        """Write `record.json`, `per_image.parquet`, `leave_out.parquet` and `curves.json` into a folder.
 
         Each file is replaced atomically.
 
@@ -187,9 +211,10 @@ class Run(_Model):
         target = Path(folder)
         try:
             target.mkdir(parents=True, exist_ok=True)
-            if self._per_image is not None:
-                with atomic_path(target / PER_IMAGE) as temporary:
-                    self._per_image.to_parquet(temporary, index=False)
+            for name, table in ((PER_IMAGE, self._per_image), (LEAVE_OUT, self._leave_out)):
+                if table is not None:
+                    with atomic_path(target / name) as temporary:
+                        table.to_parquet(temporary, index=False)
             if self._curves is not None:
                 atomic_write_text(target / CURVES, json.dumps(self._curves, allow_nan=False) + "\n")
         except OSError as error:
@@ -270,9 +295,11 @@ def load_run(path: str | Path) -> Run:
 def _with_companions(run: Run, folder: Path) -> Run:
     """Return the run with its per-image table and the data of its plots."""
     run._folder = folder
-    table, curves = read_per_image(folder), read_curves(folder)
+    table, leave_out, curves = read_per_image(folder), read_leave_out(folder), read_curves(folder)
     if table is not None:
         run.with_per_image(table)
+    if leave_out is not None:
+        run.with_leave_out(leave_out)
     return run if curves is None else run.with_curves(curves)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,6 @@ import numpy.typing as npt
 from facebench.evaluation.plan import DETECTOR
 from facebench.features.extraction import Extraction
 from facebench.images.image_set import ImageSet
-from facebench.images.names import normal_form
 
 Rows = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -28,12 +28,14 @@ class RoleFeatures:
         links: by linked role, for each generated item the row of its partner in that role, or -1.
         selected: by role, which items are used; all items if the role is absent.
         subject: the identity whose pairs are compared; None for all identities.
+        unit: what is resampled for intervals; `auto` chooses it from the identities and links.
     """
 
     extractions: dict[str, Extraction]
     links: dict[str, Links]
     selected: Mapping[str, Mask] = field(default_factory=dict)
     subject: str | None = None
+    unit: Literal["auto", "image", "identity", "source", "target", "source-target"] = "auto"
 
     def rows(self, role: str, backbone: str, array: str) -> tuple[Rows, Mask]:
         """Return all rows of one array of a role, and a mask of the selected rows with a result."""
@@ -59,7 +61,7 @@ class RoleFeatures:
 
     def for_subject(self, identity: str) -> RoleFeatures:
         """Return the same features, restricted to pairs with one identity."""
-        return replace(self, subject=normal_form(identity))
+        return replace(self, subject=identity)
 
     @property
     def selected_generated(self) -> Mask:
@@ -86,11 +88,8 @@ class RoleFeatures:
         return [item.columns.get(name) or None for item in self.extractions[role].items]
 
     def identities(self, role: str) -> list[str | None]:
-        """Return the identity of every item of a role in normal form; None for unknown identities.
-
-        Two sets may spell a name in different letter case, Unicode form or spaces.
-        """
-        return [name and normal_form(name) for name in self.column(role, "identity")]
+        """Return the identity of every item of a role; None for unknown identities."""
+        return self.column(role, "identity")
 
     def numbers(self, column: str) -> npt.NDArray[np.float64]:
         """Return a numeric manifest column of the generated items; NaN for empty or non-numeric cells."""

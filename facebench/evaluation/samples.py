@@ -13,9 +13,11 @@ from facebench.evaluation.cards import Card, Reads
 from facebench.evaluation.expression_names import class_indices
 from facebench.evaluation.inputs import LINKED
 from facebench.evaluation.plan import PAIR_NETWORKS
+from facebench.evaluation.resampling_units import units_of
 from facebench.evaluation.role_features import Mask, RoleFeatures
 from facebench.metrics.arrays import Array
 from facebench.metrics.registry import metric_function
+from facebench.metrics.units import Units
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Sample:
 
     generated: Array
     counts: Mapping[str, int]
+    units: Units
 
     @property
     def arrays(self) -> dict[str, Any]:
@@ -46,6 +49,7 @@ class TwoSets(Sample):
     """Rows of the generated and of the reference images, in no particular order."""
 
     reference: Array
+    reference_units: Units
     reference_identities: list[str | None]
     """Identities of the reference images; None for unknown identities."""
 
@@ -124,7 +128,8 @@ def draw_sample(card: Card, features: RoleFeatures) -> Sample:
     if sample == "pairs_of_images":
         return _image_pairs(card, features)
     generated = _valid_rows(features, "generated", card.reads)
-    return Sample(generated, {"generated": len(generated)})
+    units = units_of(features, "generated", _rows(features, "generated", card.reads)[1])
+    return Sample(generated, {"generated": len(generated)}, units)
 
 
 def paired_roles(card: Card) -> tuple[str, str] | None:
@@ -178,10 +183,16 @@ def _valid_rows(features: RoleFeatures, role: str, reads: Reads) -> Array:
 def _two_sets(reads: Reads, features: RoleFeatures) -> TwoSets:
     generated = _valid_rows(features, "generated", reads)
     reference = _valid_rows(features, "reference", reads)
-    _, valid = _rows(features, "reference", reads)
-    names = zip(features.identities("reference"), valid, strict=True)
-    counts = {"generated": len(generated), "reference": len(reference)}
-    return TwoSets(generated, counts, reference, [name for name, is_valid in names if is_valid])
+    valid = {role: _rows(features, role, reads)[1] for role in ("generated", "reference")}
+    names = zip(features.identities("reference"), valid["reference"], strict=True)
+    return TwoSets(
+        generated,
+        {"generated": len(generated), "reference": len(reference)},
+        units_of(features, "generated", valid["generated"]),
+        reference,
+        units_of(features, "reference", valid["reference"]),
+        [name for name, is_valid in names if is_valid],
+    )
 
 
 def _image_pairs(card: Card, features: RoleFeatures) -> ImagePairs:
@@ -194,38 +205,47 @@ def _image_pairs(card: Card, features: RoleFeatures) -> ImagePairs:
             content = "expressions that the network knows" if array == "expression" else "numbers"
             raise InputError(f"needs a manifest with {content} in the column '{array}'")
         both = valid & ~np.isnan(partner)
-        return ImagePairs(rows[both], {"generated": int(both.sum())}, partner[both])
+        return _pairs_of(features, rows, partner, both)
     (rows, valid), (partner_rows, partner_valid) = (
         features.partner_rows(role, backbone, array) for role in roles
     )
     both = valid & partner_valid & features.selected_generated
-    return ImagePairs(rows[both], {"generated": int(both.sum())}, partner_rows[both])
+    return _pairs_of(features, rows, partner_rows, both)
+
+
+def _pairs_of(features: RoleFeatures, rows: Array, partner: Array, both: Mask) -> ImagePairs:
+    units = units_of(features, "generated", both)
+    return ImagePairs(rows[both], {"generated": int(both.sum())}, units, partner[both])
 
 
 def _identity_pairs(reads: Reads, features: RoleFeatures, *, against_reference: bool) -> IdentityPairs:
     generated, identities = _identified_rows(features, "generated", reads)
     counts = {"generated": len(generated)}
+    units = Units.of(identities, kinds=["identity"])
     if not against_reference:
-        return IdentityPairs(generated, counts, identities)
+        return IdentityPairs(generated, counts, units, identities)
     reference, reference_identities = _identified_rows(features, "reference", reads)
     if not set(identities) & set(reference_identities):
         raise InputError("no identity has the same name in the generated and in the reference set")
     counts["reference"] = len(reference)
-    return IdentityPairs(generated, counts, identities, reference, reference_identities)
+    return IdentityPairs(generated, counts, units, identities, reference, reference_identities)
 
 
 def _subject_pairs(pairs: IdentityPairs, identity: str) -> SubjectPairs:
     """Restrict pairs to one identity of the generated set, against the reference if there is one."""
     is_subject = np.array([name == identity for name in pairs.identities], dtype=np.bool_)
     generated = pairs.generated[is_subject]
+    units = Units.rows(len(generated))
     rows, names = pairs.reference, pairs.reference_identities
     if rows is None or names is None:
         others = [name for name in pairs.identities if name != identity]
-        return SubjectPairs(generated, {"generated": len(generated)}, pairs.generated[~is_subject], others)
+        return SubjectPairs(
+            generated, {"generated": len(generated)}, units, pairs.generated[~is_subject], others
+        )
     same = np.array([name == identity for name in names], dtype=np.bool_)
     counts = {"generated": len(generated), "reference": int(same.sum())}
     others = [name for name in names if name != identity]
-    return SubjectPairs(generated, counts, rows[~same], others, rows[same])
+    return SubjectPairs(generated, counts, units, rows[~same], others, rows[same])
 
 
 def _identified_rows(features: RoleFeatures, role: str, reads: Reads) -> tuple[Array, list[str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facebench.metrics.arrays import Array, Floats
-from facebench.metrics.rates import Curve
+from facebench.metrics.rates import REJECT_ALL, Curve
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class DetCurve:
 
 
 def det_curve(genuine: Array, impostor: Array, *, points: int | None = None) -> DetCurve:
-    """FMR and FNMR at the observed thresholds, for DET and ROC plots.
+    """FMR and FNMR at the observed thresholds, for DET and ROC plots; the last point has an FMR of 0.
 
     Args:
         genuine: (n,) similarities of pairs of one identity.
@@ -37,8 +37,21 @@ def det_curve(genuine: Array, impostor: Array, *, points: int | None = None) -> 
         >>> det_curve([0.9, 0.4], [0.1, 0.5]).fmr.tolist()
         [1.0, 0.5, 0.5, 0.0]
     """
-    curve = Curve.of(genuine, impostor)
-    return thin(DetCurve(curve.thresholds, curve.fmr, curve.fnmr), points)
+    return thin(det_of(Curve.of(genuine, impostor)), points)
+
+
+def det_of(curve: Curve) -> DetCurve:
+    """All points of a curve of error rates.
+
+    Where an impostor has the highest score, no observed threshold has an FMR of 0, and the threshold +∞ is added.
+    """
+    if curve.fmr[-1] == 0:
+        return DetCurve(curve.thresholds, curve.fmr, curve.fnmr)
+    return DetCurve(
+        np.append(curve.thresholds, REJECT_ALL.threshold),
+        np.append(curve.fmr, REJECT_ALL.fmr),
+        np.append(curve.fnmr, REJECT_ALL.fnmr),
+    )
 
 
 def thin(curve: DetCurve, points: int | None) -> DetCurve:

@@ -27,6 +27,10 @@ class OperatingPoint:
     threshold: float
 
 
+REJECT_ALL = OperatingPoint(fnmr=1.0, fmr=0.0, threshold=float("inf"))
+"""The threshold above all scores, which rejects every pair (Hanley and McNeil 1982)."""
+
+
 @dataclass(frozen=True)
 class Spread:
     """Count, mean and population standard deviation of one list of scores."""
@@ -43,8 +47,8 @@ Condition = Callable[[OperatingPoint], bool]
 class Rates(Protocol):
     """Error rates at the observed thresholds."""
 
-    def first(self, condition: Condition) -> OperatingPoint | None:
-        """The lowest threshold where the condition holds."""
+    def first(self, condition: Condition) -> OperatingPoint:
+        """The lowest threshold where the condition holds; the threshold +∞ where it holds at no observed one."""
         ...
 
     def before(self, threshold: float) -> OperatingPoint | None:
@@ -52,7 +56,7 @@ class Rates(Protocol):
         ...
 
     def area(self) -> float:
-        """Area under the ROC by trapezoids between thresholds, without the strip from the last one to FMR 0."""
+        """Area under the ROC by trapezoids between thresholds, P(genuine > impostor) + P(equal) / 2."""
         ...
 
 
@@ -79,12 +83,12 @@ class Scores:
         accepted = len(self.impostor) - int(np.searchsorted(self.impostor, threshold))
         return OperatingPoint(below / len(self.genuine), accepted / len(self.impostor), threshold)
 
-    def first(self, condition: Condition) -> OperatingPoint | None:
+    def first(self, condition: Condition) -> OperatingPoint:
         """See `Rates`."""
-        found = [
+        reached = [
             t for side in (self.genuine, self.impostor) if (t := self._first(side, condition)) is not None
         ]
-        return self.at(min(found)) if found else None
+        return self.at(min(reached)) if reached else REJECT_ALL
 
     def _first(self, side: Floats, condition: Condition) -> float | None:
         place = bisect_left(range(len(side)), True, key=lambda k: condition(self.at(float(side[k]))))
@@ -99,11 +103,7 @@ class Scores:
     def area(self) -> float:
         """See `Rates`."""
         wins = comparisons_won(self.genuine, self.impostor)
-        top = max(self.genuine[-1], self.impostor[-1])
-        strip = int(
-            np.prod([len(side) - np.searchsorted(side, top) for side in (self.genuine, self.impostor)])
-        )
-        return (wins - strip) / (2 * len(self.genuine) * len(self.impostor))
+        return wins / (2 * len(self.genuine) * len(self.impostor))
 
     def spreads(self) -> tuple[Spread, Spread]:
         """Spread of the genuine and of the impostor scores."""
@@ -161,11 +161,11 @@ class Curve:
         """The rates at one threshold."""
         return OperatingPoint(float(self.fnmr[place]), float(self.fmr[place]), float(self.thresholds[place]))
 
-    def first(self, condition: Condition) -> OperatingPoint | None:
+    def first(self, condition: Condition) -> OperatingPoint:
         """See `Rates`."""
         size = len(self.thresholds)
         place = bisect_left(range(size), True, key=lambda k: condition(self.point(k)))
-        return self.point(place) if place < size else None
+        return self.point(place) if place < size else REJECT_ALL
 
     def before(self, threshold: float) -> OperatingPoint | None:
         """See `Rates`."""
@@ -174,8 +174,9 @@ class Curve:
 
     def area(self) -> float:
         """See `Rates`."""
-        heights = 1.0 - (self.fnmr[1:] + self.fnmr[:-1]) / 2
-        return float(-(np.diff(self.fmr) * heights).sum())
+        fmr, fnmr = np.append(self.fmr, REJECT_ALL.fmr), np.append(self.fnmr, REJECT_ALL.fnmr)
+        heights = 1.0 - (fnmr[1:] + fnmr[:-1]) / 2
+        return float(-(np.diff(fmr) * heights).sum())
 
 
 def _spread(ordered: Floats) -> Spread:

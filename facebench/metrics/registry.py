@@ -102,6 +102,7 @@ class MetricFunction:
         shares: result field to its full scale (1, or 100 for a percentage), for fields that are proportions.
             They get Clopper-Pearson ends near 0 and near the full scale.
         pairing: for verification only.
+        has_interval: whether the result holds its own interval, for the units and the seed that it is given.
         plotted_against_n: whether the record also holds the value on subsets, for a plot of value against n.
     """
 
@@ -114,6 +115,7 @@ class MetricFunction:
     shares: Mapping[str, float] = field(default_factory=dict)
     pairing: Pairing | None = None
     plotted_against_n: bool = False
+    has_interval: bool = False
 
     @property
     def name(self) -> str:
@@ -195,7 +197,7 @@ def _distance_of_sets(
 _ENTRIES: tuple[MetricFunction, ...] = (
     # Distances between two sets, and metrics of neighbours.
     MetricFunction(frechet_distance, _TWO_SETS, "two_sets", resampling="jackknife", plotted_against_n=True),
-    MetricFunction(frechet_infinity, _TWO_SETS, "two_sets", resampling="none"),
+    MetricFunction(frechet_infinity, _TWO_SETS, "two_sets", resampling="jackknife", has_interval=True),
     _distance_of_sets(kernel_distance),
     _distance_of_sets(mmd_rbf),
     _distance_of_sets(precision_recall, {"precision": 1.0, "recall": 1.0}),

@@ -5,7 +5,8 @@
     FDR     = (μ_g - μ_i)² / (σ_g² + σ_i²)            AUC     = area under 1 - FNMR over FMR
 
 Scores are similarities: higher means more alike, and a pair is accepted when score >= threshold. Negate distances
-first. Thresholds are the distinct scores observed; nothing is interpolated. Rates are fractions.
+first. Thresholds are the distinct scores observed and +∞, which rejects all pairs; nothing is interpolated. Rates are
+fractions.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ class Verification:
         eer: equal error rate in [0, 1], the mean of FMR and FNMR where they cross; lower is better.
         eer_low: the lower of the two rates there.
         eer_high: the higher of the two rates there.
-        eer_threshold: the score at which they are taken.
+        eer_threshold: the score at which they are taken; infinite where every pair is rejected.
         fmr100: lowest FNMR at an FMR of at most 1 %, lower is better; None with fewer than 100 impostors.
         fmr1000: the same at 0.1 %; None with fewer than 1000.
         zero_fmr: the same at an FMR of 0; 1 when an impostor has the highest score.
-        auc: area under the ROC, trapezoids between observed thresholds, higher is better.
+        auc: area under the ROC in [0, 1], P(genuine > impostor) + P(equal) / 2, higher is better.
         fdr: Fisher discriminant ratio (μ_g - μ_i)² / (σ_g² + σ_i²), higher is better; not the false discovery
             rate. When both sides are constant it is infinite, or NaN for equal means.
         d_prime: |μ_g - μ_i| / sqrt((σ_g² + σ_i²) / 2), higher is better; 1 when both sides are constant.
@@ -67,8 +68,8 @@ def verification(genuine: Array, impostor: Array) -> Verification:
     """Error rates, separation and spread of genuine and impostor similarities; see `Verification`.
 
     EER: t2 is the lowest threshold with FMR <= FNMR; t1 is the threshold before it, or t2 itself when the rates are
-    equal there or t2 is the first. The EER is taken at the one with the smaller FMR + FNMR, t1 when equal. When
-    FMR > FNMR at every threshold the curves do not cross: the EER and both its ends are 1.
+    equal there or t2 is the first. The EER is taken at the one with the smaller FMR + FNMR, t1 when equal. At the
+    threshold +∞ FMR is 0 and FNMR is 1, so the curves always cross: constant scores have an EER and an AUC of 0.5.
 
     Args:
         genuine: (n,) similarities of pairs of one identity, n >= 1, higher = more alike. Not distances.
@@ -79,7 +80,7 @@ def verification(genuine: Array, impostor: Array) -> Verification:
 
     Source:
         Maio et al. 2002 (FVC2000), section 4: EER interval, FMR100, FMR1000 and ZeroFMR (FMR at most the target).
-        pyeer: which end of the EER interval is reported.
+        pyeer: which end of the EER interval is reported. Hanley and McNeil 1982: AUC with ties.
 
     Example:
         >>> result = verification([0.9, 0.8, 0.4], [0.1, 0.2, 0.5])
@@ -127,12 +128,8 @@ def summarise(rates: Rates, genuine: Spread, impostor: Spread) -> Verification:
 
 
 def _equal_error(rates: Rates) -> tuple[float, float, float]:
-    """Lower and higher rate at the crossing, and its threshold; 1, 1 and the lowest threshold without a crossing."""
+    """Lower and higher rate at the crossing, and its threshold."""
     second = rates.first(lambda point: point.fmr <= point.fnmr)
-    if second is None:
-        lowest = rates.first(lambda point: True)
-        assert lowest is not None
-        return 1.0, 1.0, lowest.threshold
     first = None if second.fmr == second.fnmr else rates.before(second.threshold)
     first = first or second
     if first.fmr + first.fnmr <= second.fmr + second.fnmr:
@@ -146,8 +143,7 @@ def _resolved(rates: Rates, impostor_count: int, most: int) -> float | None:
 
 def fnmr_at_most(rates: Rates, target: float) -> float:
     """Lowest FNMR among thresholds with an FMR of at most the target; 1 (reject all) when there is none."""
-    point = rates.first(lambda point: point.fmr <= target)
-    return 1.0 if point is None else point.fnmr
+    return rates.first(lambda point: point.fmr <= target).fnmr
 
 
 def _fisher(genuine: Spread, impostor: Spread) -> float:

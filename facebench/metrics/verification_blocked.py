@@ -15,7 +15,7 @@ import numpy as np
 
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints
-from facebench.metrics.det_curve import DetCurve, thin
+from facebench.metrics.det_curve import DetCurve, det_of, thin
 from facebench.metrics.pairs import BLOCK, Gallery
 from facebench.metrics.rates import Curve, Spread
 from facebench.metrics.verification import Verification, summarise
@@ -93,7 +93,7 @@ def blocked_verification(
     second = _second_pass(gallery, block, critical, first.kept)
     curve = _merge(first, second, critical)
     result = summarise(curve, first.genuine.spread(), first.impostor.spread())
-    return BlockedVerification(_with_area(result, first, second, curve), _points(curve))
+    return BlockedVerification(_with_area(result, first, second), _points(curve))
 
 
 @dataclass
@@ -256,7 +256,7 @@ def _merge(first: _First, second: _Second, critical: Array) -> Curve:
     return Curve(thresholds, sides[0], sides[1])
 
 
-def _with_area(result: Verification, first: _First, second: _Second, curve: Curve) -> Verification:
+def _with_area(result: Verification, first: _First, second: _Second) -> Verification:
     """Replace the area under the curve by the exact one, or note the largest error of the binned one."""
     genuine, impostor = first.genuine.histogram, first.impostor.histogram
     pairs = first.genuine.count * first.impostor.count
@@ -267,9 +267,7 @@ def _with_area(result: Verification, first: _First, second: _Second, curve: Curv
     above = first.genuine.count - np.cumsum(genuine)
     alone = genuine == 0
     wins = second.wins + 2 * sum(int(a) * int(b) for a, b in _products(above[alone], impostor[alone]))
-    # The strip from the FMR of the last threshold to 0 is left out, as `verification` does.
-    strip = int(curve.genuine[-1]) * int(curve.impostor[-1])
-    return replace(result, auc=(wins - strip) / (2 * pairs))
+    return replace(result, auc=wins / (2 * pairs))
 
 
 def _products(above: Ints, impostor: Ints) -> Iterator[tuple[int, int]]:
@@ -280,4 +278,4 @@ def _products(above: Ints, impostor: Ints) -> Iterator[tuple[int, int]]:
 
 
 def _points(curve: Curve) -> DetCurve:
-    return thin(DetCurve(curve.thresholds, curve.fmr, curve.fnmr), 2000)
+    return thin(det_of(curve), 2000)

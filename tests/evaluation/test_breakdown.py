@@ -19,7 +19,7 @@ from facebench.cli import app
 from facebench.compare.breakdown_tables import extremes_table, group_table
 from facebench.core.errors import InputError
 from facebench.evaluation.breakdown import holm
-from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.record import MetricResult, Run, load_run
 from facebench.metrics import intervals, pair_scores, verification
 from facebench.metrics.intervals.subject import bootstrap_subject, subject_scores
 from facebench.synthface.degradations import blur
@@ -63,7 +63,7 @@ def test_every_group_has_its_size_and_an_interval(by_identity: Run) -> None:
 def test_genuine_pairs_are_within_a_person_and_impostor_pairs_with_all_other_people(by_identity: Run) -> None:
     result = by_identity.groups["identity=id000"]["genuine_mean_sface"]
     assert result.n == {"generated": 6, "genuine": 15, "impostor": 6 * 30}
-    assert result.method.startswith("bootstrap_subject")
+    assert result.method.startswith("bca_bootstrap")
     assert 0.3 < result.value < 1
 
 
@@ -165,7 +165,7 @@ def test_holm_is_between_no_correction_and_bonferroni(p: list[float]) -> None:
 
 def test_equal_groups_rarely_differ_significantly() -> None:
     """With twenty groups of equal faces, about 5 % of a hundred studies have a significant group (Holm)."""
-    from facebench.evaluation.breakdown import _compare, _correct
+    from facebench.evaluation.breakdown import _compare, _correct, _group_result
     from tests.helpers.records import make_result
 
     rng = np.random.default_rng(0)
@@ -173,15 +173,17 @@ def test_equal_groups_rarely_differ_significantly() -> None:
     for _ in range(100):
         values = rng.standard_normal((20, 10))
 
-        def summary(rows: np.ndarray) -> object:
+        def summary(rows: np.ndarray) -> MetricResult:
             reach = 1.96 * rows.std() / np.sqrt(rows.size)
             mean = float(rows.mean())
             change = {"low": mean - reach, "high": mean + reach}
             return make_result("face_quality_sface", mean, rows.size, **change)
 
         whole = summary(values)
-        groups = {str(i): {"m": _compare(summary(rows), whole, 10, 0.05)} for i, rows in enumerate(values)}
-        alarms += any(results["m"].differs for results in _correct(groups).values())
+        results = [_group_result(summary(rows), 10) for rows in values]
+        _compare(results, whole, 200)
+        groups = {str(i): {"m": result} for i, result in enumerate(results)}
+        alarms += any(each["m"].differs for each in _correct(groups).values())
     assert alarms <= 12
 
 

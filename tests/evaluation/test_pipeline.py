@@ -48,10 +48,19 @@ def test_every_interval_is_within_the_range_of_its_metric(quality: Run) -> None:
         assert 0 <= quality.metrics[metric].low <= quality.metrics[metric].high <= 1, metric
 
 
-def test_a_share_of_one_is_bounded_by_the_rule_of_three(quality: Run) -> None:
+def test_a_share_of_one_has_the_bound_of_clopper_and_pearson(quality: Run) -> None:
     found = quality.metrics["face_found"]
-    assert (found.value, found.high, found.method) == (1.0, 1.0, "rule of three")
-    assert found.low == pytest.approx(1 - 3 / 60)
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(0.025 ** (1 / found.units), abs=1e-9)
+    assert "Clopper-Pearson" in found.method
+
+
+def test_the_record_says_what_its_intervals_generalise_to(quality: Run) -> None:
+    for result in quality.metrics.values():
+        if result.low is not None:
+            assert result.resampled
+            assert result.generalises_to
+            assert result.units
 
 
 def test_blur_worsens_the_metrics_of_the_same_faces(
@@ -87,7 +96,8 @@ def test_rendered_people_are_distinguished(faces: Path) -> None:
     assert run.metrics["fdr_sface"].value > 4
     assert run.metrics["genuine_mean_sface"].value > run.metrics["impostor_mean_sface"].value + 0.3
     assert run.metrics["eer_sface"].n == {"genuine": 120, "impostor": 1650, "identities": 12}
-    assert run.metrics["eer_sface"].method == "bootstrap_identities (500)"
+    assert run.metrics["eer_sface"].method.startswith("bca_bootstrap")
+    assert run.metrics["eer_sface"].generalises_to == "new people"
     assert "12 identities, reliable from 50" in run.metrics["eer_sface"].note
     assert run.metrics["eer_sface_real"].value is None
     assert run.metrics["eer_sface_real"].reason == "needs a reference set: --reference DIR"

@@ -10,7 +10,7 @@ import pytest
 from facebench import metrics
 from facebench.core.errors import InputError
 from facebench.metrics import pair_scores, precision_recall
-from facebench.metrics.intervals.interval import numbers
+from facebench.metrics.interval import numbers
 from facebench.metrics.registry import MetricFunction, entry_of, metric_function, metric_functions
 
 ROOT = Path(__file__).parents[2]

@@ -1,58 +1,55 @@
-"""Bootstrap over images: for metrics that average over independent images.
-
-The rows of all arrays are drawn with replacement, together, and the metric is computed on every draw; the interval
-runs between two percentiles of the results.
-"""
+"""Bootstrap of metrics that average over rows: units are drawn with replacement, with all their rows."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from facebench.core.errors import InputError
-from facebench.metrics.affect_agreement import affect_agreement
-from facebench.metrics.arrays import Array, Floats, Ints, vector
-from facebench.metrics.class_agreement import class_agreement, same_class
-from facebench.metrics.intervals.interval import (
-    FEW_IMAGES,
-    Interval,
-    Metric,
-    few,
-    numbers,
-    percentile,
-    unwrap,
-)
-from facebench.metrics.mean_std import mean_std
-from facebench.metrics.paired import cosine_similarity, paired_similarity
+from facebench.metrics.arrays import Array, Floats
+from facebench.metrics.interval import Interval, Metric, numbers
+from facebench.metrics.intervals.bca import bca_interval
+from facebench.metrics.intervals.row_sums import row_sums
+from facebench.metrics.intervals.shares import share_intervals
+from facebench.metrics.units import GROUPS, Units
 
-DRAWN_AT_ONCE = 100_000
-"""Numbers held in memory at once by the resamples."""
+_CELLS = 4_000_000
+"""Weights held in memory at once: 32 MB."""
 
 
 def bootstrap_images(
-    function: Metric, *arrays: Array, resamples: int = 1000, seed: int = 0, level: float = 0.95
+    function: Metric,
+    *arrays: Array,
+    units: Units | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
 ) -> dict[str, Interval]:
-    """Percentile bootstrap over images of a metric that averages over them.
+    """BCa bootstrap intervals of a metric that averages over images.
+
+    Units are drawn with replacement, and all rows of a unit are drawn together. In a crossed design both factors are
+    drawn, and a row counts as often as the product of its two units (pigeonhole bootstrap).
 
     Args:
         function: the metric, such as `mean_std`, `paired_delta`, `paired_similarity`, `affect_agreement`.
-        arrays: its arguments; row i of each belongs to image i, and rows are drawn together.
-        resamples: how many resamples.
-        seed: of the draws.
-        level: of the interval.
+        arrays: its arguments; row i of each belongs to image i.
+        units: resampling units of the rows; None for independent rows.
+        resamples: number of resamples.
+        seed: seed of the draws.
+        level: nominal coverage.
 
     Returns:
-        An interval for every number of the result, by field name; "value" when the result is one number.
-        Numbers that are undefined in a resample (a correlation of constants) leave it out, and the note says
-        so.
+        An interval for every number of the result, by field name; "value" when the result is one number. Numbers that
+        are undefined in a resample (a correlation of constants) leave it out, and the note counts these resamples.
 
     Raises:
         InputError: no rows, unequal lengths, or what the metric raises.
 
     Source:
-        Efron and Tibshirani 1993, chapter 13.
+        Efron 1987 (BCa); Hesterberg 2015 (expanded levels); Davison and Hinkley 1997, section 3.8 (clusters); Owen
+        2007, "The pigeonhole bootstrap".
 
     Example:
         >>> from facebench.metrics import mean_std
@@ -64,53 +61,88 @@ def bootstrap_images(
     n = len(rows[0])
     if n == 0 or any(len(array) != n for array in rows):
         raise InputError(f"bootstrap_images needs arrays of one length, got {[len(a) for a in rows]}.")
-    rng = np.random.default_rng(seed)
+    units = units or Units.rows(n)
     value = numbers(function(*rows))
-    chosen = (rng.integers(n, size=n) for _ in range(resamples))
-    draws = _resampled(function, rows, chosen, max(1, DRAWN_AT_ONCE // n))
-    note = few(n, FEW_IMAGES, "images")
-    return {
-        name: percentile([draw[name] for draw in draws if name in draw], level, "bootstrap_images", note)
-        for name in value
-    }
-
-
-def _resampled(
-    function: Metric, rows: list[Array], chosen: Iterator[Ints], at_once: int
-) -> list[dict[str, float]]:
-    """The metric's numbers in every resample; many resamples in one step where the metric allows it."""
-    metric, parameters = unwrap(function)
-    if metric in _PER_ROW and not parameters:
-        values = _PER_ROW[metric](*rows)
-        parts = (values[at] for at in _stacked(chosen, at_once))
-        return _split({"mean": drawn.mean(axis=1), "std": drawn.std(axis=1)} for drawn in parts)
-    if metric is affect_agreement and not parameters and all(array.ndim == 1 for array in rows):
-        # A resample is a column.
-        answers = (affect_agreement(rows[0][at].T, rows[1][at].T) for at in _stacked(chosen, at_once))
-        return _split(
-            {name: values for name, values in vars(answer).items() if isinstance(values, np.ndarray)}
-            for answer in answers
+    computed = _Resampler(function, rows, units, value)
+    draws = computed.draws(resamples, seed)
+    leave_out = computed.leave_out(seed)
+    found = {
+        name: replace(
+            bca_interval(
+                number,
+                draws[name],
+                [factor[name] for factor in leave_out if name in factor],
+                level,
+                units.effective,
+                units.note,
+            ),
+            unit=units.kind,
+            leave_out=_stored(leave_out, name),
         )
-    return [numbers(function(*(array[at] for array in rows))) for at in chosen]
+        for name, number in value.items()
+        if name in draws
+    }
+    return share_intervals(function, value, found)
 
 
-def _stacked(chosen: Iterator[Ints], at_once: int) -> Iterator[Ints]:
-    while part := list(itertools.islice(chosen, at_once)):
+def _stored(leave_out: list[dict[str, Floats]], name: str) -> tuple[float, ...]:
+    """Values without each group of a design with one factor; a crossed design has no single list of them."""
+    if len(leave_out) != 1 or name not in leave_out[0]:
+        return ()
+    return tuple(float(number) for number in leave_out[0][name])
+
+
+class _Resampler:
+    """A metric in resamples, from row sums where possible and from repeated rows otherwise."""
+
+    def __init__(self, function: Metric, rows: list[Array], units: Units, names: Iterable[str]) -> None:
+        self._function = function
+        self._rows = rows
+        self._sums = row_sums(function, rows)
+        self._units = units
+        self._names = names
+
+    def draws(self, resamples: int, seed: int) -> dict[str, Floats]:
+        """The fields of the metric in each resample, (resamples,) each."""
+        rng = np.random.default_rng(seed)
+        return self._of_weights(self._units.draw(rng) for _ in range(resamples))
+
+    def leave_out(self, seed: int) -> list[dict[str, Floats]]:
+        """The fields of the metric without each group of units, for every factor."""
+        values = []
+        for dealt in self._units.deal(GROUPS, seed):
+            groups = int(dealt.max()) + 1
+            if groups > 1:
+                values.append(self._of_weights((dealt != group) * 1.0 for group in range(groups)))
+        return values
+
+    def _of_weights(self, weights: Iterable[Floats]) -> dict[str, Floats]:
+        parts = [self._fields(part) for part in _stacked(weights, max(1, _CELLS // len(self._rows[0])))]
+        return {name: np.concatenate([part[name] for part in parts]) for name in self._names}
+
+    def _fields(self, weights: Floats) -> dict[str, Floats]:
+        if self._sums is not None:
+            return self._sums.of_weights(weights)
+        results = [self._of_repeated(each) for each in weights]
+        return {name: np.array([result.get(name, np.nan) for result in results]) for name in self._names}
+
+    def _of_repeated(self, weights: Floats) -> dict[str, float]:
+        index = np.repeat(np.arange(len(weights)), weights.astype(np.int64))
+        if len(index) == 0:
+            return {}
+        try:
+            return numbers(self._function(*(array[index] for array in self._rows)))
+        except InputError:
+            return {}
+
+
+def _stacked(weights: Iterable[Floats], at_once: int) -> Iterator[Floats]:
+    """Stack weights of rows into matrices of a few resamples."""
+    part: list[Floats] = []
+    for each in weights:
+        part.append(each)
+        if len(part) == at_once:
+            yield np.stack(part)
+            part = []
+    if part:
         yield np.stack(part)
-
-
-def _split(parts: Iterator[dict[str, Floats]]) -> list[dict[str, float]]:
-    """One mapping for each resample, from one array for each number."""
-    return [
-        dict(zip(part, map(float, draw), strict=True))
-        for part in parts
-        for draw in zip(*part.values(), strict=True)
-    ]
-
-
-_PER_ROW: Mapping[Metric, Callable[..., Floats]] = {
-    mean_std: lambda values: np.asarray(vector(values, "values"), dtype=np.float64),
-    paired_similarity: cosine_similarity,
-    class_agreement: same_class,
-}
-"""Metrics that are the mean and deviation of one number per row, which no resample changes."""

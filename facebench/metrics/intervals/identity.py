@@ -1,25 +1,22 @@
-"""Intervals of verification statistics: identities vary independently, pairs do not."""
+"""Intervals of verification statistics: people vary independently, pairs of images do not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints
-from facebench.metrics.intervals.interval import (
-    FEW_IDENTITIES,
-    Interval,
-    few,
-    jackknifed,
-    numbers,
-    percentile,
-)
+from facebench.metrics.interval import Interval, jackknifed, numbers
+from facebench.metrics.intervals.bca import bca_interval
+from facebench.metrics.intervals.pair_variance import pair_mean_error, t_reach
+from facebench.metrics.intervals.shares import share_intervals
 from facebench.metrics.pairs import BLOCK, Gallery, PairScores, Tile
 from facebench.metrics.rates import Curve, Spread
-from facebench.metrics.verification import Summary, summarise
+from facebench.metrics.units import GROUPS, Factor, Units
+from facebench.metrics.verification import Summary, summarise, verification
 
 _FINE = 2**17
 """Most thresholds kept for resampling; beyond, neighbouring scores share one: about 1e-5 in a rate."""
@@ -35,28 +32,29 @@ def bootstrap_identities(
     level: float = 0.95,
     summary: Summary = summarise,
 ) -> dict[str, Interval]:
-    """Percentile bootstrap over identities of all verification statistics.
+    """BCa bootstrap intervals over identities of all verification statistics.
 
-    An identity drawn w times gives its genuine pairs the weight w, and its impostor pairs with an identity
-    drawn v times the weight w v; a person and a copy of the same person make no pair. Time grows with
+    An identity drawn w times gives its genuine pairs the weight w, and its impostor pairs with an identity drawn v
+    times the weight w v; a person and a copy of the same person make no pair. The mean and the standard deviation of
+    impostor scores use the variance components of people and of pairs instead (`pair_variance`). Time grows with
     resamples x pairs (about 0.1 s for 10^7 pairs): for many more use `jackknife_identities`.
 
     Args:
         scores: genuine and impostor scores with the identities in them, from `pair_scores`.
-        resamples: how many resamples.
-        seed: of the draws.
-        level: of the intervals.
+        resamples: number of resamples.
+        seed: seed of the draws.
+        level: nominal coverage.
         summary: computes the statistics; `id_booth_summary` takes ID-Booth's operating points.
 
     Returns:
-        An interval for every statistic of `Verification` that is defined for these scores, by field name.
-        Resamples without any genuine or impostor pair are left out and counted in the note.
+        An interval for every statistic of `Verification` that is defined for these scores, by field name. Resamples
+        without any genuine or impostor pair are left out and counted in the note.
 
     Raises:
         InputError: no genuine or no impostor pair.
 
     Source:
-        Bolle, Ratha and Pankanti 2004 (subset bootstrap), with the weights of impostor pairs from the vertex
+        Efron 1987 (BCa); Bolle, Ratha and Pankanti 2004 (subset bootstrap); weights of impostor pairs from the vertex
         bootstrap of Snijders and Borgatti 1999.
 
     Example:
@@ -71,16 +69,57 @@ def bootstrap_identities(
     table = _Table.of(scores)
     rng = np.random.default_rng(seed)
     draws = [table.statistics(_multiplicities(rng, table.identities), summary) for _ in range(resamples)]
-    defined = [draw for draw in draws if draw is not None]
-    note = few(table.identities, FEW_IDENTITIES, "identities")
-    if len(defined) < resamples:
-        empty = f"{resamples - len(defined)} resamples had no pairs of one kind"
-        note = "; ".join(filter(None, [note, empty]))
-    names = defined[0] if defined else ()
-    return {
-        name: percentile([draw[name] for draw in defined], level, "bootstrap_identities", note)
-        for name in names
+    value = table.statistics(np.ones(table.identities), summary)
+    leave_out = [table.statistics(weights, summary) for weights in _without_groups(table, seed)]
+    assert value is not None
+    units = table.units()
+    found = {
+        name: replace(
+            bca_interval(
+                number,
+                values_of(draws, name),
+                [values_of(leave_out, name)],
+                level,
+                units.effective,
+                units.note,
+            ),
+            unit="identity",
+            leave_out=tuple(values_of(leave_out, name)),
+        )
+        for name, number in value.items()
     }
+    found |= _impostor_spread(scores, found, level)
+    return share_intervals(verification, value, found, len(units.factors[0].codes))
+
+
+def values_of(results: Sequence[dict[str, float] | None], name: str) -> list[float]:
+    """One statistic of all resamples; NaN for resamples without pairs of one kind."""
+    return [float("nan") if result is None else result.get(name, float("nan")) for result in results]
+
+
+def _without_groups(table: _Table, seed: int) -> Iterator[Floats]:
+    """Weights of the identities without each group in turn."""
+    groups = min(GROUPS, table.identities)
+    dealt = np.random.default_rng([seed, 0]).permutation(table.identities) % groups
+    return ((dealt != group) * 1.0 for group in range(groups))
+
+
+def _impostor_spread(scores: PairScores, found: dict[str, Interval], level: float) -> dict[str, Interval]:
+    """Intervals of the mean and of the standard deviation of impostor scores from variance components."""
+    mean, std = float(scores.impostor.mean()), float(scores.impostor.std())
+    centred = scores.impostor - mean
+    influence = {"impostor_mean": (mean, scores.impostor)}
+    if std > 0:
+        influence["impostor_std"] = (std, (centred**2 - std**2) / (2 * std))
+    intervals = {}
+    for name, (value, terms) in influence.items():
+        error = pair_mean_error(terms, scores.impostor_identities) if name in found else None
+        if error is not None:
+            reach = t_reach(error, round(found[name].units), level)
+            intervals[name] = replace(
+                found[name], low=value - reach, high=value + reach, method="pair_variance", resamples=0
+            )
+    return intervals
 
 
 def _multiplicities(rng: np.random.Generator, identities: int) -> Floats:
@@ -127,22 +166,31 @@ class _Table:
             int(codes.max()) + 1,
         )
 
+    def units(self) -> Units:
+        """Identities as resampling units, weighted by their pairs of images."""
+        images = np.sqrt(2.0 * np.bincount(self.own, minlength=self.identities) + 0.25) + 0.5
+        codes = np.repeat(np.arange(self.identities), np.maximum(np.rint(images), 1).astype(np.int64))
+        return Units((Factor("identity", codes, tuple(str(i) for i in range(self.identities))),))
+
     def statistics(self, weights: Floats, summary: Summary) -> dict[str, float] | None:
         """All statistics with each identity counted as often as its weight says; None without pairs."""
         size = len(self.thresholds)
         genuine = np.bincount(self.genuine, weights[self.own], minlength=size)
         impostor = np.bincount(self.impostor, weights[self.left] * weights[self.right], minlength=size)
-        return _statistics(self.thresholds, genuine, impostor, len(self.impostor), summary)
+        return statistics_of_weights(self.thresholds, genuine, impostor, len(self.impostor), summary)
 
 
-def _statistics(
+def statistics_of_weights(
     thresholds: Floats,
     genuine: Floats | Ints,
     impostor: Floats | Ints,
     impostor_count: int,
     summary: Summary = summarise,
 ) -> dict[str, float] | None:
-    """Statistics of weighted thresholds; `impostor_count` decides which FMRs can be resolved."""
+    """Verification statistics of weighted thresholds; None without pairs of one kind.
+
+    `impostor_count` decides which FMRs can be resolved.
+    """
     if not genuine.any() or not impostor.any():
         return None
     used = genuine + impostor > 0
@@ -162,10 +210,9 @@ def jackknife_identities(
     reference: Array | None = None,
     reference_identities: Sequence[object] | Array | None = None,
     *,
-    groups: int = 20,
+    groups: int = GROUPS,
     seed: int = 0,
     level: float = 0.95,
-    block: int = BLOCK,
 ) -> dict[str, Interval]:
     """Delete-a-group jackknife over identities of the verification statistics over all pairs.
 
@@ -177,10 +224,9 @@ def jackknife_identities(
         identities: (n,) likewise.
         reference: (m, d) likewise.
         reference_identities: (m,) likewise; an identity in both sets is left out of both.
-        groups: how many groups of identities, at most half of them.
-        seed: of the dealing.
-        level: of the intervals.
-        block: rows and columns of a tile of scores.
+        groups: number of groups of identities, at most half of the identities.
+        seed: seed of the dealing.
+        level: nominal coverage.
 
     Returns:
         An interval for every statistic, by field name.
@@ -195,31 +241,35 @@ def jackknife_identities(
         >>> points = np.random.default_rng(0).standard_normal((60, 8))
         >>> intervals = jackknife_identities(points, np.arange(60) % 12, groups=6)
         >>> intervals["eer"].method
-        'jackknife_identities'
+        'jackknife'
     """
     gallery, groups = _dealt(embeddings, identities, reference, reference_identities, groups, seed)
     count = len(gallery.names)
     if groups < 2 or min(gallery.counts()) == 0:
         raise InputError(f"{count} identities are too few for an interval over them, or pairs are missing.")
     genuine, impostor = _Histogram(groups), _Histogram(groups)
-    for a, b, part in _parts(gallery, block):
+    for a, b, part in _parts(gallery, BLOCK):
         for side, scores in zip((genuine, impostor), part.split(), strict=True):
             side.add(a, b, scores)
     pairs = int(impostor.total.sum())
-    value = _statistics(_EDGES, genuine.total, impostor.total, pairs)
-    replicates = [
-        _statistics(_EDGES, genuine.total - own, impostor.total - other, pairs)
+    value = statistics_of_weights(_EDGES, genuine.total, impostor.total, pairs)
+    leave_out = [
+        statistics_of_weights(_EDGES, genuine.total - own, impostor.total - other, pairs)
         for own, other in zip(genuine.touched, impostor.touched, strict=True)
     ]
-    if value is None or None in replicates:
+    if value is None or None in leave_out:
         raise InputError("without one group of identities no pairs are left: give more identities.")
-    note = few(count, FEW_IDENTITIES, "identities")
-    return {
-        name: jackknifed(
-            number, [r[name] for r in replicates if r], level, (-np.inf, np.inf), "jackknife_identities", note
+    units = Units.of(identities, kinds=["identity"])
+    found = {
+        name: replace(
+            jackknifed(number, values_of(leave_out, name), level),
+            unit="identity",
+            note=units.note,
+            units=units.effective,
         )
         for name, number in value.items()
     }
+    return share_intervals(verification, value, found, len(identities))
 
 
 _EDGES: Floats = (np.arange(2 * _PER_UNIT + 3) - _PER_UNIT - 1) / _PER_UNIT
@@ -256,7 +306,7 @@ def _dealt(
     groups = min(groups, len(names) // 2)
     if groups < 1:
         raise InputError(f"{len(names)} identities are too few for an interval over them.")
-    dealt = np.random.default_rng(seed).permutation(len(names)) % groups
+    dealt = np.random.default_rng([seed, 0]).permutation(len(names)) % groups
     label = {name: f"{group:09d}/{name}" for name, group in zip(names, dealt, strict=True)}
     own = [label[str(name)] for name in identities]
     other = None if reference_identities is None else [label[str(name)] for name in others]

@@ -9,27 +9,20 @@ copying.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-
-import numpy as np
+from dataclasses import replace
 
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Ints, two_matrices
 from facebench.metrics.density_coverage import DensityCoverage, density_coverage
 from facebench.metrics.frechet import frechet_distance, frechet_leave_out
-from facebench.metrics.intervals.interval import (
-    FEW_IMAGES,
-    Interval,
-    Metric,
-    few,
-    jackknifed,
-    numbers,
-    unwrap,
-)
+from facebench.metrics.interval import Interval, Metric, jackknifed, numbers, unwrap
 from facebench.metrics.intervals.neighbours import density_leave_out, precision_leave_out
+from facebench.metrics.intervals.shares import share_intervals
 from facebench.metrics.kernel_distance import cubic, kernel_distance
 from facebench.metrics.mmd import kernel_leave_out
 from facebench.metrics.mmd_rbf import gaussian, mmd_rbf, origin
 from facebench.metrics.precision_recall import PrecisionRecall, precision_recall
+from facebench.metrics.units import GROUPS, Factor, Units, deal_sides, plural
 from facebench.metrics.vendi import vendi_leave_out, vendi_score
 
 
@@ -38,37 +31,36 @@ def jackknife(
     generated: Array,
     reference: Array | None = None,
     *,
-    groups: int = 20,
+    units: Sequence[Units] | None = None,
+    groups: int = GROUPS,
     seed: int = 0,
     level: float = 0.95,
-    within: tuple[float, float] = (-np.inf, np.inf),
-    paired: bool = False,
 ) -> dict[str, Interval]:
     """Delete-a-group jackknife interval of a metric of one or two sets of features.
 
-    Rows of both sides are dealt at random to `groups` groups; the metric is computed without the g-th group
-    of both sides, for every g, and value ± t · sqrt((G - 1) / G · Σ (θ_g - mean θ)²) is the interval, with t
-    of G - 1 degrees of freedom. Fréchet and kernel distances and the neighbour metrics reuse one pass over
-    the data for all groups.
+    The units of both sides are dealt at random to groups; the metric is computed without the g-th group of both sides,
+    for every g, and value ± t · sqrt((G - 1) / G · Σ (θ_g - mean θ)²) is the interval, with t of G - 1 degrees of
+    freedom. Fréchet and kernel distances and the neighbour metrics reuse one pass over the data for all groups.
 
     Args:
         function: the metric, such as `frechet_distance` or `functools.partial(precision_recall, k=5)`.
         generated: (n, d) features.
         reference: (m, d) features, or None for a metric of one set.
-        groups: how many groups, at most half the rows of the smaller side.
-        seed: of the dealing.
-        level: of the interval.
-        within: range of the metric, beyond which no end may lie ((0, 1) for shares).
-        paired: row i of both sides belongs together (an edit and its source), so they are left out together.
+        units: resampling units of the rows of each side; None for independent rows. Of a crossed design the factor
+            with fewer units is used.
+        groups: most groups; at most half the units of the smaller side.
+        seed: seed of the dealing. Equal units and seeds give equal groups, whatever the other side holds.
+        level: nominal coverage.
 
     Returns:
         An interval for every number of the result, by field name; "value" when the result is one number.
 
     Raises:
-        InputError: too few rows for two groups, or what the metric raises.
+        InputError: too few units for two groups, or what the metric raises.
 
     Source:
-        Kott 2001, "The delete-a-group jackknife"; Shao and Tu 1995, section 2.3.
+        Kott 2001, "The delete-a-group jackknife"; Shao and Tu 1995, section 2.3; clusters: Davison and Hinkley 1997,
+        section 3.8.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -78,24 +70,44 @@ def jackknife(
         True
     """
     sides = [generated] if reference is None else list(two_matrices(generated, reference))
-    smallest = min(len(side) for side in sides)
-    groups = min(groups, smallest // 2)
+    factors = _factors(sides, units)
+    groups = min(groups, *(_most_groups(factor) for factor in factors))
     if groups < 2:
-        raise InputError(f"{smallest} rows are too few for a jackknife; at least 4 are needed.")
-    if paired and len({len(side) for side in sides}) > 1:
-        raise InputError("paired sides need equal numbers of rows.")
-    rng = np.random.default_rng(seed)
-    labels = [rng.permutation(len(side)) % groups for side in sides]
-    if paired:
-        labels = labels[:1] * len(sides)
+        smallest = min(factors, key=lambda factor: len(factor.names))
+        raise InputError(
+            f"{len(smallest.names)} {plural(smallest.kind)} are too few for a jackknife; at least 4 are needed."
+        )
+    labels = deal_sides(factors, groups, seed)
     value = numbers(function(*sides))
-    replicates = _leave_out(function, sides, labels, groups)
-    note = few(smallest, FEW_IMAGES, "images")
-    return {
-        name: jackknifed(number, [r[name] for r in replicates], level, within, "jackknife", note)
+    without = _leave_out(function, sides, labels, groups)
+    fewest = Units((min(factors, key=lambda factor: factor.effective),))
+    found = {
+        name: replace(
+            jackknifed(number, [each[name] for each in without], level),
+            unit=factors[0].kind,
+            note=fewest.note,
+            units=fewest.effective,
+        )
         for name, number in value.items()
-        if all(name in r for r in replicates)
+        if all(name in each for each in without)
     }
+    return share_intervals(function, value, found)
+
+
+def _most_groups(factor: Factor) -> int:
+    """Two images a group at least; identities and sources may be left out one by one."""
+    return len(factor.names) // 2 if factor.kind == "image" else len(factor.names)
+
+
+def _factors(sides: list[Array], units: Sequence[Units] | None) -> list[Factor]:
+    """The factor of each side that is dealt to groups."""
+    units = [Units.rows(len(side)) for side in sides] if units is None else units
+    for side, each in zip(sides, units, strict=True):
+        if len(each.factors[0].codes) != len(side):
+            raise InputError(
+                f"{len(each.factors[0].codes)} units for {len(side)} rows: give one for each row."
+            )
+    return [min(each.factors, key=lambda factor: factor.effective) for each in units]
 
 
 def _leave_out(

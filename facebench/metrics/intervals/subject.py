@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, matrix, unit_rows
-from facebench.metrics.intervals.interval import Interval, few, numbers, percentile
-from facebench.metrics.rates import Curve, Spread
-from facebench.metrics.verification import summarise
+from facebench.metrics.interval import Interval
+from facebench.metrics.intervals.bca import bca_interval
+from facebench.metrics.intervals.identity import statistics_of_weights, values_of
+from facebench.metrics.intervals.shares import share_intervals
+from facebench.metrics.units import GROUPS, Units
+from facebench.metrics.verification import verification
 
 FEW_SUBJECT_IMAGES = 10
-"""Images of one identity below which an interval over them is marked as one not to be trusted."""
+"""Fewer images of an identity give the interval a note."""
 
 
 @dataclass(frozen=True)
@@ -85,59 +88,109 @@ def subject_scores(
 def bootstrap_subject(
     scores: SubjectScores, *, resamples: int = 300, seed: int = 0, level: float = 0.95
 ) -> dict[str, Interval]:
-    """Percentile bootstrap of the verification statistics of one identity.
+    """BCa bootstrap intervals of the verification statistics of one identity.
 
-    The images of the identity are drawn with replacement, and so are the other identities: both could have been
-    others. An image drawn w times and an identity drawn v times give their pairs the weight w v.
+    The images of the identity are drawn with replacement, and so are the other identities. An image drawn w times and
+    an identity drawn v times give their pairs the weight w v.
 
     Args:
         scores: from `subject_scores`.
-        resamples: how many resamples.
-        seed: of the draws.
-        level: of the intervals.
+        resamples: number of resamples.
+        seed: seed of the draws.
+        level: nominal coverage.
 
     Returns:
-        An interval for every statistic of `Verification`, by field name. Resamples without a genuine pair are
-        left out, and the note counts them.
+        An interval for every statistic of `Verification`, by field name. Resamples without a genuine pair are left
+        out, and the note counts them.
 
     Source:
         As `bootstrap_identities`, within one identity.
     """
+    table = _Table.of(scores)
     rng = np.random.default_rng(seed)
-    own = int(scores.impostor_images.max()) + 1
-    others = int(scores.impostor_identities.max()) + 1
-    thresholds, places = np.unique(np.concatenate([scores.genuine, scores.impostor]), return_inverse=True)
-    split = np.split(places, [len(scores.genuine)])
-    draws = []
-    for _ in range(resamples):
-        images = np.concatenate([_drawn(rng, own), _drawn(rng, scores.images - own)])
-        genuine = images[scores.genuine_images].prod(axis=1)
-        impostor = images[scores.impostor_images] * _drawn(rng, others)[scores.impostor_identities]
-        if genuine.any() and impostor.any():
-            sides = [
-                np.asarray(np.bincount(at, weights, minlength=len(thresholds)), dtype=np.float64)
-                for at, weights in zip(split, (genuine, impostor), strict=True)
-            ]
-            draws.append(_statistics(thresholds, sides[0], sides[1], len(impostor)))
-    note = few(own, FEW_SUBJECT_IMAGES, "images of the identity")
-    if len(draws) < resamples:
-        note = "; ".join(filter(None, [note, f"{resamples - len(draws)} resamples had no genuine pair"]))
-    return {
-        name: percentile([draw[name] for draw in draws], level, "bootstrap_subject", note)
-        for name in (draws[0] if draws else ())
+    draws = [
+        table.statistics(
+            np.concatenate([_drawn(rng, table.own), _drawn(rng, table.partners)]), _drawn(rng, table.others)
+        )
+        for _ in range(resamples)
+    ]
+    value = table.statistics(np.ones(table.images), np.ones(table.others))
+    assert value is not None
+    leave_out = table.leave_out(seed)
+    note = ""
+    if table.own < FEW_SUBJECT_IMAGES:
+        note = f"interval from {table.own} images of the identity, below {FEW_SUBJECT_IMAGES}"
+    found = {
+        name: replace(
+            bca_interval(
+                number,
+                values_of(draws, name),
+                [values_of(factor, name) for factor in leave_out],
+                level,
+                table.own,
+                note,
+            ),
+            unit="image",
+        )
+        for name, number in value.items()
     }
+    return share_intervals(verification, value, found)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Scores of one identity sorted into thresholds."""
+
+    scores: SubjectScores
+    thresholds: Floats
+    genuine: Ints
+    impostor: Ints
+    own: int
+    others: int
+
+    @classmethod
+    def of(cls, scores: SubjectScores) -> _Table:
+        thresholds, places = np.unique(np.concatenate([scores.genuine, scores.impostor]), return_inverse=True)
+        genuine, impostor = np.split(places, [len(scores.genuine)])
+        own = int(scores.impostor_images.max()) + 1
+        return cls(scores, thresholds, genuine, impostor, own, int(scores.impostor_identities.max()) + 1)
+
+    @property
+    def images(self) -> int:
+        return self.scores.images
+
+    @property
+    def partners(self) -> int:
+        return self.images - self.own
+
+    def drawn(self, rng: np.random.Generator) -> dict[str, float] | None:
+        """All statistics of one resample."""
+        images = np.concatenate([_drawn(rng, self.own), _drawn(rng, self.partners)])
+        return self.statistics(images, _drawn(rng, self.others))
+
+    def statistics(self, images: Floats, others: Floats) -> dict[str, float] | None:
+        """All statistics with weights of images and of other identities; None without pairs of one kind."""
+        genuine = images[self.scores.genuine_images].prod(axis=1)
+        impostor = images[self.scores.impostor_images] * others[self.scores.impostor_identities]
+        if not genuine.any() or not impostor.any():
+            return None
+        sides = [
+            np.asarray(np.bincount(at, weights, minlength=len(self.thresholds)), dtype=np.float64)
+            for at, weights in ((self.genuine, genuine), (self.impostor, impostor))
+        ]
+        return statistics_of_weights(self.thresholds, sides[0], sides[1], len(impostor))
+
+    def leave_out(self, seed: int) -> list[list[dict[str, float] | None]]:
+        """Statistics without each group of the identity's images, and without each group of other identities."""
+        images = Units.rows(self.images).deal(GROUPS, seed)[0]
+        others = Units.rows(self.others).deal(GROUPS, seed)[0]
+        every = np.ones(self.others)
+        return [
+            [self.statistics((images != g) * 1.0, every) for g in range(images.max() + 1)],
+            [self.statistics(np.ones(self.images), (others != g) * 1.0) for g in range(others.max() + 1)],
+        ]
 
 
 def _drawn(rng: np.random.Generator, n: int) -> Floats:
     """How often each of n is drawn in n draws with replacement."""
     return np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64) if n else np.empty(0)
-
-
-def _statistics(thresholds: Floats, genuine: Floats, impostor: Floats, count: int) -> dict[str, float]:
-    used = genuine + impostor > 0
-    spreads = []
-    for weights, size in ((genuine, len(genuine)), (impostor, count)):
-        mean = float(np.average(thresholds, weights=weights))
-        std = float(np.sqrt(np.average(np.square(thresholds - mean), weights=weights)))
-        spreads.append(Spread(size, mean, std))
-    return numbers(summarise(Curve(thresholds[used], genuine[used], impostor[used]), *spreads))

@@ -84,7 +84,8 @@ def _histograms(
             for kind, colour in (("impostor", svg.BAD), ("genuine", svg.GOOD)):
                 ax.stairs(curve[kind], edges, fill=True, color=colour, alpha=0.35)
                 ax.stairs(curve[kind], edges, color=colour, linewidth=1.2)
-            ax.axvline(curve["eer_threshold"], color=svg.INK, linewidth=0.9, linestyle=(0, (4, 3)))
+            if curve["eer_threshold"] is not None:
+                ax.axvline(curve["eer_threshold"], color=svg.INK, linewidth=0.9, linestyle=(0, (4, 3)))
             ax.set_xlim(edges[max(first - 1, 0)], edges[min(last + 2, len(edges) - 1)])
             ax.set_ylabel(text["share"])
             ax.yaxis.set_major_locator(MaxNLocator(4))

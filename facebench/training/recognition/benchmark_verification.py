@@ -10,7 +10,7 @@ All images are embedded twice, with and without a mirror flip.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from torch import nn
 
 from facebench.metrics import verification
-from facebench.metrics.intervals.interval import Interval, jackknifed
+from facebench.metrics.interval import Interval, jackknifed
 from facebench.training.recognition.benchmarks import Pairs
 from facebench.training.recognition.recogniser import embed
 from facebench.training.recognition.verification_protocol import (
@@ -137,7 +137,8 @@ def _rate(name: str, distances: npt.NDArray[np.float64], same: npt.NDArray[np.bo
 
 
 def _interval(value: float, replicates: list[float]) -> Interval:
-    return jackknifed(value, replicates, LEVEL, (0.0, 1.0), METHOD, "")
+    interval = jackknifed(value, replicates, LEVEL)
+    return replace(interval, low=max(interval.low, 0.0), high=min(interval.high, 1.0), method=METHOD)
 
 
 def _complement(rate: Share) -> Share:
@@ -145,5 +146,5 @@ def _complement(rate: Share) -> Share:
     if rate.value is None or rate.interval is None:
         return Share(None if rate.value is None else 1 - rate.value, None)
     old = rate.interval
-    mirrored = Interval(1 - old.high, 1 - old.low, old.level, old.method, old.resamples, old.note)
+    mirrored = replace(old, low=1 - old.high, high=1 - old.low, leave_out=())
     return Share(1 - rate.value, mirrored)

@@ -13,9 +13,7 @@ from facebench.metrics import (
     mean_std,
     paired_similarity,
 )
-from facebench.metrics.intervals import (
-    bootstrap_images,
-)
+from facebench.metrics.intervals import Units, bootstrap_images
 from tests.metrics.intervals.coverage import covered
 
 
@@ -47,8 +45,11 @@ def test_many_resamples_in_one_step_give_the_intervals_of_one_by_one(
     arrays = [np.round(rng.random(shape), 1) + 0.1 for _ in range(1 if function is mean_std else 2)]
     one_by_one = bootstrap_images(lambda *drawn: function(*drawn), *arrays, resamples=300)
     at_once = bootstrap_images(functools.partial(function), *arrays, resamples=300)
-    # As text: of one image the correlation is NaN, which equals nothing.
-    assert repr(at_once) == repr(one_by_one)
+    assert at_once.keys() == one_by_one.keys()
+    for name, interval in at_once.items():
+        single = one_by_one[name]
+        assert interval.resamples == single.resamples, name
+        assert interval.leave_out == pytest.approx(single.leave_out, rel=1e-9, abs=1e-9, nan_ok=True), name
 
 
 def test_undefined_resamples_are_counted() -> None:
@@ -64,6 +65,23 @@ def test_the_seed_changes_the_interval() -> None:
     first, second = (bootstrap_images(mean_std, values, seed=seed, resamples=50) for seed in (1, 2))
     assert first == bootstrap_images(mean_std, values, seed=1, resamples=50)
     assert first != second
+
+
+def test_images_of_one_person_do_not_count_as_independent() -> None:
+    people = np.repeat(np.arange(60), 10)
+    scores = np.random.default_rng(2).standard_normal(60)[people]
+    units = Units.of(people, kinds=["identity"])
+    by_person = bootstrap_images(mean_std, scores, units=units)["mean"]
+    by_image = bootstrap_images(mean_std, scores)["mean"]
+    assert by_person.high - by_person.low > 2 * (by_image.high - by_image.low)
+    assert (by_person.unit, by_person.units, by_person.note) == ("identity", 60, "")
+
+
+def test_a_share_without_any_error_has_the_bound_of_clopper_and_pearson() -> None:
+    same = np.eye(2)[np.zeros(100, dtype=int)]
+    interval = bootstrap_images(class_agreement, same, same)["mean"]
+    assert (round(interval.low, 4), interval.high) == (0.9638, 1.0)
+    assert interval.method.endswith("Clopper-Pearson")
 
 
 def test_few_images_are_noted() -> None:

@@ -61,7 +61,7 @@ def test_an_identity_drawn_once_each_gives_the_plain_statistics() -> None:
 
 def test_streamed_identities_give_nearly_the_bootstrap_interval() -> None:
     x, names = people(3, 60, 6)
-    streamed = jackknife_identities(x, names, groups=30, block=128)
+    streamed = jackknife_identities(x, names, groups=30)
     drawn = bootstrap_identities(pair_scores(x, names), resamples=300)
     value = blocked_verification(x, names).statistics
     for name in ("eer", "genuine_mean", "impostor_std", "d_prime"):

@@ -14,9 +14,8 @@ from facebench.metrics import (
     precision_recall,
     vendi_score,
 )
-from facebench.metrics.intervals import (
-    jackknife,
-)
+from facebench.metrics.intervals import Units, jackknife
+from facebench.metrics.units import deal_sides
 from tests.helpers.metric_inputs import gaussian
 from tests.metrics.intervals.coverage import covered
 
@@ -42,9 +41,7 @@ def test_one_pass_leaves_out_what_many_passes_leave_out(name: str, n: int, m: in
     slow = jackknife(lambda generated, reference: metric(generated, reference), x, y, groups=6)
     assert quick.keys() == slow.keys()
     for key, interval in quick.items():
-        assert (interval.low, interval.high) == pytest.approx(
-            (slow[key].low, slow[key].high), rel=1e-6, abs=1e-9
-        )
+        assert interval.leave_out == pytest.approx(slow[key].leave_out, rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize(("n", "d"), [(60, 80), (200, 5)])
@@ -77,17 +74,34 @@ def _number(metric: object, x: np.ndarray, y: np.ndarray, field: str) -> float:
     return float(result if field == "value" else getattr(result, field))
 
 
-def test_intervals_stay_within_the_range_of_the_metric() -> None:
+def test_shares_stay_within_their_range() -> None:
     x, y = gaussian(0, 40, 2), gaussian(1, 40, 2)
-    interval = jackknife(precision_recall, x, y, within=(0.0, 1.0))["precision"]
+    interval = jackknife(precision_recall, x, y)["precision"]
     assert 0.0 <= interval.low <= interval.high <= 1.0
 
 
-def test_paired_rows_are_left_out_together() -> None:
-    x = gaussian(0, 200, 3)
-    noise = 0.05 * gaussian(1, 200, 3)
-    paired, free = (jackknife(frechet_distance, x + noise, x, paired=p)["value"] for p in (True, False))
-    assert paired.high - paired.low < free.high - free.low
+def test_people_make_the_interval_of_a_distance_wider_than_images_do() -> None:
+    people = np.repeat(np.arange(40), 10)
+    x, y = (gaussian(seed, 40, 8)[people] + gaussian(seed + 10, 400, 8) for seed in (0, 1))
+    by_image = jackknife(frechet_distance, x, y)["value"]
+    units = [Units.of(people, kinds=["identity"]), Units.of(people + 1000, kinds=["identity"])]
+    by_person = jackknife(frechet_distance, x, y, units=units)["value"]
+    assert by_person.high - by_person.low > 1.5 * (by_image.high - by_image.low)
+    assert (by_person.unit, by_person.units, by_person.resamples) == ("identity", 40, 40)
+    assert "40 identities, below 50" in by_person.note
+
+
+def test_groups_of_the_reference_do_not_depend_on_the_generated_side() -> None:
+    factors = [Units.rows(n).factors[0] for n in (80, 90, 120)]
+    first, second = (deal_sides([side, factors[2]], 10, seed=3) for side in factors[:2])
+    assert np.array_equal(first[1], second[1])
+
+
+def test_a_person_on_both_sides_is_left_out_of_both() -> None:
+    people = Units.of(np.arange(12), kinds=["identity"]).factors[0]
+    twice = Units.of(np.repeat(np.arange(12), 2), kinds=["identity"]).factors[0]
+    single, double = deal_sides([people, twice], 6, seed=0)
+    assert np.array_equal(np.repeat(single, 2), double)
 
 
 def test_the_seed_changes_the_interval() -> None:
@@ -105,5 +119,5 @@ def test_too_few_rows_are_refused() -> None:
         jackknife(frechet_distance, np.eye(3), np.eye(3))
     with pytest.raises(InputError, match="k = 3"):
         jackknife(precision_recall, gaussian(0, 5, 2), gaussian(1, 5, 2))
-    with pytest.raises(InputError, match="equal numbers"):
-        jackknife(frechet_distance, np.eye(8), np.eye(8)[:6], paired=True)
+    with pytest.raises(InputError, match="6 units for 8 rows"):
+        jackknife(frechet_distance, np.eye(8), np.eye(8), units=[Units.rows(6), Units.rows(8)])
