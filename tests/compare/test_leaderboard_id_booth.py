@@ -121,7 +121,8 @@ def test_runs_with_different_reference_sets_are_not_ranked_together(stated: Run)
     assert Leaderboard.from_runs([stated, other]).boards[1].separation_reasons == ["different reference set"]
 
 
-@pytest.mark.parametrize("case", CASES)
+# With one score for all pairs pyeer reports an EER of 1; tests/metrics/test_verification.py states the textbook value.
+@pytest.mark.parametrize("case", [case for case in CASES if case != "one_value"])
 def test_operating_points_are_those_of_the_recorded_scripts(case: str) -> None:
     expected = GOLDEN.manifest["values"][case]
     found = id_booth_verification(GOLDEN.arrays[f"{case}.genuine"], GOLDEN.arrays[f"{case}.impostor"])
