@@ -55,6 +55,8 @@ _MODULES = {
     "facereader": "facereader",
     "faceapi-expression": "faceapi_expression",
     "faceapi-recognition": "faceapi_recognition",
+    "face-pixels": "pixels",
+    "image-pixels": "pixels",
 }
 DETECTORS = ("yunet", "mtcnn")
 """Names of the face detectors."""

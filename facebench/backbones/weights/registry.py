@@ -135,6 +135,10 @@ def entry(name: str) -> Entry:
     return known[name]
 
 
+WITHOUT_WEIGHTS = frozenset({"face-pixels", "image-pixels"})
+"""Backbones that compute from pixels alone."""
+
+
 def needed_by(backbone: str) -> tuple[Entry, ...]:
     """Return the files that a backbone needs, in the order of the registry.
 
@@ -142,7 +146,7 @@ def needed_by(backbone: str) -> tuple[Entry, ...]:
         InputError: the registry has no weights for this backbone.
     """
     needed = tuple(one for one in entries().values() if backbone in one.backbones)
-    if not needed:
+    if not needed and backbone not in WITHOUT_WEIGHTS:
         raise InputError(f"The registry has no weights for '{backbone}'. Give a file or a state dict.")
     return needed
 
@@ -161,7 +165,7 @@ def select(names: Iterable[str]) -> list[Entry]:
         ['yunet', 'inception', 'alexnet', 'lpips-alex']
     """
     selected: set[str] = set()
-    for name in names:
+    for name in set(names) - WITHOUT_WEIGHTS:
         needed = [one.name for one in entries().values() if name in one.backbones]
         selected.update(needed or [entry(name).name])
     return [one for one in entries().values() if one.name in selected]
