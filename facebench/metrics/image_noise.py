@@ -14,6 +14,8 @@ from facebench.metrics.arrays import Array, Floats
 
 MOST_BLOCKS = 2048
 """Blocks of an image from which its JPEG quality is estimated; of more blocks, an even selection is used."""
+FEWEST = 10
+"""Coefficients above half a step that a quality needs."""
 _MAD = 0.6745
 """Median of the absolute value of a standard normal variable."""
 
@@ -93,20 +95,27 @@ def jpeg_quality(image: Array, *, support: float = 0.5) -> int:
     coefficients = _block_dct(_grey(image, 16))
     coefficients = coefficients[:: max(1, len(coefficients) // MOST_BLOCKS)]
     for quality in range(1, 100):
-        if _fit(coefficients, quality) >= support:
+        if _fits(coefficients, quality, support):
             # Steps of neighbouring qualities differ little: the best of them is taken.
-            return max(range(quality, min(quality + 6, 100)), key=lambda each: _fit(coefficients, each))
+            return max(
+                range(quality, min(quality + 6, 100)), key=lambda each: _phase(coefficients, each).mean()
+            )
     return 100
 
 
-def _fit(coefficients: Floats, quality: int) -> float:
-    """Mean cosine of the phase of the coefficients within the steps of a quality; -1 with too few of them."""
+def _fits(coefficients: Floats, quality: int, support: float) -> bool:
+    """Whether the steps of a quality divide the coefficients, beyond four standard errors of chance."""
+    phase = _phase(coefficients, quality)
+    return len(phase) >= FEWEST and float(phase.mean()) >= max(support, 4 / np.sqrt(2 * len(phase)))
+
+
+def _phase(coefficients: Floats, quality: int) -> Floats:
+    """Cosine of the phase of the coefficients within the steps of a quality: 1 for multiples."""
     steps = quantisation_steps(quality)
     informative = (steps >= 3) & (np.abs(coefficients) >= steps / 2)
     informative[:, 0, 0] = False
-    if np.count_nonzero(informative) < max(8, len(coefficients) // 4):
-        return -1.0
-    return float(np.cos(2 * np.pi * (coefficients / steps)[informative]).mean())
+    phase = np.cos(2 * np.pi * (coefficients / steps)[informative])
+    return phase if len(phase) else np.full(1, -1.0)
 
 
 def quantisation_steps(quality: int) -> Floats:

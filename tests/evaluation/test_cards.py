@@ -157,8 +157,8 @@ def test_the_family_is_the_longest_file_name_that_the_id_begins_with(metric: str
 
 
 def test_an_id_without_a_file_is_an_error() -> None:
-    with pytest.raises(InputError, match="No file of metric cards belongs to 'sharpness_sface'"):
-        card_file("sharpness_sface")
+    with pytest.raises(InputError, match="No file of metric cards belongs to 'gloss_sface'"):
+        card_file("gloss_sface")
 
 
 def test_an_item_of_a_family_can_name_fewer_networks(tmp_path: Path) -> None:
