@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from facebench.backbones import DETECTORS
+from facebench.evaluation.picked import PICKED
 from facebench.evaluation.record import Run
 
 SIZE_TOLERANCE = 0.01
@@ -17,6 +18,8 @@ def reasons_not_comparable(first: Run, second: Run) -> list[str]:
             reasons.append(f"{field} {getattr(second, field)}, not {getattr(first, field)}")
     if _minor_version(first) != _minor_version(second):
         reasons.append(f"measured by facebench {second.facebench.version}, not {first.facebench.version}")
+    if first.tags.get(PICKED) != second.tags.get(PICKED):
+        reasons.append(f"{_selection(second)}, not {_selection(first)}")
     if _reference_digests(first) != _reference_digests(second):
         reasons.append("different reference set")
     detectors = [set(DETECTORS) & set(run.backbones) for run in (first, second)]
@@ -28,6 +31,10 @@ def reasons_not_comparable(first: Run, second: Run) -> list[str]:
         if first.backbones[name].preprocessing != second.backbones[name].preprocessing:
             reasons.append(f"different preprocessing of {name}")
     return reasons + _size_reasons(first, second)
+
+
+def _selection(run: Run) -> str:
+    return f"picked images ({run.tags[PICKED]})" if PICKED in run.tags else "all images"
 
 
 def _minor_version(run: Run) -> list[str]:

@@ -22,6 +22,7 @@ from facebench.evaluation.inputs import open_sets
 from facebench.evaluation.leakage import add_closest
 from facebench.evaluation.leave_out import leave_out_table
 from facebench.evaluation.per_image import add_pair_terms, per_image_table
+from facebench.evaluation.picked import picked_tag
 from facebench.evaluation.plan import DETECTOR, Plan, make_plan
 from facebench.evaluation.record import GroupResult, Run
 from facebench.evaluation.unofficial_weights import mark_unofficial
@@ -82,6 +83,7 @@ def _plan(config: EvaluationConfig) -> tuple[Plan, dict[str, ImageSet]]:
     """Select the metrics and open the image sets; invalid input is reported before any network runs."""
     plan = make_plan(config.protocol, config.suite, config.metrics)
     sets = open_sets(plan, config)
+    picked_tag(sets["generated"])
     if config.by is not None:
         check_column(sets["generated"], config.by)
     return plan, sets
@@ -124,7 +126,7 @@ def _assemble(
         facebench=facebench_version(),
         created=datetime.now(timezone.utc),
         name=config.model_name,
-        tags=config.tags,
+        tags=config.tags | picked_tag(sets["generated"]),
         protocol=plan.protocol.id,
         suite=plan.suite,
         config=config,
