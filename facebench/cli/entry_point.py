@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -54,6 +55,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    # Damaged images are rejected with a reason; warnings of the decoder repeat it without the name of the file.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     sys.exit(_run(None))
 
 

@@ -22,12 +22,11 @@ from typing import NamedTuple
 from PIL import Image as Pillow
 from PIL import ImageFile
 
-from facebench.images import jpeg
+from facebench.images import jpeg, png
 from facebench.images.errors import ImageError, Reason
 from facebench.images.formats import format_of, how_to_read, plugin_of
 from facebench.images.memory import BUDGET, BYTES_PER_PIXEL
 from facebench.images.pixels import WHITE, Image, orientation_of, to_rgb, upright
-from facebench.images.png import without_metadata
 
 
 @dataclass(frozen=True)
@@ -85,10 +84,13 @@ def decode(data: bytes, name: str = "image", limits: Limits = DEFAULT_LIMITS) ->
 def decode_with_notes(data: bytes, name: str = "image", limits: Limits = DEFAULT_LIMITS) -> Decoded:
     """Decode like `decode`, and note ignored content such as further frames."""
     kind = _check_content(data, name, limits)
+    original = data
     if kind == "PNG":
-        data = without_metadata(data)
+        data = png.without_metadata(data)
     opened = _open(data, name)
     size = _check_size(opened, name, limits)
+    if kind == "PNG" and (damage := png.find_damage(original)) is not None:
+        raise ImageError("truncated", f"cut short or damaged: {damage}", name)
     with BUDGET.reserve(size, name):
         stored = _load(opened, name)
         del opened  # releases the memory of Pillow
