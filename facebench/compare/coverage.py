@@ -44,7 +44,7 @@ class Count:
         given: images of which these could be used.
         old_used: images of the baseline.
         old_given: likewise.
-        p: one-sided p value of "the share did not fall"; None for the number of images, which is no sample.
+        p: one-sided p value of "the share did not fall"; None for the number of images, which is not a sample.
         metrics: the metrics that are computed from these images.
     """
 
