@@ -37,7 +37,7 @@ def leaderboard(
 ) -> None:
     """Rank models by their run records.
 
-    Bold models cannot be told from the best. Runs with the tag `seed` are training runs of one model.
+    Bold models cannot be distinguished from the best. Runs with the tag `seed` are training runs of one model.
     """
     from facebench.cli.terminal_tables import print_table
     from facebench.compare.leaderboard import Leaderboard

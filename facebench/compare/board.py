@@ -22,7 +22,7 @@ from facebench.evaluation.protocols import primary_metric
 from facebench.evaluation.record import MetricResult, Run
 
 MARKS = (
-    "Bold: cannot be told from the best (95 %, multiple comparisons with the best). "
+    "Bold: not distinguishable from the best (95 %, multiple comparisons with the best). "
     "Underlined: by the same rule, without the bold ones. Ranks are joint 95 % ranges."
 )
 
@@ -144,7 +144,7 @@ class Board:
         return next(run.metrics[metric] for run in self.runs if metric in run.metrics)
 
     def table(self, address: Callable[[Run], str] = lambda run: "") -> RankedTable:
-        """Build the table: one row per model, sorted; models that cannot be told from the best are bold.
+        """Build the table: one row per model, sorted; models that cannot be distinguished from the best are bold.
 
         Args:
             address: returns the link target of the name of a run; empty for no link.

@@ -37,7 +37,7 @@ def table_layout(protocol: str) -> TableLayout:
 
 @dataclass
 class RankedTable(Table):
-    """Table of models with the models that cannot be told from the best.
+    """Table of models with the models that cannot be distinguished from the best.
 
     Attributes:
         best_names: names of these models by metric, over all blocks.
@@ -46,7 +46,7 @@ class RankedTable(Table):
     best_names: dict[str, list[str]] = field(default_factory=dict)
 
     def best(self, metric: str) -> list[str]:
-        """Return the names of the models that cannot be told from the best; empty if neither direction is better.
+        """Return the models that cannot be distinguished from the best; empty if neither direction is better.
 
         Raises:
             InputError: the table does not have the metric.
@@ -64,7 +64,7 @@ def arrange_table(
     notes: list[str],
     sort: str | None = None,
 ) -> RankedTable:
-    """Arrange rows in blocks and mark the models of each block that cannot be told from the best.
+    """Arrange rows in blocks and mark the models of each block that cannot be distinguished from the best.
 
     Published rows are ranked only in a table that has no other rows.
 

@@ -66,7 +66,7 @@ class RankedColumn:
         return {places[model]: mark for model, mark in marks.items()}
 
     def best(self, block: Sequence[Row]) -> list[str]:
-        """Return the names of the rows of a block that cannot be told from the best."""
+        """Return the names of the rows of a block that cannot be distinguished from the best."""
         if not self.has_direction:
             return []
         return [self.rows[model].name for model in self.ranking.best(list(self._places(block)))]

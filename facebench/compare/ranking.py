@@ -1,7 +1,7 @@
-"""Which models cannot be told from the best, and the range of ranks of every model.
+"""Models that cannot be distinguished from the best, and the range of ranks of every model.
 
-A model cannot be told from the best if no other model is better beyond the critical value of all comparisons with this
-model. Models that print the same value share their mark.
+A model cannot be distinguished from the best if no other model is better beyond a critical value. This value covers all
+comparisons with this model. Models that print the same value share their mark.
 
 Source:
     Hsu 1984, "Constrained simultaneous confidence intervals for multiple comparisons with the best"; critical values
@@ -45,14 +45,14 @@ class Ranking:
     draws: Floats
 
     def marks(self, models: Sequence[int]) -> dict[int, Mark]:
-        """Return "best" for models that cannot be told from the best, "second" by the same rule without these."""
+        """Return "best" for models that cannot be distinguished from the best; "second" likewise for the rest."""
         best = self.best(models)
         rest = [model for model in models if model not in best]
         marks: dict[int, Mark] = dict.fromkeys(best, "best")
         return marks | dict.fromkeys(self.best(rest), "second")
 
     def best(self, models: Sequence[int]) -> list[int]:
-        """Return the models that cannot be told from the best of some models."""
+        """Return the models that cannot be distinguished from the best of some models."""
         if len(models) == 0:
             return []
         kept = [model for model in models if self._is_possibly_best(model, models)]
