@@ -92,7 +92,12 @@ def _count(result: MetricResult) -> str:
 
 
 def _notes(run: Run) -> list[str]:
-    notes = [f"† {reason}: {', '.join(ids)}" for reason, ids in _by_reason(run, with_value=True).items()]
+    words = run.generalisation()
+    notes = [
+        f"95 % intervals for {target}" + ("" if len(words) == 1 else f": {', '.join(ids)}")
+        for target, ids in words.items()
+    ]
+    notes += [f"† {reason}: {', '.join(ids)}" for reason, ids in _by_reason(run, with_value=True).items()]
     notes += [
         f"– no value, {reason}: {', '.join(ids)}" for reason, ids in _by_reason(run, with_value=False).items()
     ]

@@ -177,6 +177,14 @@ class Run(_Model):
         self._curves = curves
         return self
 
+    def generalisation(self) -> dict[str, list[str]]:
+        """Return the metrics by what their intervals generalise to, such as "new people"."""
+        metrics: dict[str, list[str]] = {}
+        for metric, result in self.metrics.items():
+            if result.low is not None and result.generalises_to:
+                metrics.setdefault(result.generalises_to, []).append(metric)
+        return metrics
+
     @property
     def leave_out(self) -> pd.DataFrame | None:
         """Values of metrics without each group of units (`facebench.evaluation.leave_out`); None if not available."""

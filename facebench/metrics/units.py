@@ -15,7 +15,7 @@ import numpy as np
 
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints
-from facebench.metrics.interval import FEW_IMAGES, FEW_UNITS
+from facebench.metrics.interval import FEW_UNITS
 
 GROUPS = 50
 """Most groups of a jackknife. The width of an interval varies by 1 / sqrt(2 · groups) between seeds."""
@@ -107,11 +107,10 @@ class Units:
     def note(self) -> str:
         """Note on few units; empty for enough units."""
         factor = min(self.factors, key=lambda each: each.effective)
-        enough = FEW_IMAGES if factor.kind == "image" else FEW_UNITS
-        if factor.effective >= enough:
+        if factor.effective >= FEW_UNITS:
             return ""
         count = f"{factor.effective:.3g} effective" if len(set(factor.counts)) > 1 else str(len(factor.names))
-        return f"interval from {count} {plural(factor.kind)}, below {enough}"
+        return f"interval from {count} {plural(factor.kind)}, below {FEW_UNITS}"
 
     @property
     def digest(self) -> str:

@@ -10,7 +10,7 @@
 | any function of arrays | as above | `estimate` |
 
 An interval covers the variation between samples of the same size. It does not include the bias that a metric has at
-that size. Intervals of fewer than 30 images or 50 effective identities, sources or targets carry a note.
+that size. Intervals of fewer than 50 effective units carry a note.
 """
 
 from facebench.metrics.interval import Interval

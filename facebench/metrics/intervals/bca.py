@@ -75,7 +75,7 @@ def _levels(
     below = np.searchsorted(draws, value - fuzz, "left") + np.searchsorted(draws, value + fuzz, "right")
     share = np.clip(below / (2 * len(draws)), 1 / len(draws), 1 - 1 / len(draws))
     bias = float(np.clip(scipy.special.ndtri(share), -_MOST_BIAS, _MOST_BIAS))
-    shift = _acceleration(leave_out)
+    shift = acceleration(leave_out)
     reach = expanded_quantile(level, units)
     moved = bias + np.array([-reach, reach])
     return np.asarray(scipy.special.ndtr(bias + moved / np.maximum(1 - shift * moved, 0.1)))
@@ -87,8 +87,11 @@ def expanded_quantile(level: float, units: float) -> float:
     return float(np.sqrt(n / (n - 1)) * scipy.special.stdtrit(n - 1, 0.5 + level / 2))
 
 
-def _acceleration(leave_out: Sequence[Sequence[float] | Floats]) -> float:
-    """Σ l³ / (6 (Σ l²)^1.5) over the influences l of all units; factors of a crossed design are added."""
+def acceleration(leave_out: Sequence[Sequence[float] | Floats]) -> float:
+    """Σ l³ / (6 (Σ l²)^1.5) over the influences l of all units; factors of a crossed design are added.
+
+    It is a sixth of the skewness of the statistic.
+    """
     cubes, squares = 0.0, 0.0
     for values in leave_out:
         each = np.asarray(values, dtype=np.float64)

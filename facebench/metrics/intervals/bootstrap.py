@@ -13,6 +13,7 @@ from facebench.metrics.interval import Interval, Metric, numbers
 from facebench.metrics.intervals.bca import bca_interval
 from facebench.metrics.intervals.row_sums import row_sums
 from facebench.metrics.intervals.shares import share_intervals
+from facebench.metrics.intervals.studentised import studentised_mean
 from facebench.metrics.units import GROUPS, Units
 
 _CELLS = 4_000_000
@@ -82,7 +83,17 @@ def bootstrap_images(
         for name, number in value.items()
         if name in draws
     }
+    if "mean" in found and computed.values is not None and _is_continuous(computed.values):
+        found["mean"] = studentised_mean(computed.values, units, found["mean"], resamples, seed)
     return share_intervals(function, value, found)
+
+
+def _is_continuous(values: Floats) -> bool:
+    """Whether there are more than ten distinct values, and so no share or count of classes."""
+    return len(np.unique(values[:1000])) > _DISTINCT
+
+
+_DISTINCT = 10
 
 
 def _stored(leave_out: list[dict[str, Floats]], name: str) -> tuple[float, ...]:
@@ -101,6 +112,11 @@ class _Resampler:
         self._sums = row_sums(function, rows)
         self._units = units
         self._names = names
+
+    @property
+    def values(self) -> Floats | None:
+        """The numbers whose mean the metric is; None for other metrics."""
+        return None if self._sums is None else self._sums.values
 
     def draws(self, resamples: int, seed: int) -> dict[str, Floats]:
         """The fields of the metric in each resample, (resamples,) each."""

@@ -29,10 +29,12 @@ class RowSums:
     Attributes:
         terms: (n, k) terms of each row.
         combine: from (r, k) weighted means to the fields of the metric, (r,) each.
+        values: (n,) the numbers whose mean the field `mean` is; None where there is no such field.
     """
 
     terms: Floats
     combine: Callable[[Floats], dict[str, Floats]]
+    values: Floats | None = None
 
     def of_weights(self, weights: Floats) -> dict[str, Floats]:
         """The metric under each row of (r, n) weights."""
@@ -69,7 +71,7 @@ def _moments(values: Floats) -> RowSums:
         mean, square = means.T
         return {"mean": centre + mean, "std": np.sqrt(np.maximum(square - mean**2, 0.0))}
 
-    return RowSums(np.column_stack([shifted, shifted**2]), combine)
+    return RowSums(np.column_stack([shifted, shifted**2]), combine, values)
 
 
 def _agreement(target: Array, generated: Array) -> RowSums:

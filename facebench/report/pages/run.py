@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +62,7 @@ class Section:
     apart: str
     warnings: list[str]
     summary: Markup
+    intervals: list[str]
     daggers: list[str]
     no_values: list[str]
     groups: list[list[Markup]]
@@ -103,6 +105,7 @@ def _section(board: Board, text: dict[str, Any], prefix: str) -> Section:
         apart=_separation(board, text),
         warnings=_warnings(runs, text),
         summary=Markup(_summary(board, text).html()),
+        intervals=_generalisation(runs, text),
         daggers=_reasons(runs, text, with_value=True),
         no_values=_reasons(runs, text, with_value=False),
         groups=[
@@ -120,6 +123,25 @@ def _section(board: Board, text: dict[str, Any], prefix: str) -> Section:
         maps=curves.map_plots(runs, text, prefix) + curves.against_n_plots(runs, text, prefix),
         galleries=[_gallery(run, index) for index, run in enumerate(runs)],
     )
+
+
+def _generalisation(runs: Sequence[Run], text: dict[str, Any]) -> list[str]:
+    """What the intervals generalise to: one line for each target and its metrics."""
+    metrics: dict[str, list[str]] = {}
+    for run in runs:
+        for target, ids in run.generalisation().items():
+            metrics.setdefault(target, []).extend(ids)
+    return [
+        text["intervals_for"].format(target=_translated(target, text), metrics=", ".join(dict.fromkeys(ids)))
+        for target, ids in metrics.items()
+    ]
+
+
+def _translated(target: str, text: dict[str, Any]) -> str:
+    """Target of a generalisation in the language of the page; its number is kept."""
+    count = re.search(r"\d+", target)
+    pattern = target.replace(count[0], "{count}") if count else target
+    return str(text["targets"].get(pattern, target)).replace("{count}", count[0] if count else "")
 
 
 def _separation(board: Board, text: dict[str, Any]) -> str:
