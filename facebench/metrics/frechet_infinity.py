@@ -8,6 +8,7 @@ combination removes its first order on both sides.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,6 +37,11 @@ class FrechetInfinity:
     value: float
     interval: Interval
     distance: float
+
+    def __iter__(self) -> Iterator[float | Interval]:
+        """Unpack into the value and its interval."""
+        yield self.value
+        yield self.interval
 
 
 def frechet_infinity(

@@ -139,6 +139,8 @@ def test_extrapolation_removes_the_bias_of_both_sides() -> None:
     x, y = rng.standard_normal((1000, 40)), rng.standard_normal((800, 40)) + 0.1
     truth = 40 * 0.1**2
     result = frechet_infinity(x, y)
+    value, interval = result
+    assert (value, interval) == (result.value, result.interval)
     assert result.distance == frechet_distance(x, y)
     assert abs(result.value - truth) < 0.25 * abs(result.distance - truth)
     assert result.interval.low < truth < result.interval.high
