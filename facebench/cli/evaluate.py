@@ -14,6 +14,7 @@ from facebench.cli.named_values import parse_references, parse_tags
 from facebench.cli.options_from_model import ModelOptions, OptionForm
 from facebench.cli.progress import Downloads, Stages
 from facebench.core.errors import InputError
+from facebench.core.files import safe_file_name
 from facebench.evaluation.config import EvaluationConfig
 from facebench.images.named_roots import parse_roots
 
@@ -62,7 +63,7 @@ def evaluate(
         _fetch_weights(settings, accept_licence)
     with Stages() as stages:
         run = run_evaluation(settings, progress=stages.update)
-    record = run.save(out or Path("runs") / f"{run.name}-{run.protocol}")
+    record = run.save(out or Path("runs") / safe_file_name(f"{run.name}-{run.protocol}"))
     if as_json:
         sys.stdout.write(run.to_json())
     else:

@@ -10,6 +10,7 @@ import typer
 
 from facebench.cli.entry_point import run_command
 from facebench.cli.messages import print_line
+from facebench.core.files import safe_file_name
 
 
 def grid(
@@ -38,7 +39,7 @@ def grid(
         if state != "known":
             print_line(f"{finished}/{jobs} {(time.monotonic() - start) / 60:.1f} min  {state}: {name}")
 
-    folder = out or Path("runs") / content.grid
+    folder = out or Path("runs") / safe_file_name(content.grid)
     study = run_grid(
         path,
         folder,

@@ -13,6 +13,7 @@ from facebench.cli.messages import print_line, print_message, requires_extra
 from facebench.cli.named_values import parse_tags
 from facebench.cli.progress import TrainingProgress
 from facebench.cli.verify_benchmark import DEFAULT_BENCHMARKS, Benchmarks
+from facebench.core.files import safe_file_name
 
 
 def utility(
@@ -42,7 +43,7 @@ def utility(
     with requires_extra("train"):
         from facebench.studies.recognition_utility import PROTOCOL, Request, recognition_utility
 
-    folder = out or Path("runs") / f"{generated.resolve().name}-{PROTOCOL}"
+    folder = out or Path("runs") / safe_file_name(f"{generated.resolve().name}-{PROTOCOL}")
     request = Request(
         generated,
         data,

@@ -17,6 +17,11 @@ _PREFIX = ".facebench-tmp-"
 _PATTERN = re.compile(re.escape(_PREFIX) + r"(?P<host>[^.]*)\.(?P<process>\d+)\.[0-9a-f]+(\..*)?")
 _STALE_SECONDS = 24 * 3600
 """Age after which a temporary file of another machine is removed."""
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
+"""Characters that a file name cannot hold on some system."""
+_MAX_NAME_BYTES = 200
+_cleaned: set[Path] = set()
+"""Folders without stale temporary files."""
 
 
 @contextmanager
@@ -25,7 +30,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
 
     The temporary file lies in the folder of the target and has the suffix of the target. It is flushed to disk
     before the replacement and removed after an exception. Temporary files of killed processes in the same folder
-    are removed first.
+    are removed before the first write of this process to the folder.
 
     Args:
         target: file to write; its folder must exist.
@@ -46,7 +51,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     target = Path(target).resolve() if Path(target).is_symlink() else Path(target)
     if target.exists() and not target.is_file():
         raise InputError(f"{target} is not a regular file and is not replaced. Choose another file.")
-    remove_stale_temporaries(target.parent)
+    _clean_once(target.parent)
     temporary = target.parent / f"{_PREFIX}{_host()}.{os.getpid()}.{secrets.token_hex(4)}{target.suffix}"
     try:
         yield temporary
@@ -67,6 +72,24 @@ def atomic_write_bytes(target: str | Path, content: bytes) -> None:
     """Replace a file by bytes, atomically."""
     with atomic_path(target) as temporary:
         temporary.write_bytes(content)
+
+
+def safe_file_name(text: str) -> str:
+    """Return a text as the name of one file or folder: no separators, no leading dots, at most 200 bytes.
+
+    Example:
+        >>> safe_file_name("../a/b: c")
+        '_a_b_ c'
+    """
+    name = _UNSAFE.sub("_", text).lstrip(".").rstrip(" .")
+    return name.encode("utf-8", "replace")[:_MAX_NAME_BYTES].decode("utf-8", "ignore") or "_"
+
+
+def _clean_once(folder: Path) -> None:
+    """Remove stale temporary files of a folder, once for each process: a scan for every write would be quadratic."""
+    if folder not in _cleaned:
+        _cleaned.add(folder)
+        remove_stale_temporaries(folder)
 
 
 def remove_stale_temporaries(folder: Path) -> None:

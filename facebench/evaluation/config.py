@@ -75,6 +75,11 @@ class EvaluationConfig(BaseModel):
         description="What is resampled for intervals, and so what they generalise to; auto takes people, sources or "
         "targets where they have several images.",
     )
+    drop_duplicates: bool = Field(
+        False,
+        description="Leave out repeated pictures: copies within a set, pictures of several identities, and "
+        "reference pictures that are also generated.",
+    )
     by: str | None = Field(
         None,
         description="Compute every metric also for each value of this column, such as identity or expression.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from facebench.evaluation.config import EvaluationConfig
+from facebench.evaluation.duplicates import without_duplicates
 from facebench.evaluation.plan import Plan
 from facebench.images.image_set import ImageSet
 
@@ -22,6 +23,8 @@ def open_sets(plan: Plan, config: EvaluationConfig) -> dict[str, ImageSet]:
     sets = {"generated": ImageSet.open(config.generated, roots=config.roots)}
     for role, path in config.references.items():
         sets[role] = ImageSet.open(path)
+    if config.drop_duplicates:
+        sets = without_duplicates(sets)
     for role in LINKED:
         if plan.needs(role) and any(sets["generated"].column(role)):
             sets[role] = sets["generated"].linked(role)[0]

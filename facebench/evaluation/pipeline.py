@@ -15,6 +15,7 @@ from facebench.core.progress import Progress, no_progress
 from facebench.evaluation.breakdown import check_column, count_ungrouped, estimate_groups
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.curves import FeatureMap, feature_map
+from facebench.evaluation.duplicates import duplicate_warnings
 from facebench.evaluation.estimate import Estimates, estimate_metrics
 from facebench.evaluation.extract_roles import ExtractedRoles, extract_roles
 from facebench.evaluation.input_records import backbone_records, input_record
@@ -25,6 +26,7 @@ from facebench.evaluation.per_image import add_pair_terms, per_image_table
 from facebench.evaluation.picked import picked_tag
 from facebench.evaluation.plan import DETECTOR, Plan, make_plan
 from facebench.evaluation.record import GroupResult, Run
+from facebench.evaluation.unmatched import unmatched_warnings
 from facebench.evaluation.unofficial_weights import mark_unofficial
 from facebench.images.image_set import ImageSet
 from facebench.images.jpeg_null import ROLE as REENCODED
@@ -136,7 +138,7 @@ def _assemble(
         seed=config.seed,
         metrics=estimated.metrics.results,
         groups=estimated.groups,
-        warnings=plan.warnings + _warnings(extracted, config),
+        warnings=plan.warnings + _warnings(plan, extracted, config),
     )
     for result in run.metrics.values():
         if result.backbone == DETECTOR:
@@ -149,13 +151,14 @@ def _assemble(
     return run.with_curves(estimated.metrics.curves | {"map": map_record})
 
 
-def _warnings(extracted: ExtractedRoles, config: EvaluationConfig) -> list[str]:
+def _warnings(plan: Plan, extracted: ExtractedRoles, config: EvaluationConfig) -> list[str]:
     extractions = extracted.features.extractions.values()
     # A failure of the store affects every role.
     warnings = list(dict.fromkeys(warning for each in extractions for warning in each.warnings))
     if config.by is not None and (count := count_ungrouped(extracted.features, config.by)):
         warnings.append(f"{count} images have no value in the column '{config.by}' and are in no group")
-    return warnings
+    warnings += duplicate_warnings(extracted.features.extractions)
+    return warnings + unmatched_warnings(plan.cards, extracted.features)
 
 
 class _Clock:

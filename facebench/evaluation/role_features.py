@@ -12,6 +12,7 @@ import numpy.typing as npt
 from facebench.evaluation.plan import DETECTOR
 from facebench.features.extraction import Extraction
 from facebench.images.image_set import ImageSet
+from facebench.images.names import normal_form
 
 Rows = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -61,7 +62,7 @@ class RoleFeatures:
 
     def for_subject(self, identity: str) -> RoleFeatures:
         """Return the same features, restricted to pairs with one identity."""
-        return replace(self, subject=identity)
+        return replace(self, subject=normal_form(identity))
 
     @property
     def selected_generated(self) -> Mask:
@@ -88,8 +89,11 @@ class RoleFeatures:
         return [item.columns.get(name) or None for item in self.extractions[role].items]
 
     def identities(self, role: str) -> list[str | None]:
-        """Return the identity of every item of a role; None for unknown identities."""
-        return self.column(role, "identity")
+        """Return the identity of every item of a role in normal form; None for unknown identities.
+
+        Two sets may spell a name in different letter case, Unicode form or spaces.
+        """
+        return [name and normal_form(name) for name in self.column(role, "identity")]
 
     def numbers(self, column: str) -> npt.NDArray[np.float64]:
         """Return a numeric manifest column of the generated items; NaN for empty or non-numeric cells."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from PIL import Image
@@ -24,3 +25,15 @@ def test_aligned_faces_keep_the_columns_of_their_manifest(tmp_path: Path) -> Non
     for column in ("identity", "expression", "valence"):
         assert after.column(column) == before.column(column)
         assert None not in after.column(column)
+
+
+def test_renamed_faces_keep_the_name_of_their_image(tmp_path: Path) -> None:
+    shutil.copytree(
+        GOLDENS_FOLDER / "images" / "a", tmp_path / "in", ignore=lambda _, names: sorted(names)[3:]
+    )
+    first = min((tmp_path / "in").iterdir())
+    Image.open(first).convert("RGB").save(first.with_suffix(".jpg"))
+    succeed("align", tmp_path / "in", tmp_path / "out", "--size", 64)
+    images = ImageSet.open(tmp_path / "out")
+    originals = [name for name in images.column("original") if name is not None]
+    assert sorted(originals) == sorted(file.name for file in (tmp_path / "in").iterdir())

@@ -39,3 +39,8 @@ def test_a_folder_with_an_equals_sign_is_a_folder(tmp_path: Path) -> None:
 def test_a_tag_is_a_name_and_a_value(option: list[str], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         parse_tags(option)
+
+
+@pytest.mark.parametrize("path", ["runs/cfg=7.5", "./lr=1", "/data/a=b/c=d", "x" * 300 + "/a=b"])
+def test_a_missing_path_with_an_equals_sign_is_a_path(path: str) -> None:
+    assert parse_references([path]) == path

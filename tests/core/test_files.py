@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from facebench.core.errors import InputError
-from facebench.core.files import atomic_path, atomic_write_text
+from facebench.core.files import atomic_path, atomic_write_text, safe_file_name
 
 
 def test_an_exception_keeps_the_old_content_and_leaves_no_temporary_file(tmp_path: Path) -> None:
@@ -67,3 +67,22 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     atomic_write_text(tmp_path / "link.txt", "new")
     assert (tmp_path / "link.txt").is_symlink()
     assert (tmp_path / "real.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["../../escaped", "/etc/passwd", "a\\b", "..", "", "x" * 500, "é" * 300, "a\n\x1b[31m", "\ud800", "CON:"],
+)
+def test_a_safe_file_name_is_one_name_inside_its_folder(tmp_path: Path, text: str) -> None:
+    name = safe_file_name(text)
+    (tmp_path / name).write_text("x")
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_many_writes_to_one_folder_scan_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scans: list[object] = []
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: scans.append(folder) or scan(folder))
+    for number in range(20):
+        atomic_write_text(tmp_path / f"{number}.txt", "x")
+    assert len(scans) == 1

@@ -23,7 +23,8 @@ def align_images(
 
     Args:
         images: folder or manifest.
-        out: new folder; the results have the names of the images with the suffix .png.
+        out: new folder; the results have the names of the images with the suffix .png. If names would repeat, the
+            results are numbered, and the column `original` of the manifest holds the names of the images.
         size: width and height of the results.
         progress: callback invoked after each image.
         face_detector: "yunet" or "mtcnn".
@@ -50,7 +51,9 @@ def align_images(
             skipped.append(f"{item.name}: no face was detected")
             continue
         write_images(folder, [name], align_ffhq(pixels, face.landmarks, size)[None])
-        rows.append({"image": name, **_unlinked_columns(item)})
+        is_renamed = Path(name).with_suffix("") != Path(item.name).with_suffix("")
+        original = {"original": item.name} if is_renamed else {}
+        rows.append({"image": name, **_unlinked_columns(item), **original})
         progress("aligning", number, len(image_set))
     if any(len(row) > 1 for row in rows):
         write_manifest(folder / "manifest.csv", rows)

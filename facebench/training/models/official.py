@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from facebench.backbones.weights.load import select_state
 from facebench.core.errors import InputError, WeightsError
 from facebench.training.models import DiffAE, DiffusionRig, DiffusionRigEmo, LatentDPM, LatentDPMConfig
 from facebench.training.models.diffae import FFHQ128, FFHQ256, TINY
@@ -143,8 +144,7 @@ def latent_statistics(checkpoint: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
 
 
 def _state_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:
-    wrapped = checkpoint.get("state_dict")
-    return wrapped if isinstance(wrapped, Mapping) else checkpoint
+    return select_state(checkpoint, "the checkpoint", entry="state_dict")
 
 
 def _translated(key: str, table: Mapping[str, str]) -> str:
