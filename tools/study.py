@@ -24,7 +24,13 @@ from facebench.training.data.align_images import align_images
 from facebench.training.data.sources import SynthfaceData, open_faces
 from facebench.training.editing.autoencoder import Autoencoder, Codes, Images, Progress, Steps
 from facebench.training.editing.directions import Directions
-from facebench.training.editing.edit_images import Sources, edit, read_sources, write_manifest
+from facebench.training.editing.edit_images import (
+    Editor,
+    Sources,
+    read_sources,
+    write_edits,
+    write_manifest,
+)
 from facebench.training.editing.fit_directions import Labels
 from facebench.training.editing.labels import labels_of
 from facebench.training.editing.latents import encode_faces
@@ -149,7 +155,8 @@ class Bench:
         sources = read_sources(self.faces / "neutral", autoencoder.size)
         targets = read_sources(self.faces / aim.expression, autoencoder.size)
         edits = cell / "edits"
-        edit(sources, autoencoder, directions, aim.attribute, [aim.sign * strength], edits, targets=targets)
+        editor = Editor(autoencoder, directions, aim.attribute)
+        write_edits(sources, editor, [aim.sign * strength], edits, targets=targets)
         run = facebench.evaluate(
             edits,
             self.reference,

@@ -71,7 +71,7 @@ def again(name: str, monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
         raise AssertionError("a finished part is computed again")
 
     for place in (
-        "study.edit",
+        "study.write_edits",
         "study.render_to",
         "facebench.evaluate",
         "study.encode_faces",
