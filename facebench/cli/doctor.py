@@ -56,7 +56,7 @@ def _readiness(metrics: Sequence[str]) -> Text:
     from facebench.evaluation.cards import find_card
     from facebench.evaluation.plan import DETECTOR
 
-    backbones = sorted({find_card(metric).reads.backbone for metric in metrics} - {DETECTOR})
+    backbones = sorted({name for metric in metrics for name in find_card(metric).backbones} - {DETECTOR})
     missing = weights.suite_ready(backbones)
     if not missing:
         return Text("ready", style="green")

@@ -165,7 +165,7 @@ def _selected_names(names: Sequence[str] | None, suite: str | None) -> Sequence[
     if suite not in dict(suites):
         raise InputError(f"There is no suite '{suite}'. {suggest(str(suite), dict(suites))}")
     metrics = {metric for key, ids in suites if key == suite for metric in ids}
-    return sorted({find_card(metric).reads.backbone for metric in metrics})
+    return sorted({name for metric in metrics for name in find_card(metric).backbones})
 
 
 def _description(entry: Entry) -> Text:

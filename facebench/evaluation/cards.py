@@ -32,6 +32,9 @@ _REQUIRED_NEEDS: dict[Sample, set[Need]] = {
     "pairs_of_images": {"source", "target", "reconstruction", "reencoded", "truth"},
     "verification": {"identities"},
     "leakage": {"reference"},
+    "retrieval": {"identities"},
+    "edits": {"source"},
+    "edit_series": {"source"},
 }
 """Roles that each kind of sample requires; one of them is enough."""
 
@@ -81,6 +84,8 @@ class Card(BaseModel):
     params: dict[str, Any] = {}
     field: str | None = None
     reads: Reads
+    identity_by: str | None = None
+    """Recogniser whose cosine of edit and source the function takes as well; only for metrics of edits."""
     needs: tuple[Need, ...] = ()
     smallest_n: int = Field(default=2, ge=1)
     reliable_n: int = Field(default=2, ge=1)
@@ -112,6 +117,11 @@ class Card(BaseModel):
         if required and not required & set(self.needs):
             raise ValueError(f"needs: {self.compute} needs {' or '.join(sorted(required))}")
         return self
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """Networks whose outputs the metric reads."""
+        return (self.reads.backbone,) if self.identity_by is None else (self.reads.backbone, self.identity_by)
 
     @property
     def arrow(self) -> str:

@@ -27,7 +27,7 @@ from facebench.metrics.intervals.estimate import MAX_STORED_PAIRS
 from facebench.metrics.intervals.subject import bootstrap_subject, subject_scores
 from facebench.metrics.registry import MetricFunction, metric_function
 
-_SHARED_KEYS = {"compute", "params", "reads", "needs", "interval", "smallest_n"}
+_SHARED_KEYS = {"compute", "params", "reads", "identity_by", "needs", "interval", "smallest_n"}
 """Cards that agree in these keys share one computation."""
 
 

@@ -41,7 +41,8 @@ class Plan:
     def backbones(self, role: str = "generated") -> list[str]:
         """Return the networks that process the images of a role; every metric reads the generated images."""
         kind = role.partition(":")[0]
-        names = [card.reads.backbone for card in self.cards if kind == "generated" or kind in card.needs]
+        reading = [card for card in self.cards if kind == "generated" or kind in card.needs]
+        names = [name for card in reading for name in card.backbones]
         return sorted(set(names) - {DETECTOR} - PAIR_NETWORKS)
 
     def pair_networks(self) -> list[str]:
@@ -50,7 +51,7 @@ class Plan:
 
     def networks(self) -> list[str]:
         """Return all networks whose weights are needed."""
-        return sorted({card.reads.backbone for card in self.cards} - {DETECTOR})
+        return sorted({name for card in self.cards for name in card.backbones} - {DETECTOR})
 
     def needs(self, role: str) -> bool:
         """Return whether any metric needs a role."""
@@ -105,4 +106,4 @@ def _suite_cards(protocol: Protocol, suite: str) -> list[Card]:
 
 
 def _missing_weights(cards: Sequence[Card]) -> list[str]:
-    return weights.suite_ready(sorted({card.reads.backbone for card in cards} - {DETECTOR}))
+    return weights.suite_ready(sorted({name for card in cards for name in card.backbones} - {DETECTOR}))

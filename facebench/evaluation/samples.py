@@ -10,6 +10,7 @@ import numpy as np
 
 from facebench.core.errors import InputError
 from facebench.evaluation.cards import Card, Reads
+from facebench.evaluation.edits import edit_rows, identity_cosines, series_of_scores
 from facebench.evaluation.expression_names import class_indices
 from facebench.evaluation.inputs import LINKED
 from facebench.evaluation.plan import PAIR_NETWORKS
@@ -17,6 +18,8 @@ from facebench.evaluation.resampling_units import units_of
 from facebench.evaluation.role_features import Mask, RoleFeatures
 from facebench.metrics.arrays import Array
 from facebench.metrics.registry import metric_function
+from facebench.metrics.retrieval import FIELDS as RETRIEVAL_FIELDS
+from facebench.metrics.retrieval import retrieval_terms
 from facebench.metrics.units import Units
 
 
@@ -112,6 +115,26 @@ class SubjectPairs(Sample):
     reference: Array | None = None
 
 
+@dataclass(frozen=True)
+class Edits(Sample):
+    """The strongest edit of each source towards each expression; `generated` holds the predicted expressions."""
+
+    partner: Array
+    score: Array
+    identity: Array | None
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """Predicted and wanted expressions, scores of the wanted ones, and cosines with the sources."""
+        extra = {"partner": self.partner, "score": self.score, "identity": self.identity}
+        return {**super().arrays, **extra}
+
+    @property
+    def unit(self) -> str:
+        """Unit of `size`."""
+        return "edits"
+
+
 def draw_sample(card: Card, features: RoleFeatures) -> Sample:
     """Select the rows from which a metric is computed.
 
@@ -127,6 +150,12 @@ def draw_sample(card: Card, features: RoleFeatures) -> Sample:
         return _two_sets(card.reads, features)
     if sample == "pairs_of_images":
         return _image_pairs(card, features)
+    if sample == "retrieval":
+        return _queries(card.reads, features)
+    if sample == "edits":
+        return _strongest_edits(card, features)
+    if sample == "edit_series":
+        return _edit_series(card, features)
     generated = _valid_rows(features, "generated", card.reads)
     units = units_of(features, "generated", _rows(features, "generated", card.reads)[1])
     return Sample(generated, {"generated": len(generated)}, units)
@@ -216,6 +245,37 @@ def _image_pairs(card: Card, features: RoleFeatures) -> ImagePairs:
 def _pairs_of(features: RoleFeatures, rows: Array, partner: Array, both: Mask) -> ImagePairs:
     units = units_of(features, "generated", both)
     return ImagePairs(rows[both], {"generated": int(both.sum())}, units, partner[both])
+
+
+def _strongest_edits(card: Card, features: RoleFeatures) -> Edits:
+    rows = edit_rows(card, features)
+    chosen, identity = rows.strongest(), None
+    if card.identity_by is not None:
+        cosines, known = identity_cosines(card, features)
+        chosen &= known
+        identity = cosines[chosen]
+    units = units_of(features, "generated", chosen)
+    counts = {"generated": int(chosen.sum())}
+    return Edits(rows.predicted[chosen], counts, units, rows.wanted[chosen], rows.score[chosen], identity)
+
+
+def _edit_series(card: Card, features: RoleFeatures) -> ImagePairs:
+    """One row of scores and one of strengths for each source and expression."""
+    strengths, scores, chosen = series_of_scores(edit_rows(card, features))
+    units = units_of(features, "generated", chosen)
+    return ImagePairs(scores, {"generated": scores.size, "faces": len(scores)}, units, strengths)
+
+
+def _queries(reads: Reads, features: RoleFeatures) -> Sample:
+    """Every generated image as a query in the reference set; rows as in `retrieval_rates`."""
+    generated, identities = _identified_rows(features, "generated", reads)
+    gallery, known = _identified_rows(features, "reference", reads)
+    if not set(identities) & set(known):
+        raise InputError("no identity has the same name in the generated and in the reference set")
+    terms = retrieval_terms(generated, gallery, identities, known)
+    rows = np.stack([terms[name] for name in RETRIEVAL_FIELDS], axis=1)
+    units = Units.of(identities, kinds=["identity"])
+    return Sample(rows, {"generated": len(rows), "reference": len(gallery)}, units)
 
 
 def _identity_pairs(reads: Reads, features: RoleFeatures, *, against_reference: bool) -> IdentityPairs:

@@ -14,7 +14,12 @@ from facebench.metrics.clipped_density_coverage import ClippedDensityCoverage, c
 from facebench.metrics.density_coverage import DensityCoverage, density_coverage
 from facebench.metrics.det_curve import DetCurve, det_curve
 from facebench.metrics.distinct_identities import DistinctIdentities, distinct_identities
-from facebench.metrics.edit_control import control_linearity, harmonic_edit_score
+from facebench.metrics.edit_control import (
+    EditLinearity,
+    control_linearity,
+    edit_linearity,
+    harmonic_edit_score,
+)
 from facebench.metrics.expression_confusion import ExpressionConfusion, expression_confusion
 from facebench.metrics.frechet import frechet_distance
 from facebench.metrics.frechet_infinity import FrechetInfinity, frechet_infinity
@@ -36,7 +41,7 @@ from facebench.metrics.paired import cosine_similarity, paired_delta, paired_dis
 from facebench.metrics.pairs import PairScores, pair_scores
 from facebench.metrics.precision_recall import PrecisionRecall, precision_recall
 from facebench.metrics.rates import OperatingPoint
-from facebench.metrics.retrieval import Retrieval, retrieval
+from facebench.metrics.retrieval import Retrieval, retrieval, retrieval_rates
 from facebench.metrics.skin_tone import SkinTone, skin_tone
 from facebench.metrics.spread import spread
 from facebench.metrics.tar_at_far import tar_at_far
@@ -53,6 +58,7 @@ __all__ = [
     "DensityCoverage",
     "DetCurve",
     "DistinctIdentities",
+    "EditLinearity",
     "ExpressionConfusion",
     "FrechetInfinity",
     "KernelDistance",
@@ -81,6 +87,7 @@ __all__ = [
     "density_coverage",
     "det_curve",
     "distinct_identities",
+    "edit_linearity",
     "expression_confusion",
     "frechet_distance",
     "frechet_infinity",
@@ -105,6 +112,7 @@ __all__ = [
     "paired_similarity",
     "precision_recall",
     "retrieval",
+    "retrieval_rates",
     "skin_tone",
     "sliced_wasserstein",
     "spread",

@@ -6,10 +6,28 @@ harmonic  = mean over faces of 2 e s / (e + s),   e = score of the wanted expres
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, matrix, vector
+
+
+@dataclass(frozen=True)
+class EditLinearity:
+    """Linear response of a score to the strength of an edit.
+
+    Attributes:
+        linearity: mean over faces of the Pearson correlation, in [-1, 1]; higher is better. None when no score varies.
+        n: faces whose score varies.
+        notes: field name to the reason why it is None or needs care.
+    """
+
+    linearity: float | None
+    n: int
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def control_linearity(strengths: Array, scores: Array) -> float | None:
@@ -19,14 +37,14 @@ def control_linearity(strengths: Array, scores: Array) -> float | None:
     is reported; a pooled correlation would also count how faces differ without an edit.
 
     Args:
-        strengths: (k,) strengths of the edits, at least two different ones.
+        strengths: (k,) strengths of the edits, at least two different ones, or (faces, k).
         scores: (faces, k) scores of the wanted expression, or (k,) for one face.
 
     Returns:
         The mean over faces whose scores vary; None when no score varies, where a correlation is undefined.
 
     Raises:
-        InputError: different lengths, equal strengths, empty, NaN or infinity.
+        InputError: different shapes, a face with equal strengths, empty, NaN or infinity.
 
     Source:
         FFE-Bench (PixelSmile, arXiv:2603.25728), control linearity score.
@@ -37,26 +55,39 @@ def control_linearity(strengths: Array, scores: Array) -> float | None:
         >>> control_linearity([0.0, 0.5, 1.0], [0.2, 0.2, 0.2]) is None
         True
     """
-    steps = vector(strengths, "strengths", 2)
-    rows = np.asarray(scores)
-    rows = matrix(rows[None] if rows.ndim == 1 else rows, "scores").astype(np.float64)
-    if rows.shape[1] != len(steps):
-        raise InputError(f"{len(steps)} strengths and {rows.shape[1]} scores of each face do not match.")
-    if np.ptp(steps) == 0:
+    return edit_linearity(strengths, scores).linearity
+
+
+def edit_linearity(strengths: Array, scores: Array) -> EditLinearity:
+    """Control linearity score with the number of faces behind it; arguments as in `control_linearity`.
+
+    Example:
+        >>> edit_linearity([0.0, 1.0], [[0.1, 0.4], [0.3, 0.3]]).n
+        1
+    """
+    steps, rows = (np.asarray(values) for values in (strengths, scores))
+    rows = np.asarray(matrix(rows[None] if rows.ndim == 1 else rows, "scores"), dtype=np.float64)
+    steps = np.asarray(matrix(steps[None] if steps.ndim == 1 else steps, "strengths"), dtype=np.float64)
+    if steps.shape[1] != rows.shape[1] or len(steps) not in (1, len(rows)):
+        raise InputError(f"strengths {steps.shape} and scores {rows.shape} do not match.")
+    if rows.shape[1] < 2 or (np.ptp(steps, axis=1) == 0).any():
         raise InputError(
             "strengths are all equal, so nothing can respond to them. Edit at several strengths."
         )
-    varied = rows[np.ptp(rows, axis=1) > 0]
-    if len(varied) == 0:
-        return None
-    return float(np.clip(correlations(steps, varied), -1.0, 1.0).mean())
+    steps = np.broadcast_to(steps, rows.shape)
+    varied = np.ptp(rows, axis=1) > 0
+    if not varied.any():
+        return EditLinearity(None, 0, {"linearity": "the score does not vary with the strength"})
+    mean = float(np.clip(correlations(steps[varied], rows[varied]), -1.0, 1.0).mean())
+    constant = int((~varied).sum())
+    notes = {"linearity": f"{constant} faces with a constant score are left out"} if constant else {}
+    return EditLinearity(mean, int(varied.sum()), notes)
 
 
 def correlations(strengths: Floats, scores: Floats) -> Floats:
-    """Pearson correlation of each row of scores, (faces, k), with the strengths, (k,)."""
-    x = strengths - strengths.mean()
-    y = scores - scores.mean(axis=1, keepdims=True)
-    return np.asarray((y @ x) / (np.linalg.norm(x) * np.linalg.norm(y, axis=1)))
+    """Pearson correlation of each row of strengths with the same row of scores, both (faces, k)."""
+    x, y = (rows - rows.mean(axis=1, keepdims=True) for rows in (strengths, scores))
+    return np.asarray(np.einsum("ij,ij->i", x, y) / (np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)))
 
 
 def harmonic_edit_score(expression: Array | float, identity: Array | float) -> float:

@@ -131,3 +131,8 @@ def _pair_rates(shares: Floats, wanted: tuple[Any, ...], pairs: Pairs) -> dict[t
         for left, right in pairs
         if left in place and right in place
     }
+
+
+def read_as_wanted(predicted: Sequence[Any] | Array, wanted: Sequence[Any] | Array) -> Floats:
+    """1 for each edit whose predicted expression is the wanted one, else 0, (n,); see `expression_confusion`."""
+    return np.asarray(_labels(predicted, "predicted") == _labels(wanted, "wanted"), dtype=np.float64)

@@ -19,10 +19,14 @@ from facebench.core.suggest import suggest
 from facebench.metrics.affect_agreement import affect_agreement
 from facebench.metrics.arrays import Array, Floats, vector
 from facebench.metrics.authenticity import authenticity
+from facebench.metrics.biometric_capacity import biometric_capacity
 from facebench.metrics.class_agreement import class_agreement, same_class
 from facebench.metrics.class_change import class_change, row_class_change
 from facebench.metrics.clipped_density_coverage import clipped_density_coverage
 from facebench.metrics.density_coverage import density_coverage
+from facebench.metrics.distinct_identities import distinct_identities
+from facebench.metrics.edit_control import edit_linearity, harmonic_edit_score, harmonic_edit_scores
+from facebench.metrics.expression_confusion import expression_confusion, read_as_wanted
 from facebench.metrics.frechet import frechet_distance
 from facebench.metrics.frechet_infinity import frechet_infinity
 from facebench.metrics.id_booth import id_booth_scores, id_booth_summary, id_booth_verification
@@ -41,19 +45,25 @@ from facebench.metrics.paired import (
 )
 from facebench.metrics.pairs import PairScores, pair_scores
 from facebench.metrics.precision_recall import precision_recall
+from facebench.metrics.retrieval import retrieval_rates
 from facebench.metrics.spread import spread
 from facebench.metrics.vendi import vendi_score
 from facebench.metrics.verification import Summary, summarise, verification
 from facebench.metrics.verification_blocked import BlockedVerification, blocked_verification
 from facebench.metrics.wanted_class import is_wanted_class, wanted_class
 
-Argument = Literal["generated", "reference", "partner", "reference_identities", "genuine", "impostor"]
+Argument = Literal[
+    "generated", "reference", "partner", "reference_identities", "genuine", "impostor", "score", "identity"
+]
 """What an array holds.
 
-`partner` is the row that belongs to the generated image: its source, its target or its true value.
+`partner` is the row that belongs to the generated image: its source, its target or its true value. `score` and
+`identity` are the score of the wanted expression and the cosine with the source, of each edit.
 """
 
-Sample = Literal["set", "two_sets", "pairs_of_images", "verification", "leakage"]
+Sample = Literal[
+    "set", "two_sets", "pairs_of_images", "verification", "leakage", "retrieval", "edits", "edit_series"
+]
 """What is compared.
 
 | sample | rows |
@@ -63,6 +73,9 @@ Sample = Literal["set", "two_sets", "pairs_of_images", "verification", "leakage"
 | pairs_of_images | row i of both arrays belongs together |
 | verification | genuine and impostor scores of pairs of images |
 | leakage | generated images, and the training set with its identities |
+| retrieval | numbers of each generated image as a query in the reference set |
+| edits | the strongest edit of each source towards each expression: predicted and wanted expression |
+| edit_series | one row of scores and one of strengths for each source and expression |
 """
 
 Unit = Literal["image", "identity"]
@@ -236,7 +249,27 @@ _ENTRIES: tuple[MetricFunction, ...] = (
         per_image={"mean": is_wanted_class},
         shares={"mean": 1.0},
     ),
+    # Edits at several strengths.
+    MetricFunction(
+        expression_confusion,
+        _PAIRED,
+        "edits",
+        per_image={"accuracy": read_as_wanted},
+        shares={"mscr": 1.0, "accuracy": 1.0},
+    ),
+    MetricFunction(
+        harmonic_edit_score, ("score", "identity"), "edits", per_image={"value": harmonic_edit_scores}
+    ),
+    MetricFunction(edit_linearity, _TARGET_FIRST, "edit_series"),
     # Identities.
+    MetricFunction(distinct_identities, ("generated",), "set", resampling="jackknife"),
+    MetricFunction(biometric_capacity, ("generated",), "set", resampling="jackknife"),
+    MetricFunction(
+        retrieval_rates,
+        ("generated",),
+        "retrieval",
+        shares={"rank1": 1.0, "rank5": 1.0, "rank10": 1.0, "map": 1.0},
+    ),
     MetricFunction(
         verification,
         _SCORES,

@@ -19,6 +19,9 @@ from facebench.metrics.arrays import Array, Floats, block_rows, matrix, unit_row
 Labels = Sequence[object] | Array
 
 
+FIELDS = ("rank1", "rank5", "rank10", "map", "mean_cosine")
+
+
 @dataclass(frozen=True)
 class Retrieval:
     """Rates in [0, 1]; higher is better.
@@ -67,9 +70,29 @@ def retrieval(
         (1.0, 1.0)
     """
     terms = retrieval_terms(query, gallery, query_identities, gallery_identities)
-    known = terms["mean_cosine"][~np.isnan(terms["mean_cosine"])]
-    means = {name: float(values.mean()) for name, values in terms.items() if name != "mean_cosine"}
-    return Retrieval(**means, mean_cosine=float(known.mean()) if len(known) else float("nan"), n=len(query))
+    return retrieval_rates(np.stack([terms[name] for name in FIELDS], axis=1))
+
+
+def retrieval_rates(terms: Array) -> Retrieval:
+    """Mean of the numbers of single queries.
+
+    Args:
+        terms: (n, 5) numbers of every query, in the order of the fields of `Retrieval`; the cosine may be NaN.
+
+    Raises:
+        InputError: not (n, 5), or empty.
+
+    Example:
+        >>> retrieval_rates([[1.0, 1.0, 1.0, 1.0, 0.5], [0.0, 1.0, 1.0, 0.5, np.nan]]).map
+        0.75
+    """
+    rows = np.asarray(terms, dtype=np.float64)
+    if rows.ndim != 2 or rows.shape[1] != len(FIELDS) or len(rows) == 0:
+        raise InputError(f"terms: expected (n, {len(FIELDS)}) numbers of queries, got shape {rows.shape}.")
+    known = rows[~np.isnan(rows[:, -1]), -1]
+    rank1, rank5, rank10, precision = (float(number) for number in rows[:, :-1].mean(axis=0))
+    cosine = float(known.mean()) if len(known) else float("nan")
+    return Retrieval(rank1, rank5, rank10, precision, cosine, len(rows))
 
 
 def retrieval_terms(

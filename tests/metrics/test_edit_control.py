@@ -36,7 +36,7 @@ def test_linearity_refuses_bad_input() -> None:
         control_linearity([1.0, 1.0], [0.1, 0.2])
     with pytest.raises(InputError, match="do not match"):
         control_linearity([0.0, 1.0], [0.1, 0.2, 0.3])
-    with pytest.raises(InputError, match="at least 2"):
+    with pytest.raises(InputError, match="all equal"):
         control_linearity([0.0], [0.1])
     with pytest.raises(InputError, match="NaN"):
         control_linearity([0.0, 1.0], [0.1, np.nan])

@@ -1,0 +1,120 @@
+"""Edits by source, wanted expression and strength: the rows from which metrics of edits are computed.
+
+The wanted expression stands in the manifest's column `expression`, or in `attribute` as `facebench edit` writes it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from facebench.core.errors import InputError
+from facebench.evaluation.cards import Card
+from facebench.evaluation.expression_names import class_indices, expression_name
+from facebench.evaluation.role_features import Mask, RoleFeatures
+from facebench.metrics.arrays import Array, Floats, Ints
+from facebench.metrics.paired import cosine_similarity
+
+
+@dataclass(frozen=True)
+class EditRows:
+    """What a network reads from every generated image; only rows of `valid` count.
+
+    Attributes:
+        predicted: (n,) names of the dominant expressions.
+        wanted: (n,) names of the wanted expressions, in the network's order of classes; empty where unknown.
+        score: (n,) probability of the wanted expression.
+        strength: (n,) strength of the edit; NaN without a number.
+        source: (n,) row of the source.
+        valid: (n,) whether the row has a face, a source and an expression that the network knows.
+    """
+
+    predicted: Array
+    wanted: Array
+    score: Floats
+    strength: Floats
+    source: Ints
+    valid: Mask
+
+    def series(self) -> list[Ints]:
+        """Rows of each source and wanted expression in ascending strength; without strengths, one row each."""
+        rows: dict[tuple[int, str, int], list[int]] = defaultdict(list)
+        for row in np.flatnonzero(self.valid):
+            alone = int(row) if np.isnan(self.strength[row]) else -1
+            rows[int(self.source[row]), str(self.wanted[row]), alone].append(int(row))
+        ordered = [np.array(sorted(each, key=lambda row: self.strength[row])) for each in rows.values()]
+        return sorted(ordered, key=lambda each: int(each[-1]))
+
+    def strongest(self) -> Mask:
+        """Mask of the strongest edit of each source towards each expression."""
+        mask = np.zeros(len(self.valid), dtype=np.bool_)
+        mask[[rows[-1] for rows in self.series()]] = True
+        return mask
+
+
+def edit_rows(card: Card, features: RoleFeatures) -> EditRows:
+    """Read expression, score and strength of every generated image.
+
+    Raises:
+        InputError: the network has no classes, or no row names an expression that it knows.
+    """
+    logits, valid = features.rows("generated", card.reads.backbone, "expression")
+    classes = getattr(features.extractions["generated"].backbones.get(card.reads.backbone), "expressions", ())
+    names = np.array([expression_name(name) for name in classes] or [""])
+    column = "expression" if any(features.column("generated", "expression")) else "attribute"
+    wanted = class_indices(features.column("generated", column), classes)
+    if np.isnan(wanted).all():
+        raise InputError(
+            "needs a manifest with expressions that the network knows in the column 'expression' or 'attribute'"
+        )
+    index = np.nan_to_num(wanted).astype(np.int64)
+    probabilities = _softmax(logits)
+    source = features.links["source"]
+    return EditRows(
+        predicted=names[np.nan_to_num(logits).argmax(axis=1)],
+        wanted=names[index],
+        score=np.take_along_axis(probabilities, index[:, None], axis=1)[:, 0],
+        strength=features.numbers("strength"),
+        source=source,
+        valid=valid & ~np.isnan(wanted) & (source >= 0),
+    )
+
+
+def identity_cosines(card: Card, features: RoleFeatures) -> tuple[Floats, Mask]:
+    """Return the cosine of every edit and its source by the card's recogniser, and a mask of existing cosines."""
+    recogniser = str(card.identity_by)
+    (rows, valid), (sources, has_source) = (
+        features.partner_rows(role, recogniser, "embedding") for role in ("generated", "source")
+    )
+    both = valid & has_source
+    cosines = np.full(len(both), np.nan)
+    if both.any():
+        cosines[both] = cosine_similarity(rows[both], sources[both])
+    return cosines, both
+
+
+def series_of_scores(rows: EditRows) -> tuple[Floats, Floats, Mask]:
+    """Return strengths and scores, (faces, k) each, of the faces with an edit at every strength, and a row of each.
+
+    Raises:
+        InputError: fewer than two strengths, or no face with an edit at every strength.
+    """
+    known = rows.strength[rows.valid & ~np.isnan(rows.strength)]
+    steps = np.unique(known)
+    if len(steps) < 2:
+        raise InputError(f"needs edits at two strengths or more in the column 'strength', not {len(steps)}")
+    complete = [each for each in rows.series() if np.array_equal(rows.strength[each], steps)]
+    if not complete:
+        raise InputError(f"no face has one edit at each of the {len(steps)} strengths")
+    mask = np.zeros(len(rows.valid), dtype=np.bool_)
+    mask[[each[-1] for each in complete]] = True
+    index = np.stack(complete)
+    return rows.strength[index], rows.score[index], mask
+
+
+def _softmax(logits: Array) -> Floats:
+    shifted = np.asarray(logits, dtype=np.float64)
+    shifted = np.exp(shifted - shifted.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
