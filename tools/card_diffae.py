@@ -28,7 +28,7 @@ from study import Aim, Once, write_truth
 from facebench import backbones
 from facebench.backbones.face_detection import FaceFinder, align
 from facebench.training.editing import directions as files
-from facebench.training.editing.autoencoder import Codes, Images, Steps
+from facebench.training.editing.autoencoder import Images, Latents, Steps
 from facebench.training.editing.directions import Directions
 from facebench.training.editing.edit_images import read_sources
 from facebench.training.engine.image_grid import grid
@@ -96,7 +96,7 @@ def main() -> None:
 def edited(autoencoder: Once, found: Directions, aim: Aim, strength: float) -> Images:
     """Edit all faces."""
     moved = found.edit(autoencoder.codes.z_sem, aim.attribute, aim.sign * strength)
-    return autoencoder.render(Codes(moved, autoencoder.codes.x_T))
+    return autoencoder.render(Latents(moved, autoencoder.codes.x_T))
 
 
 def read(images: Images) -> Read:
@@ -122,7 +122,7 @@ def print_likeness(autoencoder: Once, source: Read, rebuilt: Read) -> float:
     impostor = impostor[np.isfinite(impostor)]
     threshold = float(np.quantile(impostor, 1 - FALSE_MATCHES))
     noise = torch.randn(autoencoder.codes.x_T.shape, generator=torch.Generator().manual_seed(0))
-    meant = read(autoencoder.render(Codes(autoencoder.codes.z_sem, noise)))
+    meant = read(autoencoder.render(Latents(autoencoder.codes.z_sem, noise)))
     print(f"{len(impostor)} impostor pairs: mean {impostor.mean():.3f}, highest {impostor.max():.3f}; ")
     print(f"threshold at a false match rate of {FALSE_MATCHES:g}: {threshold:.3f}\n")
     print(

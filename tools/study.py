@@ -22,7 +22,7 @@ from facebench.synthface import FaceModel, Parameters, expressions
 from facebench.synthface.dataset import render_to
 from facebench.training.data.align_images import align_images
 from facebench.training.data.sources import SynthfaceData, open_faces
-from facebench.training.editing.autoencoder import Autoencoder, Codes, Images, Progress, Steps
+from facebench.training.editing.autoencoder import Autoencoder, Images, Latents, Progress, Steps
 from facebench.training.editing.directions import Directions
 from facebench.training.editing.edit_images import (
     Editor,
@@ -107,7 +107,7 @@ class Once(Autoencoder):
         self.faces = faces
 
     @cached_property
-    def codes(self) -> Codes:
+    def codes(self) -> Latents:
         """Codes of the faces."""
         return super().encode(self.faces.images)
 
@@ -116,13 +116,13 @@ class Once(Autoencoder):
         """Reconstructions of the faces."""
         return super().render(self.codes)
 
-    def encode(self, images: Images, progress: Progress | None = None) -> Codes:
+    def encode(self, images: Images, progress: Progress | None = None) -> Latents:
         """Return the codes of the faces."""
         return self.codes
 
-    def render(self, codes: Codes, progress: Progress | None = None) -> Images:
-        """Decode codes; reconstructions are decoded once."""
-        return self.unedited if codes is self.codes else super().render(codes, progress)
+    def render(self, latents: Latents, progress: Progress | None = None) -> Images:
+        """Decode latents; reconstructions are decoded once."""
+        return self.unedited if latents is self.codes else super().render(latents, progress)
 
 
 @dataclass(frozen=True)

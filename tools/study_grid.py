@@ -34,9 +34,9 @@ from facebench.training.engine import loop
 from facebench.training.engine.image_grid import to_images
 from facebench.training.presets import read
 from facebench.training.rig.buffers import write_buffers
-from facebench.training.rig.buffers.extractors import Found
 from facebench.training.rig.buffers.flame_codes import Codes
-from facebench.training.rig.buffers.images import Picture
+from facebench.training.rig.buffers.images import ImageArray
+from facebench.training.rig.buffers.results import Found
 from facebench.training.rig.buffers.synthetic import Exact, SynthfaceSpace
 from facebench.training.rig.transfer import read_pairs, transfer
 from facebench.training.tasks import registry
@@ -69,18 +69,18 @@ def main() -> None:
     study.draw(options.rows, out / "expression-transfer-grid.png")
 
 
-def render(space: SynthfaceSpace, codes: Codes, size: int) -> Picture:
+def render(space: SynthfaceSpace, codes: Codes, size: int) -> ImageArray:
     """Render the photo of the codes."""
     return space.photo(codes, size)
 
 
-def render_buffers(space: SynthfaceSpace, codes: Codes, size: int) -> Picture:
+def render_buffers(space: SynthfaceSpace, codes: Codes, size: int) -> ImageArray:
     """Render the input of the models: the rendered face on a black background."""
     rendered = space.draw(codes, size).conditions[:3]
     return to_images(torch.from_numpy(rendered)[None] * 2 - 1)[0]
 
 
-Painter = Callable[[SynthfaceSpace, Codes, int], Picture]
+Painter = Callable[[SynthfaceSpace, Codes, int], ImageArray]
 PAINTERS = {"the renderer": render, "the rendered buffer": render_buffers}
 
 

@@ -36,14 +36,14 @@ def interpolate(
     from facebench.images.decoding import decode
     from facebench.synthface.dataset import new_folder
     from facebench.training.data.folders import square
-    from facebench.training.editing.autoencoder import Codes, interpolated
+    from facebench.training.editing.autoencoder import Latents, interpolated
     from facebench.training.editing.edit_images import write_images
 
     autoencoder = open_autoencoder(checkpoint, encode_steps, render_steps, device.value)
     folder = new_folder(out)
     images = [square(decode(_read_bytes(path), path.name), autoencoder.size) for path in (first, second)]
-    codes = autoencoder.encode(np.stack(images))
-    start, end = (Codes(codes.z_sem[row, None], codes.x_T[row, None]) for row in (0, 1))
+    latents = autoencoder.encode(np.stack(images))
+    start, end = (Latents(latents.z_sem[row, None], latents.x_T[row, None]) for row in (0, 1))
     faces = autoencoder.render(interpolated(start, end, torch.linspace(0, 1, frames)))
     write_images(folder, [f"{number:03d}.png" for number in range(frames)], faces)
     print_line(f"wrote {frames} faces to {folder}")

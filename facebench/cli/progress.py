@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TypeVar
 
@@ -75,10 +75,6 @@ class Stages(_Bars):
             _ImagesPerSecond(),
             TimeRemainingColumn(),
         )
-
-    def stage(self, name: str) -> Callable[[int, int], None]:
-        """Return a progress callback for one stage."""
-        return lambda done, total: self.update(name, done, total)
 
 
 class Downloads(_Bars):

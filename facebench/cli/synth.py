@@ -10,6 +10,7 @@ import typer
 from facebench.cli.choices import split_list
 from facebench.cli.messages import print_line, requires_extra
 from facebench.cli.progress import Stages
+from facebench.core.progress import renamed
 
 
 def synth(
@@ -70,6 +71,6 @@ def _write_benchmark(path: Path, *, people: int, start: int, size: int, seed: in
         cache_renders=False,
     )
     with Stages() as stages:
-        pairs = synthetic_pairs(data, stages.stage(path.name))
+        pairs = synthetic_pairs(data, renamed(stages.update, path.name))
     write_pairs(path, pairs)
     print_line(f"wrote {path}: {len(pairs.same)} pairs of identities {start} to {start + people - 1}")

@@ -98,7 +98,7 @@ def _find_directions(content: dict[str, Any], name: str, out: Path, device: str)
     content.pop("train", None)
     settings = check(classifier.ClassifierSettings, content, name)
     with Stages() as stages:
-        path, scores = classifier.find(settings, out, device=device, progress=stages.stage("encoding"))
+        path, scores = classifier.find(settings, out, device=device, progress=stages.update)
     table = Table(
         "attribute", "held-out score", title=f"directions by {settings.method}", title_justify="left"
     )

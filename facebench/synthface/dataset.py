@@ -104,7 +104,7 @@ def load_parameters(path: str | os.PathLike[str]) -> Parameters:
 def save_parameters(path: Path, parameters: Parameters) -> None:
     """Write parameters as a compressed npz file. Equal parameters give identical files."""
     with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **parameters.arrays())
+        np.savez_compressed(temporary, **parameters.arrays())  # type: ignore[arg-type]
 
 
 def new_folder(out: str | os.PathLike[str]) -> Path:
@@ -150,7 +150,7 @@ def render_to(
         _save_png(folder / names[i], buffers.image[0])
         path = folder / Path("buffers", *Path(names[i]).parts[1:]).with_suffix(".npz")
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **quantise(buffers))
+        np.savez_compressed(path, **quantise(buffers))  # type: ignore[arg-type]
 
     with ThreadPoolExecutor(options.workers or os.cpu_count() or 1) as pool:
         for done, _ in enumerate(pool.map(render_one, range(len(names))), start=1):

@@ -49,32 +49,6 @@ class Latents:
     x_T: Tensor
 
 
-Codes = Latents
-"""Former name of `Latents`. Delete it when no caller outside this package uses it."""
-
-
-@torch.no_grad()
-def stochastic_code(network: DiffusionAutoencoder, x_0: Tensor, z_sem: Tensor, steps: int) -> Tensor:
-    """Encode faces to x_T by reversed DDIM.
-
-    Args:
-        network: diffusion autoencoder in evaluation mode.
-        x_0: (n, 3, s, s) faces in [-1, 1].
-        z_sem: (n, d) semantic latents of the faces.
-        steps: number of DDIM steps.
-
-    Returns:
-        (n, 3, s, s) stochastic latents.
-    """
-    return network.encode_stochastic(x_0, z_sem, steps)
-
-
-@torch.no_grad()
-def rendered(network: DiffusionAutoencoder, x_T: Tensor, z_sem: Tensor, steps: int) -> Tensor:
-    """Render latents to faces (n, 3, s, s) in [-1, 1] by DDIM."""
-    return network.decode(x_T, z_sem, steps)
-
-
 class Autoencoder:
     """Encode and render face images with one network.
 
@@ -109,17 +83,18 @@ class Autoencoder:
         z_sem, x_T = [], []
         for batch in self._batches(images):
             z_sem.append(self.network.encode(batch))
-            x_T.append(stochastic_code(self.network, batch, z_sem[-1], self.steps.encode))
+            x_T.append(self.network.encode_stochastic(batch, z_sem[-1], self.steps.encode))
             report("encoding", sum(len(part) for part in x_T), len(images))
         return Latents(torch.cat(z_sem), torch.cat(x_T))
 
+    @torch.no_grad()
     def render(self, latents: Latents, progress: Progress | None = None) -> Images:
         """Render latents to images (n, s, s, 3)."""
         report = progress or no_progress
         images = []
         for start in range(0, len(latents.z_sem), self.batch):
             rows = slice(start, start + self.batch)
-            x_0 = rendered(self.network, latents.x_T[rows], latents.z_sem[rows], self.steps.render)
+            x_0 = self.network.decode(latents.x_T[rows], latents.z_sem[rows], self.steps.render)
             images.append(to_images(x_0))
             report("rendering", start + len(images[-1]), len(latents.z_sem))
         return np.concatenate(images)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_write_text
-from facebench.core.progress import Progress, no_progress
+from facebench.core.progress import Progress, no_progress, renamed
 from facebench.images.decoding import ImageError, decode
 from facebench.images.image_set import ImageSet, Item, read
 from facebench.synthface.dataset import new_folder
@@ -133,11 +133,11 @@ def write_edits(
     if matched is not None:
         write_images(folder / "targets", names, matched.images)
     latents = editor.autoencoder.encode(sources.images, progress)
-    reconstructions = editor.autoencoder.render(latents, _renamed(progress, "reconstructing"))
+    reconstructions = editor.autoencoder.render(latents, renamed(progress, "reconstructing"))
     write_images(folder / "sources", names, sources.images)
     write_images(folder / "reconstructions", names, reconstructions)
     for strength in strengths:
-        stage = _renamed(progress, f"{editor.attribute} {strength:g}")
+        stage = renamed(progress, f"{editor.attribute} {strength:g}")
         edits = editor.edit(sources.images, latents, strength, stage)
         write_images(folder / "images", [_edit_name(editor, strength, name) for name in names], edits)
     rows = _rows(names, sources, matched, editor, strengths)
@@ -246,8 +246,3 @@ def _match_targets(targets: Sources, sources: Sources) -> Sources:
         )
     rows = [row_of[item.name] for item in sources.items]
     return Sources(tuple(targets.items[row] for row in rows), targets.images[rows], ())
-
-
-def _renamed(progress: Progress, stage: str) -> Progress:
-    """Report progress under another stage name."""
-    return lambda _, done, total: progress(stage, done, total)

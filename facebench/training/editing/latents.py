@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facebench.core.errors import InputError
+from facebench.core.progress import Progress, no_progress
 from facebench.images.decoding import ImageError
 from facebench.training.data.faces import Face, Faces
 from facebench.training.models import DiffusionAutoencoder
@@ -37,7 +37,7 @@ def encode_faces(
     faces: Faces,
     *,
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> EncodedFaces:
     """Encode every face of a training set.
 
@@ -45,7 +45,7 @@ def encode_faces(
         network: diffusion autoencoder in evaluation mode.
         faces: training set.
         batch: faces per batch.
-        progress: callback invoked after each batch with the number of faces done and the total.
+        progress: callback invoked after each batch, in the stage `encoding`.
 
     Raises:
         InputError: no face can be read.
@@ -62,8 +62,7 @@ def encode_faces(
             latents.append(network.encode((images.float() / 127.5 - 1).to(device)).cpu())
             # Only the labels are kept; the images of a large set do not fit in memory.
             labels += [Face(face.name, np.zeros((1, 1, 3), np.uint8), face.fields) for face in read]
-        if progress is not None:
-            progress(end, len(faces))
+        progress("encoding", end, len(faces))
     if not labels:
         raise InputError(f"None of the {len(faces)} faces can be read; the first: {skipped[0]}.")
     return EncodedFaces(torch.cat(latents), _common_fields(labels), tuple(skipped))

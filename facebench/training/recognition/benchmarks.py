@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from PIL import Image
 
 from facebench.backbones.face_detection import FaceFinder
 from facebench.core.errors import InputError
+from facebench.core.progress import Progress, no_progress
 from facebench.core.suggest import suggest
 from facebench.images.decoding import ImageError, decode
 from facebench.training.data.people import CROP, aligned, open_people
@@ -83,14 +84,14 @@ def find_benchmark(folder: Path, name: str) -> Path:
     )
 
 
-def synthetic_pairs(data: SynthfaceData, progress: Callable[[int, int], None] | None = None) -> Pairs:
+def synthetic_pairs(data: SynthfaceData, progress: Progress = no_progress) -> Pairs:
     """Build a benchmark of synthetic people in ten folds that share no person, as in LFW.
 
     Every person contributes a genuine pair, and an impostor pair with the next person of the fold.
 
     Args:
         data: people with four images each.
-        progress: callback invoked after each image with the number of images done and the total.
+        progress: callback invoked after each image, in the stage `rendering`.
 
     Raises:
         InputError: there are too few people for ten folds, or an image has no detectable face.
@@ -108,8 +109,7 @@ def synthetic_pairs(data: SynthfaceData, progress: Callable[[int, int], None] | 
             crops[index] = faces.read(index).image
         except ImageError as error:
             raise InputError(f"{error}. Render larger images.") from None
-        if progress is not None:
-            progress(index + 1, len(faces))
+        progress("rendering", index + 1, len(faces))
     rows, same = _synthetic_rows(people)
     return _with_digest("synthface", crops[rows], same, ())
 

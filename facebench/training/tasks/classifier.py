@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 
 from facebench.core.errors import InputError
+from facebench.core.progress import Progress, no_progress
 from facebench.training.data.sources import DataSettings, open_faces
 from facebench.training.editing import directions as files
 from facebench.training.editing.directions import Directions
@@ -42,7 +43,7 @@ def find(
     out: Path,
     *,
     device: str = "auto",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> tuple[Path, dict[str, float]]:
     """Encode the data, compute directions, and write `out`/directions.safetensors.
 

@@ -33,7 +33,7 @@ from facebench.training.models.official import official_names
 from facebench.training.presets import read
 from facebench.training.rig.buffers import BufferSet
 from facebench.training.rig.buffers.compact import Compact
-from facebench.training.rig.buffers.extractors import Found, NotFound
+from facebench.training.rig.buffers.results import Found, NotFound
 from facebench.training.rig.buffers.synthetic import Exact
 from facebench.training.rig.files import official_name, open_rig, to_conditions
 from facebench.training.rig.transfer import draw_pairs

@@ -202,7 +202,7 @@ def write_part(folder: Path, number: int, part: Part) -> None:
     try:
         atomic_write_bytes(pictures_of(folder, number), b"".join(part.encoded))
         with atomic_path(_table(folder, number)) as temporary:
-            np.savez_compressed(temporary, **arrays)
+            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
     except OSError as error:
         raise InputError(
             f"{folder}: part {number} cannot be written ({error}). Free some space and run the same command again; "

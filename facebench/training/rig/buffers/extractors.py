@@ -68,6 +68,3 @@ def check_extractor(name: str) -> str:
     if name not in EXTRACTORS:
         raise InputError(f"There is no extractor '{name}'. {suggest(name, EXTRACTORS)}")
     return name
-
-
-__all__ = ["EXTRACTORS", "Extractor", "Found", "NotFound", "check_extractor", "open_extractor"]

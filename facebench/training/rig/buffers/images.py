@@ -13,8 +13,6 @@ from facebench.core.errors import InputError
 
 Floats = NDArray[np.float32]
 ImageArray = NDArray[np.uint8]
-Picture = ImageArray
-"""Former name of `ImageArray`. Delete it when no caller outside this package uses it."""
 
 BUFFERS = ("rendered", "normal", "albedo")
 """Order of the buffers in the input of a DiffusionRig."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_write_text
-from facebench.core.progress import Progress, no_progress
+from facebench.core.progress import Progress, no_progress, renamed
 from facebench.images.image_set import ImageSet, Item
 from facebench.training.rig.buffers.extractors import EXTRACTORS, Extractor, check_extractor, open_extractor
 from facebench.training.rig.buffers.flame_codes import Space, TransferKind, check_transfer_kind
@@ -171,8 +171,8 @@ def _read_both(
     same = config.extractor_target == config.extractor_source
     of_target = of_source if same else open_extractor(config.extractor_target, device)
     sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
-    read_sources = _read(of_source, sets[0], sources, size, _renamed(progress, "reading sources"))
-    read_targets = _read(of_target, sets[1], targets, size, _renamed(progress, "reading targets"))
+    read_sources = _read(of_source, sets[0], sources, size, renamed(progress, "reading sources"))
+    read_targets = _read(of_target, sets[1], targets, size, renamed(progress, "reading targets"))
     return of_source.space, read_sources, read_targets
 
 
@@ -192,11 +192,6 @@ def _read(
                 missing[item.name] = result
         progress("reading", min(start + BATCH, len(distinct)), len(distinct))
     return _Codes(found, missing)
-
-
-def _renamed(progress: Progress, stage: str) -> Progress:
-    """Report progress under another stage name."""
-    return lambda _, done, total: progress(stage, done, total)
 
 
 def _jobs(
