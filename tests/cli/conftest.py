@@ -14,7 +14,8 @@ from facebench import cli, synthface
 TINY = [
     "model.size=16", "model.channels=8", "model.multipliers=[1,2]", "model.time_channels=16", "model.attention=[8]",
     "data.identities=10", "data.images=4", "data.render=16", "data.align=false", "data.cache_renders=false",
-    "steps=2", "batch_size=8", "workers=0", "checkpoint_every=10", "sample_every=2", "evaluate_every=null", "shown=2",
+    "steps=2", "batch_size=8", "workers=0", "checkpoint_every=10", "sample_every=2", "evaluate_every=null",
+    "preview_images=2",
 ]  # fmt: skip
 """Settings of a training run of seconds."""
 CODED = [

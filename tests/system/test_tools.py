@@ -26,7 +26,7 @@ DIFFAE = {
         "time_channels": 16, "blocks": 1, "attention": [], "dropout": 0.0, "encoder_norm": "batch",
     },
     "data": {"kind": "synthface", "identities": 4, "images": 2, "render": 32, "cache_renders": False},
-    "steps": 2, "batch_size": 4, "workers": 0, "ema_decay": None, "shown": 2,
+    "steps": 2, "batch_size": 4, "workers": 0, "ema_decay": None, "preview_images": 2,
 }  # fmt: skip
 
 

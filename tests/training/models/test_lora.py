@@ -72,11 +72,11 @@ def test_training_starts_with_the_unchanged_network(personal: dict[str, Any], tr
     assert torch.equal(predict(task.network.eval()), predict(open_autoencoder(trained_diffae)))
 
 
-@pytest.mark.parametrize("average", [None, 0.9])
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
 def test_the_base_stays_unchanged_and_the_model_holds_the_merged_weights(
-    average: float | None, personal: dict[str, Any], trained_diffae: Path, tmp_path: Path
+    ema_decay: float | None, personal: dict[str, Any], trained_diffae: Path, tmp_path: Path
 ) -> None:
-    prepared = prepare("diffae", **personal, ema_decay=average, loss={"prior": 1.0}, prior_images=2)
+    prepared = prepare("diffae", **personal, ema_decay=ema_decay, loss={"prior": 1.0}, prior_images=2)
     path = run(prepared, tmp_path)
     network: Any = prepared.task.network
     before, adapted, after = load_file(trained_diffae), network.state_dict(), load_file(path)
@@ -86,7 +86,7 @@ def test_the_base_stays_unchanged_and_the_model_holds_the_merged_weights(
     assert after.keys() == before.keys()
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed == {f"{name.partition('.lora_B')[0]}.weight" for name in adapted if "lora_B" in name}
-    if average is None:
+    if ema_decay is None:
         with_adapters = predict(network.eval())
         assert float((with_adapters - predict(open_autoencoder(trained_diffae))).abs().max()) > 1e-2
         assert float((with_adapters - predict(open_autoencoder(path))).abs().max()) < 1e-4
