@@ -16,6 +16,7 @@ MARKERS = {
     "tests/training/editing": "slow",
     "tests/training/losses/test_identity_losses.py": "slow",
     "tests/training/models/test_lora.py": "slow",
+    "tests/training/models/test_official.py": "slow",
     "tests/training/rig": "slow",
     "tests/studies": "slow",
     "tests/cli/test_train": "slow",
