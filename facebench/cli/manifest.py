@@ -21,6 +21,7 @@ from facebench.images.manifest_builder import (
     missing_combinations,
     unmatched_csv,
 )
+from facebench.images.manifest_join import join_manifests
 from facebench.images.named_roots import parse_roots
 from facebench.images.path_pattern import PathPattern
 
@@ -38,6 +39,13 @@ def manifest(
             "column; {number:[0-9]+} restricts a field by a regular expression."
         ),
     ],
+    join: Annotated[
+        bool,
+        typer.Option(
+            "--join",
+            help="Join existing manifests; the pattern is that of their paths, such as '{cell}/{person}/manifest.csv'.",
+        ),
+    ] = False,
     source: Annotated[
         str | None, typer.Option(help="Path of the source image, composed of the fields.")
     ] = None,
@@ -80,14 +88,16 @@ def manifest(
         parse_roots(root),
         allow_missing,
     )
-    built = build_manifest(folders, layout, out.parent)
+    if join and layout.links:
+        raise InputError("--join takes the source and target from the joined manifests; leave out --source.")
+    built = (join_manifests if join else build_manifest)(folders, layout, out.parent)
     built = _appended(built, out) if append and out.is_file() else built
     out.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_text(out, built.csv())
     _print_summary(built, out)
     _print_unmatched(built.unmatched, out.with_name(f"{out.stem}-unmatched.csv"))
     roots = "".join(f" --root {option}" for option in root or [])
-    protocol = "expression-transfer" if target else "quality"
+    protocol = "expression-transfer" if "target" in built.columns else "quality"
     print_line(f"next: facebench evaluate {out} --protocol {protocol}{roots}", style="dim")
 
 

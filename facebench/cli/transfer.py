@@ -25,12 +25,44 @@ def transfer(
     extractor_target: Annotated[str, typer.Option(help="Extractor for target images.")],
     out: Annotated[Path, typer.Option(help="Output folder; the same command continues a stopped run.")],
     pairs: Annotated[
-        Path | None, typer.Option(help="CSV file of image names, with the columns source and target.")
+        Path | None,
+        typer.Option(
+            help="CSV file of image names, with the columns source and target; all pairs every source and target."
+        ),
     ] = None,
     take: Annotated[
         str, typer.Option(help="Property of the target to use: expression, light or pose.")
     ] = "expression",
-    steps: Annotated[int, typer.Option(min=1, max=1000, help="DDIM steps.")] = 20,
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            metavar="album|own|FILE",
+            help="Shape of the sources: mean of the album, their own, or a mean_shape.pkl, LMDB database or album of "
+            "buffers. By default album for models that were trained with a mean shape, else own.",
+        ),
+    ] = None,
+    sampler: Annotated[
+        str, typer.Option(help="Sampler: ddim, ddpm or dpm-solver++; steps may follow, such as ddim50.")
+    ] = "ddim",
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, max=1000, help="Steps; by default 20 (ddim), 1000 (ddpm), 30 (dpm-solver++)."),
+    ] = None,
+    diffusion_steps: Annotated[
+        int,
+        typer.Option(
+            min=1, max=1000, help="Length of the noise schedule; other than 1000 differs from training."
+        ),
+    ] = 1000,
+    candidates: Annotated[
+        int, typer.Option(min=1, help="Images drawn for each transfer, of which one is kept.")
+    ] = 1,
+    keep: Annotated[
+        str, typer.Option(help="Candidate that is kept: sharpest (variance of the Laplacian) or least-sharp.")
+    ] = "sharpest",
+    noise: Annotated[
+        str, typer.Option(help="Initial noise: per-source, or shared by all images.")
+    ] = "per-source",
     seed: Annotated[int, typer.Option(help="Seed of the initial noise.")] = 0,
     device: Annotated[Device, typer.Option(help="Device of the networks.")] = Device.auto,
 ) -> None:
@@ -48,7 +80,13 @@ def transfer(
             extractor_target=extractor_target,
             pairs=pairs,
             what=take,
+            shape=shape,
+            sampler=sampler,
             steps=steps,
+            diffusion_steps=diffusion_steps,
+            candidates=candidates,
+            keep=keep,
+            noise=noise,
             seed=seed,
             device=str(device_of(device.value)),
             progress=stages.update,

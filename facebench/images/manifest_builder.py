@@ -112,7 +112,7 @@ def build_manifest(roots: Sequence[Path], layout: Layout, folder: Path) -> Built
             f"None of the {len(found):,} images matches '{layout.pattern.text}'. The nearest path, '{nearest.path}', "
             f"{nearest.reason}."
         )
-    linker = _Linker(layout, roots, folder)
+    linker = Linker(layout, roots, folder)
     rows = []
     for root, name, fields in matched:
         row = {"image": linker.cell(root / name, "image"), **_named(fields)}
@@ -156,7 +156,7 @@ def unmatched_csv(unmatched: Sequence[Unmatched]) -> str:
 
 
 @dataclass(frozen=True)
-class _Linker:
+class Linker:
     """Composes the paths of linked images and the cells that name files."""
 
     layout: Layout

@@ -61,7 +61,7 @@ class LmdbFaces:
 
     @property
     def _database(self) -> Any:
-        return _opened(self.path.absolute(), os.getpid())
+        return open_database(self.path.absolute(), os.getpid())
 
 
 def write_lmdb(path: Path, size: int, images: Iterable[bytes]) -> int:
@@ -80,7 +80,7 @@ def write_lmdb(path: Path, size: int, images: Iterable[bytes]) -> int:
 
 
 @cache
-def _opened(path: Path, process: int) -> Any:
+def open_database(path: Path, process: int) -> Any:
     """Open a database once per process; LMDB handles must not be shared with forked processes."""
     import lmdb
 

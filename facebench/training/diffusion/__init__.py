@@ -1,5 +1,6 @@
 """Diffusion: noise schedules, the forward process, the weighted loss of eps, and samplers."""
 
+from facebench.training.diffusion.dpm_solver import dpm_solver_sample
 from facebench.training.diffusion.process import (
     Denoiser,
     Weighting,
@@ -34,6 +35,7 @@ __all__ = [
     "ddim_encode",
     "ddim_encode_step",
     "ddpm_sample",
+    "dpm_solver_sample",
     "eps_from_v",
     "eps_from_x_0",
     "p2_weight",

@@ -5,7 +5,7 @@ Sources: Song et al. 2021 (DDIM), Preechakul et al. 2022 (the stochastic code x_
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,7 +141,7 @@ def ddpm_sample(
     *,
     schedule: Schedule = LINEAR,
     clip: bool = True,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator | Sequence[torch.Generator] | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
     """Generate images from noise by ancestral sampling, which adds fresh noise after every step but the last.
@@ -154,7 +154,7 @@ def ddpm_sample(
         z_sem: (n, d) codes, or None.
         schedule: the noise schedule; `schedule.evenly(steps)` takes fewer steps.
         clip: clamp each predicted x_0 to [-1, 1].
-        generator: source of the noise.
+        generator: source of the noise; a sequence has one for each row, so that rows do not depend on each other.
         on_step: callback invoked after each step.
 
     Returns:
@@ -169,11 +169,18 @@ def ddpm_sample(
         x_coefficient = float((1 - abar_previous) * np.sqrt(1 - betas[index]) / (1 - abar[index]))
         x = x_0_coefficient * x_0 + x_coefficient * x
         if index > 0:
-            noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+            noise = _fresh_noise(x, generator)
             x = x + float(np.sqrt(betas[index])) * noise
         if on_step is not None:
             on_step(Step(index, x, x_0))
     return x
+
+
+def _fresh_noise(x: Tensor, generator: torch.Generator | Sequence[torch.Generator] | None) -> Tensor:
+    if generator is None or isinstance(generator, torch.Generator):
+        return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    rows = [torch.randn(x.shape[1:], generator=each, dtype=x.dtype, device=each.device) for each in generator]
+    return torch.stack(rows).to(x.device)
 
 
 def _predictions(

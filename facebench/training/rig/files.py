@@ -33,12 +33,16 @@ class Trained:
         source: extractor of the buffers it was trained with.
         space: space of the extractor's codes, "synthface" or "flame".
         brightest: value of `rendered` that byte 255 of the buffers represents.
+        mean_shape: whether the buffers had the mean shape of an album.
+        recorded: whether the model records its buffers; official checkpoints do not.
     """
 
     network: Rig
     source: str
     space: str
     brightest: float
+    mean_shape: bool = False
+    recorded: bool = True
 
     @property
     def size(self) -> int:
@@ -66,16 +70,18 @@ def open_rig(path: Path) -> Trained:
     buffers = provenance.get("buffers")
     if not isinstance(buffers, Mapping) or not {"source", "space", "brightest"} <= buffers.keys():
         raise WeightsError(f"{path}: does not record the buffers of its training.")
-    return Trained(network, buffers["source"], buffers["space"], buffers["brightest"])
+    mean_shape = bool(buffers.get("mean_shape", False))
+    return Trained(network, buffers["source"], buffers["space"], buffers["brightest"], mean_shape)
 
 
 def refuse_other_buffers(about: About, trained: Trained, folder: Path | str) -> None:
-    """Check that a set of buffers has the size and source that a model was trained with.
+    """Check that a set of buffers has the size and, where the model records it, the source of its training.
 
     Raises:
         InputError: size or source differ.
     """
-    if (about.size, about.source) != (trained.size, trained.source):
+    other_source = trained.recorded and about.source != trained.source
+    if about.size != trained.size or other_source:
         raise InputError(
             f"{folder} holds {about.summary}, but the checkpoint was trained with {trained.summary}. "
             "Make the buffers again with the checkpoint's size and source."
@@ -83,10 +89,12 @@ def refuse_other_buffers(about: About, trained: Trained, folder: Path | str) -> 
 
 
 def to_conditions(stored: Tensor, brightest: float) -> Tensor:
-    """Convert the bytes of a buffer set (n, 9, s, s) to the float32 input of a DiffusionRig.
+    """Convert the bytes of a buffer set (n, 9, s, s) to the float32 input of a DiffusionRig; floats stay.
 
     rendered = brightest · byte / 255,   normal = (byte − 128) / 127,   albedo = byte / 255
     """
+    if stored.is_floating_point():
+        return stored.float()
     values = stored.float()
     rendered = values[:, :3] * (brightest / 255)
     normal = (values[:, 3:6] - ZERO) / (ZERO - 1)
@@ -133,4 +141,4 @@ def _open_official(path: Path) -> Trained:
         raise WeightsError(f"{path}: holds a {type(content).__name__}, not a state dict.")
     network = load_official(official_name(official_state(KIND, content)), content)
     assert isinstance(network, DiffusionRig | DiffusionRigEmo)
-    return Trained(network.requires_grad_(False), "deca", "flame", 2.0)
+    return Trained(network.requires_grad_(False), "deca", "flame", 2.0, recorded=False)

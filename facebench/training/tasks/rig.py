@@ -26,7 +26,7 @@ from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import CompactRig, DiffusionRig, DiffusionRigConfig, Rig
 from facebench.training.models.config import NetworkConfig
-from facebench.training.rig.buffers.dataset import BufferSet
+from facebench.training.rig.buffers import Buffers, open_buffers
 from facebench.training.rig.files import open_rig, provenance_of, refuse_other_buffers, to_conditions
 from facebench.training.tasks.face_batches import PREVIEW_STEPS
 
@@ -35,7 +35,9 @@ class BaseRigSettings(TrainConfig):
     """Settings that both rig tasks have."""
 
     data: Path
-    """Folder of `facebench buffers`."""
+    """Folder of `facebench buffers`, or of an LMDB database of DiffusionRig-Emo."""
+    lmdb_source: Literal["deca", "emoca"] = "deca"
+    """Extractor of the buffers in an LMDB database, which does not record it."""
     stage: Literal[1, 2] = 1
     """Stage 2 trains on the album of one person."""
     freeze_encoder: bool = True
@@ -67,12 +69,12 @@ class BaseRigTask(Task):
     kind: ClassVar[str]
     """Kind of the model file."""
     network: Rig
-    faces: BufferSet
+    faces: Buffers
     best_metric = ("mse", False)
 
     def __init__(self, settings: BaseRigSettings, model: NetworkConfig | None) -> None:
         self.settings = settings
-        self.faces = BufferSet(settings.data)
+        self.faces = open_buffers(settings.data, settings.lmdb_source)
         torch.manual_seed(settings.seed)
         if settings.stage == 2:
             self.network = self._pretrained(model)

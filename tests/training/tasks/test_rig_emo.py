@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from facebench.training.presets import read
 from facebench.training.rig.buffers import BufferSet
 from facebench.training.rig.files import open_rig
 from facebench.training.tasks.rig_emo import RigEmoSettings
+from tests.helpers.lab_database import write_database
 from tests.helpers.paper_weights import facebench
 
 SHAPE, IDENTITY = 135, 161
@@ -127,3 +130,73 @@ def test_other_codes_or_another_network_are_refused(place: Path) -> None:
     words = ("--config", place / "stage2.yaml", "--out", place / "no", "--device", "cpu")
     text = refused("train", "rig", f"data={place / 'album'}", f"init_from={place / 'plain'}", *words)
     assert "has no inputs for the codes of shape and identity" in text
+
+
+def carried(place: Path, out: str, *words: object, checkpoint: str = "model") -> Path:
+    pairs = place / "pairs.csv"
+    pairs.write_text("source,target\nimages/id000/00.png,images/id001/01.png\n")
+    run(
+        "transfer", "--checkpoint", place / checkpoint, "--source", place / "faces", "--target", place / "faces",
+        "--extractor-source", "synthface", "--extractor-target", "synthface", "--pairs", pairs,
+        "--out", place / out, "--device", "cpu", *words,
+    )  # fmt: skip
+    return place / out
+
+
+def test_an_album_model_uses_the_mean_shape_and_records_it(place: Path) -> None:
+    words = (f"data={place / 'album'}", f"init_from={place / 'model'}", "--config", place / "stage2.yaml")
+    run("train", "rig", *words, "--out", place / "of-album", "--device", "cpu")
+    headers, images = {}, {}
+    for shape in (None, "own", "album", place / "album"):
+        option = () if shape is None else ("--shape", shape)
+        name = f"shape-{Path(str(shape)).name if shape != place / 'album' else 'file'}"
+        folder = carried(place, name, "--steps", 2, *option, checkpoint="of-album")
+        headers[name] = json.loads((folder / "transfer.json").read_text())["shape"]
+        images[name] = (folder / "images" / "00000.png").read_bytes()
+    assert headers["shape-None"] == "album"
+    assert images["shape-None"] == images["shape-album"]
+    # A rendered person has one shape, which is also the mean of the person's album; the buffers hold two people.
+    assert images["shape-own"] == images["shape-album"]
+    assert images["shape-file"] != images["shape-album"]
+    assert headers["shape-own"] == "own"
+    text = refused(
+        "transfer", "--checkpoint", place / "model", "--source", place / "faces", "--target", place / "faces",
+        "--extractor-source", "synthface", "--extractor-target", "synthface", "--pairs", place / "pairs.csv",
+        "--out", place / "no", "--shape", place / "albums" / "eve",
+    )  # fmt: skip
+    assert "There is no album or mean shape" in text
+
+
+def test_candidates_are_kept_by_their_sharpness(place: Path) -> None:
+    best = carried(place, "sharpest", "--sampler", "ddpm3", "--candidates", 3)
+    worst = carried(place, "least", "--sampler", "ddpm3", "--candidates", 3, "--keep", "least-sharp")
+    kept = {}
+    for folder in (best, worst):
+        rows = list(csv.DictReader((folder / "candidates.csv").open()))
+        rows = [row for row in rows if row["image"] == "images/00000"]
+        assert len(rows) == 3
+        (chosen,) = (row for row in rows if row["kept"] == "1")
+        kept[folder.name] = float(chosen["sharpness"])
+        scores = [float(row["sharpness"]) for row in rows]
+        assert kept[folder.name] == (max(scores) if folder == best else min(scores))
+        image = (folder / "candidates" / f"images/00000-{chosen['candidate']}.png").read_bytes()
+        assert (folder / "images" / "00000.png").read_bytes() == image
+    header = json.loads((worst / "transfer.json").read_text())
+    assert (header["sampler"], header["steps"], header["keep"]) == ("ddpm", 3, "least-sharp")
+    assert kept["sharpest"] > kept["least"]
+
+
+@pytest.mark.parametrize("album", [False, True])
+def test_a_database_of_the_lab_trains_both_stages(place: Path, tmp_path: Path, album: bool) -> None:
+    data = write_database(tmp_path / "set", album=album)
+    widths = ("model.shape_channels=100", "model.identity_channels=150")
+    words = ("--config", place / "stage1.yaml", "--out", tmp_path / "model", "--device", "cpu")
+    run("train", "rig", f"data={data}", *widths, *words)
+    trained = open_rig(tmp_path / "model")
+    assert (trained.source, trained.space, trained.mean_shape) == ("deca", "flame", album)
+    words = ("--config", place / "stage2.yaml", "--out", tmp_path / "personal", "--device", "cpu")
+    personal = ("train", "rig", f"data={data}", f"init_from={tmp_path / 'model'}", *words)
+    if album:
+        run(*personal)
+    else:
+        assert "was not made as an album" in refused(*personal)

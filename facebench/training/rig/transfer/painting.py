@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,12 @@ from torch import Tensor
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_path
 from facebench.images.image_set import Item
-from facebench.training.diffusion import ddim_decode
 from facebench.training.engine.image_grid import to_images
 from facebench.training.rig.buffers.flame_codes import Codes, Space, person_codes
 from facebench.training.rig.buffers.images import ImageArray
 from facebench.training.rig.buffers.results import Found
 from facebench.training.rig.files import Trained
+from facebench.training.rig.transfer.drawing import Drawing
 
 
 @dataclass(frozen=True)
@@ -39,18 +38,17 @@ class Job:
 
 
 class Painter:
-    """A model, its DDIM steps and the seed of its initial noise.
+    """A model that draws images from codes.
 
     Args:
         trained: the model.
         space: space of the codes.
-        steps: number of DDIM steps.
-        seed: seed of the noise.
+        drawing: sampler, noise and candidates.
         device: device of the network.
     """
 
-    def __init__(self, trained: Trained, space: Space, steps: int, seed: int, device: str) -> None:
-        self.trained, self.space, self.steps, self.seed, self.device = trained, space, steps, seed, device
+    def __init__(self, trained: Trained, space: Space, drawing: Drawing, device: str) -> None:
+        self.trained, self.space, self.drawing, self.device = trained, space, drawing, device
         self.network = trained.network.to(device)
 
     @torch.no_grad()
@@ -58,7 +56,8 @@ class Painter:
         """Render the images that do not exist yet.
 
         Args:
-            folder: output folder.
+            folder: output folder. With several candidates, `candidates` below it holds all of them, and
+                `candidates.csv` their sharpness and the kept one.
             jobs: images to render.
             sources: photos and codes of the sources, by name.
         """
@@ -68,11 +67,27 @@ class Painter:
         photos = np.stack([sources[job.source.name].photo for job in missing])
         x_0 = (torch.from_numpy(photos).permute(0, 3, 1, 2).float() / 127.5 - 1).to(self.device)
         conditions = torch.stack([self._conditions(job.codes) for job in missing]).to(self.device)
-        noise = torch.stack([self._noise(job.source) for job in missing]).to(self.device)
         denoiser = self.network.driven_by(conditions, *self._extra_codes(missing))
-        images = to_images(ddim_decode(denoiser, noise, self.network.encode(x_0), self.steps))
-        for job, image in zip(missing, images, strict=True):
-            save_image(folder / f"{job.name}.png", image)
+        z, names = self.network.encode(x_0), [job.source.name for job in missing]
+        drawn = [
+            to_images(self.drawing.sample(denoiser, z, names, self.trained.size, candidate))
+            for candidate in range(self.drawing.candidates)
+        ]
+        for row, job in enumerate(missing):
+            self._save(folder, job, [images[row] for images in drawn])
+
+    def _save(self, folder: Path, job: Job, candidates: Sequence[ImageArray]) -> None:
+        kept = 0
+        if len(candidates) > 1:
+            kept, scores = self.drawing.chosen(candidates)
+            for number, image in enumerate(candidates):
+                save_image(folder / "candidates" / f"{job.name}-{number}.png", image)
+            with (folder / "candidates.csv").open("a", encoding="utf-8") as file:
+                if file.tell() == 0:
+                    file.write("image,candidate,sharpness,kept\n")
+                for number, score in enumerate(scores):
+                    file.write(f"{job.name},{number},{score:.6g},{int(number == kept)}\n")
+        save_image(folder / f"{job.name}.png", candidates[kept])
 
     def _conditions(self, codes: Codes) -> Tensor:
         conditions = torch.from_numpy(self.space.draw(codes, self.trained.size).conditions)
@@ -86,12 +101,6 @@ class Painter:
         person = [person_codes(job.codes, self.space.name) for job in jobs]
         arrays = [np.concatenate([codes[name] for codes in person]) for name in self.network.extra_codes]
         return [torch.from_numpy(array).to(self.device) for array in arrays]
-
-    def _noise(self, source: Item) -> Tensor:
-        """Noise that depends on the seed and the name of the source only."""
-        digest = hashlib.sha256(f"{self.seed}:{source.name}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-        return torch.randn((3, self.trained.size, self.trained.size), generator=generator)
 
 
 def save_image(path: Path, image: ImageArray) -> None:

@@ -83,6 +83,12 @@ def pair_up(sources: ImageSet, targets: ImageSet) -> list[Pair]:
     return [pair for pair in pairs if not _same(pair)] if min(len(a), len(b)) == 1 < count else pairs
 
 
+def all_pairs(sources: ImageSet, targets: ImageSet) -> list[Pair]:
+    """Pair every source with every target; an image is not paired with itself."""
+    pairs = [Pair(source, target) for source in sources.items for target in targets.items]
+    return [pair for pair in pairs if not _same(pair)]
+
+
 def draw_pairs(sources: ImageSet, targets: ImageSet, count: int, seed: int = 0) -> list[Pair]:
     """Draw random pairs of different people with different expressions, as far as the sets have these columns.
 

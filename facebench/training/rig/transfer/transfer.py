@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,30 @@ from facebench.core.files import atomic_write_text
 from facebench.core.progress import Progress, no_progress, renamed
 from facebench.images.image_set import ImageSet, Item
 from facebench.training.rig.buffers.extractors import EXTRACTORS, Extractor, check_extractor, open_extractor
-from facebench.training.rig.buffers.flame_codes import Space, TransferKind, check_transfer_kind
+from facebench.training.rig.buffers.flame_codes import (
+    Codes,
+    Space,
+    TransferKind,
+    check_transfer_kind,
+    with_shape,
+)
 from facebench.training.rig.buffers.results import Found, NotFound
 from facebench.training.rig.files import Trained, open_rig
+from facebench.training.rig.transfer.drawing import TRAINED_STEPS, Drawing, Keep, Noise
 from facebench.training.rig.transfer.painting import Job, Painter, save_image
-from facebench.training.rig.transfer.pairs import Pair, described, pair_up, read_pairs, refuse_same
+from facebench.training.rig.transfer.pairs import (
+    Pair,
+    all_pairs,
+    described,
+    pair_up,
+    read_pairs,
+    refuse_same,
+)
+from facebench.training.rig.transfer.shapes import OWN, choose_shape, items_to_read, shapes_of_sources
 
-STEPS = 20
 BATCH = 16
 HEADER = "transfer.json"
+ALL_PAIRS = "all"
 
 
 @dataclass(frozen=True)
@@ -34,18 +49,45 @@ class TransferConfig:
     Attributes:
         extractor_source: extractor of identity, pose and light of the sources.
         extractor_target: extractor of the expression of the targets.
-        pairs: CSV file with the columns source and target; None pairs the images as `pair_up` does.
+        pairs: CSV file with the columns source and target, or "all" for every source with every target; None pairs the
+            images as `pair_up` does.
         what: "expression" (ψ and the jaw), "light" or "pose".
-        steps: number of DDIM steps.
+        shape: "own", "album" (the mean over the source's album), or the path of a mean shape; None takes the album for
+            a model that was trained with a mean shape.
+        sampler: "ddim", "ddpm" or "dpm-solver++", with or without steps, such as "ddim50".
+        steps: number of steps; by default those of the sampler: 20, 1000 or 30.
+        diffusion_steps: length of the noise schedule, see `Drawing`.
         seed: seed of the noise.
+        noise: "per-source", or "shared" by all images.
+        candidates: number of images drawn for each transfer, of which one is kept.
+        keep: "sharpest" or "least-sharp" candidate.
     """
 
     extractor_source: str
     extractor_target: str
     pairs: str | Path | None = None
     what: str = "expression"
-    steps: int = STEPS
+    shape: str | None = None
+    sampler: str = "ddim"
+    steps: int | None = None
+    diffusion_steps: int = TRAINED_STEPS
     seed: int = 0
+    noise: Noise = "per-source"
+    candidates: int = 1
+    keep: Keep = "sharpest"
+
+    @property
+    def drawing(self) -> Drawing:
+        """Settings of the sampling."""
+        return Drawing.of(
+            self.sampler,
+            self.steps,
+            diffusion_steps=self.diffusion_steps,
+            seed=self.seed,
+            noise=self.noise,
+            candidates=self.candidates,
+            keep=self.keep,
+        )
 
 
 @dataclass(frozen=True)
@@ -88,8 +130,9 @@ def transfer(
         WeightsError: the checkpoint or a file of an extractor is missing or wrong.
     """
     config = TransferConfig(**options)
-    kind = check_transfer_kind(config.what)
+    kind, drawing = check_transfer_kind(config.what), config.drawing
     trained = open_rig(Path(checkpoint))
+    config = replace(config, shape=choose_shape(config.shape, trained))
     _refuse_other_spaces(trained, config.extractor_source, config.extractor_target)
     sets = ImageSet.open(source), ImageSet.open(target)
     pairs = _pairs(config, *sets)
@@ -102,7 +145,7 @@ def transfer(
     ]
     if not complete:
         raise InputError(f"No face was found in one or both images of all {len(pairs)} pairs.")
-    painter = Painter(trained, space, config.steps, config.seed, device)
+    painter = Painter(trained, space, drawing, device)
     jobs = _jobs(complete, sources, targets, space, kind)
     for start in range(0, len(jobs), BATCH):
         painter.paint(folder, jobs[start : start + BATCH], sources.found)
@@ -114,6 +157,8 @@ def transfer(
 def _pairs(config: TransferConfig, sources: ImageSet, targets: ImageSet) -> list[Pair]:
     if config.pairs is None:
         pairs = pair_up(sources, targets)
+    elif str(config.pairs) == ALL_PAIRS:
+        pairs = all_pairs(sources, targets)
     else:
         pairs = read_pairs(Path(config.pairs), sources, targets)
     refuse_same(pairs)
@@ -128,8 +173,8 @@ def _settings(checkpoint: Path, pairs: Sequence[Pair], config: TransferConfig) -
         "pairs": [[str(pair.source.path), str(pair.target.path)] for pair in pairs],
         "extractors": [config.extractor_source, config.extractor_target],
         "what": config.what,
-        "steps": config.steps,
-        "seed": config.seed,
+        "shape": config.shape,
+        **asdict(config.drawing),
     }
 
 
@@ -170,8 +215,13 @@ def _read_both(
     of_source = open_extractor(config.extractor_source, device)
     same = config.extractor_target == config.extractor_source
     of_target = of_source if same else open_extractor(config.extractor_target, device)
-    sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    shape = config.shape or OWN
+    sources = items_to_read(shape, sets[0], [pair.source for pair in pairs])
+    targets = [pair.target for pair in pairs]
     read_sources = _read(of_source, sets[0], sources, size, renamed(progress, "reading sources"))
+    read_sources = _with_shapes(
+        read_sources, shapes_of_sources(shape, read_sources.found, sets[0], of_source.space)
+    )
     read_targets = _read(of_target, sets[1], targets, size, renamed(progress, "reading targets"))
     return of_source.space, read_sources, read_targets
 
@@ -192,6 +242,20 @@ def _read(
                 missing[item.name] = result
         progress("reading", min(start + BATCH, len(distinct)), len(distinct))
     return _Codes(found, missing)
+
+
+def _with_shapes(codes: _Codes, shapes: Mapping[str, Codes]) -> _Codes:
+    """Replace the shape of the sources that have one in `shapes`."""
+    found = {
+        name: Found(with_shape(one.codes, shapes[name]), one.photo) if name in shapes else one
+        for name, one in codes.found.items()
+    }
+    return _Codes(found, codes.missing)
+
+
+def renamed(progress: Progress, stage: str) -> Progress:
+    """Report progress under another stage name."""
+    return lambda _, done, total: progress(stage, done, total)
 
 
 def _jobs(
