@@ -253,11 +253,6 @@ def _with_shapes(codes: _Codes, shapes: Mapping[str, Codes]) -> _Codes:
     return _Codes(found, codes.missing)
 
 
-def renamed(progress: Progress, stage: str) -> Progress:
-    """Report progress under another stage name."""
-    return lambda _, done, total: progress(stage, done, total)
-
-
 def _jobs(
     pairs: Sequence[Pair], sources: _Codes, targets: _Codes, space: Space, kind: TransferKind
 ) -> list[Job]:
