@@ -1,4 +1,4 @@
-"""Pictures that occur several times, recognised by the content of their files."""
+"""Detection of duplicate images by the content of their files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ OPTION = "--drop-duplicates"
 
 
 def duplicate_warnings(extractions: Mapping[str, Extraction]) -> list[str]:
-    """Describe repeated pictures of the generated set and of the reference sets, with their number and an example.
+    """Describe duplicate images of the generated set and of the reference sets, with their number and an example.
 
-    Copies weigh a picture several times; a picture of two identities makes a person an impostor of itself; a
-    generated picture in the reference set makes the generated set look real.
+    Copies count several times. An image of two identities forms impostor pairs of one person. A generated image in
+    the reference set makes the generated set appear real.
     """
     contents = {
         role: _Contents(role, extraction.items, extraction.sha256)
@@ -34,10 +34,10 @@ def duplicate_warnings(extractions: Mapping[str, Extraction]) -> list[str]:
 
 
 def without_duplicates(sets: Mapping[str, ImageSet]) -> dict[str, ImageSet]:
-    """Return the sets without repeated pictures.
+    """Return the sets without duplicate images.
 
-    Of copies in one set the first stays. A picture of several identities is left out altogether. A picture that is
-    generated and in a reference set is left out of the reference set. Left-out files have the reason "duplicate".
+    Of copies in one set the first is kept. An image of several identities is removed. An image that is both generated
+    and in a reference set is removed from the reference set. Removed files have the reason "duplicate".
     """
     contents = {role: _Contents(role, images.items, _hashes(images.items)) for role, images in sets.items()}
     generated = contents["generated"]
@@ -89,7 +89,7 @@ class _Contents:
         }
 
     def warnings(self) -> list[str]:
-        """Describe copies, and pictures of several identities."""
+        """Describe copies, and images of several identities."""
         groups = [copies for copies in self.by_content().values() if len(copies) > 1]
         conflicts = [copies for copies in groups if len(_identities(copies)) > 1]
         warnings = []
@@ -107,7 +107,7 @@ class _Contents:
 
 
 def _shared_warnings(generated: _Contents, reference: _Contents) -> list[str]:
-    """Describe generated pictures that are in a reference set."""
+    """Describe generated images that are in a reference set."""
     shared = generated.shared_with(reference)
     if not shared:
         return []
