@@ -91,14 +91,14 @@ def _density(sets: Sets, squares: Floats, neighbours: Ints, k: int) -> float:
         neighbours: (n, k) rows of these neighbours.
         k: the number of neighbours.
     """
-    clipped = np.minimum(squares[:, -1], _squared_median(squares[:, -1]))
+    clipped = np.minimum(squares[:, -1], squared_median(squares[:, -1]))
     inside = neighbours[squares <= clipped[:, None]]
     own = np.bincount(inside, minlength=len(squares))
     balls, _ = count_in_balls(sets, None, clipped, strict=False)
     return float(balls.clip(max=k).mean() / own.clip(max=k).mean())
 
 
-def _squared_median(squares: Floats) -> float:
+def squared_median(squares: Floats) -> float:
     """Square of the median distance, without rounding where a row has exactly this distance."""
     middle = np.sort(squares)[[(len(squares) - 1) // 2, len(squares) // 2]]
     return float(middle[0] if middle[0] == middle[1] else np.square(np.sqrt(middle).mean()))

@@ -13,9 +13,11 @@ from dataclasses import replace
 
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Ints, two_matrices
+from facebench.metrics.clipped_density_coverage import ClippedDensityCoverage, clipped_density_coverage
 from facebench.metrics.density_coverage import DensityCoverage, density_coverage
 from facebench.metrics.frechet import frechet_distance, frechet_leave_out
 from facebench.metrics.interval import Interval, Metric, jackknifed, numbers, unwrap
+from facebench.metrics.intervals.clipped import clipped_leave_out
 from facebench.metrics.intervals.neighbours import density_leave_out, precision_leave_out
 from facebench.metrics.intervals.shares import share_intervals
 from facebench.metrics.kernel_distance import cubic, kernel_distance
@@ -151,6 +153,12 @@ def _precision_recall(
     return precision_leave_out(sides[0], sides[1], labels, groups, k, strict)
 
 
+def _clipped(
+    sides: list[Array], labels: tuple[Ints, Ints], groups: int, k: int = 5
+) -> list[ClippedDensityCoverage]:
+    return clipped_leave_out(sides[0], sides[1], labels, groups, k)
+
+
 def _density_coverage(
     sides: list[Array], labels: tuple[Ints, Ints], groups: int, k: int = 5
 ) -> list[DensityCoverage]:
@@ -163,4 +171,5 @@ _QUICK: Mapping[Metric, Callable[..., Sequence[object]]] = {
     mmd_rbf: _mmd,
     precision_recall: _precision_recall,
     density_coverage: _density_coverage,
+    clipped_density_coverage: _clipped,
 }
