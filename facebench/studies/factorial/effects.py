@@ -2,8 +2,15 @@
 
 The factors are tags of the runs (`--tag data=FFHQ --tag stage=DECA`). The value of a metric in each run is modelled by
 main effects and two-way interactions of the factors. An effect is a weighted sum of the values of the runs, so its
-interval follows from their joint distribution. If all runs use the same images, the images are resampled jointly (a
-repeated-measures design). This removes the difficulty of the images, which is common to all models.
+interval follows from their joint error. If runs use the same people or images, or the same reference, what they share
+cancels (a repeated-measures design).
+
+Runs with the same factors are training runs of one cell. The run is then a random effect: its variance is pooled within
+cells, with Satterthwaite's degrees of freedom. Without replicates the effects concern these trained models only.
+
+Source:
+    Searle, Casella and McCulloch 1992, "Variance components"; Satterthwaite 1946; Bouthillier et al. 2021, "Accounting
+    for variance in machine learning benchmarks". See `facebench.compare.replicates`.
 """
 
 from __future__ import annotations
@@ -16,16 +23,18 @@ from pathlib import Path
 import numpy as np
 import scipy.stats
 
+from facebench.compare.board import model_name
 from facebench.compare.comparability import reasons_not_comparable
+from facebench.compare.difference import has_interval
+from facebench.compare.replicates import SEED, Estimates, Training, estimates
 from facebench.core.errors import InputError
 from facebench.evaluation.breakdown import holm
-from facebench.evaluation.per_image import per_image_metric
 from facebench.evaluation.record import MetricResult, Run, load_run
 from facebench.metrics.arrays import Floats
 
-RESAMPLES = 1000
 Levels = Mapping[str, tuple[str, ...]]
 Cell = tuple[str, ...]
+Contrast = tuple[tuple[str, ...], tuple[str, ...], Floats | None]
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,8 @@ class Study:
         metrics: ids of the metrics, in the requested order.
         effects: effects by metric.
         left_out: requested metrics without a value in some run, with the reason.
+        training: variance between the training runs of one cell, by metric.
+        means: one run per cell with the means over its training runs; empty without replicates.
     """
 
     runs: list[Run]
@@ -77,6 +88,27 @@ class Study:
     metrics: list[str]
     effects: dict[str, list[Effect]]
     left_out: dict[str, str] = field(default_factory=dict)
+    training: dict[str, Training] = field(default_factory=dict)
+    means: list[Run] = field(default_factory=list)
+
+    @property
+    def cells(self) -> list[Run]:
+        """One run per cell: the run, or the mean over the training runs of the cell."""
+        return self.means or self.runs
+
+    @property
+    def scope(self) -> str:
+        """What the intervals generalise to."""
+        known = [training for training in self.training.values() if training.is_replicated]
+        if not known:
+            return (
+                "These trained models only: the intervals do not include the variation between training runs. "
+                f"Train each cell several times and tag the runs with --tag {SEED}=NUMBER."
+            )
+        return (
+            f"New training runs: {len(self.runs)} runs in {len(self.cells)} cells, the run as a random effect, its "
+            f"variance pooled within cells ({known[0].degrees_of_freedom} degrees of freedom)."
+        )
 
     def result(self, metric: str) -> MetricResult:
         """Return the result of a metric in the first run, for its title and direction."""
@@ -87,11 +119,11 @@ class Study:
         return tuple(run.tags[factor] for factor in self.levels)
 
     def best(self, metric: str) -> Run | None:
-        """Return the run with the best value; None for metrics without a better direction."""
+        """Return the cell with the best value; None for metrics without a better direction."""
         sign = {"higher": -1.0, "lower": 1.0, "neither": 0.0}[self.result(metric).better]
         if sign == 0:
             return None
-        return min(self.runs, key=lambda run: sign * (run.metrics[metric].value or 0.0))
+        return min(self.cells, key=lambda run: sign * (run.metrics[metric].value or 0.0))
 
 
 def factorial(
@@ -102,7 +134,7 @@ def factorial(
     Args:
         runs: records, run folders or record files, all with the same factors as tags.
         metrics: ids; by default all metrics with a value in every run. Metrics missing in some runs are left out.
-        seed: seed of the resampling.
+        seed: not used; the intervals contain no random numbers.
 
     Raises:
         InputError: fewer than two runs, missing tags, no varying factor, runs that are not comparable, or no
@@ -116,19 +148,27 @@ def factorial(
     levels = _levels(loaded)
     chosen, left_out = _metrics(loaded, metrics)
     cells = [tuple(run.tags[factor] for factor in levels) for run in loaded]
-    effects = {}
-    for metric in chosen:
-        values = np.array([run.metrics[metric].value for run in loaded], dtype=np.float64)
-        draws, method = _draws(metric, loaded, seed)
-        effects[metric] = _effects(metric, levels, cells, values, draws, method)
-    return Study(loaded, levels, chosen, effects, left_out)
+    order = list(dict.fromkeys(cells))
+    weights = contrasts(levels, order)
+    joint = {metric: estimates(metric, loaded, cells) for metric in chosen}
+    effects = {metric: _effects(metric, weights, loaded, each) for metric, each in joint.items()}
+    training = {metric: each.training for metric, each in joint.items()}
+    means = (
+        []
+        if len(order) == len(loaded)
+        else [
+            _cell_mean(place, [run for run, cell in zip(loaded, cells, strict=True) if cell == name], joint)
+            for place, name in enumerate(order)
+        ]
+    )
+    return Study(loaded, levels, chosen, effects, left_out, training, means)
 
 
 def _levels(runs: Sequence[Run]) -> Levels:
     """Return the varying factors with their levels, in the order of the runs."""
     if len(runs) < 2:
         raise InputError(f"A factorial study needs at least two runs, got {len(runs)}.")
-    named = list(dict.fromkeys(tag for run in runs for tag in run.tags))
+    named = list(dict.fromkeys(tag for run in runs for tag in run.tags if tag != SEED))
     for run in runs:
         missing = [tag for tag in named if tag not in run.tags]
         if missing or not named:
@@ -175,53 +215,59 @@ def _has(run: Run, metric: str) -> bool:
     return metric in run.metrics and run.metrics[metric].value is not None
 
 
-def _draws(metric: str, runs: Sequence[Run], seed: int) -> tuple[Floats | None, str]:
-    """Return joint resamples of the values of the runs, (resamples, runs), and the method."""
-    rng = np.random.default_rng(seed)
-    restored = [per_image_metric(metric, run) for run in runs]
-    sides = [side for side in restored if side is not None]
-    if len(sides) == len(runs) and all(set(side.rows.index) == set(sides[0].rows.index) for side in sides):
-        items = sides[0].rows.index
-        rows = [side.rows.reindex(items).to_numpy(dtype=np.float64) for side in sides]
-        drawn = [rng.integers(len(items), size=len(items)) for _ in range(RESAMPLES)]
-        values = [[side.on(each[at]) for side, each in zip(sides, rows, strict=True)] for at in drawn]
-        return np.array(values), f"bootstrap over {len(items)} shared images"
-    ends = [(run.metrics[metric].low, run.metrics[metric].high) for run in runs]
-    if any(low is None or high is None for low, high in ends):
-        return None, "no interval: a run lacks one"
-    centre = np.array([run.metrics[metric].value for run in runs], dtype=np.float64)
-    reach = np.array([(high - low) / 2 for low, high in ends if low is not None and high is not None])
-    return centre + reach / 1.96 * rng.standard_normal(
-        (RESAMPLES, len(runs))
-    ), "independent intervals of the runs"
-
-
 def _effects(
-    metric: str, levels: Levels, cells: Sequence[Cell], values: Floats, draws: Floats | None, method: str
+    metric: str, weighted: Sequence[Contrast], runs: Sequence[Run], joint: Estimates
 ) -> list[Effect]:
+    """Effects on one metric, p-values corrected over them (Holm)."""
+    method, has_error = _method(metric, runs, joint)
     effects = []
-    for factors, compared, weights in contrasts(levels, cells):
+    for factors, compared, weights in weighted:
         if weights is None:
             effects.append(Effect(metric, factors, compared, None, method="confounded with other effects"))
             continue
-        value = float(weights @ values)
+        value = float(weights @ joint.values)
         # Equal runs differ by rounding errors, which resampling does not change; they would appear significant.
-        rounding = 1e-12 * float(np.abs(weights) @ np.abs(values))
+        rounding = 1e-12 * float(np.abs(weights) @ np.abs(joint.values))
         value = 0.0 if abs(value) <= rounding else value
-        if draws is None:
+        if not has_error:
             effects.append(Effect(metric, factors, compared, value, method=method))
             continue
-        drawn = draws @ weights
-        drawn[np.abs(drawn) <= rounding] = 0.0
-        low, high = np.nanquantile(drawn, [0.025, 0.975])
-        error = float(np.nanstd(drawn, ddof=1))
-        p = float(2 * scipy.stats.norm.sf(abs(value) / error)) if error > 0 else float(value == 0)
-        effects.append(Effect(metric, factors, compared, value, float(low), float(high), p, method))
+        error = joint.error(weights)
+        standard = 0.0 if error.standard <= rounding else error.standard
+        reach = standard * float(scipy.stats.t.ppf(0.975, error.degrees_of_freedom))
+        p = float(value == 0)
+        if standard > 0:
+            p = float(2 * scipy.stats.t.sf(abs(value) / standard, error.degrees_of_freedom))
+        effects.append(Effect(metric, factors, compared, value, value - reach, value + reach, p, method))
     tested = [place for place, effect in enumerate(effects) if effect.p is not None]
     corrected = holm([effects[place].p or 0.0 for place in tested])
     for place, p in zip(tested, corrected, strict=True):
         effects[place] = replace(effects[place], p=p)
     return effects
+
+
+def _method(metric: str, runs: Sequence[Run], joint: Estimates) -> tuple[str, bool]:
+    """Return the method of the intervals in words, and whether there is one."""
+    shared = min((joint.joint.shared(0, place) for place in range(1, len(runs))), default=0)
+    measured = f"over {shared} shared {joint.unit}" if joint.unit else "independent intervals of the runs"
+    if joint.training.is_replicated:
+        freedom = joint.training.degrees_of_freedom
+        return f"run as random effect ({freedom} degrees of freedom), {measured}", True
+    known = joint.unit or all(has_interval(run.metrics[metric]) for run in runs)
+    return (measured, True) if known else ("no interval: a run lacks one", False)
+
+
+def _cell_mean(place: int, runs: Sequence[Run], joint: Mapping[str, Estimates]) -> Run:
+    """The training runs of one cell as one run: means with intervals for new training runs."""
+    metrics = dict(runs[0].metrics)
+    for metric, each in joint.items():
+        weights = np.zeros(len(each.values))
+        weights[place] = 1.0
+        low, high = each.interval(weights)
+        change = {"value": float(each.values[place]), "low": low, "high": high, "level": 0.95}
+        metrics[metric] = runs[0].metrics[metric].model_copy(update=change)
+    tags = {tag: value for tag, value in runs[0].tags.items() if tag != SEED}
+    return runs[0].model_copy(update={"name": model_name(runs[0]), "tags": tags, "metrics": metrics})
 
 
 def contrasts(

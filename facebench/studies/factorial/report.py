@@ -30,14 +30,14 @@ _STYLE: dict[Any, Any] = {
 
 
 def cells_table(study: Study) -> Table:
-    """Return one row per run: its levels and every metric, best in bold, second best underlined."""
+    """Return one row per cell: its levels and every metric, best in bold, second best underlined."""
     columns = [Column("model", "Model", numeric=False)]
     columns += [Column(f"factor_{factor}", factor, numeric=False) for factor in study.levels]
     for metric in study.metrics:
         result = study.result(metric)
         columns.append(Column(metric, f"{metric} {result.arrow}".strip(), about=result.title))
     rows = []
-    for run in study.runs:
+    for run in study.cells:
         cells = [Cell(run.name), *(Cell(level) for level in study.cell(run))]
         for metric in study.metrics:
             result = run.metrics[metric]
@@ -82,6 +82,7 @@ def effects_table(study: Study) -> Table:
         "Change in the metric's unit, mean over all other factors; 95 % interval. Bold: p < 0.05, corrected over the "
         "effects on the metric (Holm).",
         f"Intervals: {'; '.join(method for method in methods if method)}.",
+        study.scope,
         *(f"Left out: {metric}: {reason}" for metric, reason in study.left_out.items()),
     ]
     return Table(columns, rows, caption="Main effects and two-way interactions", notes=notes)
@@ -132,7 +133,7 @@ def _name(study: Study, effect: Effect) -> str:
 
 def _mark(study: Study, metric: str, result: MetricResult) -> Mark:
     sign = {"higher": -1.0, "lower": 1.0, "neither": 0.0}[result.better]
-    values = sorted({sign * (run.metrics[metric].value or 0.0) for run in study.runs})
+    values = sorted({sign * (run.metrics[metric].value or 0.0) for run in study.cells})
     if sign == 0 or result.value is None:
         return ""
     place = values.index(sign * result.value)
@@ -152,7 +153,7 @@ def main_effects_plot(study: Study, metric: str) -> Figure:
 
 def _panel(panel: Axes, study: Study, metric: str, factor: str, levels: tuple[str, ...]) -> None:
     first = float(
-        np.mean([run.metrics[metric].value or 0.0 for run in study.runs if run.tags[factor] == levels[0]])
+        np.mean([run.metrics[metric].value or 0.0 for run in study.cells if run.tags[factor] == levels[0]])
     )
     known = {e.levels[0]: e for e in study.effects[metric] if e.factors == (factor,) and e.value is not None}
     shown = [levels[0], *(level for level in levels[1:] if level in known)]
