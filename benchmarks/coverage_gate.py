@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 
 import numpy as np
 import pandas as pd
+import scipy.stats
 
 import facebench
 from facebench.core.environment import facebench_version
@@ -102,8 +103,8 @@ def averaged_run(
     for column, metric in enumerate(metrics):
         numbers = values[:, column]
         of_people = pd.Series(numbers).groupby(list(identities)).mean()
-        reach = 2.0 * of_people.std() / len(of_people) ** 0.5
-        results[metric] = _result(metric, float(numbers.mean()), float(reach), len(numbers))
+        error = float(of_people.std()) / len(of_people) ** 0.5
+        results[metric] = _result(metric, float(numbers.mean()), error, (len(numbers), len(of_people)))
     return synthetic_run(name, results, len(values), **tags).with_per_image(table)
 
 
@@ -126,8 +127,11 @@ def synthetic_run(name: str, results: dict[str, MetricResult], images: int, **ta
     )
 
 
-def _result(metric: str, value: float, reach: float, n: int) -> MetricResult:
+def _result(metric: str, value: float, error: float, counts: tuple[int, int]) -> MetricResult:
+    """A result with the t interval over units; counts of images and of units."""
     card = load_cards()[metric]
+    images, units = counts
+    reach = error * float(scipy.stats.t.ppf(0.975, units - 1))
     return MetricResult(
         title=card.title,
         value=value,
@@ -135,7 +139,8 @@ def _result(metric: str, value: float, reach: float, n: int) -> MetricResult:
         high=value + reach,
         level=0.95,
         method="bootstrap_images (1000)",
-        n={"generated": n},
+        n={"generated": images},
+        units=units,
         better=card.better,
         decimals=card.decimals,
         backbone=card.reads.backbone,

@@ -144,7 +144,7 @@ def arms(result: MetricResult) -> tuple[float, float]:
 
 def degrees_of_freedom(result: MetricResult) -> float:
     """Return the degrees of freedom of an interval: number of units or groups, less one."""
-    units = result.n.get("identities", result.n.get("generated", 0))
+    units = result.units or result.n.get("identities", result.n.get("generated", 0))
     known = [units] if units > 1 else []
     if "jackknife" in result.method:
         known.append(JACKKNIFE_GROUPS)

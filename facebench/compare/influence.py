@@ -149,7 +149,7 @@ def _group_influence(metric: str, run: Run) -> Influence | None:
 
     Runs share groups if they have the same reference units; without a reference, if they have the same generated units.
     """
-    table = getattr(run, "leave_out", None)
+    table = run.leave_out
     rows = None if table is None else table[table["metric"] == metric]
     if rows is None or len(rows) < 2:
         return None
@@ -166,7 +166,7 @@ def _image_influence(metric: str, run: Run, restored: PerImageMetric) -> Influen
     rows = restored.rows.dropna()
     if len(rows) < 2 or run.per_image is None:
         return None
-    resampled = getattr(run.metrics[metric], "resampled", "")
+    resampled = run.metrics[metric].resampled
     units = sampling_units(run.per_image, resampled).of(rows.index)
     terms = None
     if restored.terms is not None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from facebench.compare.difference import difference
 from facebench.compare.influence import Component, Influence, Joint, influence
 from facebench.evaluation.record import Run
 from tests.helpers.quality_runs import with_quality
@@ -90,6 +91,27 @@ def test_a_statistic_that_is_no_mean_is_computed_without_each_unit() -> None:
     assert found.terms is None
     error = Joint.of([found]).error(np.array([1.0])).standard
     assert error == pytest.approx(0.1 / 800**0.5, rel=0.15)
+
+
+def test_groups_of_a_shared_reference_cancel_in_a_distance() -> None:
+    rng = np.random.default_rng(5)
+    common = rng.normal(0, 1.0, 20)
+
+    def run(name: str, generated: str, reference: str = "r") -> Run:
+        made = make_run(name, fd_lite0=10.0)
+        made.metrics["fd_lite0"] = make_result("fd_lite0", 10.0, low=5.0, high=15.0)
+        values = 10 + common + rng.normal(0, 0.1, 20)
+        rows = {"metric": "fd_lite0", "group": range(20), "value": values, "generated_units": generated}
+        return made.with_leave_out(pd.DataFrame(rows | {"reference_units": reference}))
+
+    paired = difference("fd_lite0", run("new", "a"), run("old", "b"))
+    assert paired is not None
+    assert paired.method == "paired over 20 groups of units"
+    assert paired.high - paired.low < 5
+    for other in (run("new", "a", "another"), make_run("new", fd_lite0=10.0)):
+        unpaired = difference("fd_lite0", other, run("old", "b"))
+        assert unpaired is not None
+        assert unpaired.method == "independent intervals"
 
 
 def test_degrees_of_freedom_follow_the_unit_that_dominates() -> None:
