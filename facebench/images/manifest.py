@@ -101,12 +101,16 @@ def _without_separator_line(text: str) -> tuple[str, int]:
 
 def _delimiter(text: str) -> str:
     """Return the delimiter under which the header has a column `image`, or the most columns."""
-    line = text.partition("\n")[0]
-    headers = {
-        delimiter: [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
-        for delimiter in _DELIMITERS
-    }
+    line = io.StringIO(text, newline="").readline().strip("\r\n")
+    headers = {delimiter: _header_cells(line, delimiter) for delimiter in _DELIMITERS}
     return max(_DELIMITERS, key=lambda delimiter: ("image" in headers[delimiter], len(headers[delimiter])))
+
+
+def _header_cells(line: str, delimiter: str) -> list[str]:
+    try:
+        return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error:  # the reader of the whole file reports it
+        return []
 
 
 def _trimmed(

@@ -9,6 +9,7 @@ import pytest
 
 from facebench.core.errors import InputError
 from facebench.images.image_set import ImageSet
+from facebench.images.manifest import read_manifest
 from tests.helpers.image_files import encode, picture
 
 PNG = encode(picture(), "PNG")
@@ -285,3 +286,12 @@ def test_identities_of_a_manifest_that_look_alike_are_rejected(tmp_path: Path) -
     path = manifest(tmp_path, "image,identity\na.png,Anna\nb.png,anna\n", "a.png", "b.png")
     with pytest.raises(InputError, match="'Anna' and 'anna'"):
         ImageSet.open(path)
+
+
+def test_lines_may_end_in_carriage_returns_only(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.csv"
+    path.write_bytes(b"image;identity\ra.png;A\rb.png;B\r")
+    assert [row.columns for row in read_manifest(path)] == [
+        {"image": "a.png", "identity": "A"},
+        {"image": "b.png", "identity": "B"},
+    ]

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 
 VERSION = 1
+LAST_VERSION = 999
+"""Largest format number of later versions of facebench; larger numbers are damage."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS networks(
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, weights TEXT NOT NULL, preprocessing TEXT NOT NULL,

@@ -30,7 +30,7 @@ from facebench.features.store.queries import (
     select_network_id,
     upsert_entry,
 )
-from facebench.features.store.schema import SCHEMA, VERSION, Network, checksum
+from facebench.features.store.schema import LAST_VERSION, SCHEMA, VERSION, Network, checksum
 from facebench.features.store.serialisation import Arrays, deserialise, serialise
 
 Result = TypeVar("Result")
@@ -179,6 +179,8 @@ class Store:
     def _set_up(self, db: sqlite3.Connection) -> None:
         """Create the tables of a new file and check the format of an existing one."""
         (version,) = db.execute("PRAGMA user_version").fetchone()
+        if not 0 <= version <= LAST_VERSION:
+            raise sqlite3.DatabaseError(f"malformed format number {version}")
         if version not in (0, VERSION):
             raise StoreError(
                 f"The feature store {self.path} has format {version}; this facebench reads format {VERSION}. "
