@@ -24,7 +24,9 @@ from facebench.evaluation.samples import IdentityPairs, Sample, SubjectPairs, Tw
 from facebench.metrics import intervals
 from facebench.metrics.interval import Interval
 from facebench.metrics.intervals.estimate import MAX_STORED_PAIRS
+from facebench.metrics.intervals.leakage import leakage_intervals
 from facebench.metrics.intervals.subject import bootstrap_subject, subject_scores
+from facebench.metrics.leakage import leakage_scores
 from facebench.metrics.registry import MetricFunction, metric_function
 
 _SHARED_KEYS = {"compute", "params", "reads", "identity_by", "needs", "interval", "smallest_n"}
@@ -113,7 +115,7 @@ def _compute(card: Card, sample: Sample, seed: int) -> Estimate:
     if isinstance(sample, IdentityPairs):
         return _estimate_verification(card, function, sample, seed)
     if isinstance(sample, TwoSets) and function.sample == "leakage":
-        return _estimate_leakage(card, function, sample, seed)
+        return _estimate_leakage(card, sample, seed)
     return _estimate_rows(card, function, sample, seed)
 
 
@@ -190,15 +192,13 @@ def _estimate_subject(sample: SubjectPairs, seed: int) -> Estimate:
     )
 
 
-def _estimate_leakage(card: Card, function: MetricFunction, sample: TwoSets, seed: int) -> Estimate:
-    """Compute leakage; the interval resamples generated images and keeps the training set and the threshold."""
-    answer = metrics.leakage(sample.generated, sample.reference, sample.reference_identities, **card.params)
-    _, cosines = metrics.closest_faces(sample.generated, sample.reference)
-    is_leaked = (cosines >= answer.threshold).astype(np.float64)
-    found = {
-        name: intervals.bootstrap_images(metrics.mean_std, values, units=sample.units, seed=seed)["mean"]
-        for name, values in (("share", is_leaked), ("similarity", cosines))
-    }
+def _estimate_leakage(card: Card, sample: TwoSets, seed: int) -> Estimate:
+    """Compute leakage; the intervals include the uncertainty of the threshold from the training set."""
+    scores = leakage_scores(sample.generated, sample.reference, sample.reference_identities, **card.params)
+    answer = scores.summary()
+    found = leakage_intervals(scores, sample.units)
+    similarity = intervals.bootstrap_images(metrics.mean_std, scores.generated, units=sample.units, seed=seed)
+    found["similarity"] = similarity["mean"]
     return Estimate(_numbers(answer), found, dict(answer.notes), sample.counts)
 
 

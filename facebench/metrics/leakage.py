@@ -63,10 +63,47 @@ def leakage(
         >>> leakage([[1.0, 0.1]], [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.2]], ["a", "b", "c"]).share
         1.0
     """
-    threshold, note = _threshold(training, identities, rate)
+    return leakage_scores(generated, training, identities, rate=rate).summary()
+
+
+@dataclass(frozen=True)
+class LeakageScores:
+    """Cosines from which leakage is computed.
+
+    Attributes:
+        generated: (n,) cosine of each generated face and its closest training face.
+        training: (m,) cosine of each training face and the closest face of another person.
+        people: (m,) number of the person of each training face.
+        rate: share of searches with a false match.
+        threshold: the (1 - rate) quantile of `training`.
+        note: why the threshold is unreliable; empty if it is not.
+    """
+
+    generated: Floats
+    training: Floats
+    people: Ints
+    rate: float
+    threshold: float
+    note: str
+
+    def summary(self) -> Leakage:
+        """Return share, similarity and threshold."""
+        notes = {"share": self.note, "threshold": self.note} if self.note else {}
+        share = float((self.generated >= self.threshold).mean())
+        return Leakage(share, float(self.generated.mean()), self.threshold, notes)
+
+
+def leakage_scores(
+    generated: Array, training: Array, identities: Sequence[str | None] | None = None, *, rate: float = 0.01
+) -> LeakageScores:
+    """Search every generated face in the training set, and every training face among other people.
+
+    Arguments and errors as in `leakage`.
+    """
+    nearest, people, note = _training_searches(training, identities, rate)
+    threshold = float(np.quantile(nearest, 1 - rate, method="higher"))
     cosines = closest_cosines(generated, training)
-    notes = {"share": note, "threshold": note} if note else {}
-    return Leakage(float((cosines >= threshold).mean()), float(cosines.mean()), threshold, notes)
+    return LeakageScores(cosines, nearest, people, rate, threshold, note)
 
 
 def closest_faces(
@@ -117,12 +154,14 @@ def leaked(
     generated: Array, training: Array, identities: Sequence[str | None] | None = None, *, rate: float = 0.01
 ) -> Floats:
     """1 for each generated face that counts as a training identity, else 0, (n,); arguments as in `leakage`."""
-    threshold, _ = _threshold(training, identities, rate)
-    return np.asarray(closest_cosines(generated, training) >= threshold, dtype=np.float64)
+    scores = leakage_scores(generated, training, identities, rate=rate)
+    return np.asarray(scores.generated >= scores.threshold, dtype=np.float64)
 
 
-def _threshold(training: Array, identities: Sequence[str | None] | None, rate: float) -> tuple[float, str]:
-    """The threshold, and why it is unreliable (empty if it is not)."""
+def _training_searches(
+    training: Array, identities: Sequence[str | None] | None, rate: float
+) -> tuple[Floats, Ints, str]:
+    """Cosines of training faces to other people, the people, and why a threshold is unreliable."""
     if not 0 < rate < 1:
         raise InputError(f"leakage: rate must lie between 0 and 1, got {rate:g}.")
     known = identities is not None and any(name is not None for name in identities)
@@ -131,7 +170,7 @@ def _threshold(training: Array, identities: Sequence[str | None] | None, rate: f
     if people < 2:
         raise InputError("leakage needs at least two identities in the training set to set its threshold.")
     _, nearest = closest_faces(training, training, names, names)
-    threshold = float(np.quantile(nearest, 1 - rate, method="higher"))
+    _, codes = np.unique(np.array(names, dtype=np.str_), return_inverse=True)
     notes = []
     if not known:
         notes.append(
@@ -139,4 +178,4 @@ def _threshold(training: Array, identities: Sequence[str | None] | None, rate: f
         )
     if people * rate < 5:
         notes.append(f"the threshold comes from {people} people, a rate of {rate:g} needs {round(5 / rate)}")
-    return threshold, "; ".join(notes)
+    return nearest, np.asarray(codes), "; ".join(notes)
