@@ -13,6 +13,7 @@ from rich.text import Text
 from facebench.cli.choices import Device, Suite, split_list
 from facebench.cli.messages import print_line
 from facebench.cli.progress import Stages
+from facebench.core.errors import InputError
 
 if TYPE_CHECKING:
     from facebench.studies import validation
@@ -36,15 +37,25 @@ def validate(
     size: Annotated[int, typer.Option(min=32, max=1024, help="Width and height in pixels.")] = 112,
     seed: Annotated[int, typer.Option(help="Seed of faces, damages and resampling.")] = 0,
     device: Annotated[Device, typer.Option(help="Device of the networks.")] = Device.auto,
+    against: Annotated[
+        Path | None, typer.Option(help="CSV of people's ratings, compared with the run of --run.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Run folder over the rated images; with --against.")
+    ] = None,
 ) -> None:
     """Damage synthetic faces by known amounts and check the claims of metric cards.
 
-    Exits with code 1 when a metric breaks a claim of its card.
+    Exits with code 1 when a metric breaks a claim of its card. With --against, the per-image numbers of a run are
+    compared with ratings of people instead.
     """
     from facebench.cli.terminal_tables import print_table
     from facebench.studies import validation
     from facebench.studies.validation import report
 
+    if against is not None or run is not None:
+        _compare_with_people(against, run, seed)
+        return
     with Stages() as stages:
         result = validation.validate(
             suite=suite.value,
@@ -66,6 +77,18 @@ def validate(
         print_line(f"wrote {path}", style="dim")
     if not result.passed:
         raise typer.Exit(1)
+
+
+def _compare_with_people(against: Path | None, run: Path | None, seed: int) -> None:
+    """Print the rank correlation of every metric with ratings, or the share of pairs in the preferred order."""
+    from facebench.cli.terminal_tables import print_table
+    from facebench.evaluation.record import load_run
+    from facebench.studies.ratings import agreement_table, agreements, read_ratings
+
+    if against is None or run is None:
+        raise InputError("--against RATINGS.csv and --run RUN belong together. Give both.")
+    ratings = read_ratings(against)
+    print_table(Console(), agreement_table(agreements(load_run(run), ratings, seed), ratings.kind))
 
 
 def _write(result: validation.Validation, folder: Path) -> tuple[Path, Path]:

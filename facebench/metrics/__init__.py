@@ -40,6 +40,7 @@ from facebench.metrics.moments import Moments, clipped_mass
 from facebench.metrics.paired import cosine_similarity, paired_delta, paired_distance, paired_similarity
 from facebench.metrics.pairs import PairScores, pair_scores
 from facebench.metrics.precision_recall import PrecisionRecall, precision_recall
+from facebench.metrics.rank_agreement import pair_agreement, rank_correlation
 from facebench.metrics.rates import OperatingPoint
 from facebench.metrics.retrieval import Retrieval, retrieval, retrieval_rates
 from facebench.metrics.skin_tone import SkinTone, skin_tone
@@ -106,11 +107,13 @@ __all__ = [
     "mind",
     "mmd_rbf",
     "nearest_fmr",
+    "pair_agreement",
     "pair_scores",
     "paired_delta",
     "paired_distance",
     "paired_similarity",
     "precision_recall",
+    "rank_correlation",
     "retrieval",
     "retrieval_rates",
     "skin_tone",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ class ExpressionConfusion:
         classes: expressions of the columns: the wanted ones, then further predicted ones, sorted.
         pairs: bidirectional confusion rate of each pair.
         n: number of edits.
+        notes: field name to the reason why it is None.
     """
 
     mscr: float | None
@@ -49,6 +50,7 @@ class ExpressionConfusion:
     classes: tuple[Any, ...]
     pairs: Mapping[tuple[Any, Any], float]
     n: int
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def expression_confusion(
@@ -96,6 +98,7 @@ def expression_confusion(
         classes=classes,
         pairs=rates,
         n=len(asked),
+        notes={} if rates else {"mscr": "no pair of expressions was requested, so none can be confused"},
     )
 
 
