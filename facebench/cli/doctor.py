@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +16,7 @@ from facebench.core.version import __version__
 
 
 def doctor() -> None:
-    """Show versions, devices, missing weights and free disk space."""
+    """Show versions, devices, networks at hand, missing weights and free disk space."""
     from facebench.backbones import weights
     from facebench.core.environment import versions
     from facebench.evaluation.protocols import load_protocols
@@ -32,9 +33,42 @@ def doctor() -> None:
     table.add_row("weights", _folder_and_free_space(weights.cache_dir()))
     console.print(table)
     console.print()
+    console.print(_networks())
     for name, protocol in load_protocols().items():
         for suite, metrics in protocol.suites.items():
             console.print(f"{name} · {suite}: ", _readiness(metrics), sep="", soft_wrap=True)
+
+
+def _networks() -> Table:
+    """Return the networks by kind of measurement, best first, with the command that brings missing weights."""
+    from facebench.backbones.weights.availability import command_for
+    from facebench.evaluation.network_choice import NetworkState, network_states
+
+    table = Table(
+        title="Networks by kind of measurement. auto takes the best one at hand (●).",
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for heading in ("kind", "network", "", "weights"):
+        table.add_column(heading, overflow="fold")
+
+    def weights_of(state: NetworkState) -> Text:
+        if not state.missing:
+            return Text("at hand" + (", not the official ones" if state.unofficial else ""), style="green")
+        return Text("; ".join(map(command_for, state.missing)), style="yellow")
+
+    for kind, states in network_states().items():
+        for place, state in enumerate(states):
+            table.add_row(
+                kind if place == 0 else "",
+                Text(state.network),
+                "●" if state.is_best else "",
+                weights_of(state),
+                end_section=place == len(states) - 1,
+            )
+    return table
 
 
 def _devices() -> list[str]:
@@ -52,12 +86,13 @@ def _folder_and_free_space(folder: Path) -> str:
 
 
 def _readiness(metrics: Sequence[str]) -> Text:
-    from facebench.backbones import weights
     from facebench.evaluation.cards import find_card
-    from facebench.evaluation.plan import DETECTOR
+    from facebench.evaluation.network_choice import missing_entries
 
-    backbones = sorted({name for metric in metrics for name in find_card(metric).backbones} - {DETECTOR})
-    missing = weights.suite_ready(backbones)
+    cards = [find_card(metric) for metric in metrics]
+    missing = {entry.name for card in cards for entry in missing_entries(card)}
     if not missing:
         return Text("ready", style="green")
-    return Text(f"weights missing: {', '.join(missing)}", style="yellow")
+    ready = sum(not missing_entries(card) for card in cards)
+    names = ", ".join(sorted(missing))
+    return Text(f"{ready} of {len(cards)} metrics, weights missing: {names}", style="yellow")

@@ -13,7 +13,7 @@ from facebench.cli.messages import print_line
 from facebench.cli.named_values import parse_references, parse_tags
 from facebench.cli.options_from_model import ModelOptions, OptionForm
 from facebench.cli.progress import Downloads, Stages
-from facebench.core.errors import InputError
+from facebench.core.errors import InputError, WeightsError
 from facebench.core.files import safe_file_name
 from facebench.evaluation.config import EvaluationConfig
 from facebench.images.named_roots import parse_roots
@@ -53,6 +53,9 @@ def evaluate(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print only the record to stdout, as JSON.")
     ] = False,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="Print all metrics, not only the headline of the protocol.")
+    ] = False,
     **options: Any,
 ) -> None:
     """Evaluate a folder of generated faces and write a run record."""
@@ -67,7 +70,7 @@ def evaluate(
     if as_json:
         sys.stdout.write(run.to_json())
     else:
-        _print_results(run)
+        _print_results(run, show_all=show_all)
         print_line(f"record: {record}", style="dim")
 
 
@@ -82,23 +85,38 @@ def _read_settings(file: Path | None, given: dict[str, Any]) -> EvaluationConfig
 
 
 def _fetch_weights(settings: EvaluationConfig, accept_licence: bool) -> None:
-    from facebench.backbones import weights
+    """Fetch the weights of the paper suite that have an address, and name the remaining ones.
+
+    Raises:
+        WeightsError: no network of the suite has its weights.
+    """
+    from facebench.backbones.weights.availability import fetch_available
     from facebench.cli.weights import confirm_licence
-    from facebench.evaluation.plan import make_plan
+    from facebench.evaluation.cards import DETECTOR
+    from facebench.evaluation.plan import make_plan, needs_weights, suite_cards
+    from facebench.evaluation.protocols import find_protocol
 
-    networks = make_plan(settings.protocol, settings.suite).networks()
+    cards = suite_cards(find_protocol(settings.protocol), settings.suite)
     with Downloads() as downloads:
-        weights.ensure(
-            networks, accept=True if accept_licence else confirm_licence, progress=downloads.update
+        problems = fetch_available(
+            {name for card in cards if needs_weights(card) for name in card.backbones} - {DETECTOR},
+            accept=True if accept_licence else confirm_licence,
+            progress=downloads.update,
         )
+    try:
+        make_plan(settings.protocol, settings.suite)
+    except WeightsError as error:
+        raise WeightsError("\n".join([*problems, str(error)])) from None
+    for problem in problems:
+        print_line(f"note: {problem}", style="dim", stderr=True)
 
 
-def _print_results(run: Run) -> None:
+def _print_results(run: Run, *, show_all: bool) -> None:
     from facebench.cli.terminal_tables import print_groups, print_run, print_table
     from facebench.evaluation.leakage import closest_table
 
     console = Console()
-    print_run(console, run)
+    print_run(console, run, show_all=show_all)
     if run.groups:
         print_groups(console, run)
     closest = closest_table(run)

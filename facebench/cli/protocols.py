@@ -51,6 +51,9 @@ def _print_protocol(protocol: Protocol) -> None:
     console.print(escape(protocol.about.strip()))
     for role, kind in protocol.roles.items():
         console.print(f"  {role}: {kind}")
+    console.print(
+        f"  headline: {', '.join(' or '.join(names) for names in protocol.headline)}", highlight=False
+    )
     for suite, metrics in protocol.suites.items():
         console.print(f"\n[bold]{suite}[/bold]")
         for metric in metrics:

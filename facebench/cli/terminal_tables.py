@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -10,10 +12,13 @@ from facebench.compare.board_table import interval_text
 from facebench.compare.breakdown_tables import extremes_table, group_table
 from facebench.core.escape import escape_terminal
 from facebench.core.tables import Cell, Table
+from facebench.evaluation.protocols import load_protocols
 from facebench.evaluation.record import MetricResult, Run
 
 SHOWN_REJECTED = 5
 """Number of rejected files listed for each role."""
+SHOWN_IDS = 3
+"""Number of metrics without a value that are listed for each reason beside the headline."""
 SHOWN_GROUPS = 12
 """Largest number of groups that are all printed."""
 _STYLES = {"best": "bold", "second": "underline", "": ""}
@@ -37,8 +42,16 @@ def print_table(console: Console, table: Table) -> None:
         console.print(_text(note, style="dim"))
 
 
-def print_run(console: Console, run: Run) -> None:
-    """Print the metrics of a run, then rejected files and warnings."""
+def print_run(console: Console, run: Run, *, show_all: bool = True) -> None:
+    """Print the metrics of a run, then rejected files and warnings.
+
+    Args:
+        console: the terminal.
+        run: the run.
+        show_all: whether all metrics are printed, or only the headline of the protocol.
+    """
+    valued = [metric for metric, result in run.metrics.items() if result.value is not None]
+    shown = valued if show_all else headline_metrics(run, valued)
     table = RichTable(
         title=_text(f"{run.name} · {run.protocol} · {run.suite}"), title_justify="left", header_style="bold"
     )
@@ -50,13 +63,21 @@ def print_run(console: Console, run: Run) -> None:
         ("n", "right"),
     ):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    for metric, result in run.metrics.items():
-        if result.value is None:
-            continue  # listed below the table with its reason
+    for metric in shown:  # metrics without a value are listed below the table with their reason
+        result = run.metrics[metric]
         table.add_row(_text(metric), result.arrow, _value(result), interval_text(result), _count(result))
     console.print(table)
-    for line in _notes(run):
+    if len(shown) < len(valued):
+        more = len(valued) - len(shown)
+        console.print(Text(f"{more} further metrics are in the record and the report; --all shows them."))
+    for line in _notes(run, None if show_all else shown):
         console.print(_text(line, style="dim"))
+
+
+def headline_metrics(run: Run, metrics: Sequence[str]) -> list[str]:
+    """Return the headline of the run's protocol among metrics; all of them if they were selected by id."""
+    protocol = load_protocols().get(run.protocol)
+    return list(metrics) if protocol is None or run.suite == "custom" else protocol.headline_of(metrics)
 
 
 def print_groups(console: Console, run: Run) -> None:
@@ -91,16 +112,21 @@ def _count(result: MetricResult) -> str:
     return " / ".join(f"{count:,}" for count in result.n.values())
 
 
-def _notes(run: Run) -> list[str]:
+def _notes(run: Run, shown: Sequence[str] | None) -> list[str]:
+    """Return the notes of all metrics, or of the shown ones; long lists of ids are then shortened."""
     words = run.generalisation()
     notes = [
-        f"95 % intervals for {target}" + ("" if len(words) == 1 else f": {', '.join(ids)}")
+        f"95 % intervals for {target}" + ("" if len(words) == 1 else f": {_listed(ids, shown)}")
         for target, ids in words.items()
+        if shown is None or set(shown) & set(ids)
     ]
-    notes += [f"† {reason}: {', '.join(ids)}" for reason, ids in _by_reason(run, with_value=True).items()]
-    notes += [
-        f"– no value, {reason}: {', '.join(ids)}" for reason, ids in _by_reason(run, with_value=False).items()
-    ]
+    for reason, ids in _by_reason(run, with_value=True).items():
+        named = _listed(ids, shown)
+        notes += [f"† {reason}: {named}"] if named else []
+    for reason, ids in _by_reason(run, with_value=False).items():
+        limit = len(ids) if shown is None else SHOWN_IDS
+        more = f" and {len(ids) - limit} more" if len(ids) > limit else ""
+        notes.append(f"– no value, {reason}: {', '.join(ids[:limit])}{more}")
     for role, record in run.inputs.items():
         for rejected in record.rejected[:SHOWN_REJECTED]:
             state = "not used by the face networks" if rejected.scope == "faces" else "not used"
@@ -109,6 +135,10 @@ def _notes(run: Run) -> list[str]:
             more = len(record.rejected) - SHOWN_REJECTED
             notes.append(f"{role}: {more} further files not used; the record lists all")
     return notes + [f"note: {warning}" for warning in run.warnings]
+
+
+def _listed(ids: Sequence[str], shown: Sequence[str] | None) -> str:
+    return ", ".join(metric for metric in ids if shown is None or metric in shown)
 
 
 def _by_reason(run: Run, *, with_value: bool) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ from facebench.compare.board_table import (
 from facebench.compare.published import PublishedRow
 from facebench.compare.replicates import SEED
 from facebench.compare.table_row import Row
-from facebench.evaluation.protocols import primary_metric
+from facebench.evaluation.protocols import primary_metrics
 from facebench.evaluation.record import MetricResult, Run
 
 MARKS = (
@@ -136,8 +136,9 @@ class Board:
         """The metric by which the models are sorted: the chosen one, or the primary metric of the protocol."""
         if self.sort is not None:
             return self.sort
-        primary = primary_metric(self.runs[0].protocol, self.runs[0].suite)
-        return next((metric for metric in self.metrics if metric.partition("@")[0] == primary), None)
+        primary = primary_metrics(self.runs[0].protocol, self.runs[0].suite)
+        candidates = (m for name in primary for m in self.metrics if m.partition("@")[0] == name)
+        return next(candidates, None)
 
     def result(self, metric: str) -> MetricResult:
         """Return the first result of a metric, for its title and direction."""

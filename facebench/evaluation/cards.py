@@ -26,6 +26,10 @@ Damage = Literal[
 Response = Literal["worse", "better", "rises", "falls", "stays"]
 
 
+DETECTOR = "yunet"
+"""Stands for the face detector of the run in metric cards, whichever `EvaluationConfig.detector` selects.
+
+It has arrays like a backbone, but the extraction runs it once for all face networks."""
 _REQUIRED_NEEDS: dict[Sample, set[Need]] = {
     "set": set(),
     "two_sets": {"reference"},

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from facebench.evaluation.cards import Card, load_cards
+from facebench.evaluation.cards import DETECTOR, Card, load_cards
 from facebench.evaluation.curves import FeatureMap
 from facebench.evaluation.inputs import LINKED
 from facebench.evaluation.leakage import closest_column, leakage_threshold
-from facebench.evaluation.plan import DETECTOR, PAIR_NETWORKS
+from facebench.evaluation.plan import PAIR_NETWORKS
 from facebench.evaluation.record import Run
 from facebench.evaluation.role_features import RoleFeatures
 from facebench.evaluation.samples import paired_roles, truth_of

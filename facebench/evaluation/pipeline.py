@@ -13,6 +13,7 @@ from typing import Any
 from facebench.core.environment import facebench_version
 from facebench.core.progress import Progress, no_progress
 from facebench.evaluation.breakdown import check_column, count_ungrouped, estimate_groups
+from facebench.evaluation.cards import DETECTOR
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.curves import FeatureMap, feature_map
 from facebench.evaluation.duplicates import duplicate_warnings
@@ -24,7 +25,7 @@ from facebench.evaluation.leakage import add_closest
 from facebench.evaluation.leave_out import leave_out_table
 from facebench.evaluation.per_image import add_pair_terms, per_image_table
 from facebench.evaluation.picked import picked_tag
-from facebench.evaluation.plan import DETECTOR, Plan, make_plan
+from facebench.evaluation.plan import Plan, make_plan
 from facebench.evaluation.record import GroupResult, Run
 from facebench.evaluation.unmatched import unmatched_warnings
 from facebench.evaluation.unofficial_weights import mark_unofficial
@@ -136,7 +137,8 @@ def _assemble(
         backbones=backbone_records(features.extractions["generated"]),
         environment=extracted.environment,
         seed=config.seed,
-        metrics=estimated.metrics.results,
+        metrics=plan.with_absent(estimated.metrics.results),
+        choices=plan.choices,
         groups=estimated.groups,
         warnings=plan.warnings + _warnings(plan, extracted, config),
     )

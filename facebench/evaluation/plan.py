@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
-from facebench.backbones import weights
+from facebench.backbones.weights import availability
+from facebench.backbones.weights.registry import WITHOUT_WEIGHTS
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
-from facebench.evaluation.cards import Card, find_card
+from facebench.evaluation.cards import DETECTOR, Card, find_card
+from facebench.evaluation.metric_result import Estimate, metric_result
+from facebench.evaluation.network_choice import (
+    best_cards,
+    choices_of,
+    missing_entries,
+    reason_missing,
+    substitute,
+)
 from facebench.evaluation.protocols import Protocol, Suite, find_protocol
+from facebench.evaluation.record import MetricResult, NetworkChoice
 from facebench.evaluation.trained_protocols import check_not_trained
 
-DETECTOR = "yunet"
-"""Stands for the face detector of the run in metric cards, whichever `EvaluationConfig.detector` selects.
-
-It has arrays like a backbone, but the extraction runs it once for all face networks."""
 PAIR_NETWORKS = frozenset({"lpips"})
 """Networks whose input is a pair of images, a generated image and its source (`facebench.features.pairs`)."""
 SUITES = ("auto", *get_args(Suite))
@@ -28,14 +34,18 @@ class Plan:
 
     Attributes:
         protocol: the protocol.
-        suite: "paper", "compact", or "custom" for metrics selected by id.
-        cards: the metrics.
+        suite: "paper", "compact", "auto" for the best networks of both, or "custom" for metrics selected by id.
+        cards: the metrics whose networks have their weights.
+        absent: the remaining metrics, with the command that brings their weights.
+        choices: networks by kind of measurement, and why they were chosen.
         warnings: remarks for the record.
     """
 
     protocol: Protocol
     suite: str
     cards: list[Card]
+    absent: list[tuple[Card, str]] = field(default_factory=list)
+    choices: list[NetworkChoice] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def backbones(self, role: str = "generated") -> list[str]:
@@ -57,6 +67,11 @@ class Plan:
         """Return whether any metric needs a role."""
         return any(role in card.needs for card in self.cards)
 
+    def with_absent(self, results: Mapping[str, MetricResult]) -> dict[str, MetricResult]:
+        """Return the results with an entry without a value for every metric whose weights are missing."""
+        missing = {card.id: metric_result(card, Estimate(reason=reason)) for card, reason in self.absent}
+        return {**results, **missing}
+
     @property
     def needs_detector(self) -> bool:
         """Whether a metric counts detected faces, independent of the networks."""
@@ -64,15 +79,16 @@ class Plan:
 
 
 def make_plan(protocol: str, suite: str = "auto", metrics: Sequence[str] | None = None) -> Plan:
-    """Select the suite and the metrics.
+    """Select the suite and the metrics, and set aside metrics whose weights are missing.
 
     Args:
         protocol: name of a protocol.
-        suite: "paper", "compact", or "auto": paper when all its weights are present, else compact.
+        suite: "paper", "compact", or "auto": for each kind of measurement the best networks at hand.
         metrics: ids to compute in place of the protocol's metrics; the record then names the suite "custom".
 
     Raises:
         InputError: unknown protocol, suite or metric, or a suite that the protocol lacks.
+        WeightsError: no network has its weights.
 
     Example:
         >>> make_plan("quality", "compact").backbones("reference")
@@ -83,20 +99,19 @@ def make_plan(protocol: str, suite: str = "auto", metrics: Sequence[str] | None 
     if suite not in SUITES:
         raise InputError(f"There is no suite '{suite}'. {suggest(suite, SUITES)}")
     if metrics is not None:
-        return Plan(selected, "custom", [find_card(metric.strip()) for metric in dict.fromkeys(metrics)])
+        cards = [find_card(metric.strip()) for metric in dict.fromkeys(metrics)]
+        return _with_weights(Plan(selected, "custom", cards))
     if suite != "auto":
-        return Plan(selected, suite, _suite_cards(selected, suite))
-    missing = _missing_weights(_suite_cards(selected, "paper"))
-    if not missing:
-        return Plan(selected, "paper", _suite_cards(selected, "paper"))
-    warning = (
-        f"suite compact, because weights of the paper suite are missing ({', '.join(missing)}); "
-        "fetch them with: facebench weights fetch --suite paper"
-    )
-    return Plan(selected, "compact", _suite_cards(selected, "compact"), [warning])
+        return _with_weights(Plan(selected, suite, suite_cards(selected, suite)))
+    return _automatic(selected)
 
 
-def _suite_cards(protocol: Protocol, suite: str) -> list[Card]:
+def suite_cards(protocol: Protocol, suite: str) -> list[Card]:
+    """Return the metrics of a suite.
+
+    Raises:
+        InputError: the protocol lacks the suite.
+    """
     ids = {str(key): metrics for key, metrics in protocol.suites.items()}.get(suite)
     if ids is None:
         raise InputError(
@@ -105,5 +120,47 @@ def _suite_cards(protocol: Protocol, suite: str) -> list[Card]:
     return [find_card(metric) for metric in ids]
 
 
-def _missing_weights(cards: Sequence[Card]) -> list[str]:
-    return weights.suite_ready(sorted({name for card in cards for name in card.backbones} - {DETECTOR}))
+def _with_weights(plan: Plan) -> Plan:
+    """Set aside the metrics whose weights are missing.
+
+    Raises:
+        WeightsError: no network has its weights, so only the detected faces could be counted.
+    """
+    missing = {card.id: missing_entries(card) for card in plan.cards}
+    absent = [(card, reason_missing(card, missing[card.id])) for card in plan.cards if missing[card.id]]
+    present = [card for card in plan.cards if not missing[card.id]]
+    if absent and all(card.reads.backbone == DETECTOR for card in present):
+        raise availability.nothing_at_hand(entry for entries in missing.values() for entry in entries)
+    choices = choices_of(plan.cards, present, f"suite {plan.suite}") if plan.suite != "custom" else []
+    return Plan(plan.protocol, plan.suite, present, absent, choices, plan.warnings)
+
+
+def _automatic(protocol: Protocol) -> Plan:
+    """Take the best networks at hand; weights imported with `--unofficial` are never chosen by themselves."""
+    if len(protocol.suites) == 1:
+        return _with_weights(Plan(protocol, str(*protocol.suites), suite_cards(protocol, *protocol.suites)))
+    paper, compact = suite_cards(protocol, "paper"), suite_cards(protocol, "compact")
+    ready = [substitute(card) for card in paper if not missing_entries(substitute(card), official=True)]
+    if len(ready) == len(paper):
+        return Plan(protocol, "paper", ready, choices=choices_of(paper, ready, "all weights are at hand"))
+    missing = sorted({entry.name for card in paper for entry in missing_entries(card, official=True)})
+    remedy = "fetch them with: facebench weights fetch --suite paper"
+    if not any(needs_weights(card) for card in ready):
+        warning = (
+            f"suite compact, because weights of the paper suite are missing ({', '.join(missing)}); {remedy}"
+        )
+        plan = _with_weights(Plan(protocol, "compact", compact, warnings=[warning]))
+        return replace(plan, choices=choices_of(paper, plan.cards, "best at hand"))
+    cards = best_cards(ready, [card for card in compact if not missing_entries(card)])
+    choices = choices_of(paper, cards, "best at hand")
+    warning = (
+        "suite auto takes the best networks at hand, "
+        + "; ".join(f"{choice.kind}: {', '.join(choice.networks)}" for choice in choices if choice.networks)
+        + f". Missing: {', '.join(missing)}; {remedy}"
+    )
+    return Plan(protocol, "auto", cards, choices=choices, warnings=[warning])
+
+
+def needs_weights(card: Card) -> bool:
+    """Return whether a metric reads a network with trained weights."""
+    return bool(set(card.backbones) - WITHOUT_WEIGHTS - {DETECTOR})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
@@ -14,6 +16,16 @@ from facebench.evaluation.yaml_files import load_folder
 
 Suite = Literal["paper", "compact"]
 PLAIN = "plain"
+MAX_HEADLINE = 8
+"""Largest number of headline metrics of a protocol."""
+
+
+def _as_alternatives(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Headline = Annotated[tuple[str, ...], BeforeValidator(_as_alternatives)]
+"""A headline metric: alternatives, of which the first with a value is shown. `*` stands for any network."""
 
 
 class MetricGroup(BaseModel):
@@ -84,8 +96,35 @@ class Protocol(BaseModel):
     suites: dict[Suite, tuple[str, ...]]
     primary: dict[Suite, str] = {}
     """Metric by which a leaderboard is sorted, by suite."""
+    headline: tuple[Headline, ...] = Field(min_length=1, max_length=MAX_HEADLINE)
+    """The metrics that the terminal shows; the record and the report contain all."""
     table: TableLayout = TableLayout()
     published: Published | None = None
+
+    def headline_of(self, metrics: Iterable[str]) -> list[str]:
+        """Return the headline metrics among ids, in the order of the protocol.
+
+        Each headline gives the first id that matches, with every reference set (`fid_clean@FFHQ`).
+
+        Args:
+            metrics: ids of metrics with a value, best network first.
+
+        Example:
+            >>> find_protocol("quality").headline_of(["vendi_lite0", "face_found", "fd_lite0"])
+            ['fd_lite0', 'face_found']
+        """
+        known = list(metrics)
+        shown: list[str] = []
+        for alternatives in self.headline:
+            matching = [
+                metric
+                for pattern in alternatives
+                for metric in known
+                if _matches(pattern, metric) and metric not in shown
+            ]
+            base = matching[0].partition("@")[0] if matching else ""
+            shown += [metric for metric in matching if metric.partition("@")[0] == base]
+        return shown
 
     @field_validator("suites", mode="before")
     @classmethod
@@ -103,6 +142,12 @@ class Protocol(BaseModel):
         }
 
 
+def _matches(pattern: str, metric: str) -> bool:
+    """Return whether an id matches a headline; `*` stands for the suffix of a network."""
+    expression = re.escape(pattern).replace(r"\*", "[a-z0-9]+")
+    return re.fullmatch(expression, metric.partition("@")[0]) is not None
+
+
 @cache
 def load_protocols() -> dict[str, Protocol]:
     """Return all protocols by id.
@@ -113,6 +158,13 @@ def load_protocols() -> dict[str, Protocol]:
     protocols = {protocol.id: protocol for protocol in load_folder("protocols", Protocol)}
     known = load_cards()
     for protocol in protocols.values():
+        metrics = [metric for ids in protocol.suites.values() for metric in ids]
+        for pattern in (pattern for alternatives in protocol.headline for pattern in alternatives):
+            if not any(_matches(pattern, metric) for metric in metrics):
+                raise InputError(
+                    f"protocols/{protocol.id}.yaml: headline names '{pattern}', which matches no metric of the "
+                    f"suites. {suggest(pattern, metrics)}"
+                )
         for suite, metric in protocol.primary.items():
             if metric not in protocol.suites.get(suite, ()):
                 raise InputError(
@@ -148,5 +200,16 @@ def primary_metric(protocol: str, suite: str) -> str | None:
         >>> primary_metric("quality", "compact")
         'fd_lite0'
     """
+    return next(iter(primary_metrics(protocol, suite)), None)
+
+
+def primary_metrics(protocol: str, suite: str) -> list[str]:
+    """Return the metrics by which a leaderboard of a protocol can be sorted, preferred first.
+
+    The suite "auto" has the primary metrics of both suites.
+    """
     known = load_protocols().get(protocol)
-    return None if known is None else dict(known.primary).get(suite)  # type: ignore[call-overload]
+    if known is None:
+        return []
+    primary = {str(key): metric for key, metric in known.primary.items()}
+    return [primary[key] for key in ((suite,) if suite != "auto" else primary) if key in primary]

@@ -127,6 +127,19 @@ class BackboneRecord(_Model):
     preprocessing: Text
 
 
+class NetworkChoice(_Model):
+    """Networks that were taken for one kind of measurement, and those that were not at hand."""
+
+    kind: Text
+    """fidelity, identity, quality, affect, shape, pose or similarity."""
+    networks: list[Text]
+    """Networks of the run, best first."""
+    reason: Text
+    """Why these networks were taken."""
+    missing: dict[Text, Text] = {}
+    """Networks of the paper suite that are not at hand, and the command that brings their weights."""
+
+
 class Run(_Model):
     """A run record: options, inputs, networks, environment, and every value with its interval."""
 
@@ -147,6 +160,8 @@ class Run(_Model):
     environment: dict[Text, Text]
     seed: Seed
     metrics: dict[Text, MetricResult]
+    choices: list[NetworkChoice] = []
+    """Networks by kind of measurement, and why they were taken."""
     groups: dict[Text, dict[Text, GroupResult]] = {}
     """Values by "column=value", requested with `--by`."""
     timings: dict[Text, Seconds] = {}

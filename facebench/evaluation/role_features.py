@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from facebench.evaluation.plan import DETECTOR
+from facebench.evaluation.cards import DETECTOR
 from facebench.features.extraction import Extraction
 from facebench.images.image_set import ImageSet
 from facebench.images.names import normal_form

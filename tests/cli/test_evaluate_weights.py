@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from facebench import load_run
 from facebench.backbones import weights
 from facebench.backbones.weights import registry
 from facebench.backbones.weights.registry import Entry
 from facebench.evaluation.cards import find_card
 from facebench.evaluation.protocols import find_protocol
-from tests.helpers.paper_weights import facebench
+from tests.evaluation.test_estimate_transfer import transfers
+from tests.helpers.paper_weights import facebench, own_cache, put_in_place
 from tests.helpers.paths import GOLDENS_FOLDER
 from tests.helpers.weights_server import Site, serving
 
@@ -82,3 +84,27 @@ def test_with_consent_all_weights_of_the_suite_are_fetched_pair_networks_include
 def test_the_compact_suite_never_looks_for_the_network(shelf: Site) -> None:
     facebench("evaluate", FACES.parent / "nowhere", "--suite", "compact")
     assert shelf.requests == []
+
+
+def test_a_suite_runs_with_the_networks_that_have_weights(faces: Path, tmp_path: Path) -> None:
+    with own_cache():
+        put_in_place(("emonet-8",), tmp_path)
+        folder = transfers(faces, tmp_path / "set", "source")
+        words = ("evaluate", folder, "--protocol", "expression-transfer", "--suite", "paper")
+        done = facebench(*words, "--out", tmp_path / "run")
+        everything = facebench(*words, "--out", tmp_path / "run", "--all")
+    assert done.code == 0, done.text
+    run = load_run(tmp_path / "run")
+    assert run.metrics["valence_error_emonet8"].value == pytest.approx(
+        run.metrics["valence_gap_emonet8"].value, abs=1e-6
+    )
+    missing = run.metrics["valence_error_maxvit"]
+    assert missing.value is None
+    assert "facebench weights import maxvit-va FILE" in missing.reason
+    (affect,) = [choice for choice in run.choices if choice.kind == "affect"]
+    assert affect.networks == ["emonet-8-flip"]
+    assert "facebench weights fetch emotieff-b0" in done.text
+    assert "valence_gap_emonet8" in done.text
+    assert "valence_sagr_emonet8" not in done.text
+    assert "--all shows them" in done.text
+    assert "valence_sagr_emonet8" in everything.text
