@@ -36,11 +36,7 @@ def missing_entries(card: Card, *, official: bool = False) -> list[Entry]:
 def reason_missing(card: Card, entries: Sequence[Entry]) -> str:
     """Return why a metric has no value, and the commands that bring its weights."""
     commands = "; ".join(availability.command_for(entry) for entry in entries)
-    lacking = [
-        name
-        for name in card.backbones
-        if any(name in entry.backbones for entry in entries)
-    ]
+    lacking = [name for name in card.backbones if any(name in entry.backbones for entry in entries)]
     return f"the weights of {' and '.join(lacking)} are missing: {commands}"
 
 

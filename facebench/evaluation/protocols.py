@@ -96,7 +96,7 @@ class Protocol(BaseModel):
     suites: dict[Suite, tuple[str, ...]]
     primary: dict[Suite, str] = {}
     """Metric by which a leaderboard is sorted, by suite."""
-    headline: tuple[Headline, ...] = Field(min_length=1, max_length=MAX_HEADLINE)
+    headline: tuple[Headline, ...] = Field(default=(), max_length=MAX_HEADLINE)
     """The metrics that the terminal shows; the record and the report contain all."""
     table: TableLayout = TableLayout()
     published: Published | None = None
@@ -114,6 +114,8 @@ class Protocol(BaseModel):
             ['fd_lite0', 'face_found']
         """
         known = list(metrics)
+        if not self.headline:
+            return known[:MAX_HEADLINE]
         shown: list[str] = []
         for alternatives in self.headline:
             matching = [
