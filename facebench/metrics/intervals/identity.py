@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -89,7 +89,12 @@ def bootstrap_identities(
         for name, number in value.items()
     }
     found |= _impostor_spread(scores, found, level)
-    return share_intervals(verification, value, found, len(units.factors[0].codes))
+    return share_intervals(verification, value, found, _images_by_rate(value, len(units.factors[0].codes)))
+
+
+def _images_by_rate(value: Mapping[str, float], images: int) -> dict[str, float]:
+    """Number of images for the rates at a threshold; the AUC averages over all pairs and needs no such bound."""
+    return {name: float(images) for name in value if name != "auc"}
 
 
 def values_of(results: Sequence[dict[str, float] | None], name: str) -> list[float]:
@@ -269,7 +274,7 @@ def jackknife_identities(
         )
         for name, number in value.items()
     }
-    return share_intervals(verification, value, found, len(identities))
+    return share_intervals(verification, value, found, _images_by_rate(value, len(identities)))
 
 
 _EDGES: Floats = (np.arange(2 * _PER_UNIT + 3) - _PER_UNIT - 1) / _PER_UNIT

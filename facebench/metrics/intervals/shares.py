@@ -85,13 +85,19 @@ def _trials(share: float, interval: Interval, scale: float) -> tuple[float, bool
 
 
 def share_intervals(
-    function: Metric, values: Mapping[str, float], intervals: Mapping[str, Interval], rows: float = np.inf
+    function: Metric,
+    values: Mapping[str, float],
+    intervals: Mapping[str, Interval],
+    rows: Mapping[str, float] | None = None,
 ) -> dict[str, Interval]:
-    """Apply `share_interval` to the fields that the registry declares as shares."""
+    """Apply `share_interval` to the fields that the registry declares as shares; `rows` are images by field."""
     entry = entry_of(function)
     scales = {} if entry is None else entry.shares
+    most = rows or {}
     return {
-        name: share_interval(values[name], interval, scales[name], rows) if name in scales else interval
+        name: share_interval(values[name], interval, scales[name], most.get(name, np.inf))
+        if name in scales
+        else interval
         for name, interval in intervals.items()
     }
 
