@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := demo
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope
 
-.PHONY: demo utility-demo study-directions study-identity-losses test test-fast test-portable test-portable-one \
+.PHONY: demo utility-demo study-demo study-directions study-identity-losses test test-fast test-portable test-portable-one \
 	test-oldest lint gate docs rooms format clean
 
 # Rebuilt only when the dependencies change.
@@ -84,6 +84,10 @@ demo: $(VENV)/installed
 utility-demo: $(VENV)/installed
 	$(BIN)/python tools/utility_demo.py utility-demo
 
+# The whole study of DiffusionRig-Emo in small, with generated weights: about two minutes; a stopped study continues.
+study-demo: $(VENV)/installed
+	$(BIN)/python tools/study_demo.py study-demo
+
 # The studies of docs/studies with the shipped autoencoder; a stopped study continues.
 study-directions: $(VENV)/installed
 	$(BIN)/python tools/study_directions.py
@@ -92,4 +96,4 @@ study-identity-losses: $(VENV)/installed
 	$(BIN)/python tools/study_identity_losses.py
 
 clean:
-	rm -rf $(DEMO) utility-demo runs dist site .coverage
+	rm -rf $(DEMO) utility-demo study-demo runs dist site .coverage

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facebench.cli.entry_point import run_command
 from facebench.cli.messages import print_line
+from facebench.core.errors import InputError
 from facebench.core.files import safe_file_name
+
+if TYPE_CHECKING:
+    from facebench.studies.grid import Grid
 
 
 def grid(
@@ -23,15 +27,20 @@ def grid(
     gpus: Annotated[
         str | None, typer.Option(help="Indices of GPUs, such as 0,1,2,3; each runs one job at a time.")
     ] = None,
-    show: Annotated[bool, typer.Option("--show", help="List the commands and run nothing.")] = False,
+    show: Annotated[
+        bool,
+        typer.Option(
+            "--show",
+            help="Print the commands and what is missing (weights, licences, data, disk), with the time; run nothing.",
+        ),
+    ] = False,
 ) -> None:
     """Train, evaluate and compare a model for every combination of factors."""
-    from facebench.studies.grid import plan, read_grid, run_grid
+    from facebench.studies.grid import read_grid, run_grid
 
     content = read_grid(path)
     if show:
-        for job in plan(content, path.absolute().parent):
-            print_line(f"{job.name}: facebench {' '.join(job.words)}")
+        _show(content, path, out or Path("runs") / safe_file_name(content.grid))
         return
     start = time.monotonic()
 
@@ -50,3 +59,26 @@ def grid(
     )
     print_line((folder / "logs" / "factorial.log").read_text(encoding="utf-8"))
     print_line(f"wrote {study}")
+
+
+def _show(content: Grid, path: Path, out: Path) -> None:
+    """Print the commands of a grid and its needs.
+
+    Raises:
+        InputError: the jobs cannot be listed, such as without the folder of the albums; the needs are printed first.
+    """
+    from facebench.studies.grid import plan
+    from facebench.studies.grid.forecast import forecast
+
+    folder, problem = path.absolute().parent, None
+    try:
+        jobs = plan(content, folder)
+    except InputError as error:
+        jobs, problem = [], error
+    for job in jobs:
+        print_line(f"{job.name}: facebench {' '.join(job.words)}")
+    for line in forecast(content, jobs, folder, out).lines():
+        is_missing = line.startswith("missing: ") and not line.endswith("nothing")
+        print_line(line, style="yellow" if is_missing else "")
+    if problem is not None:
+        raise problem

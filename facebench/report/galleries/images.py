@@ -11,8 +11,11 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image as Pillow
 
+from facebench.core.errors import InputError
 from facebench.evaluation.record import InputRecord, Run
+from facebench.images import named_roots
 from facebench.images.decoding import ImageError, decode
+from facebench.images.named_roots import Roots
 
 SIDE = 144
 """Longest side of a thumbnail in pixels."""
@@ -73,11 +76,10 @@ def ranked_images(run: Run) -> RankedImages | None:
         return None
     best_count = min(MAX_IMAGES, (len(rows) + 1) // 2)
     worst_count = min(best_count, len(rows) - best_count)
-    images = run.inputs["generated"]
     return RankedImages(
         column,
-        best=_thumbnails(images, rows.head(best_count), column),
-        worst=_thumbnails(images, rows.tail(worst_count).iloc[::-1], column),
+        best=_thumbnails(run, rows.head(best_count), column),
+        worst=_thumbnails(run, rows.tail(worst_count).iloc[::-1], column),
     )
 
 
@@ -85,30 +87,41 @@ def rejected_images(run: Run) -> list[RejectedImage]:
     """Return the first rejected files, by role."""
     files = [(role, images, file) for role, images in run.inputs.items() for file in images.rejected]
     return [
-        RejectedImage(role, file.reason, file.detail, file.scope, thumbnail(images, file.name))
+        RejectedImage(
+            role, file.reason, file.detail, file.scope, thumbnail(images, file.name, None, roots_of(run))
+        )
         for role, images, file in files[:MAX_REJECTED]
     ]
 
 
-def thumbnail(images: InputRecord, name: str, sha256: str | None = None) -> Thumbnail:
+def roots_of(run: Run) -> Roots:
+    """Return the named roots of the evaluation of a run."""
+    return run.config.roots if run.config is not None else {}
+
+
+def thumbnail(
+    images: InputRecord, name: str, sha256: str | None = None, roots: Roots | None = None
+) -> Thumbnail:
     """Return a small JPEG of an image if it still exists and is unchanged.
 
     Args:
         images: the image set.
         name: name of the file in the set; files outside the folder of the set are not read.
         sha256: digest of the evaluated file; None when it is unknown.
+        roots: named folders elsewhere, see `named_roots`.
     """
     root = Path(images.path)
     root = (root.parent if root.is_file() else root).resolve()
     try:
-        file = (root / name).resolve()
-        if not file.is_relative_to(root) or not file.is_file():
+        in_root = named_roots.resolve(name, roots or {})
+        file = (root / name).resolve() if in_root is None else in_root
+        if (in_root is None and not file.is_relative_to(root)) or not file.is_file():
             return Thumbnail(name, unavailable="not_at_hand")
         data = file.read_bytes()
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
             return Thumbnail(name, unavailable="changed_since")
         picture = Pillow.fromarray(decode(data, name))
-    except (OSError, ValueError, ImageError):  # ValueError: a name with a null character
+    except (OSError, ValueError, ImageError, InputError):  # ValueError: a name with a null character
         return Thumbnail(name, unavailable="not_at_hand")
     picture.thumbnail((SIDE, SIDE), Pillow.Resampling.LANCZOS)
     out = io.BytesIO()
@@ -116,8 +129,9 @@ def thumbnail(images: InputRecord, name: str, sha256: str | None = None) -> Thum
     return Thumbnail(name, "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii"))
 
 
-def _thumbnails(images: InputRecord, rows: pd.DataFrame, column: str) -> list[Thumbnail]:
+def _thumbnails(run: Run, rows: pd.DataFrame, column: str) -> list[Thumbnail]:
+    images, roots = run.inputs["generated"], roots_of(run)
     return [
-        replace(thumbnail(images, str(row["image"]), str(row["sha256"])), caption=f"{row[column]:.3f}")
+        replace(thumbnail(images, str(row["image"]), str(row["sha256"]), roots), caption=f"{row[column]:.3f}")
         for _, row in rows.iterrows()
     ]

@@ -9,7 +9,7 @@ import pandas as pd
 from facebench.evaluation.leakage import closest_pairs
 from facebench.evaluation.per_image import linked_name
 from facebench.evaluation.record import Run
-from facebench.report.galleries.images import Thumbnail, thumbnail
+from facebench.report.galleries.images import Thumbnail, roots_of, thumbnail
 from facebench.report.image_metrics import image_metrics
 
 LINKED_ROLES = ("source", "target")
@@ -119,7 +119,7 @@ class _Images:
             self.cache[key] = (
                 Thumbnail(image, unavailable="not_at_hand")
                 if images is None or sha256 is None
-                else thumbnail(images, image, sha256)
+                else thumbnail(images, image, sha256, roots_of(self.run))
             )
         return self.cache[key]
 

@@ -20,6 +20,7 @@ from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
 from facebench.core.yaml_text import parse_yaml
 from facebench.images.image_set import ImageSet
+from facebench.images.path_pattern import PathPattern
 from facebench.synthface.dataset import COLUMNS
 from facebench.training.engine.settings import Settings
 from facebench.training.presets import read
@@ -62,6 +63,25 @@ class TrainSettings(Settings):
     """A preset or a YAML file of the kind rig."""
     changes: tuple[str, ...] = ()
     """Changes of the settings, such as "steps=1000"."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the training; several seeds train several models per cell."""
+    checkpoints: str | None = None
+    """Paths of existing models, such as "models/{conditioner}_{data}_resnet{resnet}/model100000.pt"; a cell whose file
+    exists is not trained."""
+
+
+class PersonalSettings(Settings):
+    """Stage 2: every model is fine-tuned on the album of each person, and used for this person."""
+
+    albums: str
+    """Name of the set whose folders are albums of one person each."""
+    config: str
+    """A preset or a YAML file of stage 2."""
+    changes: tuple[str, ...] = ()
+    people: tuple[str, ...] | None = None
+    """Names of the folders; all by default."""
+    checkpoints: str | None = None
+    """Paths of existing models of stage 2, with the field {person} besides those of the cell."""
 
 
 class TransferSettings(Settings):
@@ -71,10 +91,16 @@ class TransferSettings(Settings):
     """Name of the set that provides the identities."""
     target: str
     pairs: int | Path
-    """A CSV file of pairs, or the number of drawn pairs of different people with different expressions."""
+    """A CSV file of pairs, or the number of drawn pairs of different people with different expressions. With
+    `personal`, every photograph of an album is paired with every target, and this key is "all"."""
     take: Literal["expression", "light", "pose"] = "expression"
     steps: int = Field(20, gt=0)
     seed: int = Field(0, ge=0)
+    sampler: Literal["ddim", "ddpm", "dpm-solver++"] = "ddim"
+    shape: str | None = None
+    """"album", "own" or a file; by default the mean shape of the album where the model was trained with one."""
+    candidates: int = Field(1, gt=0)
+    keep: Literal["sharpest", "least-sharp"] = "sharpest"
 
 
 class EvaluateSettings(Settings):
@@ -98,6 +124,8 @@ class Grid(Settings):
     sets: dict[str, ImageSource]
     buffers: BufferSettings
     train: TrainSettings
+    personal: PersonalSettings | None = None
+    """Stage 2; all cells are then evaluated as one record."""
     transfer: TransferSettings
     evaluate: EvaluateSettings
     compare: tuple[str, ...] | None = None
@@ -107,7 +135,10 @@ class Grid(Settings):
     def cells(self) -> list[Cell]:
         """All combinations, each as a mapping from factor to level."""
         levels = [[str(level) for level in self.factors[factor]] for factor in FACTORS]
-        return [dict(zip(FACTORS, cell, strict=True)) for cell in itertools.product(*levels)]
+        cells = [dict(zip(FACTORS, cell, strict=True)) for cell in itertools.product(*levels)]
+        if len(self.train.seeds) == 1:
+            return list(cells)
+        return [{**cell, "seed": str(seed)} for cell in cells for seed in self.train.seeds]
 
 
 @dataclass(frozen=True)
@@ -132,6 +163,8 @@ class Job:
 
 
 OUT = "{out}"
+ALL_PAIRS = "all"
+"""Value of `transfer.pairs` that pairs every source with every target."""
 
 
 def read_grid(path: Path) -> Grid:
@@ -155,6 +188,7 @@ def read_grid(path: Path) -> Grid:
         raise InputError(f"{path}: '{key}': {first['msg'].lower()}.") from None
     _check_factors(grid, path)
     _check_sets(grid, path)
+    _check_personal(grid, path)
     _check_columns(grid, path)
     return grid
 
@@ -166,29 +200,36 @@ def plan(grid: Grid, grid_folder: Path) -> list[Job]:
         grid: the grid.
         grid_folder: folder of the grid file; paths in the file are relative to it.
     """
-    paths = {name: _path_of(name, source, grid_folder) for name, source in grid.sets.items()}
+    if grid.personal is not None:
+        from facebench.studies.grid.personal_plan import plan_personal
+
+        return plan_personal(grid, grid_folder)
+    paths = {name: path_of(name, source, grid_folder) for name, source in grid.sets.items()}
     jobs: dict[str, Job] = {}
     used = [str(level) for level in grid.factors["data"]] + [grid.transfer.source, grid.transfer.target]
     for name in dict.fromkeys(used):
         synth = grid.sets[name].synth
         if synth is not None:
-            _add(jobs, _synth(name, synth))
+            add_job(jobs, synth_job(name, synth))
     for cell in grid.cells:
-        _add(jobs, _buffers(grid, cell, paths, jobs))
-        _add(jobs, _train(grid, cell, grid_folder))
+        if existing_model(grid, cell, grid_folder) is None:
+            add_job(jobs, buffers_job(grid, cell, paths, jobs))
+            add_job(jobs, train_job(grid, cell, grid_folder))
     for cell in grid.cells:
-        _add(jobs, _transfer(grid, cell, paths, grid_folder, jobs))
+        add_job(jobs, _transfer(grid, cell, paths, grid_folder, jobs))
         for number, by in enumerate(grid.evaluate.by or (None,)):
-            _add(jobs, _evaluate(grid, cell, by, number))
-    _add(jobs, _compare(grid, jobs))
+            add_job(jobs, _evaluate(grid, cell, by, number))
+    add_job(jobs, _compare(grid, jobs))
     return list(jobs.values())
 
 
-def _add(jobs: dict[str, Job], job: Job) -> None:
+def add_job(jobs: dict[str, Job], job: Job) -> None:
+    """Add a job unless one of its name exists."""
     jobs.setdefault(job.name, job)
 
 
-def _synth(name: str, synth: Synth) -> Job:
+def synth_job(name: str, synth: Synth) -> Job:
+    """Return the job that renders a set."""
     words: list[Any] = [
         "synth",
         f"{OUT}/sets/{name}",
@@ -200,10 +241,11 @@ def _synth(name: str, synth: Synth) -> Job:
     words += ["--size", synth.size, "--seed", synth.seed]
     if synth.expressions is not None:
         words += ["--expressions", ",".join(synth.expressions)]
-    return _job(f"set {name}", words, folder=f"sets/{name}", fresh=True)
+    return make_job(f"set {name}", words, folder=f"sets/{name}", fresh=True)
 
 
-def _buffers(grid: Grid, cell: Cell, paths: Mapping[str, str], jobs: Mapping[str, Job]) -> Job:
+def buffers_job(grid: Grid, cell: Cell, paths: Mapping[str, str], jobs: Mapping[str, Job]) -> Job:
+    """Return the job of the buffers of a cell."""
     name = f"{cell['data']}-{cell['conditioner']}"
     words = [
         "buffers",
@@ -214,42 +256,80 @@ def _buffers(grid: Grid, cell: Cell, paths: Mapping[str, str], jobs: Mapping[str
         cell["conditioner"],
     ]
     needs = [need for need in (f"set {cell['data']}",) if need in jobs]
-    return _job(f"buffers {name}", [*words, "--size", grid.buffers.size], needs, f"buffers/{name}")
+    return make_job(f"buffers {name}", [*words, "--size", grid.buffers.size], needs, f"buffers/{name}")
 
 
-def _train(grid: Grid, cell: Cell, grid_folder: Path) -> Job:
-    name, data = _model(cell), f"{cell['data']}-{cell['conditioner']}"
+def train_job(grid: Grid, cell: Cell, grid_folder: Path) -> Job:
+    """Return the job that trains the model of a cell."""
+    name, data = model_name(cell), f"{cell['data']}-{cell['conditioner']}"
     config = grid.train.config
     config = str((grid_folder / config).resolve()) if config.endswith((".yaml", ".yml")) else config
     words = ["train", "rig", f"data={OUT}/buffers/{data}", f"model.encoder=resnet{cell['resnet']}"]
-    words += [*grid.train.changes, "--config", config, "--out", f"{OUT}/models/{name}"]
-    job = _job(f"model {name}", words, [f"buffers {data}"], f"models/{name}")
-    return replace(job, content=json.dumps(read(config, grid.train.changes), sort_keys=True))
+    changes = [*grid.train.changes, *_seed(grid, cell)]
+    words += [*changes, "--config", config, "--out", f"{OUT}/models/{name}"]
+    job = make_job(f"model {name}", words, [f"buffers {data}"], f"models/{name}")
+    return replace(job, content=json.dumps(read(config, changes), sort_keys=True))
+
+
+def _seed(grid: Grid, cell: Cell) -> list[str]:
+    seed = cell.get("seed", str(grid.train.seeds[0]))
+    return [f"seed={seed}"] if len(grid.train.seeds) > 1 or seed != "0" else []
+
+
+def existing_model(grid: Grid, cell: Cell, grid_folder: Path) -> Path | None:
+    """Return the existing model of stage 1 of a cell; None where it is trained."""
+    return existing(grid.train.checkpoints, cell, grid_folder)
+
+
+def existing(pattern: str | None, fields: Mapping[str, str], grid_folder: Path) -> Path | None:
+    """Return the path that a pattern gives for some fields, if it exists."""
+    if pattern is None:
+        return None
+    path = grid_folder / PathPattern(pattern).fill(fields)
+    return path.resolve() if path.exists() else None
+
+
+def checkpoint_of(grid: Grid, cell: Cell, grid_folder: Path) -> str:
+    """Return the path of the model of stage 1: an existing one, or that of its training."""
+    found = existing_model(grid, cell, grid_folder)
+    return f"{OUT}/models/{model_name(cell)}" if found is None else str(found)
 
 
 def _transfer(
     grid: Grid, cell: Cell, paths: Mapping[str, str], grid_folder: Path, jobs: Mapping[str, Job]
 ) -> Job:
-    settings, name = grid.transfer, _name(cell)
+    settings, name = grid.transfer, cell_name(cell)
     pairs = (
         f"{OUT}/pairs.csv"
         if isinstance(settings.pairs, int)
         else str((grid_folder / settings.pairs).resolve())
     )
-    words: list[Any] = ["transfer", "--checkpoint", f"{OUT}/models/{_model(cell)}"]
+    words: list[Any] = ["transfer", "--checkpoint", checkpoint_of(grid, cell, grid_folder)]
     words += ["--source", paths[settings.source], "--target", paths[settings.target], "--pairs", pairs]
-    words += ["--extractor-source", cell["source"], "--extractor-target", cell["target"]]
-    words += ["--take", settings.take, "--steps", settings.steps, "--seed", settings.seed]
+    words += transfer_options(settings, cell)
     sets = [
         f"set {name}" for name in dict.fromkeys((settings.source, settings.target)) if f"set {name}" in jobs
     ]
-    needs = [f"model {_model(cell)}", *sets]
-    job = _job(f"transfer {name}", [*words, "--out", f"{OUT}/transfers/{name}"], needs, f"transfers/{name}")
+    needs = [need for need in (f"model {model_name(cell)}",) if need in jobs] + sets
+    job = make_job(
+        f"transfer {name}", [*words, "--out", f"{OUT}/transfers/{name}"], needs, f"transfers/{name}"
+    )
     return job if isinstance(settings.pairs, int) else replace(job, content=_text(Path(pairs)))
 
 
+def transfer_options(settings: TransferSettings, cell: Cell) -> list[Any]:
+    """Return the options of `facebench transfer` that settings and cell determine."""
+    words: list[Any] = ["--extractor-source", cell["source"], "--extractor-target", cell["target"]]
+    words += ["--take", settings.take, "--steps", settings.steps, "--seed", settings.seed]
+    words += ["--sampler", settings.sampler] if settings.sampler != "ddim" else []
+    words += ["--shape", settings.shape] if settings.shape is not None else []
+    if settings.candidates > 1:
+        words += ["--candidates", settings.candidates, "--keep", settings.keep]
+    return words
+
+
 def _evaluate(grid: Grid, cell: Cell, by: str | None, number: int) -> Job:
-    settings, name = grid.evaluate, _name(cell)
+    settings, name = grid.evaluate, cell_name(cell)
     folder = f"runs/{name}" if number == 0 else f"by-{by}/{name}"
     words = [
         "evaluate",
@@ -264,14 +344,14 @@ def _evaluate(grid: Grid, cell: Cell, by: str | None, number: int) -> Job:
     metrics = settings.metrics or (grid.compare if number else None)
     words += ["--metrics", ",".join(metrics)] if metrics else []
     words += ["--by", by] if by else []
-    for factor, level in cell.items():
-        words += ["--tag", f"{factor}={level}"]
+    for factor in FACTORS:
+        words += ["--tag", f"{factor}={cell[factor]}"]
     job = f"evaluate {name}" if number == 0 else f"evaluate {name} by {by}"
-    return _job(job, words, [f"transfer {name}"], folder)
+    return make_job(job, words, [f"transfer {name}"], folder)
 
 
 def _compare(grid: Grid, jobs: Mapping[str, Job]) -> Job:
-    words = ["factorial", *(f"{OUT}/runs/{_name(cell)}" for cell in grid.cells)]
+    words = ["factorial", *(f"{OUT}/runs/{cell_name(cell)}" for cell in grid.cells)]
     words += ["--metrics", ",".join(grid.compare)] if grid.compare else []
     for by in grid.evaluate.by[1:]:
         words += ["--breakdown", f"{OUT}/by-{by}"]
@@ -283,12 +363,13 @@ def _compare(grid: Grid, jobs: Mapping[str, Job]) -> Job:
         "--plots",
         f"{OUT}/study/plots",
     ]
-    return _job("factorial", words, [name for name in jobs if name.startswith("evaluate ")], "study")
+    return make_job("factorial", words, [name for name in jobs if name.startswith("evaluate ")], "study")
 
 
-def _job(
+def make_job(
     name: str, words: Sequence[Any], needs: Sequence[str] = (), folder: str = "", fresh: bool = False
 ) -> Job:
+    """Return a job with its words as text."""
     return Job(name, tuple(str(word) for word in words), tuple(needs), folder, fresh)
 
 
@@ -299,15 +380,19 @@ def _text(path: Path) -> str:
         raise InputError(f"{path} cannot be read ({error}).") from None
 
 
-def _model(cell: Cell) -> str:
-    return "-".join(cell[factor] for factor in OF_MODEL)
+def model_name(cell: Cell) -> str:
+    """Return the name of the model of a cell."""
+    seed = [f"s{cell['seed']}"] if "seed" in cell else []
+    return "-".join([*(cell[factor] for factor in OF_MODEL), *seed])
 
 
-def _name(cell: Cell) -> str:
-    return f"{_model(cell)}-to-{cell['target']}-from-{cell['source']}"
+def cell_name(cell: Cell) -> str:
+    """Return the name of a cell: its model and its extractors."""
+    return f"{model_name(cell)}-to-{cell['target']}-from-{cell['source']}"
 
 
-def _path_of(name: str, source: ImageSource, grid_folder: Path) -> str:
+def path_of(name: str, source: ImageSource, grid_folder: Path) -> str:
+    """Return the folder of a set."""
     return f"{OUT}/sets/{name}" if source.path is None else str((grid_folder / source.path).resolve())
 
 
@@ -338,6 +423,21 @@ def _check_factors(grid: Grid, path: Path) -> None:
         )
 
 
+def _check_personal(grid: Grid, path: Path) -> None:
+    if (grid.personal is not None) != (str(grid.transfer.pairs) == ALL_PAIRS):
+        raise InputError(f"{path}: `personal` and `transfer.pairs: all` belong together.")
+    if grid.personal is None:
+        return
+    if grid.personal.albums not in grid.sets:
+        raise InputError(
+            f"{path}: personal.albums names the set '{grid.personal.albums}'; there are: {', '.join(grid.sets)}."
+        )
+    if EXTRACTORS[str(grid.factors["source"][0])] != "flame":
+        raise InputError(
+            f"{path}: stage 2 reads albums of photographs. Use the extractors deca and emoca, not synthface or compact."
+        )
+
+
 def _check_sets(grid: Grid, path: Path) -> None:
     for name, source in grid.sets.items():
         if (source.path is None) == (source.synth is None):
@@ -351,13 +451,15 @@ def _check_sets(grid: Grid, path: Path) -> None:
 
 def _check_columns(grid: Grid, path: Path) -> None:
     """Check the breakdown columns before the training, which takes hours."""
+    if grid.personal is not None:
+        return  # the joined manifest has the columns of the cells, the person and the target
     grid_folder, settings = path.absolute().parent, grid.transfer
     shown = settings.target if settings.take == "expression" else settings.source
     taking, showing = (_columns_of(grid.sets[name], grid_folder) for name in (settings.source, shown))
     if taking is None or showing is None:
         return
     known = [name for name in OF_SOURCE if name in taking] + [name for name in OF_SHOWN if name in showing]
-    if not isinstance(settings.pairs, int):
+    if not isinstance(settings.pairs, int) and str(settings.pairs) != ALL_PAIRS:
         header = _text(grid_folder / settings.pairs).lstrip("\ufeff").splitlines()[:1]
         known += [name for name in next(csv.reader(header), []) if name not in ("source", "target")]
     for column in grid.evaluate.by:

@@ -26,6 +26,7 @@ from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.models import CompactRig, DiffusionRig, DiffusionRigConfig, Rig
 from facebench.training.models.config import NetworkConfig
+from facebench.training.rig import memory
 from facebench.training.rig.buffers import Buffers, open_buffers
 from facebench.training.rig.files import open_rig, provenance_of, refuse_other_buffers, to_conditions
 from facebench.training.tasks.face_batches import PREVIEW_STEPS
@@ -44,6 +45,8 @@ class BaseRigSettings(TrainConfig):
     """Keep the encoder's weights in stage 2, as released. Its batch statistics follow the album in any case."""
     init_from: Path | None = Field(None, validation_alias=AliasChoices("init_from", "start"))
     """Checkpoint that provides the initial weights of stage 2."""
+    fit_memory: bool = False
+    """Split batches into as many accumulated parts as the free memory of the CUDA device requires."""
     preview_images: int = Field(8, gt=0, validation_alias=AliasChoices("preview_images", "shown"))
     """Faces in preview grids and in the evaluation during training."""
 
@@ -90,6 +93,15 @@ class BaseRigTask(Task):
     def build_network(self) -> Rig:
         """Build the untrained network of stage 1."""
         raise NotImplementedError
+
+    def resolve(self, config: TrainConfig) -> TrainConfig:
+        """Set `gradient_accumulation` from the free memory, where `fit_memory` is set."""
+        available = memory.free_memory()
+        if not self.settings.fit_memory or available is None or config.precision != "float32":
+            return config
+        needs = memory.bytes_per_image(self.network.config), memory.parameter_bytes(self.network.config)
+        parts = memory.parts_that_fit(config.batch_size, *needs, available)
+        return config.model_copy(update={"gradient_accumulation": max(parts, config.gradient_accumulation)})
 
     def timestep_weight(self, t: Tensor) -> Tensor:
         """Weights of the squared error of eps, one per timestep: P2, as released."""

@@ -32,3 +32,16 @@ def test_a_name_that_leaves_the_folder_is_not_read(tmp_path: Path) -> None:
     assert thumbnail(images, "../secret.png").unavailable == "not_at_hand"
     assert thumbnail(images, str(tmp_path / "secret.png")).unavailable == "not_at_hand"
     assert thumbnail(images, "null\x00.png").unavailable == "not_at_hand"
+
+
+def test_an_image_of_a_named_root_is_read_within_its_root(tmp_path: Path) -> None:
+    for name in ("far", "images"):
+        (tmp_path / name).mkdir()
+    Image.new("RGB", (32, 32)).save(tmp_path / "far" / "face.png")
+    Image.new("RGB", (32, 32)).save(tmp_path / "secret.png")
+    images = make_input("x", 1).model_copy(update={"path": str(tmp_path / "images")})
+    roots = {"far": tmp_path / "far"}
+    assert thumbnail(images, "@far/face.png", roots=roots).uri.startswith("data:image/jpeg;base64,")
+    for name in ("@far/../secret.png", "@near/face.png"):
+        assert thumbnail(images, name, roots=roots).unavailable == "not_at_hand"
+    assert thumbnail(images, "@far/face.png").unavailable == "not_at_hand"
