@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -142,7 +142,7 @@ def _study_one_record(
         print_line(f"wrote {folder}: pages, figures (PNG, SVG) and tables (CSV, LaTeX)", style="dim")
     if (folder := files["plots"]) is not None:
         written += write_plots(record.study, folder)
-    texts = {
+    texts: dict[str, Callable[[], str]] = {
         "csv": lambda: record_tables.effects_rows(record).csv(),
         "html": lambda: study_page(record, lang),
     }

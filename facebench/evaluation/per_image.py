@@ -111,7 +111,7 @@ def image_terms(metric: str, run: Run) -> pd.Series[float] | None:
     restored = per_image_metric(metric, run)
     if restored is None or restored.terms is None:
         return None
-    terms = pd.Series(np.nan, index=restored.rows.index, dtype=np.float64)
+    terms: pd.Series[float] = pd.Series(np.nan, index=restored.rows.index)
     complete = restored.rows.notna().all(axis=1)
     if complete.any():
         terms[complete] = restored.terms(restored.rows[complete].to_numpy(dtype=np.float64))

@@ -65,9 +65,9 @@ def crossed_mean(table: Floats, seed: int = 0) -> Mean:
     if np.isnan(table).any():
         return _bootstrapped(table, value, seed)
     if people == 1 or targets == 1:
-        variance, freedom = float(table.var(ddof=1)) / table.size, table.size - 1
+        variance = float(table.var(ddof=1)) / table.size
         kind = "targets, this person" if people == 1 else "people, this target"
-        return _student(value, variance, freedom, f"Student's t over {table.size} {kind} only")
+        return _student(value, variance, table.size - 1, f"Student's t over {table.size} {kind} only")
     squares = _mean_squares(table)
     kept = [squares[0], *(ms for ms in squares[1:] if ms[0] > squares[0][0])]
     # Each kept component adds MS − MS_e; the first term is MS_e itself.

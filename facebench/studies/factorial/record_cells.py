@@ -268,7 +268,8 @@ def _values(
     row, column = {name: i for i, name in enumerate(people)}, {name: i for i, name in enumerate(targets)}
     for place, cell in enumerate(cells):
         key = cell if len(factors) > 1 else cell[0]
-        for (person, target), value in means[key].items():
+        for pair, value in means[key].items():
+            person, target = cast(tuple[str, str], pair)
             values[place, row[person], column[target]] = value
     return Values(values, len(table) - len(complete), len(table))
 

@@ -123,7 +123,8 @@ def effects_rows(record: RecordStudy, lang: str = "en") -> Table:
         Column(key, title, numeric=key not in ("metric", "effect"))
         for key, title in zip(keys, text["effects_columns"], strict=True)
     ]
-    rows, breaks = [], []
+    rows: list[list[Cell]] = []
+    breaks: list[int] = []
     for metric in study.metrics:
         breaks.append(len(rows))
         rows += [_effect_row(study, effect) for effect in study.effects[metric]]

@@ -178,7 +178,7 @@ def _measured(grid: Grid, cell: Cell) -> float:
     images, seconds = 2, 0.0
     for _ in range(2):
         start = time.perf_counter()
-        one_step(network, images, str(device)).backward()
+        one_step(network, images, str(device)).backward()  # type: ignore[no-untyped-call]
         if device.type == "cuda":
             torch.cuda.synchronize()
         seconds = (time.perf_counter() - start) / images

@@ -5,6 +5,8 @@ Source: Lu et al. 2022, "DPM-Solver++: fast solver for guided sampling of diffus
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -38,7 +40,8 @@ def dpm_solver_sample(
         from diffusers import DPMSolverMultistepScheduler
     except ImportError:
         raise InputError("DPM-Solver++ needs diffusers: pip install 'facebench[train]'") from None
-    scheduler = DPMSolverMultistepScheduler(
+    build: Any = DPMSolverMultistepScheduler
+    scheduler = build(
         num_train_timesteps=len(schedule),
         trained_betas=schedule.betas.tolist(),
         algorithm_type="dpmsolver++",

@@ -77,7 +77,7 @@ def _storage(data: Any) -> Tensor:
     storage = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     if not isinstance(storage, torch.storage.TypedStorage):
         raise pickle.UnpicklingError("it holds a storage of another kind")
-    return torch.tensor([], dtype=storage.dtype).set_(storage)  # type: ignore[call-overload,no-any-return]
+    return torch.tensor([], dtype=storage.dtype).set_(storage)
 
 
 def _rebuilt(flat: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tensor:

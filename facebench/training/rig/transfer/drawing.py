@@ -122,4 +122,5 @@ class Drawing:
 
 def grey(image: ImageArray) -> ImageArray:
     """Convert RGB (h, w, 3) to grey levels by the weights of ITU-R BT.601, rounded."""
-    return np.rint(image @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    levels: ImageArray = np.rint(image @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    return levels
