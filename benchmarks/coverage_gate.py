@@ -5,6 +5,7 @@ Every function takes the number of trials and a seed and returns shares of trial
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -16,7 +17,14 @@ import scipy.stats
 import facebench
 from facebench.core.environment import facebench_version
 from facebench.evaluation.cards import load_cards
+from facebench.evaluation.leave_out import LeaveOut, leave_out_table
 from facebench.evaluation.record import InputRecord, MetricResult, Run
+from facebench.metrics import frechet_distance, pair_scores, verification
+from facebench.metrics.intervals import Interval, Units, jackknife
+from facebench.metrics.intervals import verification as verification_intervals
+from facebench.metrics.intervals.leakage import leakage_intervals
+from facebench.metrics.leakage import leakage_scores
+from facebench.studies.factorial.effects import factorial
 
 SHARED, OTHER = "shared images", "other images"
 
@@ -155,3 +163,141 @@ def _averaged_metrics(count: int) -> list[str]:
         if card.interval == "bootstrap_images" and card.field in (None, "mean") and card.better != "neither"
     ]
     return names[:count]
+
+
+def distance_rates(
+    trials: int, seed: int, shift: float = 0.0, n: int = 200, dimension: int = 16
+) -> GateRates:
+    """Run the gate on Fréchet distances of two sets to one reference; the new set is moved by `shift`."""
+    rng = np.random.default_rng(seed)
+    failed, visible = [], []
+    for _ in range(trials):
+        reference = rng.standard_normal((n, dimension))
+        sides = [rng.standard_normal((n, dimension)) + 0.1 for _ in range(2)]
+        sides[1][:, 0] += shift
+        runs = [_distance_run(f"run{place}", side, reference) for place, side in enumerate(sides)]
+        item = facebench.check(runs[1], runs[0]).items[0]
+        failed.append(item.verdict == "failed")
+        visible.append(item.smallest_visible_change or 0.0)
+    rate = float(np.mean(failed))
+    return GateRates(rate, rate, float(np.mean(visible)))
+
+
+def _distance_run(name: str, generated: np.ndarray, reference: np.ndarray) -> Run:
+    metric, names = "fd_lite0", [f"{name}-{row}" for row in range(len(generated))]
+    interval = jackknife(frechet_distance, generated, reference)["value"]
+    value = frechet_distance(generated, reference)
+    result = _interval_result(metric, value, interval, len(generated))
+    left_out = LeaveOut(metric, interval.leave_out, Units.of(names).digest, "reference")
+    return synthetic_run(name, {metric: result}, len(generated)).with_leave_out(leave_out_table([left_out]))
+
+
+def identity_rates(
+    trials: int, seed: int, shift: float = 0.0, people: int = 20, images: int = 10
+) -> GateRates:
+    """Run the gate on verification metrics of two models of the same people; new images are noisier by `shift`."""
+    rng = np.random.default_rng(seed)
+    failed, visible = [], []
+    identities = [f"p{person:03d}" for person in range(people) for _ in range(images)]
+    for _ in range(trials):
+        centres = np.repeat(rng.standard_normal((people, 32)), images, axis=0)
+        runs = [
+            _identity_run(f"run{place}", centres + noise * rng.standard_normal(centres.shape), identities)
+            for place, noise in enumerate((0.8, 0.8 * (1 + shift)))
+        ]
+        report = facebench.check(runs[1], runs[0])
+        failed.append(not report.passed)
+        visible.append(report.items[0].smallest_visible_change or 0.0)
+    rate = float(np.mean(failed))
+    return GateRates(rate, rate, float(np.mean(visible)))
+
+
+def _identity_run(name: str, embeddings: np.ndarray, identities: Sequence[str]) -> Run:
+    """A record of six verification metrics."""
+    scores = pair_scores(embeddings, identities)
+    values = verification(scores.genuine, scores.impostor)
+    intervals = verification_intervals(embeddings, identities)
+    digest = Units.of(identities, kinds=["identity"]).digest
+    results, left_out = {}, []
+    for field in ("eer", "fmr100", "auc", "fdr", "genuine_mean", "impostor_mean"):
+        metric = f"{field}_sface"
+        results[metric] = _interval_result(metric, getattr(values, field), intervals[field], len(embeddings))
+        left_out.append(LeaveOut(metric, intervals[field].leave_out, digest, ""))
+    return synthetic_run(name, results, len(embeddings)).with_leave_out(leave_out_table(left_out))
+
+
+def _interval_result(metric: str, value: float, interval: Interval, n: int) -> MetricResult:
+    card = load_cards()[metric]
+    return MetricResult(
+        title=card.title,
+        value=value,
+        low=min(interval.low, value),
+        high=max(interval.high, value),
+        level=interval.level,
+        method=interval.method,
+        units=interval.units or None,
+        n={"generated": n},
+        better=card.better,
+        decimals=card.decimals,
+        backbone=card.reads.backbone,
+    )
+
+
+@dataclass(frozen=True)
+class FactorialRates:
+    """Shares of trials.
+
+    Attributes:
+        type_one: effects that are found although there is none, without the correction over effects.
+        family: studies in which any effect is found after the correction.
+        coverage: intervals that contain the true effect.
+    """
+
+    type_one: float
+    family: float
+    coverage: float
+
+
+def factorial_rates(
+    trials: int, seed: int, seeds: int = 3, spread: float = 0.15, shared_images: bool = True
+) -> FactorialRates:
+    """Run studies of three factors with two levels and several training runs per cell; no factor has an effect."""
+    rng = np.random.default_rng(seed)
+    metric, images = _averaged_metrics(1), 60
+    hits, families, covered = [], [], []
+    for _ in range(trials):
+        hardness = rng.standard_normal((images, 1))
+        runs = []
+        for levels in itertools.product("ab", repeat=3):
+            for number in range(seeds):
+                noise = 0.3 * rng.standard_normal((images, 1))
+                values = (hardness if shared_images else rng.standard_normal((images, 1))) + noise
+                values = values + spread * rng.standard_normal()
+                name = f"{''.join(levels)}-seed{number}"
+                prefix = "" if shared_images else name
+                tags = dict(zip(("data", "stage", "size"), levels, strict=True)) | {"seed": str(number)}
+                identities = [f"{prefix}p{row:03d}" for row in range(images)]
+                runs.append(averaged_run(name, metric, values, identities, **tags))
+        effects = factorial(runs).effects[metric[0]]
+        inside = [bool(e.low <= 0 <= e.high) for e in effects if e.low is not None and e.high is not None]
+        covered += inside
+        hits += [not each for each in inside]
+        families.append(any(effect.clear for effect in effects))
+    return FactorialRates(float(np.mean(hits)), float(np.mean(families)), float(np.mean(covered)))
+
+
+def leakage_coverage(
+    trials: int, seed: int, people: int = 100, photographs: int = 5, generated: int = 200
+) -> float:
+    """Return the coverage of the interval of the leaked share if nobody is copied."""
+    rng = np.random.default_rng(seed)
+    names = [str(row // photographs) for row in range(people * photographs)]
+
+    def faces(count: int, images: int) -> np.ndarray:
+        centres = rng.standard_normal((count, 1, 16))
+        return (centres + 0.5 * rng.standard_normal((count, images, 16))).reshape(-1, 16)
+
+    found = [leakage_scores(faces(generated, 1), faces(people, photographs), names) for _ in range(trials)]
+    expected = float(np.mean([scores.summary().share for scores in found]))
+    ends = [leakage_intervals(scores)["share"] for scores in found]
+    return float(np.mean([end.low <= expected <= end.high for end in ends]))
