@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -21,6 +22,9 @@ from facebench.core.version import __version__
 INPUT_ERROR = 2
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""Exit code of a program that SIGPIPE ends."""
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 
 app = typer.Typer(
     cls=LazyGroup,
@@ -50,7 +54,8 @@ def _options(
 def main() -> None:
     """Run the command line of this process.
 
-    Exit codes: 0 success, 1 a rule failed, 2 usage or input error, 70 internal error, 130 interrupted.
+    Exit codes: 0 success, 1 a rule failed, 2 usage or input error, 70 internal error, 130 interrupted,
+    141 the reader of the output ended.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -84,11 +89,25 @@ def _run(words: list[str] | None) -> int:
     except KeyboardInterrupt:
         return _report_interrupt()
     except SystemExit as ended:
+        if _is_broken_pipe(ended.__context__):
+            return BROKEN_PIPE
         # Typer turns a KeyboardInterrupt into this exit code and prints nothing.
         return _report_interrupt() if ended.code == INTERRUPTED else int(ended.code or 0)
+    except OSError as error:
+        if _is_broken_pipe(error):
+            return BROKEN_PIPE
+        if error.errno not in _DISK_ERRORS:
+            return _report_internal_error(error)
+        _print_error(f"error: the output cannot be written: {error}. Free some space, or write elsewhere.")
+        return INPUT_ERROR
     except Exception as error:
         return _report_internal_error(error)
     return 0
+
+
+def _is_broken_pipe(error: BaseException | None) -> bool:
+    """Whether the reader of the output has ended, as `| head` does; click and rich turn this into exit code 1."""
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
 
 
 def _report_interrupt() -> int:

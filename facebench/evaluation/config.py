@@ -10,11 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+)
 
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
 from facebench.core.yaml_text import parse_yaml
+from facebench.images.names import printable
 
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -22,6 +31,10 @@ _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 def _as_list(value: Any) -> Any:
     """Accept metric ids as one string separated by commas."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+_Path = Annotated[Path, PlainSerializer(lambda path: printable(str(path)), str, when_used="json")]
+_Text = Annotated[str, BeforeValidator(lambda text: printable(text) if isinstance(text, str) else text)]
 
 
 class EvaluationConfig(BaseModel):
@@ -38,8 +51,10 @@ class EvaluationConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    generated: Path = Field(description="Folder, folder of identity folders, or manifest of generated faces.")
-    reference: Path | dict[str, Path] | None = Field(
+    generated: _Path = Field(
+        description="Folder, folder of identity folders, or manifest of generated faces."
+    )
+    reference: _Path | dict[str, _Path] | None = Field(
         None,
         description="Real faces to compare with: one set, or several sets as NAME=DIR. "
         "Metrics of named sets have ids such as fid_clean@FFHQ.",
@@ -63,7 +78,7 @@ class EvaluationConfig(BaseModel):
     address: str | None = Field(
         None, description="Address of a running Ray cluster; auto finds the cluster of this machine."
     )
-    name: str | None = Field(
+    name: _Text | None = Field(
         None, description="Name of the model in tables; the name of the folder by default."
     )
     seed: int = Field(0, ge=0, lt=2**64, description="Seed of all resampling.")
@@ -84,11 +99,11 @@ class EvaluationConfig(BaseModel):
         None,
         description="Compute every metric also for each value of this column, such as identity or expression.",
     )
-    roots: dict[str, Path] = Field(
+    roots: dict[str, _Path] = Field(
         {},
         description="Folders elsewhere as NAME=DIR; a manifest names their images as @NAME/path.",
     )
-    tags: dict[str, str] = Field(
+    tags: dict[str, _Text] = Field(
         {}, description="Properties of the model as NAME=VALUE, used by tables and factorial studies."
     )
 

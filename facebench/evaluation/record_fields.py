@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
+from facebench.images.names import printable
+
 MAX_NUMBER = 1e100
 """Largest magnitude of a number: differences, squares and sums of such numbers are finite."""
 MAX_COUNT = 2**53
@@ -15,7 +17,13 @@ MAX_DECIMALS = 12
 _MAX_TEXT = 100_000
 _FIRST_YEAR, _LAST_YEAR = 2000, 2999
 
-Text = Annotated[str, StringConstraints(max_length=_MAX_TEXT)]
+
+def _valid_text(value: Any) -> Any:
+    """Return text whose bytes that are not UTF-8, as in file names, are escape sequences."""
+    return printable(value) if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_valid_text), StringConstraints(max_length=_MAX_TEXT)]
 Number = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_NUMBER, allow_inf_nan=False)]

@@ -59,4 +59,7 @@ def is_system_name(name: str) -> bool:
 
 def printable(name: str) -> str:
     """Return a file name as valid text: bytes that are not UTF-8 become escape sequences."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    try:
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a pair of surrogates, which is in no file name
+        return name.encode("utf-8", "backslashreplace").decode("utf-8")

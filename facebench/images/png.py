@@ -10,8 +10,13 @@ _SIGNATURE_LENGTH = 8
 _OVERHEAD = 12
 """Bytes of a chunk besides its data: length, type and checksum."""
 _NEEDED = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf", b"acTL", b"fcTL", b"fdAT"})
-_PIXEL_CHUNKS = frozenset({b"IHDR", b"PLTE", b"IDAT", b"tRNS"})
-"""Chunks that determine the pixels."""
+_METADATA = frozenset(
+    {
+        b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"pHYs", b"tIME", b"bKGD",
+        b"hIST", b"sBIT", b"sPLT", b"caBX",
+    }
+)  # fmt: skip
+"""Chunks that do not affect the pixels, so that their checksums do not matter."""
 _ORIENTATION_KEYWORDS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 _MAX_ORIENTATION_BYTES = 2**20
 """Pillow rejects larger text chunks."""
@@ -23,12 +28,12 @@ def find_damage(data: bytes) -> str | None:
     Pillow does not compare the checksums of compressed pixels, so changed bytes would change pixels.
     """
     for kind, start, end in _chunks(data):
-        if kind not in _PIXEL_CHUNKS:
+        if kind in _METADATA:
             continue
         if end > len(data):
-            return f"the chunk {kind.decode()} is cut short"
+            return f"the chunk {_text(kind)} is cut short"
         if zlib.crc32(memoryview(data)[start + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            return f"the checksum of the chunk {kind.decode()} is wrong"
+            return f"the checksum of the chunk {_text(kind)} is wrong"
     return None
 
 
@@ -47,6 +52,10 @@ def without_metadata(data: bytes) -> bytes:
     if sum(end - begin for begin, end in spans) == len(data) - _SIGNATURE_LENGTH:
         return data
     return b"".join([data[:_SIGNATURE_LENGTH], *(data[begin:end] for begin, end in spans)])
+
+
+def _text(kind: bytes) -> str:
+    return kind.decode("ascii", "backslashreplace")
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

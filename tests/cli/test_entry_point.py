@@ -143,3 +143,44 @@ def test_names_in_error_messages_cannot_command_a_build_server_or_a_terminal(
     printed = capsys.readouterr().err
     assert "::error::" not in printed
     assert "\x1b" not in printed
+
+
+def test_an_interrupt_during_the_imports_ends_without_a_traceback() -> None:
+    code = (
+        "import builtins, runpy\n"
+        "imported = builtins.__import__\n"
+        "def interrupt(name, *rest, **options):\n"
+        "    if name == 'typer':\n"
+        "        raise KeyboardInterrupt\n"
+        "    return imported(name, *rest, **options)\n"
+        "builtins.__import__ = interrupt\n"
+        "runpy.run_module('facebench', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr == "interrupted: nothing was computed\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_stdout_is_an_input_error() -> None:
+    command = [sys.executable, "-m", "facebench", "metrics"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_reader_that_ends_early_is_not_a_failed_rule() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facebench", "metrics"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, stderr = process.communicate()
+    assert process.returncode == 141
+    assert stderr == ""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.mutator import FACTOR
 from tests.helpers.paths import GOLDENS_FOLDER, REPOSITORY
 
 IMAGES = GOLDENS_FOLDER / "images"
@@ -24,7 +25,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             shutil.copy(file, folder)
     command = [sys.executable, "-m", "tests.helpers.bad_commands", *folders]
     root = REPOSITORY
-    result = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=400, cwd=root)
+    result = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=400 * FACTOR, cwd=root)
     return json.loads(result.stdout)  # type: ignore[no-any-return]
 
 

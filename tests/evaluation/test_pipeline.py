@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -213,3 +215,15 @@ def make_edits(faces: Path, folder: Path) -> Path:
         rows.append({"image": f"edit{place}.png", "source": f"source{place}.png"})
     pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
     return folder
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are Unicode there")
+def test_names_that_are_not_utf8_reach_the_record_as_escapes(faces: Path, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"bad\xff")
+    folder.mkdir()
+    for file in sorted(faces.rglob("*.png"))[:2]:
+        shutil.copy(file, folder / os.fsdecode(file.stem.encode() + b"\xfe.png"))
+    run = facebench.evaluate(folder, suite="compact", metrics="face_found", tags={"base": "x\udcff"})
+    assert (run.name, run.tags["base"]) == (r"bad\xff", r"x\xff")
+    assert run.save(tmp_path / "run").read_text(encoding="utf-8")
+    assert facebench.load_run(tmp_path / "run").inputs["generated"].path.endswith(r"bad\xff")

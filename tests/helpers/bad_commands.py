@@ -21,6 +21,7 @@ import facebench.synthface  # noqa: F401
 from facebench import cli
 from facebench.evaluation.record import load_run
 from facebench.features.store.sqlite import Store
+from tests.helpers.mutator import FACTOR
 
 METRICS = "fd_lite0,face_found"
 
@@ -91,7 +92,7 @@ def kill_at_random(folders: tuple[Path, Path], work: Path, seconds: float) -> li
     stories = []
     for name in ("one", "two"):
         ends = []
-        for _ in range(3):
+        for _ in range(3 * FACTOR):
             command = Command(folders, work / name, work / f"killed-{name}")
             time.sleep(random.uniform(0, seconds))
             os.kill(command.pid, signal.SIGKILL)
