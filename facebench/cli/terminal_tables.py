@@ -125,8 +125,8 @@ def _notes(run: Run, shown: Sequence[str] | None) -> list[str]:
         notes += [f"† {reason}: {named}"] if named else []
     for reason, ids in _by_reason(run, with_value=False).items():
         limit = len(ids) if shown is None else SHOWN_IDS
-        more = f" and {len(ids) - limit} more" if len(ids) > limit else ""
-        notes.append(f"– no value, {reason}: {', '.join(ids[:limit])}{more}")
+        further = f" and {len(ids) - limit} more" if len(ids) > limit else ""
+        notes.append(f"– no value, {reason}: {', '.join(ids[:limit])}{further}")
     for role, record in run.inputs.items():
         for rejected in record.rejected[:SHOWN_REJECTED]:
             state = "not used by the face networks" if rejected.scope == "faces" else "not used"

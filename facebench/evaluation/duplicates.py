@@ -69,7 +69,7 @@ class _Contents:
 
     def repeated(self) -> dict[str, str]:
         """Return the names of the items to leave out, with the reason."""
-        reasons = {}
+        reasons: dict[str, str] = {}
         for copies in self.by_content().values():
             first, *others = copies
             if len(_identities(copies)) > 1:

@@ -10,6 +10,7 @@ import math
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -103,7 +104,7 @@ def per_image_metric(metric: str, run: Run) -> PerImageMetric | None:
     return restored if _is_recorded(metric, run, restored.value()) else None
 
 
-def image_terms(metric: str, run: Run) -> pd.Series[float] | None:
+def image_terms(metric: str, run: Run) -> pd.Series[Any] | None:
     """Return one number per image whose mean is the metric, by image name; None if the metric is not a mean.
 
     An error, a similarity and a share are means over images; a concordance and a spread are not.

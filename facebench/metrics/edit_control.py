@@ -127,4 +127,4 @@ def harmonic_edit_scores(expression: Array | float, identity: Array | float) -> 
         raise InputError("identity must hold cosines between -1 and 1. Give similarities of unit embeddings.")
     kept = cosines.clip(0.0, 1.0)
     total = scores + kept
-    return np.divide(2 * scores * kept, total, out=np.zeros_like(total), where=total > 0)
+    return np.asarray(np.divide(2 * scores * kept, total, out=np.zeros_like(total), where=total > 0))

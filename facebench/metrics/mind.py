@@ -48,7 +48,7 @@ def mind(
         24.0
     """
     squared = squared_sliced_wasserstein(generated, reference, directions, count=count, seed=seed)
-    return 3.0 * np.asanyarray(generated).shape[1] * squared
+    return 3.0 * int(np.asanyarray(generated).shape[1]) * squared
 
 
 def sliced_wasserstein(

@@ -88,9 +88,8 @@ def read_ratings(path: Path) -> Ratings:
         line = int(np.flatnonzero(~np.isfinite(numbers))[0]) + 2
         raise InputError(f"{path}, line {line}: the rating is not a finite number.")
     rows = pd.DataFrame({"image": table["image"], "domain": domain, "rating": numbers})
-    return Ratings(
-        "ratings", _filled(rows.groupby(["image", "domain"], as_index=False)["rating"].mean(), path)
-    )
+    means = pd.DataFrame(rows.groupby(["image", "domain"], as_index=False)["rating"].mean())
+    return Ratings("ratings", _filled(means, path))
 
 
 def agreements(run: Run, ratings: Ratings, seed: int = 0) -> list[Agreement]:

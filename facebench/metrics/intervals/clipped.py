@@ -86,7 +86,7 @@ class _Neighbours:
     def radii(self, group: int) -> Floats:
         """(n,) squared distance of each row to its k-th nearest other row outside a group."""
         place = np.argmax(np.cumsum(self._outside(group), axis=1) >= self.k, axis=1)
-        return np.take_along_axis(self.squares, place[:, None], axis=1)[:, 0]
+        return np.asarray(np.take_along_axis(self.squares, place[:, None], axis=1)[:, 0])
 
     def own_counts(self, group: int, clipped: Floats) -> Ints:
         """(n,) number of balls of kept rows in which each row is one of the k neighbours."""
@@ -96,7 +96,7 @@ class _Neighbours:
         return np.asarray(np.bincount(self.index[inside], minlength=len(self.labels)))
 
     def _outside(self, group: int) -> Array:
-        return self.labels[self.index] != group
+        return np.asarray(self.labels[self.index] != group)
 
 
 def _near_pairs(sets: Sets, widest: Floats) -> tuple[Ints, Ints, Floats]:
@@ -107,5 +107,5 @@ def _near_pairs(sets: Sets, widest: Floats) -> tuple[Ints, Ints, Floats]:
         i, j = where(tile <= limit[None, columns])
         i, j = i + rows.start, j + columns.start
         parts.append((i, j, exact(sets.generated.features, sets.reference.features, i, j)))
-    rows, columns, squares = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return rows, columns, squares
+    points, centres, squares = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return points, centres, squares

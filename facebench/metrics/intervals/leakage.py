@@ -20,7 +20,7 @@ import math
 import numpy as np
 import scipy.stats
 
-from facebench.metrics.arrays import Floats, Ints
+from facebench.metrics.arrays import Array, Ints
 from facebench.metrics.interval import Interval
 from facebench.metrics.leakage import LeakageScores
 from facebench.metrics.units import Factor, Units
@@ -80,7 +80,7 @@ def _threshold_ends(scores: LeakageScores, level: float) -> tuple[float, float]:
     return min(float(lower), scores.threshold), max(float(upper), scores.threshold)
 
 
-def _share_ends(flags: Floats | Ints, units: Ints, level: float) -> tuple[float, float]:
+def _share_ends(flags: Array, units: Ints, level: float) -> tuple[float, float]:
     """Clopper-Pearson ends of a share, with the effective number of independent flags."""
     values = np.asarray(flags, dtype=np.float64)
     share, count = float(values.mean()), len(values)

@@ -83,8 +83,9 @@ def curves_plot(record: RecordStudy, metric: str) -> Figure:
         axes[0].set_ylim(bottom=0 if is_affect_error(metric) else None)
         handles, names = axes[0].get_legend_handles_labels()
         title = "-".join(other) or None
-        where = "outside right center"
-        figure.legend(handles, names, loc=where, fontsize=6.5, title=title, title_fontsize=6.5)
+        figure.legend(
+            handles, names, loc="outside right center", fontsize=6.5, title=title, title_fontsize=6.5
+        )
     return figure
 
 
