@@ -10,7 +10,6 @@ import typer
 
 from facebench.cli.entry_point import run_command
 from facebench.cli.messages import print_line
-from facebench.core.errors import InputError
 from facebench.core.files import safe_file_name
 
 if TYPE_CHECKING:
@@ -62,23 +61,14 @@ def grid(
 
 
 def _show(content: Grid, path: Path, out: Path) -> None:
-    """Print the commands of a grid and its needs.
-
-    Raises:
-        InputError: the jobs cannot be listed, such as without the folder of the albums; the needs are printed first.
-    """
+    """Print the commands of a grid and its needs."""
     from facebench.studies.grid import plan
     from facebench.studies.grid.forecast import forecast
 
-    folder, problem = path.absolute().parent, None
-    try:
-        jobs = plan(content, folder)
-    except InputError as error:
-        jobs, problem = [], error
+    folder = path.absolute().parent
+    jobs = plan(content, folder, strict=False)
     for job in jobs:
         print_line(f"{job.name}: facebench {' '.join(job.words)}")
     for line in forecast(content, jobs, folder, out).lines():
         is_missing = line.startswith("missing: ") and not line.endswith("nothing")
         print_line(line, style="yellow" if is_missing else "")
-    if problem is not None:
-        raise problem

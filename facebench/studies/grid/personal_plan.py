@@ -50,8 +50,13 @@ COLUMNS = {
 """Columns of the manifest by factor; `target` and `source` are the columns of the images."""
 
 
-def plan_personal(grid: Grid, grid_folder: Path) -> list[Job]:
+def plan_personal(grid: Grid, grid_folder: Path, strict: bool = True) -> list[Job]:
     """Return the jobs of a study with stage 2, in an order in which they can run.
+
+    Args:
+        grid: the grid.
+        grid_folder: folder of the grid file.
+        strict: require the folder of the albums; otherwise one person called PERSON stands for missing albums.
 
     Raises:
         InputError: the albums are missing, or `people` names a missing album.
@@ -65,7 +70,7 @@ def plan_personal(grid: Grid, grid_folder: Path) -> list[Job]:
         synth = grid.sets[name].synth
         if synth is not None:
             add_job(jobs, synth_job(name, synth))
-    people = albums_of(grid, personal, grid_folder)
+    people = albums_of(grid, personal, grid_folder, strict)
     for cell in grid.cells:
         if existing_model(grid, cell, grid_folder) is None and not _all_personal(
             grid, cell, people, grid_folder
@@ -85,8 +90,10 @@ def plan_personal(grid: Grid, grid_folder: Path) -> list[Job]:
     return list(jobs.values())
 
 
-def albums_of(grid: Grid, personal: PersonalSettings, grid_folder: Path) -> dict[str, str]:
-    """Return the folder of each person's album, by person."""
+def albums_of(
+    grid: Grid, personal: PersonalSettings, grid_folder: Path, strict: bool = True
+) -> dict[str, str]:
+    """Return the folder of each person's album, by person; see `plan_personal`."""
     if personal.albums not in grid.sets:
         raise InputError(
             f"personal.albums names the set '{personal.albums}'. {suggest(personal.albums, grid.sets)}"
@@ -98,6 +105,8 @@ def albums_of(grid: Grid, personal: PersonalSettings, grid_folder: Path) -> dict
     else:
         assert source.path is not None
         root = (grid_folder / source.path).resolve()
+        if not root.is_dir() and not strict:
+            return {person: f"{root}/{person}" for person in personal.people or ("PERSON",)}
         if not root.is_dir():
             raise InputError(
                 f"There are no albums in {root}: the folder of the set '{personal.albums}' is missing."

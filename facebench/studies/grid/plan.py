@@ -193,17 +193,18 @@ def read_grid(path: Path) -> Grid:
     return grid
 
 
-def plan(grid: Grid, grid_folder: Path) -> list[Job]:
+def plan(grid: Grid, grid_folder: Path, *, strict: bool = True) -> list[Job]:
     """Return the jobs of a grid in an order in which they can run one after the other.
 
     Args:
         grid: the grid.
         grid_folder: folder of the grid file; paths in the file are relative to it.
+        strict: require the folder of the albums; otherwise one person stands for missing albums.
     """
     if grid.personal is not None:
         from facebench.studies.grid.personal_plan import plan_personal
 
-        return plan_personal(grid, grid_folder)
+        return plan_personal(grid, grid_folder, strict)
     paths = {name: path_of(name, source, grid_folder) for name, source in grid.sets.items()}
     jobs: dict[str, Job] = {}
     used = [str(level) for level in grid.factors["data"]] + [grid.transfer.source, grid.transfer.target]

@@ -124,12 +124,15 @@ def test_the_forecast_names_what_is_missing_and_measures_a_step(tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
-def test_missing_albums_are_shown_before_the_error(tmp_path: Path) -> None:
+def test_missing_albums_are_shown_and_stop_a_run(tmp_path: Path) -> None:
     path = write(tmp_path, sets=content()["sets"] | {"people": {"path": "albums"}})
     shown = facebench("grid", path, "--show")
-    assert shown.code == 2
+    assert shown.code == 0, shown.text
     assert "missing: data of the set 'people'" in shown.text
-    assert "There are no albums in" in shown.text
+    assert "person faces-deca-18-PERSON: facebench train rig" in shown.text
+    refused = facebench("grid", path, "--out", tmp_path / "out")
+    assert refused.code == 2
+    assert "There are no albums in" in refused.text
 
 
 def test_the_small_study_runs_from_faces_to_the_report(
