@@ -1,6 +1,6 @@
 """Coverage and width of every confidence interval, on synthetic data whose truth is known.
 
-    python benchmarks/coverage.py [--repetitions 300] [--only TEXT] [--out benchmarks/results/coverage.json]
+    python benchmarks/coverage.py [--repetitions 300] [--only TEXT] [--page docs/statistics.md]
 
 Every design draws a data set, computes the 95 % interval through the functions that `facebench evaluate` uses, and
 counts how often the interval holds the truth. Finished designs are kept in the file, so that a stopped run continues.
@@ -24,6 +24,8 @@ from rich.table import Table
 from facebench import metrics
 from facebench.core.files import atomic_write_text
 from facebench.metrics.intervals import Interval, bootstrap_images, estimate, verification
+
+MARKS = ("<!-- coverage -->", "<!-- /coverage -->")
 
 Rows = np.ndarray
 Intervals = Mapping[str, Interval]
@@ -307,6 +309,18 @@ def table(results: list[Coverage]) -> Table:
     return shown
 
 
+def write_page(results: list[Coverage], page: Path) -> None:
+    """Write the results as a Markdown table between the coverage marks of a page."""
+    lines = ["| design | metric | coverage % | width | † |", "|---|---|---|---|---|"]
+    for each in results:
+        held = f"{100 * each.coverage:.1f} ± {100 * each.error:.1f}"
+        lines.append(f"| {each.design} | {each.metric} | {held} | {each.width:.3g} | {each.marked:.0%} |")
+    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
+    after = rest.partition(MARKS[1])[2]
+    table = "\n".join(lines)
+    atomic_write_text(page, f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{after}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -314,8 +328,12 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=300)
     parser.add_argument("--only", default="", help="part of the name of a design")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/coverage.json"))
+    parser.add_argument("--page", type=Path, help="page whose table of coverage is replaced")
     options = parser.parse_args()
-    Console().print(table(run(options.repetitions, options.only, options.out)))
+    results = run(options.repetitions, options.only, options.out)
+    Console().print(table(results))
+    if options.page is not None:
+        write_page(results, options.page)
 
 
 if __name__ == "__main__":
