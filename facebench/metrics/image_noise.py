@@ -121,7 +121,7 @@ def _phase(coefficients: Floats, quality: int) -> Floats:
 def quantisation_steps(quality: int) -> Floats:
     """Return the luminance steps of libjpeg for a quality from 1 to 100, (8, 8)."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return np.clip((_LUMINANCE * scale + 50) // 100, 1, 255).astype(np.float64)
+    return np.asarray(np.clip((_LUMINANCE * scale + 50) // 100, 1, 255), dtype=np.float64)
 
 
 def _block_dct(grey: Floats) -> Floats:
