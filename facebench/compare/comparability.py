@@ -25,6 +25,9 @@ def reasons_not_comparable(first: Run, second: Run) -> list[str]:
     detectors = [set(DETECTORS) & set(run.backbones) for run in (first, second)]
     if all(detectors) and detectors[0] != detectors[1]:
         reasons.append(f"faces detected by {', '.join(detectors[1])}, not {', '.join(detectors[0])}")
+    domains = [run.inputs["generated"].domain for run in (first, second)]
+    if all(domains) and domains[0] != domains[1]:
+        reasons.append(f"images of the kind {domains[1]}, not {domains[0]}")
     for name in sorted(set(first.backbones) & set(second.backbones)):
         if first.backbones[name].sha256 != second.backbones[name].sha256:
             reasons.append(f"different weights of {name}")

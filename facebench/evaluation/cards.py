@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from facebench.backbones.domains import Domain, domain_of
 from facebench.core.errors import InputError
 from facebench.core.shipped_data import data_folder
 from facebench.core.suggest import suggest
@@ -126,6 +127,9 @@ class Card(BaseModel):
     def backbones(self) -> tuple[str, ...]:
         """Networks whose outputs the metric reads."""
         return (self.reads.backbone,) if self.identity_by is None else (self.reads.backbone, self.identity_by)
+    def domain(self) -> Domain:
+        """Kind of face images that the network of the metric reads."""
+        return domain_of(self.reads.backbone)
 
     @property
     def arrow(self) -> str:

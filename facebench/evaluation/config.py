@@ -72,6 +72,11 @@ class EvaluationConfig(BaseModel):
     detector: Literal["yunet", "mtcnn"] = Field(
         "yunet", description="Face detector; results of different detectors are not comparable."
     )
+    domain: Literal["auto", "photographs", "rendered"] = Field(
+        "auto",
+        description="Kind of the face images; auto examines some of them. The compact suite reads expressions with a "
+        "network of this kind.",
+    )
     engine: Literal["local", "ray"] = Field(
         "local", description="Execution engine; ray distributes decoding and networks over a Ray cluster."
     )

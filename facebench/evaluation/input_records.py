@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from facebench.backbones import Backbone
 from facebench.backbones.face_detector import FaceDetector
+from facebench.evaluation.domain import SetDomain
 from facebench.evaluation.record import BackboneRecord, InputRecord, RejectedFile
 from facebench.features.extraction import Extraction
 from facebench.images.image_set import ImageSet
 
 
-def input_record(images: ImageSet, extraction: Extraction) -> InputRecord:
+def input_record(images: ImageSet, extraction: Extraction, domain: SetDomain | None = None) -> InputRecord:
     """Return the entry of one role: path, digest, counts, and rejected files."""
     identities = {item.columns["identity"] for item in extraction.items if item.columns.get("identity")}
     return InputRecord(
@@ -19,6 +20,8 @@ def input_record(images: ImageSet, extraction: Extraction) -> InputRecord:
         images=len(extraction.items),
         faces=sum(face is not None for face in extraction.faces) if extraction.finder is not None else None,
         identities=len(identities) or None,
+        domain=domain.domain if domain else None,
+        domain_source=domain.source if domain else "",
         rejected=[
             RejectedFile(name=file.name, reason=file.reason, detail=file.detail, scope=file.scope)
             for file in extraction.rejected

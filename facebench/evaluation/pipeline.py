@@ -16,6 +16,7 @@ from facebench.evaluation.breakdown import check_column, count_ungrouped, estima
 from facebench.evaluation.cards import DETECTOR
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.curves import FeatureMap, feature_map
+from facebench.evaluation.domain import SetDomain, find_domains, mark_domains
 from facebench.evaluation.duplicates import duplicate_warnings
 from facebench.evaluation.estimate import Estimates, estimate_metrics
 from facebench.evaluation.extract_roles import ExtractedRoles, extract_roles
@@ -74,22 +75,36 @@ def evaluate(
 def run_evaluation(config: EvaluationConfig, progress: Progress = no_progress) -> Run:
     """Evaluate as configured: plan, extract, estimate, assemble."""
     clock = _Clock()
-    plan, sets = _plan(config)
+    plan, sets, domains = _plan(config)
     extracted = extract_roles(plan, sets, config, progress)
     clock.stop("features")
     estimated = _estimate(plan, extracted, config, progress)
     clock.stop("metrics")
-    return _assemble(plan, sets, extracted, estimated, config).model_copy(update={"timings": clock.seconds})
+    return _assemble(_Inputs(plan, sets, domains), extracted, estimated, config).model_copy(
+        update={"timings": clock.seconds}
+    )
 
 
-def _plan(config: EvaluationConfig) -> tuple[Plan, dict[str, ImageSet]]:
+def _plan(config: EvaluationConfig) -> tuple[Plan, dict[str, ImageSet], dict[str, SetDomain]]:
     """Select the metrics and open the image sets; invalid input is reported before any network runs."""
     plan = make_plan(config.protocol, config.suite, config.metrics)
     sets = open_sets(plan, config)
     picked_tag(sets["generated"])
     if config.by is not None:
         check_column(sets["generated"], config.by)
-    return plan, sets
+    domains = find_domains(sets, config) if plan.needs_faces else {}
+    if "generated" in domains:
+        plan = plan.for_domain(domains["generated"].domain)
+    return plan, sets, domains
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What is measured: metrics, image sets, and their domains."""
+
+    plan: Plan
+    sets: Mapping[str, ImageSet]
+    domains: Mapping[str, SetDomain]
 
 
 @dataclass(frozen=True)
@@ -116,13 +131,10 @@ def _estimate(
 
 
 def _assemble(
-    plan: Plan,
-    sets: Mapping[str, ImageSet],
-    extracted: ExtractedRoles,
-    estimated: _Estimated,
-    config: EvaluationConfig,
+    measured: _Inputs, extracted: ExtractedRoles, estimated: _Estimated, config: EvaluationConfig
 ) -> Run:
     """Write the run record with its per-image table and the data of its plots."""
+    plan, sets, domains = measured.plan, measured.sets, measured.domains
     features = extracted.features
     inputs = {role: each for role, each in features.extractions.items() if role != REENCODED}
     run = Run(
@@ -133,7 +145,10 @@ def _assemble(
         protocol=plan.protocol.id,
         suite=plan.suite,
         config=config,
-        inputs={role: input_record(sets[role], extraction) for role, extraction in inputs.items()},
+        inputs={
+            role: input_record(sets[role], extraction, domains.get(role))
+            for role, extraction in inputs.items()
+        },
         backbones=backbone_records(features.extractions["generated"]),
         environment=extracted.environment,
         seed=config.seed,
@@ -145,6 +160,7 @@ def _assemble(
     for result in run.metrics.values():
         if result.backbone == DETECTOR:
             result.backbone = config.detector
+    mark_domains(run)
     mark_unofficial(run)
     table = add_pair_terms(per_image_table(inputs, estimated.map), plan.cards, features)
     table = add_closest(table, plan.cards, features)

@@ -10,7 +10,7 @@ from facebench.backbones.weights import availability
 from facebench.backbones.weights.registry import WITHOUT_WEIGHTS
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
-from facebench.evaluation.cards import DETECTOR, Card, find_card
+from facebench.evaluation.cards import DETECTOR, Card, card_family, find_card
 from facebench.evaluation.metric_result import Estimate, metric_result
 from facebench.evaluation.network_choice import (
     best_cards,
@@ -25,6 +25,11 @@ from facebench.evaluation.trained_protocols import check_not_trained
 
 PAIR_NETWORKS = frozenset({"lpips"})
 """Networks whose input is a pair of images, a generated image and its source (`facebench.features.pairs`)."""
+IMAGE_NETWORKS = frozenset(
+    {"lite0", "inception-tf", "inception-clean", "inception-legacy", "clip-vitl14-336", "vgg16", "lpips"}
+    | {"dinov2-vitl14", "dinov2-vitb14"}
+)
+"""Networks that read whole images."""
 SUITES = ("auto", *get_args(Suite))
 
 
@@ -72,10 +77,41 @@ class Plan:
         missing = {card.id: metric_result(card, Estimate(reason=reason)) for card, reason in self.absent}
         return {**results, **missing}
 
+    def for_domain(self, domain: str) -> Plan:
+        """Return the plan without the cards of a suite that another card replaces for images of this kind.
+
+        Cards that differ only in the network are alternatives. Of alternatives of which some are trained on this
+        kind, the rest is left out. Metrics that were selected by id all stay.
+
+        Args:
+            domain: "photographs", "rendered", or "mixed", which keeps every card.
+        """
+        if self.suite == "custom" or domain == "mixed":
+            return self
+        fitting = {_alternatives(card) for card in self.cards if card.domain == domain}
+        kept = [
+            card
+            for card in self.cards
+            if card.domain in ("any", domain) or _alternatives(card) not in fitting
+        ]
+        return replace(self, cards=kept)
+
+    @property
+    def needs_faces(self) -> bool:
+        """Whether a metric reads faces."""
+        names = {card.reads.backbone for card in self.cards}
+        return bool(names - IMAGE_NETWORKS)
+
     @property
     def needs_detector(self) -> bool:
         """Whether a metric counts detected faces, independent of the networks."""
         return any(card.reads.backbone == DETECTOR for card in self.cards)
+
+
+def _alternatives(card: Card) -> str:
+    """Return what cards of different networks have in common when they measure the same."""
+    common = card.model_dump(mode="json", include={"compute", "params", "field", "needs"})
+    return f"{card_family(card.id)} {card.reads.array} {common}"
 
 
 def make_plan(protocol: str, suite: str = "auto", metrics: Sequence[str] | None = None) -> Plan:

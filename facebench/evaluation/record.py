@@ -109,6 +109,10 @@ class InputRecord(_Model):
     faces: Count | None = None
     """Number of used images with a detected face; None when no network needs faces."""
     identities: Count | None = None
+    domain: Literal["photographs", "rendered", "mixed"] | None = None
+    """Kind of the face images; None when it was not determined."""
+    domain_source: str = ""
+    """"declared", or what the detection rests on."""
     rejected: list[RejectedFile] = []
 
 

@@ -32,6 +32,7 @@ def facts(card: Card) -> dict[str, str]:
         "computed by": f"facebench.metrics.{card.compute}" + (f" → {card.field}" if card.field else ""),
         "with": ", ".join(f"{key} = {value}" for key, value in card.params.items()),
         "reads": f"{array} of {card.reads.backbone}",
+        "domain": card.domain,
         "needs": ", ".join(card.needs) or "only the generated images",
         "smallest n": f"{card.smallest_n} (below: no value)",
         "reliable n": f"{card.reliable_n} (below: marked †)",
