@@ -22,18 +22,25 @@ def reasons_not_comparable(first: Run, second: Run) -> list[str]:
         reasons.append(f"{_selection(second)}, not {_selection(first)}")
     if _reference_digests(first) != _reference_digests(second):
         reasons.append("different reference set")
-    detectors = [set(DETECTORS) & set(run.backbones) for run in (first, second)]
-    if all(detectors) and detectors[0] != detectors[1]:
-        reasons.append(f"faces detected by {', '.join(detectors[1])}, not {', '.join(detectors[0])}")
-    domains = [run.inputs["generated"].domain for run in (first, second)]
-    if all(domains) and domains[0] != domains[1]:
-        reasons.append(f"images of the kind {domains[1]}, not {domains[0]}")
+    reasons += _face_reasons(first, second)
     for name in sorted(set(first.backbones) & set(second.backbones)):
         if first.backbones[name].sha256 != second.backbones[name].sha256:
             reasons.append(f"different weights of {name}")
         if first.backbones[name].preprocessing != second.backbones[name].preprocessing:
             reasons.append(f"different preprocessing of {name}")
     return reasons + _size_reasons(first, second)
+
+
+def _face_reasons(first: Run, second: Run) -> list[str]:
+    """Return differences in the detection and in the kind of the faces."""
+    reasons = []
+    detectors = [set(DETECTORS) & set(run.backbones) for run in (first, second)]
+    if all(detectors) and detectors[0] != detectors[1]:
+        reasons.append(f"faces detected by {', '.join(detectors[1])}, not {', '.join(detectors[0])}")
+    domains = [run.inputs["generated"].domain for run in (first, second)]
+    if all(domains) and domains[0] != domains[1]:
+        reasons.append(f"images of the kind {domains[1]}, not {domains[0]}")
+    return reasons
 
 
 def _selection(run: Run) -> str:

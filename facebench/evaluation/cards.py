@@ -127,6 +127,8 @@ class Card(BaseModel):
     def backbones(self) -> tuple[str, ...]:
         """Networks whose outputs the metric reads."""
         return (self.reads.backbone,) if self.identity_by is None else (self.reads.backbone, self.identity_by)
+
+    @property
     def domain(self) -> Domain:
         """Kind of face images that the network of the metric reads."""
         return domain_of(self.reads.backbone)
