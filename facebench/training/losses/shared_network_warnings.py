@@ -11,6 +11,8 @@ from facebench.backbones.weights.digest import sha256_of
 from facebench.evaluation.cards import load_cards
 
 FACE_READER = "facereader"
+COMPACT_RECOGNISERS = {"faceapi-recognition": "faceapi", "sface": "sface"}
+"""Recognisers of the compact suite, and the suffix of their metrics."""
 MAX_LISTED = 3
 """Number of metrics that a warning lists by name."""
 
@@ -59,5 +61,13 @@ def _warning(network: str, backbones: Collection[str]) -> str:
     more = f" and {len(metrics) - MAX_LISTED} more" if len(metrics) > MAX_LISTED else ""
     return (
         f"{network} is also used by {', '.join(metrics[:MAX_LISTED])}{more}. These metrics overrate a model that was "
-        "trained with it. Use metrics of another network for the evaluation."
+        f"trained with it. {_remedy(backbones)}"
     )
+
+
+def _remedy(backbones: Collection[str]) -> str:
+    """Return which metrics to use in place of those of some backbones."""
+    if FACE_READER in backbones:
+        return "Use metrics of another network for the evaluation."
+    second = next(suffix for name, suffix in COMPACT_RECOGNISERS.items() if name not in backbones)
+    return f"Evaluate with a second recogniser, such as eer_{second} and identity_similarity_{second}."
