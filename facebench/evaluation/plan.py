@@ -94,7 +94,13 @@ class Plan:
             for card in self.cards
             if card.domain in ("any", domain) or _alternatives(card) not in fitting
         ]
-        return replace(self, cards=kept)
+        used = {name for card in kept for name in card.backbones}
+        dropped = {name for card in self.cards for name in card.backbones} - used
+        choices = [
+            choice.model_copy(update={"networks": [name for name in choice.networks if name not in dropped]})
+            for choice in self.choices
+        ]
+        return replace(self, cards=kept, choices=choices)
 
     @property
     def needs_faces(self) -> bool:
