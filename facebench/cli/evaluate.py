@@ -113,6 +113,7 @@ def _fetch_weights(settings: EvaluationConfig, accept_licence: bool) -> None:
 
 def _print_results(run: Run, *, show_all: bool) -> None:
     from facebench.cli.terminal_tables import print_groups, print_run, print_table
+    from facebench.evaluation.edits import edit_tables
     from facebench.evaluation.leakage import closest_table
 
     console = Console()
@@ -122,3 +123,5 @@ def _print_results(run: Run, *, show_all: bool) -> None:
     closest = closest_table(run)
     if closest is not None:
         print_table(console, closest)
+    for table in edit_tables(run):
+        print_table(console, table)

@@ -6,16 +6,22 @@ The wanted expression stands in the manifest's column `expression`, or in `attri
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from facebench.core.errors import InputError
+from facebench.core.tables import Cell, Column, Table
 from facebench.evaluation.cards import Card
 from facebench.evaluation.expression_names import class_indices, expression_name
+from facebench.evaluation.record import Run
 from facebench.evaluation.role_features import Mask, RoleFeatures
 from facebench.metrics.arrays import Array, Floats, Ints
+from facebench.metrics.expression_confusion import expression_confusion
 from facebench.metrics.paired import cosine_similarity
+from facebench.metrics.registry import metric_function
 
 
 @dataclass(frozen=True)
@@ -118,3 +124,87 @@ def _softmax(logits: Array) -> Floats:
     shifted = np.asarray(logits, dtype=np.float64)
     shifted = np.exp(shifted - shifted.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def add_edit_columns(table: pd.DataFrame, cards: Sequence[Card], features: RoleFeatures) -> pd.DataFrame:
+    """Return the per-image table with what each network of edit metrics reads from the generated images.
+
+    The columns are `wanted:NETWORK` and `predicted:NETWORK` (names of expressions) and `score:NETWORK` (probability of
+    the wanted one). They are empty for images without a face, a source or a known expression.
+    """
+    chosen = {card.reads.backbone: card for card in cards if metric_function(card.compute).sample == "edits"}
+    generated = np.flatnonzero(table["role"] == "generated")
+    columns: dict[str, Array] = {}
+    for network, card in chosen.items():
+        if "source" not in features.links:
+            continue
+        try:
+            rows = edit_rows(card, features)
+        except InputError:
+            continue  # the metrics state the reason
+        places = generated[rows.valid]
+        for name, values in (("wanted", rows.wanted), ("predicted", rows.predicted), ("score", rows.score)):
+            empty = (
+                np.full(len(table), np.nan) if name == "score" else np.full(len(table), None, dtype=object)
+            )
+            empty[places] = values[rows.valid]
+            columns[f"{name}:{network}"] = empty
+    return table.assign(**columns)
+
+
+def edit_tables(run: Run) -> list[Table]:
+    """Return, for each network of edit metrics, the confusion matrix and the mean score at each strength."""
+    table = run.per_image
+    if table is None:
+        return []
+    rows = table[table["role"] == "generated"]
+    networks = [str(name).partition(":")[2] for name in rows.columns if str(name).startswith("predicted:")]
+    tables = []
+    for network in networks:
+        known = rows[rows[f"predicted:{network}"].notna()]
+        if len(known):
+            tables.append(_confusion_table(known, network))
+            tables += _strength_tables(known, network)
+    return tables
+
+
+def _confusion_table(rows: pd.DataFrame, network: str) -> Table:
+    """Shares of the strongest edits towards each expression that are read as each expression."""
+    wanted, predicted = f"wanted:{network}", f"predicted:{network}"
+    if "strength" in rows and (strength := pd.to_numeric(rows["strength"], errors="coerce")).notna().any():
+        ordered = rows.assign(_strength=strength).sort_values("_strength", kind="stable")
+        rows = ordered.groupby(["source", wanted], sort=False).tail(1)
+    found = expression_confusion(rows[predicted].tolist(), rows[wanted].tolist())
+    columns = [
+        Column("wanted", "wanted", numeric=False),
+        *(Column(name, f"read as {name}") for name in found.classes),
+    ]
+    lines = [
+        [Cell(name), *(Cell(f"{share:.2f}", float(share)) for share in shares)]
+        for name, shares in zip(found.wanted, found.matrix, strict=True)
+    ]
+    return Table(columns, lines, caption=f"strongest edits, as {network} reads them (n = {found.n})")
+
+
+def _strength_tables(rows: pd.DataFrame, network: str) -> list[Table]:
+    """Mean probability of the wanted expression at each strength; empty without two strengths."""
+    if "strength" not in rows:
+        return []
+    strength = pd.to_numeric(rows["strength"], errors="coerce")
+    steps = sorted(strength.dropna().unique())
+    if len(steps) < 2:
+        return []
+    columns = [
+        Column("wanted", "wanted", numeric=False),
+        *(Column(f"{step:g}", f"strength {step:g}") for step in steps),
+    ]
+    lines = []
+    for name, members in rows.groupby(f"wanted:{network}"):
+        means = [members.loc[strength[members.index] == step, f"score:{network}"].mean() for step in steps]
+        lines.append(
+            [
+                Cell(str(name)),
+                *(Cell("–" if np.isnan(mean) else f"{mean:.2f}", float(mean)) for mean in means),
+            ]
+        )
+    return [Table(columns, lines, caption=f"mean probability of the wanted expression, by {network}")]

@@ -18,6 +18,7 @@ from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.curves import FeatureMap, feature_map
 from facebench.evaluation.domain import SetDomain, find_domains, mark_domains
 from facebench.evaluation.duplicates import duplicate_warnings
+from facebench.evaluation.edits import add_edit_columns
 from facebench.evaluation.estimate import Estimates, estimate_metrics
 from facebench.evaluation.extract_roles import ExtractedRoles, extract_roles
 from facebench.evaluation.input_records import backbone_records, input_record
@@ -164,6 +165,7 @@ def _assemble(
     mark_unofficial(run)
     table = add_pair_terms(per_image_table(inputs, estimated.map), plan.cards, features)
     table = add_closest(table, plan.cards, features)
+    table = add_edit_columns(table, plan.cards, features)
     map_record = estimated.map.describe() if estimated.map else None
     run.with_per_image(table).with_leave_out(leave_out_table(estimated.metrics.leave_out))
     return run.with_curves(estimated.metrics.curves | {"map": map_record})

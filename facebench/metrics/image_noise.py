@@ -115,7 +115,7 @@ def _phase(coefficients: Floats, quality: int) -> Floats:
     informative = (steps >= 3) & (np.abs(coefficients) >= steps / 2)
     informative[:, 0, 0] = False
     phase = np.cos(2 * np.pi * (coefficients / steps)[informative])
-    return phase if len(phase) else np.full(1, -1.0)
+    return np.asarray(phase if len(phase) else np.full(1, -1.0))
 
 
 def quantisation_steps(quality: int) -> Floats:

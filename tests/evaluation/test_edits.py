@@ -10,9 +10,10 @@ import pytest
 
 import facebench
 from facebench.core.errors import InputError
-from facebench.evaluation.edits import EditRows, series_of_scores
+from facebench.evaluation.edits import EditRows, edit_tables, series_of_scores
 from facebench.evaluation.record import Run
 from tests.helpers.paths import GOLDENS_FOLDER
+from tests.helpers.records import make_run
 
 METRICS = [f"edit_benchmark_{name}_faceapi" for name in ("mscr", "accuracy", "linearity", "harmonic")]
 
@@ -121,3 +122,18 @@ def test_a_manifest_without_expressions_is_a_reason(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("image,source\nid001_happy.png,id000_neutral.png\n")
     run = facebench.evaluate(tmp_path / "manifest.csv", protocol="edit-benchmark", metrics=METRICS[:1])
     assert "'expression' or 'attribute'" in run.metrics[METRICS[0]].reason
+
+
+def test_the_confusion_matrix_and_the_strength_curve_follow_the_metrics(run: Run) -> None:
+    confusion, curve = edit_tables(run)
+    assert [column.key for column in confusion.columns[:3]] == ["wanted", "angry", "happy"]
+    shares = {row[0].text: [cell.number for cell in row[1:]] for row in confusion.rows}
+    assert np.sum(list(shares.values()), axis=1) == pytest.approx([1.0, 1.0])
+    accuracy = (shares["angry"][0] + shares["happy"][1]) / 2
+    assert accuracy == pytest.approx(run.metrics[METRICS[1]].value)
+    assert [column.key for column in curve.columns] == ["wanted", "0", "1"]
+    assert all(row[2].number > row[1].number for row in curve.rows)
+
+
+def test_runs_without_edits_have_no_tables() -> None:
+    assert edit_tables(make_run("other")) == []
