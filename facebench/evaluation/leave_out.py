@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from facebench.evaluation.cards import Card
@@ -47,4 +48,5 @@ def leave_out_table(leave_out: Sequence[LeaveOut]) -> pd.DataFrame:
         for each in leave_out
         for group, value in enumerate(each.values)
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    # Without rows, pandas would not know that groups and values are numbers.
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"group": np.int64, "value": np.float64})
