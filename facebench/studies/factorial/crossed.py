@@ -13,7 +13,7 @@ the pigeonhole bootstrap (Owen 2007).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.stats
@@ -41,6 +41,19 @@ class Mean:
     high: float | None = None
     p: float | None = None
     method: str = ""
+
+    def within(self, smallest: float | None, largest: float | None) -> Mean:
+        """Clip the interval to the range of the metric; the interval of a difference is not clipped.
+
+        Example:
+            >>> Mean(0.1, -0.2, 0.4).within(0.0, None).low
+            0.0
+        """
+        if self.low is None or self.high is None:
+            return self
+        low = self.low if smallest is None else max(self.low, smallest)
+        high = self.high if largest is None else min(self.high, largest)
+        return replace(self, low=low, high=high)
 
 
 def crossed_mean(table: Floats, seed: int = 0) -> Mean:

@@ -19,6 +19,7 @@ import pandas as pd
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
 from facebench.evaluation.breakdown import holm
+from facebench.evaluation.cards import find_card
 from facebench.evaluation.inputs import LINKED
 from facebench.evaluation.per_image import image_terms
 from facebench.evaluation.record import MetricResult, Run, load_run
@@ -303,7 +304,7 @@ def _cell_run(
     cell = cells[place]
     metrics: dict[str, MetricResult] = {}
     for metric, each in values.items():
-        mean = crossed_mean(each.values[place], seed)
+        mean = crossed_mean(each.values[place], seed).within(*find_card(metric.partition("@")[0]).range)
         change = {"value": mean.value, "low": mean.low, "high": mean.high, "method": mean.method}
         n = {"generated": each.pairs - each.left_out}
         metrics[metric] = run.metrics[metric].model_copy(update={**change, "level": 0.95, "n": n})

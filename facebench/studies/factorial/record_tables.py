@@ -14,6 +14,7 @@ import yaml
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
 from facebench.core.tables import Cell, Column, Mark, Table
+from facebench.evaluation.cards import find_card
 from facebench.metrics.arrays import Floats
 from facebench.studies.factorial.crossed import Mean, crossed_mean
 from facebench.studies.factorial.effects import Effect, Study
@@ -217,8 +218,9 @@ def _worst(
     columns += [Column("low", "2.5 %"), Column("high", "97.5 %"), Column("difference", titles["difference"])]
     order = sorted(range(len(names)), key=lambda place: sign * means[place].value)
     rows = []
+    limits = find_card(metric.partition("@")[0]).range
     for place in order[:SHOWN_WORST]:
-        mean = means[place]
+        mean = means[place].within(*limits)
         numbers = [mean.value, mean.low, mean.high]
         cells = [Cell("–" if n is None else f"{n:.{decimals}f}", n, title=mean.method) for n in numbers]
         difference = mean.value - overall
@@ -251,7 +253,7 @@ def curves_table(record: RecordStudy) -> Table:
                 known = column[np.isfinite(column)]
                 if not len(known):
                     continue
-                mean = crossed_mean(known[:, None])
+                mean = crossed_mean(known[:, None]).within(*find_card(metric.partition("@")[0]).range)
                 numbers = [mean.value, mean.low, mean.high, float(len(known))]
                 cells = [Cell("" if n is None else f"{n:.6g}", n) for n in numbers]
                 levels = [Cell(run.tags[factor]) for factor in factors]
