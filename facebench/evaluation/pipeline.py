@@ -12,6 +12,7 @@ from typing import Any
 
 from facebench.core.environment import facebench_version
 from facebench.core.progress import Progress, no_progress
+from facebench.evaluation.appearance_groups import add_groups, groups_by_appearance, with_appearance
 from facebench.evaluation.breakdown import check_column, count_ungrouped, estimate_groups
 from facebench.evaluation.cards import DETECTOR
 from facebench.evaluation.config import EvaluationConfig
@@ -78,6 +79,8 @@ def run_evaluation(config: EvaluationConfig, progress: Progress = no_progress) -
     clock = _Clock()
     plan, sets, domains = _plan(config)
     extracted = extract_roles(plan, sets, config, progress)
+    if config.by is not None and groups_by_appearance(sets["generated"], config.by):
+        extracted = replace(extracted, features=add_groups(extracted.features, config.by))
     clock.stop("features")
     estimated = _estimate(plan, extracted, config, progress)
     clock.stop("metrics")
@@ -91,7 +94,9 @@ def _plan(config: EvaluationConfig) -> tuple[Plan, dict[str, ImageSet], dict[str
     plan = make_plan(config.protocol, config.suite, config.metrics)
     sets = open_sets(plan, config)
     picked_tag(sets["generated"])
-    if config.by is not None:
+    if config.by is not None and groups_by_appearance(sets["generated"], config.by):
+        plan = with_appearance(plan)
+    elif config.by is not None:
         check_column(sets["generated"], config.by)
     domains = find_domains(sets, config) if plan.needs_faces else {}
     if "generated" in domains:

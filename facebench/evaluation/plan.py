@@ -27,6 +27,7 @@ PAIR_NETWORKS = frozenset({"lpips"})
 """Networks whose input is a pair of images, a generated image and its source (`facebench.features.pairs`)."""
 IMAGE_NETWORKS = frozenset(
     {"lite0", "inception-tf", "inception-clean", "inception-legacy", "clip-vitl14-336", "vgg16", "lpips"}
+    | {"image-pixels"}
     | {"dinov2-vitl14", "dinov2-vitb14"}
 )
 """Networks that read whole images."""
@@ -44,6 +45,7 @@ class Plan:
         absent: the remaining metrics, with the command that brings their weights.
         choices: networks by kind of measurement, and why they were chosen.
         warnings: remarks for the record.
+        grouping: networks that no metric reads, from which the groups of `--by` are formed.
     """
 
     protocol: Protocol
@@ -52,12 +54,14 @@ class Plan:
     absent: list[tuple[Card, str]] = field(default_factory=list)
     choices: list[NetworkChoice] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    grouping: tuple[str, ...] = ()
 
     def backbones(self, role: str = "generated") -> list[str]:
         """Return the networks that process the images of a role; every metric reads the generated images."""
         kind = role.partition(":")[0]
         reading = [card for card in self.cards if kind == "generated" or kind in card.needs]
         names = [name for card in reading for name in card.backbones]
+        names += self.grouping if kind in ("generated", "reference") else ()
         return sorted(set(names) - {DETECTOR} - PAIR_NETWORKS)
 
     def pair_networks(self) -> list[str]:
@@ -105,7 +109,7 @@ class Plan:
     @property
     def needs_faces(self) -> bool:
         """Whether a metric reads faces."""
-        names = {card.reads.backbone for card in self.cards}
+        names = {card.reads.backbone for card in self.cards} | set(self.grouping)
         return bool(names - IMAGE_NETWORKS)
 
     @property
