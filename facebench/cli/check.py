@@ -29,7 +29,11 @@ def check(
         bool, typer.Option("--github", help="Print GitHub annotations and add a step summary.")
     ] = False,
     update: Annotated[
-        bool, typer.Option("--update", help="Replace the baseline by this run; compare nothing.")
+        bool,
+        typer.Option(
+            "--update",
+            help="Replace the baseline by this run: the record for FILE.json, else a folder with its tables.",
+        ),
     ] = False,
 ) -> None:
     """Compare a run with a baseline; exit with code 1 when it is worse."""
@@ -39,7 +43,10 @@ def check(
     from facebench.report import ci
 
     if update:
-        print_line(f"baseline written: {load_run(run).save_record(baseline)}")
+        new = load_run(run)
+        # A folder keeps the tables that pair a later run with the baseline.
+        written = new.save_record(baseline) if baseline.suffix == ".json" else new.save(baseline)
+        print_line(f"baseline written: {written}")
         return
     report = gate.check(run, baseline, rules)
     console = Console()

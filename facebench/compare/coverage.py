@@ -57,6 +57,11 @@ class Count:
     metrics: tuple[str, ...] = ()
 
     @property
+    def can_fail(self) -> bool:
+        """Whether any image was lost in one of the runs; otherwise there is nothing to test (Tarone 1990)."""
+        return self.p is None or self.used < self.given or self.old_used < self.old_given
+
+    @property
     def description(self) -> str:
         """Both counts in words."""
         of = f"computed from {', '.join(self.metrics)}: " if self.metrics else ""
@@ -78,6 +83,7 @@ def compared_counts(run: Run, baseline: Run, rules: Rules) -> list[Comparison]:
         counts.append(_share(FACES, pairs, p=_paired_faces(run, baseline)))
     measured = _measured(run, baseline)
     counts += [] if measured is None else [measured]
+    counts = [count for count in counts if count.can_fail]
     return [_comparison(count, rules.metrics.get(count.name) or _RULES[count.name]) for count in counts]
 
 
