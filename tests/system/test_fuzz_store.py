@@ -50,6 +50,7 @@ def test_a_damaged_store_has_right_results_or_none_and_heals(intact: Path, tmp_p
                 assert_right(store)
             except StoreError as error:
                 assert re.search("has format [1-9][0-9]{0,2};", str(error))  # noqa: PT017 - a later version of facebench
+                store.close()
                 continue
             store.put(RESULTS)
             store.info()
