@@ -72,6 +72,9 @@ def pick(run: Run, folder: Path, choice: Choice) -> Picked:
         raise InputError(f"At least one image of each group must be kept, not {choice.best}.")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty. Name a new folder.")
+    images = run.inputs["generated"]
+    if images.kind not in ("folder", "identities", "manifest"):
+        raise InputError(f"The images of {images.path} are no files. Evaluate a folder of them, then pick.")
     table = run.per_image[run.per_image["role"] == "generated"].set_index("image")
     numbers = _numbers(run, table, choice.by).reindex(table.index)
     lowest = _lowest(choice)
@@ -79,7 +82,7 @@ def pick(run: Run, folder: Path, choice: Choice) -> Picked:
     chosen = _best(numbers, groups, choice, lowest)
     largest = int(groups.value_counts().max())
     way = f"{'lowest' if lowest else 'highest'} {choice.best} of {largest} by {choice.by}"
-    _copy(Path(run.inputs["generated"].path), table.loc[chosen], folder, way)
+    _copy(Path(images.path), table.loc[chosen], folder, way)
     return Picked(folder / "manifest.csv", len(chosen), groups.nunique(), int(numbers.isna().sum()))
 
 

@@ -101,7 +101,7 @@ class InputRecord(_Model):
     """Images of one role, identified by their content."""
 
     path: Text
-    kind: Literal["folder", "identities", "manifest"]
+    kind: Literal["folder", "identities", "manifest", "zip", "tar", "npz", "parquet", "memory"]
     digest: Text
     """sha256 over names, columns and content of the used images."""
     images: Count

@@ -1,4 +1,4 @@
-"""Image sets: a folder, a folder of identity folders, or a manifest becomes an ordered list of items.
+"""Image sets: a folder, a folder of identity folders, a manifest or an archive becomes an ordered list of items.
 
 Listing reads no pixels. Every file that is not used is rejected with a reason, except hidden and system files, which
 are skipped. docs/images.md documents the policy.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,8 +31,12 @@ from facebench.images.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from facebench.images.manifest import read_manifest
 from facebench.images.named_roots import Roots
 from facebench.images.names import twins
+from facebench.images.sources.archive import MemberListing
+from facebench.images.sources.content import Content
+from facebench.images.sources.open_source import SUFFIXES as SOURCE_SUFFIXES
+from facebench.images.sources.open_source import files_of, open_source
 
-Kind = Literal["folder", "identities", "manifest"]
+Kind = Literal["folder", "identities", "manifest", "zip", "tar", "npz", "parquet", "memory"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class ImageSet:
     """Problems of the manifest that do not prevent its use."""
     roots: Roots = field(default_factory=dict)
     """Named folders outside the folder of the manifest."""
+    members: Mapping[str, Content] = field(default_factory=dict)
+    """All members of an archive, including those that no item uses."""
 
     @classmethod
     def open(
@@ -56,8 +63,14 @@ class ImageSet:
         A folder that holds `manifest.csv`, `manifest.tsv` or `manifest.parquet` is read through it. Otherwise, images
         in the folder form a flat set. If there are none, the sub-folders one level down are identities.
 
+        ZIP and TAR archives are read like folders, and never unpacked: by the manifest in them, by the labels of
+        `dataset.json` (StyleGAN), by the files beside the images (WebDataset), or by the rule above. NPZ files hold
+        images as uint8 (n, h, w, 3), Parquet files hold them as bytes (Hugging Face). A folder of TAR or Parquet
+        files is one set. docs/images.md describes the layouts.
+
         Args:
-            path: a folder, or a manifest ending in .csv, .tsv or .parquet.
+            path: a folder, a manifest ending in .csv, .tsv or .parquet, or a file ending in .zip, .tar, .npz or
+                .parquet with images.
             identities: None applies the rule above. True requires that sub-folders (or the column `identity` of the
                 manifest) are identities. False reads sub-folders at every depth as one flat set.
             roots: named folders elsewhere, whose files a manifest names as `@NAME/path`.
@@ -77,11 +90,7 @@ class ImageSet:
         path = Path(os.path.normpath(Path(path).absolute()))
         if not _exists(path):
             raise InputError(f"There is no {path}.{_similar_neighbour(path)}")
-        manifest = _manifest_of(path)
-        if manifest is not None:
-            images = _from_manifest(manifest, identities, roots or {})
-        else:
-            images = _from_folder(path, identities)
+        images = _opened(path, identities, roots or {})
         if not images.items:
             raise InputError(_why_empty(path, images.rejected))
         _check_identities(images)
@@ -114,7 +123,7 @@ class ImageSet:
         """
         if column not in self.columns:
             raise InputError(f"{self.root} has no column '{column}'. {suggest(column, self.columns)}")
-        listing = Listing(self.root, beside=True, roots=self.roots)
+        listing = self._listing_of_links()
         paths = [text or "" for text in self.column(column)]
         where = f"column '{column}'"
         names = {text: listing.add_named(text, {}, where) for text in sorted({*paths} - {""})}
@@ -125,15 +134,23 @@ class ImageSet:
         rejected = tuple(entry for entry in listing.rejected if entry.reason != "duplicate")
         linked = [names.get(text) for text in paths]
         positions = [None if name is None else index[name] for name in linked]
-        return ImageSet(self.root, self.kind, items, rejected, roots=self.roots), positions
+        linked_set = replace(self, items=items, rejected=rejected, warnings=())
+        return linked_set, positions
+
+    def _listing_of_links(self) -> Listing | MemberListing:
+        if self.members:
+            return MemberListing(self.root, self.members)
+        return Listing(self.root, beside=True, roots=self.roots)
 
 
 def read(item: Item, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """Read the file of an item.
 
     Raises:
-        ImageError: with the reason missing, unreadable, empty or too_large.
+        ImageError: with the reason missing, unreadable, empty, truncated or too_large.
     """
+    if item.content is not None:
+        return item.content.read(item.name, limits.max_bytes)
     try:
         if item.path.stat().st_size > limits.max_bytes:
             raise ImageError("too_large", f"more than {limits.max_bytes} bytes", item.name)
@@ -145,6 +162,22 @@ def read(item: Item, limits: Limits = DEFAULT_LIMITS) -> bytes:
     if not data:
         raise ImageError("empty", "the file has no bytes", item.name)
     return data
+
+
+def _opened(path: Path, identities: bool | None, roots: Roots) -> ImageSet:
+    source = files_of(path)
+    if source is not None:
+        return _from_source(path, *source, identities)
+    manifest = _manifest_of(path)
+    return _from_folder(path, identities) if manifest is None else _from_manifest(manifest, identities, roots)
+
+
+def _from_source(path: Path, kind: Kind, files: Sequence[Path], identities: bool | None) -> ImageSet:
+    listed = open_source(path, kind, files, identities)
+    images = ImageSet(path, kind, listed.items, listed.rejected, listed.warnings, members=listed.members)
+    if identities and images.items and "identity" not in images.columns:
+        raise InputError(f"{path} has no column 'identity'. Add it, or leave out the identities option.")
+    return images
 
 
 def _from_folder(root: Path, identities: bool | None) -> ImageSet:
@@ -191,7 +224,7 @@ def _manifest_of(path: Path) -> Path | None:
             return path
         raise InputError(
             f"{path} is a file. Give the folder that holds the images ({path.parent}), or a manifest "
-            f"ending in {' or '.join(MANIFEST_SUFFIXES)}."
+            f"ending in {' or '.join(MANIFEST_SUFFIXES)}, or a file of images ending in {' or '.join(SOURCE_SUFFIXES)}."
         )
     names = [f"manifest{suffix}" for suffix in MANIFEST_SUFFIXES]
     inside = [path / name for name in names if (path / name).is_file()]

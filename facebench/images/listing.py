@@ -15,6 +15,7 @@ from facebench.images.errors import Reason
 from facebench.images.formats import SNIFF_BYTES, format_of, how_to_read, plugin_of
 from facebench.images.named_roots import Roots
 from facebench.images.names import is_system_name, normal_form, printable, same_characters
+from facebench.images.sources.content import Content
 
 SUFFIXES = frozenset(
     {
@@ -36,6 +37,8 @@ class Item:
     """Path relative to the root of the set, with forward slashes. It is unique and determines the order."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Attributes of the image: identity, expression, source, ... Empty cells are left out."""
+    content: Content | None = None
+    """Content of an image that is no file of its own; `path` is then the archive."""
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ class _Table(NamedTuple):
     """Line and cells."""
 
 
-def read_manifest(path: Path) -> list[Row]:
-    """Read all rows of a manifest.
+def read_manifest(path: Path, data: bytes | None = None) -> list[Row]:
+    """Read all rows of a manifest; `data` is its content if it lies in an archive.
 
     CSV files have a header, and commas, semicolons or tabs between cells. They are UTF-8, or UTF-16 with a byte order
     mark. A first line `sep=;` as written by Excel is accepted. Empty rows and empty columns without a name are
@@ -49,7 +49,7 @@ def read_manifest(path: Path) -> list[Row]:
     Raises:
         InputError: the file cannot be read or decoded, has rows of different lengths, or has no column `image`.
     """
-    table = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+    table = _read_parquet(path, data) if path.suffix.lower() == ".parquet" else _read_csv(path, data)
     _check_header(table.header, path)
     rows = [Row(line, _named_cells(table.header, cells, path, line)) for line, cells in table.rows]
     rows = [row for row in rows if row.columns]
@@ -58,8 +58,8 @@ def read_manifest(path: Path) -> list[Row]:
     return rows
 
 
-def _read_csv(path: Path) -> _Table:
-    text, offset = _without_separator_line(_text_of(path))
+def _read_csv(path: Path, data: bytes | None) -> _Table:
+    text, offset = _without_separator_line(_text_of(path, data))
     delimiter = _delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     rows = []
@@ -75,9 +75,9 @@ def _read_csv(path: Path) -> _Table:
     return table if delimiter == "," else _with_decimal_points(table)
 
 
-def _text_of(path: Path) -> str:
+def _text_of(path: Path, data: bytes | None) -> str:
     try:
-        data = path.read_bytes()
+        data = path.read_bytes() if data is None else data
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
@@ -142,20 +142,20 @@ def _with_decimal_points(table: _Table) -> _Table:
     return table
 
 
-def _read_parquet(path: Path) -> _Table:
+def _read_parquet(path: Path, data: bytes | None) -> _Table:
     import pyarrow
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(path)
+        table = pyarrow.parquet.read_table(path if data is None else io.BytesIO(data))
     except (OSError, pyarrow.ArrowException) as error:
         raise InputError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
-    columns = [[_cell_text(value) for value in column.to_pylist()] for column in table.columns]
+    columns = [[cell_text(value) for value in column.to_pylist()] for column in table.columns]
     rows = [(number, list(cells)) for number, cells in enumerate(zip(*columns, strict=True), start=1)]
     return _Table(list(table.column_names), rows)
 
 
-def _cell_text(value: object) -> str:
+def cell_text(value: object) -> str:
     """Return a cell as text; null and NaN are empty."""
     if value is None or value != value:
         return ""

@@ -19,6 +19,7 @@ from facebench.core.errors import InputError
 from facebench.evaluation.record import InputRecord, MetricResult, RejectedFile, Run
 from facebench.evaluation.trained_protocols import load_trained_protocols
 from facebench.features.extraction import set_digest
+from facebench.images.image_set import read
 from facebench.training import presets
 from facebench.training.data.people import AlignedFaces, FolderPeople
 from facebench.training.engine import loop, settings
@@ -248,7 +249,7 @@ def _generated(faces: AlignedFaces) -> InputRecord:
     people = faces.people
     assert isinstance(people, FolderPeople)
     images, found = people.images, faces.has_crop()
-    digests = [hashlib.sha256(item.path.read_bytes()).hexdigest() for item in images.items]
+    digests = [hashlib.sha256(read(item)).hexdigest() for item in images.items]
     faceless = [
         RejectedFile(name=item.name, reason="no_face", scope="faces")
         for item, seen in zip(images.items, found, strict=True)

@@ -6,21 +6,25 @@ import base64
 import hashlib
 import io
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image as Pillow
 
-from facebench.core.errors import InputError
+from facebench.core.errors import FacebenchError
 from facebench.evaluation.record import InputRecord, Run
 from facebench.images import named_roots
-from facebench.images.decoding import ImageError, decode
+from facebench.images.decoding import decode
+from facebench.images.image_set import ImageSet, Item, read
 from facebench.images.named_roots import Roots
 
 SIDE = 144
 """Longest side of a thumbnail in pixels."""
 MAX_IMAGES = 12
 """Number of images in each of the two galleries, best and worst."""
+ARCHIVES = ("zip", "tar", "npz", "parquet")
+"""Kinds of image sets whose images are no files of their own."""
 MAX_REJECTED = 50
 """Maximum number of listed rejected files; the record contains all."""
 
@@ -110,23 +114,37 @@ def thumbnail(
         sha256: digest of the evaluated file; None when it is unknown.
         roots: named folders elsewhere, see `named_roots`.
     """
-    root = Path(images.path)
-    root = (root.parent if root.is_file() else root).resolve()
     try:
-        in_root = named_roots.resolve(name, roots or {})
-        file = (root / name).resolve() if in_root is None else in_root
-        if (in_root is None and not file.is_relative_to(root)) or not file.is_file():
+        data = _bytes_of(images, name, roots or {})
+        if data is None:
             return Thumbnail(name, unavailable="not_at_hand")
-        data = file.read_bytes()
         if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
             return Thumbnail(name, unavailable="changed_since")
         picture = Pillow.fromarray(decode(data, name))
-    except (OSError, ValueError, ImageError, InputError):  # ValueError: a name with a null character
+    except (OSError, ValueError, FacebenchError):  # ValueError: a name with a null character
         return Thumbnail(name, unavailable="not_at_hand")
     picture.thumbnail((SIDE, SIDE), Pillow.Resampling.LANCZOS)
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=82)
     return Thumbnail(name, "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii"))
+
+
+def _bytes_of(images: InputRecord, name: str, roots: Roots) -> bytes | None:
+    """Return the content of an image in the folder or archive of a set; None if it is not there."""
+    root = Path(images.path)
+    if images.kind in ARCHIVES:
+        item = _items_of(root, root.stat().st_mtime_ns).get(name)
+        return None if item is None else read(item)
+    root = (root.parent if root.is_file() else root).resolve()
+    in_root = named_roots.resolve(name, roots)
+    file = (root / name).resolve() if in_root is None else in_root
+    inside = in_root is not None or file.is_relative_to(root)
+    return file.read_bytes() if inside and file.is_file() else None
+
+
+@lru_cache(maxsize=2)
+def _items_of(archive: Path, changed: int) -> dict[str, Item]:
+    return {item.name: item for item in ImageSet.open(archive).items}
 
 
 def _thumbnails(run: Run, rows: pd.DataFrame, column: str) -> list[Thumbnail]:
