@@ -12,7 +12,8 @@ from typing import Any
 
 from facebench.core.errors import FacebenchError
 from facebench.images.image_set import ImageSet
-from facebench.studies.grid.plan import Cell, Grid, Job, model_name
+from facebench.studies.grid.grid_file import Cell, Grid
+from facebench.studies.grid.plan import Job, model_name
 from facebench.training.presets import read
 
 BUFFER_SECONDS = 0.3

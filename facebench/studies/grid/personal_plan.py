@@ -17,14 +17,10 @@ from typing import Any
 
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
+from facebench.studies.grid.grid_file import ALL_PAIRS, FACTORS, Cell, Grid, PersonalSettings
 from facebench.studies.grid.plan import (
-    ALL_PAIRS,
-    FACTORS,
     OUT,
-    Cell,
-    Grid,
     Job,
-    PersonalSettings,
     add_job,
     buffers_job,
     cell_name,

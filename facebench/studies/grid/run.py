@@ -22,7 +22,8 @@ from typing import Any, TextIO
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_write_text
 from facebench.core.json_files import read_json
-from facebench.studies.grid.plan import OUT, Grid, Job, plan, read_grid
+from facebench.studies.grid.grid_file import Grid, read_grid
+from facebench.studies.grid.plan import OUT, Job, plan
 
 JobProgress = Callable[[str, str, int, int], None]
 """Callback invoked with the name of a job, its state ("done", "known", "failed"), and finished and total jobs."""
