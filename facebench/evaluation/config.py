@@ -95,6 +95,11 @@ class EvaluationConfig(BaseModel):
         description="What is resampled for intervals, and so what they generalise to; auto takes people, sources or "
         "targets where they have several images.",
     )
+    strict: bool = Field(
+        False,
+        description="Stop when the image sets differ in framing, resolution, sharpness, compression, colour or kind, "
+        "or share pictures.",
+    )
     drop_duplicates: bool = Field(
         False,
         description="Leave out repeated pictures: copies within a set, pictures of several identities, and "

@@ -87,7 +87,7 @@ def domain_of_faces(embeddings: npt.NDArray[np.floating]) -> SetDomain:
 
 
 def mark_domains(run: Run) -> None:
-    """Mark numbers of networks outside their domain with a note, and warn when two sets differ in domain."""
+    """Mark numbers of networks outside their domain with a note and a warning."""
     generated = run.inputs["generated"].domain
     if generated is None:
         return
@@ -104,11 +104,18 @@ def mark_domains(run: Run) -> None:
         "(--domain declares the kind)"
         for name in sorted(outside)
     ]
-    run.warnings += [
-        f"the generated images are {_TEXT[generated]}, the {role} images are {_TEXT[record.domain]}; face quality, "
-        "identity and expression are comparable only within one kind"
-        for role, record in run.inputs.items()
-        if record.domain not in (None, generated) and record.domain is not None
+
+
+def domain_warnings(domains: Mapping[str, SetDomain]) -> list[str]:
+    """Return one warning for every reference set of another kind than the generated images."""
+    if "generated" not in domains:
+        return []
+    generated = domains["generated"]
+    return [
+        f"the generated images are {generated.text}, the {role} images are {reference.text}; face quality, identity "
+        "and expression are comparable only within one kind"
+        for role, reference in domains.items()
+        if role.partition(":")[0] == "reference" and reference.domain != generated.domain
     ]
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from facebench.backbones import Backbone
 from facebench.backbones.face_detector import FaceDetector
 from facebench.evaluation.domain import SetDomain
+from facebench.evaluation.input_sanity import SetProperties
 from facebench.evaluation.record import BackboneRecord, InputRecord, RejectedFile
 from facebench.features.extraction import Extraction
 from facebench.images.image_set import ImageSet
 
 
-def input_record(images: ImageSet, extraction: Extraction, domain: SetDomain | None = None) -> InputRecord:
+def input_record(
+    images: ImageSet, extraction: Extraction, domain: SetDomain | None, properties: SetProperties
+) -> InputRecord:
     """Return the entry of one role: path, digest, counts, and rejected files."""
     identities = {item.columns["identity"] for item in extraction.items if item.columns.get("identity")}
     return InputRecord(
@@ -22,6 +25,11 @@ def input_record(images: ImageSet, extraction: Extraction, domain: SetDomain | N
         identities=len(identities) or None,
         domain=domain.domain if domain else None,
         domain_source=domain.source if domain else "",
+        framing=properties.framing,
+        resolution=properties.resolution,
+        sharpness=properties.sharpness,
+        jpeg_quality=properties.jpeg_quality,
+        grey_share=properties.grey,
         rejected=[
             RejectedFile(name=file.name, reason=file.reason, detail=file.detail, scope=file.scope)
             for file in extraction.rejected

@@ -17,12 +17,13 @@ from facebench.evaluation.breakdown import check_column, count_ungrouped, estima
 from facebench.evaluation.cards import DETECTOR
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.curves import FeatureMap, feature_map
-from facebench.evaluation.domain import SetDomain, find_domains, mark_domains
+from facebench.evaluation.domain import SetDomain, domain_warnings, find_domains, mark_domains
 from facebench.evaluation.duplicates import duplicate_warnings
 from facebench.evaluation.edits import add_edit_columns
 from facebench.evaluation.estimate import Estimates, estimate_metrics
 from facebench.evaluation.extract_roles import ExtractedRoles, extract_roles
 from facebench.evaluation.input_records import backbone_records, input_record
+from facebench.evaluation.input_sanity import SetProperties, properties_of, refuse_if_strict, sanity_warnings
 from facebench.evaluation.inputs import open_sets
 from facebench.evaluation.leakage import add_closest
 from facebench.evaluation.leave_out import leave_out_table
@@ -81,12 +82,13 @@ def run_evaluation(config: EvaluationConfig, progress: Progress = no_progress) -
     extracted = extract_roles(plan, sets, config, progress)
     if config.by is not None and groups_by_appearance(sets["generated"], config.by):
         extracted = replace(extracted, features=add_groups(extracted.features, config.by))
+    measured = _measure(plan, sets, domains, extracted)
+    if config.strict:
+        refuse_if_strict(measured.warnings)
     clock.stop("features")
     estimated = _estimate(plan, extracted, config, progress)
     clock.stop("metrics")
-    return _assemble(_Inputs(plan, sets, domains), extracted, estimated, config).model_copy(
-        update={"timings": clock.seconds}
-    )
+    return _assemble(measured, extracted, estimated, config).model_copy(update={"timings": clock.seconds})
 
 
 def _plan(config: EvaluationConfig) -> tuple[Plan, dict[str, ImageSet], dict[str, SetDomain]]:
@@ -111,6 +113,23 @@ class _Inputs:
     plan: Plan
     sets: Mapping[str, ImageSet]
     domains: Mapping[str, SetDomain]
+    properties: Mapping[str, SetProperties]
+    warnings: list[str]
+    """Differences between the sets that distort a comparison."""
+
+
+def _measure(
+    plan: Plan,
+    sets: Mapping[str, ImageSet],
+    domains: Mapping[str, SetDomain],
+    extracted: ExtractedRoles,
+) -> _Inputs:
+    """Measure the properties of every set and compare the sets, before any metric."""
+    extractions = {role: each for role, each in extracted.features.extractions.items() if role != REENCODED}
+    properties = {role: properties_of(each) for role, each in extractions.items()}
+    warnings = sanity_warnings(properties, {role: str(sets[role].root) for role in extractions})
+    warnings += domain_warnings(domains) + duplicate_warnings(extracted.features.extractions)
+    return _Inputs(plan, sets, domains, properties, warnings)
 
 
 @dataclass(frozen=True)
@@ -152,7 +171,7 @@ def _assemble(
         suite=plan.suite,
         config=config,
         inputs={
-            role: input_record(sets[role], extraction, domains.get(role))
+            role: input_record(sets[role], extraction, domains.get(role), measured.properties[role])
             for role, extraction in inputs.items()
         },
         backbones=backbone_records(features.extractions["generated"]),
@@ -161,7 +180,7 @@ def _assemble(
         metrics=plan.with_absent(estimated.metrics.results),
         choices=plan.choices,
         groups=estimated.groups,
-        warnings=plan.warnings + _warnings(plan, extracted, config),
+        warnings=plan.warnings + _warnings(plan, extracted, config) + measured.warnings,
     )
     for result in run.metrics.values():
         if result.backbone == DETECTOR:
@@ -182,7 +201,6 @@ def _warnings(plan: Plan, extracted: ExtractedRoles, config: EvaluationConfig) -
     warnings = list(dict.fromkeys(warning for each in extractions for warning in each.warnings))
     if config.by is not None and (count := count_ungrouped(extracted.features, config.by)):
         warnings.append(f"{count} images have no value in the column '{config.by}' and are in no group")
-    warnings += duplicate_warnings(extracted.features.extractions)
     return warnings + unmatched_warnings(plan.cards, extracted.features)
 
 

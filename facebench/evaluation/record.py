@@ -113,6 +113,16 @@ class InputRecord(_Model):
     """Kind of the face images; None when it was not determined."""
     domain_source: str = ""
     """"declared", or what the detection rests on."""
+    framing: float | None = Field(None, ge=0)
+    """Median height of the face box over the height of the image."""
+    resolution: float | None = Field(None, ge=0)
+    """Median shorter side in pixels."""
+    sharpness: float | None = Field(None, ge=0)
+    """Median variance of the Laplacian of aligned grey faces of 112 pixels."""
+    jpeg_quality: float | None = Field(None, ge=0, le=100)
+    """Median JPEG quality of the files; 100 for other formats."""
+    grey_share: float | None = Field(None, ge=0, le=1)
+    """Share of images without colour."""
     rejected: list[RejectedFile] = []
 
 

@@ -1,0 +1,185 @@
+"""Properties of image sets that distort a comparison: framing, resolution, sharpness, JPEG quality, colour."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+
+from facebench.backbones.face_alignment import Face, align
+from facebench.core.errors import InputError
+from facebench.features.extraction import Extraction
+from facebench.images.decoding import ImageError, decode
+from facebench.images.image_set import Item, read
+
+SAMPLED = 48
+"""Images that are examined of each set, evenly spaced."""
+FRAMING_RATIO, RESOLUTION_RATIO, SHARPNESS_RATIO = 1.25, 1.5, 3.0
+"""Ratios of the medians of two sets from which they differ."""
+JPEG_DIFFERENCE = 15
+"""Difference of the median JPEG qualities from which two sets differ; files of other formats count as 100."""
+GREY_DIFFERENCE = 0.2
+"""Difference of the shares of grey images from which two sets differ."""
+_GREY_LEVELS = 3
+_SMALLEST = 4
+
+
+@dataclass(frozen=True)
+class SetProperties:
+    """Medians over the examined images of a set.
+
+    Attributes:
+        framing: height of the face box over the height of the image; None without a detected face.
+        resolution: shorter side in pixels.
+        sharpness: variance of the Laplacian of the aligned grey face, 112 x 112; None without a detected face.
+        jpeg_quality: quality of the JPEG tables, 100 for other formats.
+        grey: share of images without colour.
+        n: number of examined images.
+    """
+
+    framing: float | None
+    resolution: float
+    sharpness: float | None
+    jpeg_quality: float
+    grey: float
+    n: int
+
+
+def properties_of(extraction: Extraction) -> SetProperties:
+    """Measure the properties of a set on up to `SAMPLED` images; framing and resolution on all."""
+    count = len(extraction.items)
+    places = np.unique(np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int))
+    measured = [_measure(extraction.items[place], extraction.faces[place]) for place in places]
+    known = [each for each in measured if each is not None]
+    sharp = [sharpness for sharpness, _, _ in known if sharpness is not None]
+    heights = zip(extraction.faces, extraction.sizes, strict=True)
+    framing = [face.box[3] / size[1] for face, size in heights if face is not None]
+    return SetProperties(
+        framing=float(np.median(framing)) if framing else None,
+        resolution=float(np.median(extraction.sizes.min(axis=1))),
+        sharpness=float(np.median(sharp)) if sharp else None,
+        jpeg_quality=float(np.median([quality for _, quality, _ in known])) if known else 100.0,
+        grey=float(np.mean([grey for _, _, grey in known])) if known else 0.0,
+        n=len(known),
+    )
+
+
+def sanity_warnings(sets: Mapping[str, SetProperties], paths: Mapping[str, str]) -> list[str]:
+    """Compare every reference set with the generated images; one sentence per difference, with its remedy.
+
+    Args:
+        sets: properties by role.
+        paths: folder or manifest of each role, for the commands.
+    """
+    generated = sets["generated"]
+    texts = []
+    for role, reference in sets.items():
+        if role.partition(":")[0] == "reference" and min(generated.n, reference.n) >= _SMALLEST:
+            texts += _differences(generated, reference, role, paths)
+    return texts
+
+
+def refuse_if_strict(warnings: list[str]) -> None:
+    """Raise an error that lists the warnings.
+
+    Raises:
+        InputError: there is a warning.
+    """
+    if warnings:
+        raise InputError(f"--strict: the image sets differ. {' '.join(f'{text}.' for text in warnings)}")
+
+
+def jpeg_quality(data: bytes) -> int:
+    """Return the quality, 1 to 100, whose standard luminance table is nearest to that of a JPEG file.
+
+    Files of other formats have 100. The scale is that of libjpeg (IJG).
+    """
+    try:
+        with PillowImage.open(io.BytesIO(data)) as image:
+            tables = getattr(image, "quantization", None)
+    except OSError:
+        return 100
+    if not tables:
+        return 100
+    mean = float(np.mean(tables[min(tables)]))
+    means = [
+        np.clip(np.floor((_STANDARD_LUMINANCE * _scale(q) + 50) / 100), 1, 255).mean() for q in range(1, 101)
+    ]
+    return 1 + int(np.argmin(np.abs(np.array(means) - mean)))
+
+
+_STANDARD_LUMINANCE = np.array(
+    [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29,
+     51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121,
+     120, 101, 72, 92, 95, 98, 112, 100, 103, 99]
+)  # fmt: skip
+"""Luminance table of quality 50 (ITU-T T.81, table K.1)."""
+
+
+def _scale(quality: int) -> float:
+    return 5000 / quality if quality < 50 else 200 - 2 * quality
+
+
+def _measure(item: Item, face: Face | None) -> tuple[float | None, int, bool] | None:
+    """Return sharpness, JPEG quality and whether the image is grey; None if the file cannot be read."""
+    try:
+        data = read(item)
+        image = decode(data, item.name)
+    except ImageError:
+        return None
+    spread = image.max(axis=2).astype(int) - image.min(axis=2)
+    sharpness = None if face is None else _sharpness(align(image, face.landmarks))
+    return sharpness, jpeg_quality(data), bool(spread.mean() < _GREY_LEVELS)
+
+
+def _sharpness(crop: npt.NDArray[np.uint8]) -> float:
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    return float(cv2.Laplacian(grey, cv2.CV_64F).var())
+
+
+def _differences(
+    generated: SetProperties, reference: SetProperties, role: str, paths: Mapping[str, str]
+) -> list[str]:
+    align_both = (
+        f"crop both alike: facebench align {paths['generated']} NEW, facebench align {paths[role]} NEW"
+    )
+    resize = f"bring both to one size: facebench align {paths[role]} NEW --size {generated.resolution:.0f}"
+    texts = []
+    if _apart(generated.framing, reference.framing, FRAMING_RATIO):
+        texts.append(
+            f"framing differs: the face takes {generated.framing:.0%} of the height of generated images and "
+            f"{reference.framing:.0%} of {role} images; {align_both}"
+        )
+    if _apart(generated.resolution, reference.resolution, RESOLUTION_RATIO):
+        texts.append(
+            f"resolution differs: {generated.resolution:.0f} pixels in generated images and "
+            f"{reference.resolution:.0f} in {role} images (median of the shorter side); {resize}"
+        )
+    if _apart(generated.sharpness, reference.sharpness, SHARPNESS_RATIO):
+        texts.append(
+            f"sharpness differs: variance of the Laplacian {generated.sharpness:.0f} in generated faces and "
+            f"{reference.sharpness:.0f} in {role} faces (112 pixels); {resize}"
+        )
+    if abs(generated.jpeg_quality - reference.jpeg_quality) >= JPEG_DIFFERENCE:
+        texts.append(
+            f"compression differs: JPEG quality {generated.jpeg_quality:.0f} in generated files and "
+            f"{reference.jpeg_quality:.0f} in {role} files (100: no JPEG); store both sets "
+            "with one quality: facebench align writes both as PNG, but does not undo compression"
+        )
+    if abs(generated.grey - reference.grey) >= GREY_DIFFERENCE:
+        texts.append(
+            f"colour differs: {generated.grey:.0%} of generated and {reference.grey:.0%} of {role} images are grey; "
+            "compare colour with colour only"
+        )
+    return texts
+
+
+def _apart(first: float | None, second: float | None, ratio: float) -> bool:
+    if first is None or second is None or min(first, second) <= 0:
+        return False
+    return max(first, second) / min(first, second) >= ratio
