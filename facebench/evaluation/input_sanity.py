@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
 
-from facebench.backbones.face_alignment import Face, align
+from facebench.backbones.face_alignment import align
+from facebench.backbones.face_detector import FaceDetector
 from facebench.core.errors import InputError
 from facebench.features.extraction import Extraction
 from facebench.images.decoding import ImageError, decode
-from facebench.images.image_set import Item, read
+from facebench.images.image_set import read
 
 SAMPLED = 48
 """Images that are examined of each set, evenly spaced."""
@@ -50,21 +51,24 @@ class SetProperties:
     n: int
 
 
-def properties_of(extraction: Extraction) -> SetProperties:
-    """Measure the properties of a set on up to `SAMPLED` images; framing and resolution on all."""
+def properties_of(extraction: Extraction, finder: FaceDetector) -> SetProperties:
+    """Measure the properties of a set on up to `SAMPLED` images.
+
+    Args:
+        extraction: the images; resolution is measured on all.
+        finder: detects the faces of the examined images if the extraction did not.
+    """
     count = len(extraction.items)
     places = np.unique(np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int))
-    measured = [_measure(extraction.items[place], extraction.faces[place]) for place in places]
-    known = [each for each in measured if each is not None]
-    sharp = [sharpness for sharpness, _, _ in known if sharpness is not None]
-    heights = zip(extraction.faces, extraction.sizes, strict=True)
-    framing = [face.box[3] / size[1] for face, size in heights if face is not None]
+    known = [each for place in places if (each := _measure(extraction, int(place), finder)) is not None]
+    framed = [each.framing for each in known if each.framing is not None]
+    sharp = [each.sharpness for each in known if each.sharpness is not None]
     return SetProperties(
-        framing=float(np.median(framing)) if framing else None,
+        framing=float(np.median(framed)) if framed else None,
         resolution=float(np.median(extraction.sizes.min(axis=1))),
         sharpness=float(np.median(sharp)) if sharp else None,
-        jpeg_quality=float(np.median([quality for _, quality, _ in known])) if known else 100.0,
-        grey=float(np.mean([grey for _, _, grey in known])) if known else 0.0,
+        jpeg_quality=float(np.median([each.jpeg_quality for each in known])) if known else 100.0,
+        grey=float(np.mean([each.grey for each in known])) if known else 0.0,
         n=len(known),
     )
 
@@ -125,16 +129,30 @@ def _scale(quality: int) -> float:
     return 5000 / quality if quality < 50 else 200 - 2 * quality
 
 
-def _measure(item: Item, face: Face | None) -> tuple[float | None, int, bool] | None:
-    """Return sharpness, JPEG quality and whether the image is grey; None if the file cannot be read."""
+@dataclass(frozen=True)
+class _ImageProperties:
+    framing: float | None
+    sharpness: float | None
+    jpeg_quality: int
+    grey: bool
+
+
+def _measure(extraction: Extraction, place: int, finder: FaceDetector) -> _ImageProperties | None:
+    """Return the properties of one image; None if the file cannot be read."""
+    item = extraction.items[place]
     try:
         data = read(item)
         image = decode(data, item.name)
     except ImageError:
         return None
+    face = extraction.faces[place] if extraction.finder is not None else finder.find(image)
     spread = image.max(axis=2).astype(int) - image.min(axis=2)
-    sharpness = None if face is None else _sharpness(align(image, face.landmarks))
-    return sharpness, jpeg_quality(data), bool(spread.mean() < _GREY_LEVELS)
+    return _ImageProperties(
+        framing=None if face is None else face.box[3] / image.shape[0],
+        sharpness=None if face is None else _sharpness(align(image, face.landmarks)),
+        jpeg_quality=jpeg_quality(data),
+        grey=bool(spread.mean() < _GREY_LEVELS),
+    )
 
 
 def _sharpness(crop: npt.NDArray[np.uint8]) -> float:

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from facebench.backbones import detector
 from facebench.core.environment import facebench_version
 from facebench.core.progress import Progress, no_progress
 from facebench.evaluation.appearance_groups import add_groups, groups_by_appearance, with_appearance
@@ -82,7 +83,7 @@ def run_evaluation(config: EvaluationConfig, progress: Progress = no_progress) -
     extracted = extract_roles(plan, sets, config, progress)
     if config.by is not None and groups_by_appearance(sets["generated"], config.by):
         extracted = replace(extracted, features=add_groups(extracted.features, config.by))
-    measured = _measure(plan, sets, domains, extracted)
+    measured = _measure(plan, sets, domains, extracted, config)
     if config.strict:
         refuse_if_strict(measured.warnings)
     clock.stop("features")
@@ -123,10 +124,12 @@ def _measure(
     sets: Mapping[str, ImageSet],
     domains: Mapping[str, SetDomain],
     extracted: ExtractedRoles,
+    config: EvaluationConfig,
 ) -> _Inputs:
     """Measure the properties of every set and compare the sets, before any metric."""
     extractions = {role: each for role, each in extracted.features.extractions.items() if role != REENCODED}
-    properties = {role: properties_of(each) for role, each in extractions.items()}
+    finder = detector(config.detector)
+    properties = {role: properties_of(each, finder) for role, each in extractions.items()}
     warnings = sanity_warnings(properties, {role: str(sets[role].root) for role in extractions})
     warnings += domain_warnings(domains) + duplicate_warnings(extracted.features.extractions)
     return _Inputs(plan, sets, domains, properties, warnings)
