@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from facebench.cli.edit import Preset, preset_steps, refuse_photographs
+from facebench.core.errors import InputError
 from facebench.evaluation.record import load_run
+from facebench.training.editing.autoencoder import Steps
 from tests.cli.conftest import CODED, FEW_STEPS, TINY, Command, succeed
+from tests.helpers.paths import GOLDENS_FOLDER
 
 
 def test_edits_have_the_columns_of_the_edit_protocol(
@@ -101,3 +107,18 @@ def rows_of(folder: Path, part: slice) -> Path:
     path = folder / "part.csv"
     path.write_text("\n".join([head, *rows[part]]) + "\n")
     return path
+
+
+def test_presets_give_the_steps_of_the_official_code() -> None:
+    assert preset_steps(Preset.auto, "cpu") == preset_steps(Preset.fast, "cuda") == Steps(20, 20)
+    assert preset_steps(Preset.official, "cpu") == preset_steps(Preset.auto, "cuda") == Steps(250, 100)
+
+
+def test_photographs_are_refused_by_the_shipped_model_of_rendered_faces(tmp_path: Path) -> None:
+    shutil.copytree(GOLDENS_FOLDER / "images" / "a", tmp_path / "faces")
+    refuse_photographs(tmp_path / "faces")  # rendered faces
+    names = sorted(path.name for path in (tmp_path / "faces").glob("*.png"))
+    rows = [f"{name},photographs" for name in names]
+    (tmp_path / "faces" / "manifest.csv").write_text("\n".join(["image,domain", *rows]))
+    with pytest.raises(InputError, match=r"are photographs \(declared\).*--force"):
+        refuse_photographs(tmp_path / "faces")
