@@ -64,7 +64,9 @@ DETECTORS = ("yunet", "mtcnn")
 
 def names() -> tuple[str, ...]:
     """Return the names of all backbones, sorted."""
-    return tuple(sorted(_MODULES))
+    from facebench.backbones.own_networks import own_networks
+
+    return tuple(sorted({*_MODULES, *own_networks()}))
 
 
 def build(
@@ -86,10 +88,15 @@ def build(
         InputError: there is no such backbone.
         WeightsError: the weights are missing, damaged, unsafe or belong to another network.
     """
+    from facebench.backbones.own_networks import own_networks
     from facebench.backbones.weights import WeightsSource
 
+    if name not in _MODULES and name in own_networks():
+        from facebench.backbones.own_backbone import build_own
+
+        return build_own(own_networks()[name], device)
     if name not in _MODULES:
-        raise InputError(f"There is no backbone '{name}'. {suggest(name, _MODULES)}")
+        raise InputError(f"There is no backbone '{name}'. {suggest(name, names())}")
     return build_from(WeightsSource.of(name, weights), device)
 
 

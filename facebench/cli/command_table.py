@@ -14,6 +14,7 @@ _PANELS = {
         "metrics": "List the metrics, or print the card of one metric.",
         "protocols": "List the protocols, or print one protocol.",
         "validate": "Damage synthetic faces by known amounts and check the claims of metric cards.",
+        "networks": "Add, list and remove networks of your own.",
         "doctor": "Show versions, devices, networks at hand, missing weights and free disk space.",
     },
     "Compare": {

@@ -13,10 +13,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from facebench.backbones.domains import Domain, domain_of
+from facebench.backbones.own_networks import own_networks
 from facebench.core.errors import InputError
 from facebench.core.shipped_data import data_folder
 from facebench.core.suggest import suggest
-from facebench.evaluation.yaml_files import load_folder
+from facebench.evaluation.yaml_files import AddedNetwork, load_folder
 from facebench.metrics.registry import Sample, metric_function
 
 Need = Literal["reference", "identities", "source", "target", "reconstruction", "reencoded", "truth"]
@@ -139,14 +140,31 @@ class Card(BaseModel):
         return {"higher": "↑", "lower": "↓", "neither": ""}[self.better]
 
 
-@cache
+def added_networks() -> tuple[AddedNetwork, ...]:
+    """Return the networks of the user, as families of cards need them."""
+    return tuple(
+        AddedNetwork(
+            name=name,
+            title=network.spec.title or name,
+            source=network.spec.source or "a network added by the user",
+            arrays=frozenset(network.arrays),
+        )
+        for name, network in own_networks().items()
+    )
+
+
 def load_cards() -> dict[str, Card]:
-    """Return all metric cards by id, in the order of their files.
+    """Return all metric cards by id, in the order of their files; with those of networks that the user added.
 
     Raises:
         InputError: a file is invalid, or an id is used twice.
     """
-    return {card.id: card for card in load_folder("metrics", Card)}
+    return _cards(added_networks())
+
+
+@cache
+def _cards(added: tuple[AddedNetwork, ...]) -> dict[str, Card]:
+    return {card.id: card for card in load_folder("metrics", Card, added)}
 
 
 def find_card(metric: str) -> Card:
@@ -187,7 +205,6 @@ def card_family(metric: str) -> str:
     return max(families, key=len)
 
 
-@cache
 def card_families() -> dict[str, list[Card]]:
     """Return the cards by family, the name of their file."""
     families: dict[str, list[Card]] = {}

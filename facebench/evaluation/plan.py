@@ -10,7 +10,7 @@ from facebench.backbones.weights import availability
 from facebench.backbones.weights.registry import WITHOUT_WEIGHTS
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
-from facebench.evaluation.cards import DETECTOR, Card, card_family, find_card
+from facebench.evaluation.cards import DETECTOR, Card, added_networks, card_family, find_card
 from facebench.evaluation.metric_result import Estimate, metric_result
 from facebench.evaluation.network_choice import (
     best_cards,
@@ -185,19 +185,25 @@ def _automatic(protocol: Protocol) -> Plan:
     """Take the best networks at hand; weights imported with `--unofficial` are never chosen by themselves."""
     if len(protocol.suites) == 1:
         return _with_weights(Plan(protocol, str(*protocol.suites), suite_cards(protocol, *protocol.suites)))
-    paper, compact = suite_cards(protocol, "paper"), suite_cards(protocol, "compact")
+    own = own_cards(protocol)
+    names = {card.id for card in own}
+    paper, compact = (
+        [card for card in suite_cards(protocol, suite) if card.id not in names]
+        for suite in ("paper", "compact")
+    )
     ready = [substitute(card) for card in paper if not missing_entries(substitute(card), official=True)]
     if len(ready) == len(paper):
-        return Plan(protocol, "paper", ready, choices=choices_of(paper, ready, "all weights are at hand"))
+        choices = choices_of(paper, [*ready, *own], "all weights are at hand")
+        return Plan(protocol, "paper", [*ready, *own], choices=choices)
     missing = sorted({entry.name for card in paper for entry in missing_entries(card, official=True)})
     remedy = "fetch them with: facebench weights fetch --suite paper"
     if not any(needs_weights(card) for card in ready):
         warning = (
             f"suite compact, because weights of the paper suite are missing ({', '.join(missing)}); {remedy}"
         )
-        plan = _with_weights(Plan(protocol, "compact", compact, warnings=[warning]))
+        plan = _with_weights(Plan(protocol, "compact", [*compact, *own], warnings=[warning]))
         return replace(plan, choices=choices_of(paper, plan.cards, "best at hand"))
-    cards = best_cards(ready, [card for card in compact if not missing_entries(card)])
+    cards = best_cards(ready, [card for card in compact if not missing_entries(card)]) + own
     choices = choices_of(paper, cards, "best at hand")
     warning = (
         "suite auto takes the best networks at hand, "
@@ -205,6 +211,13 @@ def _automatic(protocol: Protocol) -> Plan:
         + f". Missing: {', '.join(missing)}; {remedy}"
     )
     return Plan(protocol, "auto", cards, choices=choices, warnings=[warning])
+
+
+def own_cards(protocol: Protocol) -> list[Card]:
+    """Return the metrics of a protocol that read networks of the user."""
+    added = {network.name for network in added_networks()}
+    ids = dict.fromkeys(metric for metrics in protocol.suites.values() for metric in metrics)
+    return [card for card in map(find_card, ids) if card.reads.backbone in added]
 
 
 def needs_weights(card: Card) -> bool:

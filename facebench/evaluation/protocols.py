@@ -11,8 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
-from facebench.evaluation.cards import load_cards
-from facebench.evaluation.yaml_files import load_folder
+from facebench.evaluation.cards import added_networks, load_cards
+from facebench.evaluation.yaml_files import AddedNetwork, load_folder
 
 Suite = Literal["paper", "compact"]
 PLAIN = "plain"
@@ -131,17 +131,25 @@ class Protocol(BaseModel):
     @field_validator("suites", mode="before")
     @classmethod
     def _expand_groups(cls, suites: Any) -> Any:
-        """Replace groups of metrics by their ids."""
+        """Replace groups of metrics by their ids, and by those of networks that the user added."""
         if not isinstance(suites, dict):
             return suites
         return {
-            suite: [
-                metric
-                for entry in entries
-                for metric in (MetricGroup(**entry).ids if isinstance(entry, dict) else [entry])
-            ]
+            suite: list(
+                dict.fromkeys(
+                    metric
+                    for entry in entries
+                    for metric in (_ids_of(MetricGroup(**entry)) if isinstance(entry, dict) else [entry])
+                )
+            )
             for suite, entries in suites.items()
         }
+
+
+def _ids_of(group: MetricGroup) -> list[str]:
+    """Return the ids of a group, then those of added networks that have cards of these families."""
+    added = group.model_copy(update={"networks": tuple(network.name for network in added_networks())})
+    return [*group.ids, *(metric for metric in added.ids if metric in load_cards())]
 
 
 def _matches(pattern: str, metric: str) -> bool:
@@ -150,14 +158,18 @@ def _matches(pattern: str, metric: str) -> bool:
     return re.fullmatch(expression, metric.partition("@")[0]) is not None
 
 
-@cache
 def load_protocols() -> dict[str, Protocol]:
     """Return all protocols by id.
 
     Raises:
         InputError: a file is invalid, or names a metric that has no card.
     """
-    protocols = {protocol.id: protocol for protocol in load_folder("protocols", Protocol)}
+    return _protocols(added_networks())
+
+
+@cache
+def _protocols(added: tuple[AddedNetwork, ...]) -> dict[str, Protocol]:
+    protocols = {protocol.id: protocol for protocol in load_folder("protocols", Protocol, added)}
     known = load_cards()
     for protocol in protocols.values():
         metrics = [metric for ids in protocol.suites.values() for metric in ids]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -16,9 +17,31 @@ from facebench.core.yaml_text import parse_yaml
 Data = TypeVar("Data", bound=BaseModel)
 
 
+@dataclass(frozen=True)
+class AddedNetwork:
+    """A network of the user, for the families of cards that its arrays allow."""
+
+    name: str
+    title: str
+    source: str
+    arrays: frozenset[str]
+
+    @property
+    def replacements(self) -> dict[str, Any]:
+        """Replacements in a family of cards."""
+        return {"suffix": self.name, "backbone": self.name, "network": self.title, "paper": self.source}
+
+
 @cache
-def load_folder(kind: Literal["metrics", "protocols"], model: type[Data]) -> tuple[Data, ...]:
+def load_folder(
+    kind: Literal["metrics", "protocols"], model: type[Data], added: tuple[AddedNetwork, ...] = ()
+) -> tuple[Data, ...]:
     """Read every YAML file of a folder, in the order of the file names.
+
+    Args:
+        kind: the folder.
+        model: type of the items.
+        added: networks of the user; families of cards are also read for them.
 
     Raises:
         InputError: the folder is empty, a file is invalid, or two files use one id.
@@ -30,7 +53,7 @@ def load_folder(kind: Literal["metrics", "protocols"], model: type[Data]) -> tup
     file_of: dict[str, str] = {}
     items: list[Data] = []
     for file in files:
-        for item in load_yaml(file, model):
+        for item in load_yaml(file, model, added):
             identifier = str(getattr(item, "id"))  # noqa: B009
             if identifier in file_of:
                 raise InputError(
@@ -41,12 +64,14 @@ def load_folder(kind: Literal["metrics", "protocols"], model: type[Data]) -> tup
     return tuple(items)
 
 
-def load_yaml(file: Path, model: type[Data]) -> list[Data]:
+def load_yaml(file: Path, model: type[Data], added: tuple[AddedNetwork, ...] = ()) -> list[Data]:
     """Read one file: a single item, or a family of items with shared keys.
 
     `family` lists the keys in which the items differ. `networks` lists replacements, such as
     `{suffix: sface, network: SFace}`: every item is read once for each network, with `{suffix}` and `{network}`
-    replaced in every text. If an item has its own list `networks` of suffixes, it is read for these only.
+    replaced in every text. If an item has its own list `networks` of suffixes, it is read for these only. Items
+    without `{suffix}` in their id are read once. Networks of the user are read for every item whose arrays they have, unless the
+    item needs a number that belongs to the network, such as `{threshold}`.
 
     Raises:
         InputError: not YAML, or a key is missing, unknown or of the wrong type; names file, key and allowed keys.
@@ -54,16 +79,37 @@ def load_yaml(file: Path, model: type[Data]) -> list[Data]:
     place = f"{file.parent.name}/{file.name}"
     content = _read_mapping(file, place)
     networks = {str(network.get("suffix")): network for network in _pop_list(content, "networks", place)}
-    members = _pop_list(content, "family", place) or [{}]
-    items = []
-    for network in networks or [None]:
+    members = [{**content, **member} for member in _pop_list(content, "family", place) or [{}]]
+    items = [_without_networks(member) for member in members if not _is_family(member)]
+    for suffix, network in networks.items():
         for member in members:
-            item = {**content, **member}
-            suffixes = item.pop("networks", None)
-            if suffixes is None or network in suffixes:
-                item = item if network is None else _replace(item, networks[network])
-                items.append(_validate(item, model, place))
-    return items
+            if _is_family(member) and suffix in member.get("networks", networks):
+                items.append(_replace(_without_networks(member), network))
+    listed = {key for network in networks.values() for key in network}
+    for own in added:
+        items += [
+            _replace(_without_networks(member), own.replacements)
+            for member in members
+            if _is_family(member)
+            and _arrays_read(member) <= own.arrays
+            and not any(f"{{{key}}}" in str(member) for key in listed - own.replacements.keys())
+        ]
+    return [_validate(item, model, place) for item in items]
+
+
+def _is_family(member: dict[str, Any]) -> bool:
+    """Return whether an item is read once for each network."""
+    return "{suffix}" in str(member.get("id"))
+
+
+def _without_networks(member: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in member.items() if key != "networks"}
+
+
+def _arrays_read(member: dict[str, Any]) -> set[str]:
+    reads = member.get("reads")
+    array = reads.get("array") if isinstance(reads, dict) else None
+    return {array} if isinstance(array, str) else set(map(str, array or [""]))
 
 
 def _read_mapping(file: Path, place: str) -> dict[str, Any]:

@@ -139,6 +139,13 @@ WITHOUT_WEIGHTS = frozenset({"face-pixels", "image-pixels"})
 """Backbones that compute from pixels alone."""
 
 
+def outside_registry() -> frozenset[str]:
+    """Return the backbones without weights in the registry: pixels, and networks that the user added."""
+    from facebench.backbones.own_networks import own_networks
+
+    return WITHOUT_WEIGHTS | frozenset(own_networks())
+
+
 def needed_by(backbone: str) -> tuple[Entry, ...]:
     """Return the files that a backbone needs, in the order of the registry.
 
@@ -146,7 +153,7 @@ def needed_by(backbone: str) -> tuple[Entry, ...]:
         InputError: the registry has no weights for this backbone.
     """
     needed = tuple(one for one in entries().values() if backbone in one.backbones)
-    if not needed and backbone not in WITHOUT_WEIGHTS:
+    if not needed and backbone not in outside_registry():
         raise InputError(f"The registry has no weights for '{backbone}'. Give a file or a state dict.")
     return needed
 
@@ -165,7 +172,7 @@ def select(names: Iterable[str]) -> list[Entry]:
         ['yunet', 'inception', 'alexnet', 'lpips-alex']
     """
     selected: set[str] = set()
-    for name in set(names) - WITHOUT_WEIGHTS:
+    for name in set(names) - outside_registry():
         needed = [one.name for one in entries().values() if name in one.backbones]
         selected.update(needed or [entry(name).name])
     return [one for one in entries().values() if one.name in selected]

@@ -1,0 +1,134 @@
+"""`facebench networks`: add, list and remove networks of your own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from facebench.backbones.own_networks import NetworkSpec, OwnNetwork, networks_folder, own_networks, read_spec
+from facebench.cli.messages import print_line
+from facebench.core.errors import InputError
+from facebench.core.files import atomic_path, atomic_write_text
+from facebench.core.suggest import suggest
+
+app = typer.Typer(
+    help="Add, list and remove networks of your own.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Description of the network.")],
+    code: Annotated[
+        Path | None,
+        typer.Option(help="Python file that the key 'code' names. Its code runs in every evaluation."),
+    ] = None,
+) -> None:
+    """Check a network, copy it into the cache folder, and list the metrics that it allows."""
+    from facebench.backbones.own_backbone import check_own
+    from facebench.evaluation.protocols import load_protocols
+
+    spec = read_spec(file)
+    _check_name(spec)
+    own = OwnNetwork(spec, file.parent, origin=str(file.resolve()))
+    _check_code(own, code)
+    backbone = check_own(own)
+    _store(own, backbone.weights.sha256)
+    metrics = _metrics_of(spec.name)
+    protocols = [
+        name
+        for name, protocol in load_protocols().items()
+        if any(set(metrics) & set(ids) for ids in protocol.suites.values())
+    ]
+    print_line(f"added {spec.name}: {', '.join(backbone.arrays)}")
+    print_line(f"{len(metrics)} metrics: {', '.join(metrics)}")
+    print_line(f"protocols: {', '.join(protocols)}")
+
+
+@app.command("list")
+def list_networks() -> None:
+    """List the added networks with their outputs, licence and origin."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for heading in ("network", "outputs", "crop", "licence", "metrics"):
+        table.add_column(heading, justify="right" if heading == "metrics" else "left", overflow="fold")
+    for name, network in own_networks().items():
+        spec = network.spec
+        words = (name, ", ".join(network.arrays), f"{spec.crop}, {spec.size} px", spec.licence)
+        table.add_row(*map(Text, words), str(len(_metrics_of(name))))
+    Console().print(table)
+    print_line(f"Folder: {networks_folder()}", style="dim")
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(help="Name of an added network.")]) -> None:
+    """Remove an added network and its file."""
+    folder = networks_folder()
+    known = [path.stem for path in folder.glob("*.yaml")]
+    if name not in known:
+        raise InputError(f"There is no added network '{name}'. {suggest(name, known)}")
+    (folder / f"{name}.yaml").unlink()
+    shutil.rmtree(folder / name, ignore_errors=True)
+    print_line(f"removed {name}")
+
+
+def _check_name(spec: NetworkSpec) -> None:
+    """Refuse names that belong to a backbone or to the suffix of existing metrics."""
+    from facebench.backbones import names
+    from facebench.evaluation.cards import load_cards
+
+    if spec.name in own_networks():
+        return  # replaced
+    suffixes = {part for metric in load_cards() for part in metric.split("_")}
+    if spec.name in names() or spec.name in suffixes:
+        raise InputError(f"The name '{spec.name}' is taken by a network or a metric. Choose another name.")
+
+
+def _check_code(own: OwnNetwork, permitted: Path | None) -> None:
+    """Require that the user names the Python file, because its code runs."""
+    if own.spec.code is None:
+        return
+    if own.code is None:
+        raise InputError(f"{own.origin}: code: expected FILE.py:NAME, such as mynet.py:MyNet.")
+    path = own.code[0]
+    if permitted is None or permitted.resolve() != path.resolve():
+        raise InputError(
+            f"The network '{own.spec.name}' runs the code in {path}. Read it, then permit it with: --code {path}"
+        )
+
+
+def _store(own: OwnNetwork, sha256: str) -> None:
+    """Copy the file of a network, then write its description."""
+    spec, folder = own.spec, networks_folder()
+    source = own.file if own.code is None else own.code[0]
+    assert source is not None
+    target = folder / spec.name / source.name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.resolve() != target.resolve():
+            with atomic_path(target) as copy:
+                shutil.copyfile(source, copy)
+        place = f"{spec.name}/{source.name}"
+        stored = {"file": place} if own.code is None else {"code": f"{place}:{own.code[1]}"}
+        content = spec.model_copy(update={**stored, "sha256": sha256}).model_dump(mode="json")
+        # JSON is YAML; the description has one value on each line.
+        atomic_write_text(
+            folder / f"{spec.name}.yaml", json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        )
+    except OSError as error:
+        raise InputError(f"The network cannot be stored in {folder}: {error.strerror or error}.") from error
+
+
+def _metrics_of(name: str) -> list[str]:
+    from facebench.evaluation.cards import load_cards
+
+    return [metric for metric, card in load_cards().items() if card.reads.backbone == name]
