@@ -203,7 +203,7 @@ def _python_runner(factory: Callable[[], Any], name: str, device: str) -> Run:
     except Exception as error:  # code of the user
         raise InputError(f"{name}: the network cannot be created: {first_line(error)}.") from error
     if isinstance(network, torch.nn.Module):
-        network = network.requires_grad_(False).eval().to(device)
+        network = network.eval().to(device)
 
     def run(batch: Tensor) -> dict[str, Floats]:
         try:

@@ -113,6 +113,7 @@ def _fetch_weights(settings: EvaluationConfig, accept_licence: bool) -> None:
 
 def _print_results(run: Run, *, show_all: bool) -> None:
     from facebench.cli.terminal_tables import print_groups, print_run, print_table
+    from facebench.compare.affect_tables import affect_tables, confusion_tables
     from facebench.evaluation.edits import edit_tables
     from facebench.evaluation.leakage import closest_table
 
@@ -120,6 +121,8 @@ def _print_results(run: Run, *, show_all: bool) -> None:
     print_run(console, run, show_all=show_all)
     if run.groups:
         print_groups(console, run)
+    for table in [*affect_tables(run), *(confusion_tables(run) if show_all else [])]:
+        print_table(console, table)
     closest = closest_table(run)
     if closest is not None:
         print_table(console, closest)

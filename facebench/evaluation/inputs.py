@@ -5,10 +5,15 @@ from __future__ import annotations
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.duplicates import without_duplicates
 from facebench.evaluation.plan import Plan
+from facebench.images.affectnet import affectnet, affectnet_split
 from facebench.images.image_set import ImageSet
 
 LINKED = ("source", "target", "reconstruction")
 """Roles of images that a manifest links to generated images."""
+
+
+LABELLED = "affect-accuracy"
+"""Protocol of labelled photographs."""
 
 
 def open_sets(plan: Plan, config: EvaluationConfig) -> dict[str, ImageSet]:
@@ -20,7 +25,7 @@ def open_sets(plan: Plan, config: EvaluationConfig) -> dict[str, ImageSet]:
     Raises:
         InputError: a set cannot be read.
     """
-    sets = {"generated": ImageSet.open(config.generated, roots=config.roots)}
+    sets = {"generated": _open_generated(config)}
     for role, path in config.references.items():
         sets[role] = ImageSet.open(path)
     if config.drop_duplicates:
@@ -29,3 +34,12 @@ def open_sets(plan: Plan, config: EvaluationConfig) -> dict[str, ImageSet]:
         if plan.needs(role) and any(sets["generated"].column(role)):
             sets[role] = sets["generated"].linked(role)[0]
     return sets
+
+
+def _open_generated(config: EvaluationConfig) -> ImageSet:
+    """Open the evaluated images; AffectNet's own folder for the protocol that reads its labels."""
+    root = config.generated.absolute()
+    split = affectnet_split(root) if config.protocol == LABELLED else None
+    if split is None:
+        return ImageSet.open(config.generated, roots=config.roots)
+    return affectnet(root, split)

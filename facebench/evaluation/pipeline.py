@@ -13,6 +13,7 @@ from typing import Any
 from facebench.backbones import detector
 from facebench.core.environment import facebench_version
 from facebench.core.progress import Progress, no_progress
+from facebench.evaluation.affect_accuracy import agreements, confusions
 from facebench.evaluation.appearance_groups import add_groups, groups_by_appearance, with_appearance
 from facebench.evaluation.breakdown import check_column, count_ungrouped, estimate_groups
 from facebench.evaluation.cards import DETECTOR
@@ -182,6 +183,8 @@ def _assemble(
         seed=config.seed,
         metrics=plan.with_absent(estimated.metrics.results),
         choices=plan.choices,
+        confusions=confusions(plan.cards, features, config.seed),
+        network_agreement=agreements(plan.cards, features, config.seed),
         groups=estimated.groups,
         warnings=plan.warnings + _warnings(plan, extracted, config) + measured.warnings,
     )

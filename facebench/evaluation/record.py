@@ -154,6 +154,40 @@ class NetworkChoice(_Model):
     """Networks of the paper suite that are not at hand, and the command that brings their weights."""
 
 
+class ClassRecall(_Model):
+    """Share of the images of one expression that a network reads as this expression."""
+
+    expression: Text
+    value: Share | None
+    """None for an expression without images."""
+    low: Share | None = None
+    high: Share | None = None
+    n: Count
+
+
+class Confusion(_Model):
+    """Confusion matrix of an affect network on labelled images."""
+
+    classes: list[Text]
+    counts: list[list[Count]]
+    """Numbers of images: rows are labels, columns predictions."""
+    recalls: list[ClassRecall]
+
+
+class NetworkAgreement(_Model):
+    """Agreement of two affect networks on the same images."""
+
+    first: Text
+    second: Text
+    output: Text
+    """valence, arousal or expression."""
+    measure: Text
+    value: Number | None
+    low: Number | None = None
+    high: Number | None = None
+    n: Count
+
+
 class Run(_Model):
     """A run record: options, inputs, networks, environment, and every value with its interval."""
 
@@ -178,6 +212,10 @@ class Run(_Model):
     """Networks by kind of measurement, and why they were taken."""
     groups: dict[Text, dict[Text, GroupResult]] = {}
     """Values by "column=value", requested with `--by`."""
+    confusions: dict[Text, Confusion] = {}
+    """Confusion matrices of affect networks on labelled images, by network."""
+    network_agreement: list[NetworkAgreement] = []
+    """Agreement of the affect networks with each other on labelled images."""
     timings: dict[Text, Seconds] = {}
     warnings: list[Text] = []
 

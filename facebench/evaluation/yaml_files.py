@@ -70,8 +70,8 @@ def load_yaml(file: Path, model: type[Data], added: tuple[AddedNetwork, ...] = (
     `family` lists the keys in which the items differ. `networks` lists replacements, such as
     `{suffix: sface, network: SFace}`: every item is read once for each network, with `{suffix}` and `{network}`
     replaced in every text. If an item has its own list `networks` of suffixes, it is read for these only. Items
-    without `{suffix}` in their id are read once. Networks of the user are read for every item whose arrays they have, unless the
-    item needs a number that belongs to the network, such as `{threshold}`.
+    without `{suffix}` in their id are read once. Networks of the user are read for every item whose arrays they have,
+    unless the item needs a number that belongs to the network, such as `{threshold}`.
 
     Raises:
         InputError: not YAML, or a key is missing, unknown or of the wrong type; names file, key and allowed keys.

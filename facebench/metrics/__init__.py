@@ -33,6 +33,7 @@ from facebench.metrics.id_booth import (
 from facebench.metrics.image_noise import haar_noise, jpeg_quality, laplacian_variance
 from facebench.metrics.kernel_distance import KernelDistance, kernel_distance
 from facebench.metrics.leakage import Leakage, closest_faces, leakage
+from facebench.metrics.macro_recall import macro_recall
 from facebench.metrics.mean_std import MeanStd, mean_std
 from facebench.metrics.mind import mind, sliced_wasserstein
 from facebench.metrics.mmd_rbf import mmd_rbf
@@ -103,6 +104,7 @@ __all__ = [
     "kernel_distance",
     "laplacian_variance",
     "leakage",
+    "macro_recall",
     "mean_std",
     "mind",
     "mmd_rbf",

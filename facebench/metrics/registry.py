@@ -32,6 +32,7 @@ from facebench.metrics.frechet_infinity import frechet_infinity
 from facebench.metrics.id_booth import id_booth_scores, id_booth_summary, id_booth_verification
 from facebench.metrics.kernel_distance import kernel_distance
 from facebench.metrics.leakage import closest_cosines, leakage, leaked
+from facebench.metrics.macro_recall import macro_recall
 from facebench.metrics.mean_std import mean_std
 from facebench.metrics.mind import mind, sliced_wasserstein
 from facebench.metrics.mmd_rbf import mmd_rbf
@@ -249,6 +250,7 @@ _ENTRIES: tuple[MetricFunction, ...] = (
         per_image={"mean": is_wanted_class},
         shares={"mean": 1.0},
     ),
+    MetricFunction(macro_recall, _PAIRED, "pairs_of_images"),
     # Edits at several strengths.
     MetricFunction(
         expression_confusion,

@@ -23,7 +23,7 @@ def arguments(entry: MetricFunction) -> list[object]:
     generated, other = (rng.standard_normal((40,) if flat else (40, 5)) for _ in range(2))
     if entry.name == "retrieval_rates":
         generated = rng.random((40, 5))
-    classes = entry.name in ("wanted_class", "expression_confusion")
+    classes = entry.name in ("wanted_class", "macro_recall", "expression_confusion")
     partner = rng.integers(0, 5, 40) if classes else other
     scores = pair_scores(rng.standard_normal((40, 5)), np.arange(40) % 10)
     return entry.order(

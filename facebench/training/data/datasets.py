@@ -5,22 +5,15 @@ Nothing is downloaded, because each data set has terms of use that a person must
 
 from __future__ import annotations
 
-import csv
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from facebench.core.errors import InputError
+from facebench.images.affectnet import affectnet
 from facebench.images.image_set import ImageSet
 from facebench.images.listing import SUFFIXES, Item
 
-AFFECTNET = ("neutral", "happy", "sad", "surprised", "afraid", "disgusted", "angry", "contempt")
-"""AffectNet's classes 0 to 7; the classes 8 (none), 9 (uncertain) and 10 (no face) are not used."""
-UNLABELLED = -2.0
-"""AffectNet's valence and arousal of images without annotation."""
 TUFTS = {1: "neutral", 2: "happy", 3: "eyes_closed", 4: "shocked", 5: "sunglasses"}
 """Contents of the five images of a participant in TD_RGB_E."""
 
@@ -57,25 +50,6 @@ def celebahq(root: Path) -> ImageSet:
     labels = _attribute_rows(attributes)
     paths = [path for path in _images_below(folder) if path.stem.isdigit()]
     return _image_set(root, ((path, labels.get(path.name, {})) for path in paths))
-
-
-def affectnet(root: Path, split: str = "train") -> ImageSet:
-    """AffectNet, either as annotation folders (train_set/, val_set/) or as CSV (training.csv, validation.csv).
-
-    Columns: expression (see `AFFECTNET`), valence, arousal. Images of other classes are not used.
-
-    Source: Mollahosseini et al. 2017 and the two published layouts.
-    """
-    folder = root / f"{split}_set"
-    if (folder / "annotations").is_dir():
-        return _image_set(root, _affectnet_folders(folder))
-    table = root / {"train": "training.csv", "val": "validation.csv"}.get(split, f"{split}.csv")
-    if table.is_file():
-        return _image_set(root, _affectnet_table(root, table))
-    raise InputError(
-        f"{root}: is not AffectNet's {split} set. Expected {folder.name}/images and {folder.name}/annotations, or "
-        f"{table.name} beside Manually_Annotated_Images/."
-    )
 
 
 def tufts(root: Path) -> ImageSet:
@@ -135,45 +109,3 @@ def _attribute_rows(path: Path) -> dict[str, dict[str, str]]:
             raise InputError(f"{path}, line {number}: {len(values)} values for {len(names)} attributes.")
         rows[image] = dict(zip(names, values, strict=True))
     return rows
-
-
-def _affectnet_folders(folder: Path) -> Iterable[tuple[Path, Mapping[str, str]]]:
-    missing: Counter[str] = Counter()
-    for path in _images_below(folder / "images"):
-        values = {}
-        for name in ("exp", "val", "aro"):
-            file = folder / "annotations" / f"{path.stem}_{name}.npy"
-            if file.is_file():
-                values[name] = str(np.load(file, allow_pickle=False))
-            else:
-                missing[name] += 1
-        if len(values) == 3:
-            yield from _labelled(path, values["exp"], values["val"], values["aro"])
-    if missing:
-        name, count = missing.most_common(1)[0]
-        raise InputError(
-            f"{folder}: {count} images have no annotations/*_{name}.npy. Is the data set unpacked completely?"
-        )
-
-
-def _affectnet_table(root: Path, table: Path) -> Iterable[tuple[Path, Mapping[str, str]]]:
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    wanted = {"subDirectory_filePath", "expression", "valence", "arousal"}
-    if not rows or not wanted <= rows[0].keys():
-        raise InputError(f"{table}: needs the columns {', '.join(sorted(wanted))}.")
-    for row in rows:
-        path = root / "Manually_Annotated_Images" / row["subDirectory_filePath"]
-        yield from _labelled(path, row["expression"], row["valence"], row["arousal"])
-
-
-def _labelled(
-    path: Path, expression: str, valence: str, arousal: str
-) -> Iterable[tuple[Path, Mapping[str, str]]]:
-    number = int(float(expression))
-    if not 0 <= number < len(AFFECTNET):
-        return
-    columns = {"expression": AFFECTNET[number]}
-    if float(valence) > UNLABELLED and float(arousal) > UNLABELLED:
-        columns |= {"valence": valence, "arousal": arousal}
-    yield path, columns

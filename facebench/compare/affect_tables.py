@@ -1,0 +1,94 @@
+"""Tables of affect networks on labelled images: scores by network beside published ones, recalls, agreement."""
+
+from __future__ import annotations
+
+from facebench.compare.board_table import interval_text
+from facebench.compare.published import published_table
+from facebench.core.tables import Cell, Column, Table
+from facebench.evaluation.record import Run
+
+PUBLISHED = "affectnet-networks"
+_SCORES = ("ccc", "pcc", "rmse", "sagr")
+
+
+def affect_tables(run: Run) -> list[Table]:
+    """Return the tables of a run on labelled images; an empty list for any other run."""
+    if not run.confusions and not run.network_agreement:
+        return []
+    tables = [_scores(run), published_table(PUBLISHED), _recalls(run)]
+    return [*tables, _agreement(run)] if run.network_agreement else tables
+
+
+def confusion_tables(run: Run) -> list[Table]:
+    """Return the confusion matrix of every network: rows are labels, columns predictions."""
+    return [
+        Table(
+            [Column("label", "label"), *(Column(name, name, numeric=True) for name in confusion.classes)],
+            [
+                [Cell(name), *(Cell(str(count), float(count)) for count in row)]
+                for name, row in zip(confusion.classes, confusion.counts, strict=True)
+            ],
+            caption=f"Confusion of {network}: rows are labels, columns predictions",
+        )
+        for network, confusion in run.confusions.items()
+    ]
+
+
+def _scores(run: Run) -> Table:
+    columns = [
+        Column(f"{dimension}_{score}", f"{dimension} {score.upper()}", numeric=True)
+        for dimension in ("valence", "arousal")
+        for score in _SCORES
+    ]
+    columns += [Column("wanted", "accuracy", numeric=True), Column("recall", "mean recall", numeric=True)]
+    networks: dict[str, dict[str, Cell]] = {}
+    for metric, result in run.metrics.items():
+        family = metric.rpartition("_")[0]
+        key = family.replace("_truth_", "_").replace("expression_", "")
+        if any(column.key == key for column in columns) and result.value is not None:
+            cell = Cell(f"{result.value:.3f}", result.value, interval_text(result))
+            networks.setdefault(result.backbone, {})[key] = cell
+    rows = [
+        [Cell(network), *(cells.get(column.key, Cell("–")) for column in columns)]
+        for network, cells in networks.items()
+    ]
+    return Table([Column("network", "network"), *columns], rows, caption="Networks on these labels")
+
+
+def _recalls(run: Run) -> Table:
+    names = list(dict.fromkeys(each.expression for one in run.confusions.values() for each in one.recalls))
+    rows = []
+    for name in names:
+        cells = [Cell(name)]
+        for confusion in run.confusions.values():
+            recall = next((each for each in confusion.recalls if each.expression == name), None)
+            if recall is None or recall.value is None:
+                cells.append(Cell("–", title="no images" if recall else "not a class of this network"))
+            else:
+                small = f"[{recall.low:.2f}, {recall.high:.2f}] n = {recall.n}"
+                cells.append(Cell(f"{recall.value:.3f}", recall.value, small))
+        rows.append(cells)
+    columns = [Column(network, network, numeric=True) for network in run.confusions]
+    return Table([Column("expression", "expression"), *columns], rows, caption="Recall of each expression")
+
+
+def _agreement(run: Run) -> Table:
+    rows = [
+        [
+            Cell(f"{each.first}, {each.second}"),
+            Cell(each.output),
+            Cell(each.measure),
+            Cell("–")
+            if each.value is None
+            else Cell(
+                f"{each.value:.3f}",
+                each.value,
+                "" if each.low is None or each.high is None else f"[{each.low:.3f}, {each.high:.3f}]",
+            ),
+            Cell(str(each.n), float(each.n)),
+        ]
+        for each in run.network_agreement
+    ]
+    columns = [Column("networks", "networks"), Column("output", "output"), Column("measure", "measure")]
+    columns += [Column("value", "value", numeric=True), Column("n", "n", numeric=True)]
+    return Table(columns, rows, caption="Agreement of the networks with each other")
