@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facebench.backbones.own_networks import NetworkSpec, OwnNetwork, networks_folder, own_networks, read_spec
-from facebench.cli.messages import print_line
+from facebench.cli.messages import print_line, requires_extra
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_path, atomic_write_text
 from facebench.core.suggest import suggest
@@ -53,6 +54,19 @@ def add(
     print_line(f"added {spec.name}: {', '.join(backbone.arrays)}")
     print_line(f"{len(metrics)} metrics: {', '.join(metrics)}")
     print_line(f"protocols: {', '.join(protocols)}")
+
+
+@app.command("add-trained")
+def add_trained(
+    model: Annotated[Path, typer.Argument(help="Folder or model file of `facebench train affect`.")],
+    name: Annotated[str, typer.Option(help="Name of the network: lower-case letters and digits.")],
+) -> None:
+    """Add an affect network that was trained here."""
+    with requires_extra("train"):
+        from facebench.training.models.affect_export import export_network
+
+    with tempfile.TemporaryDirectory() as folder:
+        add(export_network(model, name, Path(folder)), None)
 
 
 @app.command("list")

@@ -60,5 +60,5 @@ def test_annotations_that_hold_code_or_no_number_are_refused(tmp_path: Path) -> 
     with pytest.raises(InputError, match="'happy', '0', '0' are not numbers"):
         affectnet(tmp_path, "val")
     np.save(tmp_path / "val_set" / "annotations" / "0_exp.npy", np.array([object()]), allow_pickle=True)
-    with pytest.raises(InputError, match="0_exp.npy is not a NumPy file of one number"):
+    with pytest.raises(InputError, match=r"0_exp\.npy is not a NumPy file of one number"):
         affectnet(tmp_path, "val")

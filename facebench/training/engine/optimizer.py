@@ -34,5 +34,5 @@ def learning_rate(settings: OptimizerConfig, step: int, steps: int) -> float:
     """
     rate = settings.learning_rate * min(1.0, (step + 1) / max(1, settings.warmup))
     if settings.decay == "cosine":
-        rate *= 0.5 * (1 + math.cos(math.pi * step / steps))
+        rate *= 0.5 * (1 + math.cos(math.pi * step / (settings.cosine_steps or steps)))
     return rate

@@ -78,6 +78,8 @@ class OptimizerConfig(Settings):
     """Steps in which the learning rate rises linearly from zero."""
     decay: Literal["constant", "cosine"] = "constant"
     """Learning rate schedule after the warm-up."""
+    cosine_steps: int | None = Field(None, gt=0)
+    """Steps of half a period of the cosine, which then oscillates; null for all steps of the run."""
     max_grad_norm: float | None = Field(1.0, gt=0, validation_alias=AliasChoices("max_grad_norm", "clip"))
     """Norm to which gradients are clipped; null disables clipping."""
 

@@ -20,6 +20,7 @@ KINDS = {
     "ddim": "ddim",
     "latent-dpm": "latent",
     "face-reader": "face_reader",
+    "affect": "affect",
     "recognition": "recognition",
     "rig": "rig",
     "rig-emo": "rig_emo",

@@ -1,0 +1,185 @@
+"""Affect training: losses, labels, a small network on rendered faces, and its use as weights or as a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from facebench import backbones
+from facebench.backbones.maxvit import maxvit_network
+from facebench.core.errors import FacebenchError, InputError
+from facebench.training.data.affect_faces import AffectFaces, AffectNetData
+from facebench.training.data.sources import FolderData
+from facebench.training.engine import model_file
+from facebench.training.losses.affect import affect_losses, class_weights, concordance
+from facebench.training.models.affect_network import AffectNetwork, load_initial
+from facebench.training.presets import read
+from facebench.training.tasks import registry
+from facebench.training.tasks.affect import AffectSettings
+from tests.helpers.paper_weights import facebench
+
+SMALL = (
+    "data.identities=60", "held_out.identities=20", "data.render=64", "held_out.render=64", "steps=150",
+    "batch_size=32", "evaluate_every=75", "checkpoint_every=75", "workers=0", "data.cache_renders=false",
+    "held_out.cache_renders=false",
+)  # fmt: skip
+
+
+def affectnet(root: Path, split: str = "train") -> Path:
+    images, notes = root / f"{split}_set" / "images", root / f"{split}_set" / "annotations"
+    images.mkdir(parents=True)
+    notes.mkdir()
+    for number, expression in enumerate([0] * 6 + [1] * 3 + [7, 8]):
+        Image.fromarray(np.full((40, 40, 3), number * 10, np.uint8)).save(images / f"{number:02d}.jpg")
+        values = {"exp": expression, "val": -2 if expression == 8 else 0.1 * expression, "aro": 0.2}
+        for name, value in values.items():
+            np.save(notes / f"{number:02d}_{name}.npy", np.array(str(value)))
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("affect")
+    done = facebench(
+        "train", "affect", *SMALL, "--config", "affect-synthface", "--out", out, "--device", "cpu"
+    )
+    assert done.code == 0, done.text
+    return out
+
+
+def test_a_small_network_learns_from_rendered_faces(trained: Path) -> None:
+    content = model_file.read(trained, "affect")
+    settings = {**read("affect-synthface", list(SMALL)), "train": "affect"}
+    task = registry.prepare("affect", settings, "test").task
+    untrained = task.evaluate(task.network.eval())
+    task.network.body.load_state_dict(content.tensors)
+    values = task.evaluate(task.network.eval())
+    assert values["valence_ccc"] > untrained["valence_ccc"] + 0.15
+    assert values["expression_recall"] > 0.25
+    assert set(values) == {
+        "score", "valence_ccc", "valence_rmse", "arousal_ccc", "arousal_rmse", "expression_accuracy",
+        "expression_recall",
+    }  # fmt: skip
+
+
+def test_the_result_is_measured_with_as_a_network_of_ones_own(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path / "cache"))
+    done = facebench("networks", "add-trained", trained, "--name", "mine")
+    assert done.code == 0, done.text
+    assert "valence_truth_ccc_mine" in done.text
+    network = backbones.build("mine")
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    own = AffectNetwork("small").eval()
+    own.body.load_state_dict(model_file.read(trained, "affect").tensors)
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
+    with torch.no_grad():
+        expected = own(x)
+    arrays = network.embed(network.preprocess(image)[None])
+    assert arrays["valence"] == pytest.approx(expected["valence"].numpy(), abs=1e-4)
+    assert arrays["expression"] == pytest.approx(expected["expression"].numpy(), abs=1e-4)
+
+
+def test_maxvit_trained_here_is_imported_as_the_published_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path / "cache"))
+    torch.manual_seed(0)
+    network = AffectNetwork("maxvit-va").eval()
+    model = model_file.ModelFile("affect", network.body.state_dict(), {"network": "maxvit-va", "size": 224})
+    model_file.write(tmp_path / "model.safetensors", model)
+    done = facebench("weights", "import", "maxvit-va", tmp_path / "model.safetensors")
+    assert done.code == 0, done.text
+    backbone = backbones.build("maxvit-va")
+    image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1)
+    arrays = backbone.embed(backbone.preprocess(image)[None])
+    assert arrays["valence"] == pytest.approx(expected["valence"].numpy(), abs=1e-4)
+
+
+def test_the_va_network_starts_from_the_combined_one(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    torch.save(maxvit_network("maxvit-combined").state_dict(), tmp_path / "combined.pt")
+    network = AffectNetwork("maxvit-va")
+    assert load_initial(network, tmp_path / "combined.pt") == ["classifier.6.weight"]
+    with pytest.raises(FacebenchError, match="tensors fit the network 'small'"):
+        load_initial(AffectNetwork("small"), tmp_path / "combined.pt")
+
+
+def test_losses_follow_their_formulas() -> None:
+    rng = np.random.default_rng(0)
+    outputs = {name: torch.from_numpy(rng.normal(size=16)) for name in ("valence", "arousal")}
+    outputs["expression"] = torch.from_numpy(rng.normal(size=(16, 8)))
+    labels = {name: torch.from_numpy(rng.uniform(-1, 1, 16)).float() for name in ("valence", "arousal")}
+    labels["expression"] = torch.from_numpy(rng.integers(0, 8, 16))
+    weights = class_weights(labels["expression"], 8).double()
+    parts = {kind: affect_losses(kind, outputs, labels, weights) for kind in ("combined", "va", "ccc")}
+    va = parts["va"]
+    mse, ccc = (sum(float(va[f"{n}_{what}"]) for n in ("valence", "arousal")) for what in ("mse", "ccc"))
+    expression = float(parts["ccc"]["expression"])
+    assert float(va["loss"]) == pytest.approx(3 * mse + ccc, rel=1e-5)
+    assert float(parts["combined"]["loss"]) == pytest.approx(expression + 2.5 * mse, rel=1e-5)
+    assert float(parts["ccc"]["loss"]) == pytest.approx(expression + ccc / 2, rel=1e-5)
+    assert float(concordance(labels["valence"], labels["valence"])) == pytest.approx(1, abs=1e-4)
+
+
+def test_unknown_labels_change_no_gradient() -> None:
+    valence = torch.zeros(4, requires_grad=True)
+    outputs = {
+        "valence": valence,
+        "arousal": valence * 1.0,
+        "expression": torch.zeros(4, 8, requires_grad=True),
+    }
+    unknown = torch.full((4,), float("nan"))
+    labels = {"valence": unknown, "arousal": unknown, "expression": torch.full((4,), -1)}
+    loss = affect_losses("combined", outputs, labels, torch.ones(8))["loss"]
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert not valence.grad.any()
+
+
+def test_class_weights_are_those_of_the_released_script() -> None:
+    counts = [74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750]
+    labels = torch.from_numpy(np.repeat(np.arange(8), counts))
+    published = [0.015605, 0.008709, 0.046078, 0.083078, 0.185434, 0.305953, 0.046934, 0.30821]
+    found = class_weights(torch.cat([labels, torch.tensor([-1])]), 8).numpy()
+    assert found == pytest.approx(np.array(published) / sum(published), rel=0.02)
+
+
+def test_affectnet_is_read_with_its_classes_and_balanced_once(tmp_path: Path) -> None:
+    data = AffectNetData(kind="affectnet", path=affectnet(tmp_path))
+    faces = AffectFaces(data, 32)
+    assert np.bincount(faces.labels("expression")).tolist() == [6, 3, 0, 0, 0, 0, 0, 1]
+    balanced = AffectFaces(data, 32, balanced=16)
+    assert np.bincount(balanced.labels("expression")).tolist() == [2, 2, 0, 0, 0, 0, 0, 1]
+    assert float(balanced.read(len(balanced) - 1).fields["valence"]) == pytest.approx(0.7)
+
+
+def test_labels_of_another_scale_or_none_are_errors(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "manifest.csv").write_text("image,valence,arousal\na.png,7,2\n")
+    with pytest.raises(InputError, match="run from 2 to 7, not from -1 to 1"):
+        AffectFaces(FolderData(kind="folder", path=tmp_path), 32)
+    (tmp_path / "manifest.csv").write_text("image\na.png\n")
+    with pytest.raises(InputError, match="has no expression, valence or arousal"):
+        AffectFaces(FolderData(kind="folder", path=tmp_path), 32)
+
+
+@pytest.mark.parametrize(
+    "name", ["cage-maxvit-va", "cage-maxvit-combined", "efficientnet-va", "affect-synthface"]
+)
+def test_presets_are_valid_settings(name: str) -> None:
+    content = {key: value for key, value in read(name).items() if key != "train"}
+    assert AffectSettings.model_validate(content).batch_size > 0
+
+
+def test_a_network_that_does_not_fit_its_loss_is_an_error(tmp_path: Path) -> None:
+    content = {**read("cage-maxvit-va"), "loss": "combined"}
+    with pytest.raises(InputError, match="has no expression classes: use loss=va"):
+        registry.prepare("affect", content, "test")
