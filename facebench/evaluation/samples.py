@@ -180,24 +180,9 @@ def truth_of(card: Card, features: RoleFeatures) -> Array:
     """
     array = str(card.reads.array)
     if array != "expression":
-        return _affect_labels(features.numbers(array), array)
+        return features.numbers(array)
     network = features.extractions["generated"].backbones.get(card.reads.backbone)
     return class_indices(features.column("generated", array), getattr(network, "expressions", ()))
-
-
-def _affect_labels(values: Array, column: str) -> Array:
-    """Return labels of valence or arousal.
-
-    Raises:
-        InputError: a label lies outside −1 to 1, so the column has another scale.
-    """
-    known = values[np.isfinite(values)]
-    if len(known) and np.abs(known).max() > 1:
-        raise InputError(
-            f"the column '{column}' runs from {known.min():g} to {known.max():g}, not from -1 to 1: "
-            "rescale it, such as (x - 5) / 4 for a scale of 1 to 9"
-        )
-    return values
 
 
 def _check_roles(card: Card, features: RoleFeatures) -> None:

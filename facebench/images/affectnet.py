@@ -110,7 +110,7 @@ def _columns(expression: str, valence: str, arousal: str) -> Mapping[str, str] |
     """Return the labels of an image; None for the classes 8 to 10.
 
     Raises:
-        InputError: a label is not a number.
+        InputError: a label is not a number, or has another scale.
     """
     try:
         number, affect = int(float(expression)), (float(valence), float(arousal))
@@ -120,5 +120,9 @@ def _columns(expression: str, valence: str, arousal: str) -> Mapping[str, str] |
         ) from None
     if not 0 <= number < len(AFFECTNET):
         return None
+    if any(abs(value) > 1 for value in affect if value != UNLABELLED):
+        raise InputError(
+            f"AffectNet's valence {valence} and arousal {arousal} lie outside -1 to 1. Rescale them."
+        )
     columns = {"expression": AFFECTNET[number]}
     return columns | {"valence": valence, "arousal": arousal} if min(affect) > UNLABELLED else columns

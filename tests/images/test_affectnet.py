@@ -59,6 +59,10 @@ def test_annotations_that_hold_code_or_no_number_are_refused(tmp_path: Path) -> 
     folders(tmp_path, [("happy", "0", "0")])
     with pytest.raises(InputError, match="'happy', '0', '0' are not numbers"):
         affectnet(tmp_path, "val")
+    for name, value in (("exp", "1"), ("val", "7")):
+        np.save(tmp_path / "val_set" / "annotations" / f"0_{name}.npy", np.array(value))
+    with pytest.raises(InputError, match="valence 7 and arousal 0 lie outside -1 to 1"):
+        affectnet(tmp_path, "val")
     np.save(tmp_path / "val_set" / "annotations" / "0_exp.npy", np.array([object()]), allow_pickle=True)
     with pytest.raises(InputError, match=r"0_exp\.npy is not a NumPy file of one number"):
         affectnet(tmp_path, "val")
