@@ -111,7 +111,7 @@ def test_labels_of_another_scale_are_named(faces: Path, tmp_path: Path) -> None:
     table["valence"] = 5 + 4 * table["valence"]
     table["image"] = [str(faces / image) for image in table["image"]]
     table.to_csv(tmp_path / "manifest.csv", index=False)
-    with pytest.raises(InputError, match="valence ranges from .* Rescale the column to the range -1 to 1"):
+    with pytest.raises(InputError, match=r"valence ranges from .* Rescale the column to the range -1 to 1"):
         facebench.evaluate(tmp_path / "manifest.csv", protocol="affect-accuracy", suite="compact")
 
 
