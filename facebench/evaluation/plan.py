@@ -90,7 +90,7 @@ class Plan:
         Args:
             domain: "photographs", "rendered", or "mixed", which keeps every card.
         """
-        if self.suite == "custom" or domain == "mixed":
+        if self.suite == "custom" or domain == "mixed" or self.protocol.every_network:
             return self
         fitting = {_alternatives(card) for card in self.cards if card.domain == domain}
         kept = [

@@ -96,6 +96,8 @@ class Protocol(BaseModel):
     suites: dict[Suite, tuple[str, ...]]
     primary: dict[Suite, str] = {}
     """Metric by which a leaderboard is sorted, by suite."""
+    every_network: bool = False
+    """Whether the protocol judges networks, so that every network runs whatever the kind of the images."""
     headline: tuple[Headline, ...] = Field(default=(), max_length=MAX_HEADLINE)
     """The metrics that the terminal shows; the record and the report contain all."""
     table: TableLayout = TableLayout()
