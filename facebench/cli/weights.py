@@ -171,8 +171,9 @@ def _selected_names(names: Sequence[str] | None, suite: str | None) -> Sequence[
 def _description(entry: Entry) -> Text:
     """Return name, purpose, licence and source."""
     licence = ("licence: " + entry.licence, "yellow" if entry.non_commercial else "dim")
+    terms = (f"\n{entry.terms}" if entry.terms else "", "dim")
     return Text.assemble(
-        (entry.name, "bold"), f"\n{entry.about}\n", licence, (f" · from {_source(entry)}", "dim")
+        (entry.name, "bold"), f"\n{entry.about}\n", licence, (f" · from {_source(entry)}", "dim"), terms
     )
 
 

@@ -53,6 +53,8 @@ class Entry(BaseModel):
     """Git blob id of the file, where the authors publish it in a git repository."""
     licence: str
     non_commercial: bool = False
+    terms: str = ""
+    """What may be done with the weights and with numbers measured by them, in two sentences."""
     home: Url | None = None
     """Page of the authors."""
     urls: tuple[Url, ...] = ()

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from facebench.backbones.weights import registry
 from facebench.core.errors import InputError
-from facebench.evaluation.cards import Card, card_families, card_family
+from facebench.evaluation.cards import DETECTOR, Card, card_families, card_family
 from facebench.evaluation.protocols import Protocol, load_protocols
 
 _DIRECTION = {"higher": "higher is better", "lower": "lower is better", "neither": "no better direction"}
@@ -40,8 +41,15 @@ def facts(card: Card) -> dict[str, str]:
         "interval": card.interval.replace("_", " over "),
         "claims": ", ".join(f"{kind}: {response}" for kind, response in card.claims.items()),
         "source": card.source,
+        "terms": " ".join(dict.fromkeys(filter(None, map(_terms, card.backbones)))),
     }
     return {heading: text for heading, text in fields.items() if text}
+
+
+def _terms(backbone: str) -> str:
+    """Return what may be done with the weights of a network and with its numbers; empty without restrictions."""
+    entries = [] if backbone == DETECTOR else registry.needed_by(backbone)
+    return " ".join(entry.terms for entry in entries if entry.terms)
 
 
 def card_pages() -> dict[str, str]:
