@@ -20,15 +20,6 @@ RESTRICTED = [
     "arcface-buffalo_l",
     "arcface-iresnet100",
 ]
-    "emonet-8",
-    "emonet-5",
-    "crfiqa-s",
-    "crfiqa-l",
-    "deca",
-    "emoca",
-    "arcface-buffalo_l",
-    "arcface-iresnet100",
-]
 
 
 @pytest.mark.parametrize("name", RESTRICTED)
