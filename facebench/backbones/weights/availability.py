@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from facebench.backbones.weights import lockfile, registry
 from facebench.backbones.weights.cache import cache_dir, missing_text, path_of
+from facebench.backbones.weights.download import PAUSES
 from facebench.backbones.weights.fetch import Accept, ask_licence, fetch, offline
 from facebench.backbones.weights.registry import Entry
 from facebench.core.errors import WeightsError
@@ -82,7 +83,7 @@ def fetch_available(
     failures: list[str] = []
     for entry in wanted:
         try:
-            fetch(entry, progress=progress, **({"pauses": ()} if failures else {}))
+            fetch(entry, pauses=() if failures else PAUSES, progress=progress)
         except WeightsError as error:
             failures.append(str(error))
     return problems + failures
