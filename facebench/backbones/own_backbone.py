@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ class OwnBackbone(Backbone):
         resized = PillowImage.fromarray(image).resize(side, PillowImage.Resampling.BILINEAR)
         pixels = np.asarray(resized, np.float32) / self.spec.scale
         pixels = pixels[..., ::-1] if self.spec.colour == "bgr" else pixels
-        normalised = (pixels - np.float32(self.spec.mean)) / np.float32(self.spec.std)
+        mean, std = (np.asarray(values, np.float32) for values in (self.spec.mean, self.spec.std))
+        normalised = (pixels - mean) / std
         return torch.from_numpy(np.ascontiguousarray(normalised.transpose(2, 0, 1), np.float32))
 
     def embed(self, batch: Tensor) -> dict[str, Floats]:
@@ -71,7 +73,7 @@ class OwnBackbone(Backbone):
             InputError: the network lacks an output, or an output has another width than described.
         """
         found = self._run(batch)
-        arrays = {
+        arrays: dict[str, Floats] = {
             name: _columns(self.spec, name, output, found) for name, output in self.spec.outputs.items()
         }
         for name, array in arrays.items():
@@ -192,7 +194,8 @@ def _onnx_runner(path: Path) -> Run:
 
 def _torchscript_runner(path: Path, device: str) -> Run:
     refuse_inflating_archive(path)
-    with reading(path, "a TorchScript archive"):
+    with reading(path, "a TorchScript archive"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # later versions of PyTorch prefer torch.export
         module = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
     return _python_runner(lambda: module, str(path), device)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import torch
@@ -39,7 +40,8 @@ def export_network(model: Path, name: str, folder: Path) -> Path:
             f"{model}: the weights do not fit '{kind}': {str(error).splitlines()[0]}"
         ) from error
     example = torch.zeros(2, 3, size, size)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # later versions of PyTorch prefer torch.export
         traced = torch.jit.trace(network.body.eval(), example)  # type: ignore[no-untyped-call]
         columns = network.body(example).shape[1]
     traced.save(str(folder / f"{name}.pt"))
