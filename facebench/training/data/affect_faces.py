@@ -50,7 +50,7 @@ class AffectFaces:
         seed: seed of the draw.
 
     Raises:
-        InputError: no image has a label, or valence and arousal lie outside −1 to 1.
+        InputError: no image has a label, or the labels have another scale than −1 to 1.
     """
 
     def __init__(self, data: AffectData, size: int, balanced: int | None = None, seed: int = 0) -> None:
@@ -121,7 +121,3 @@ def _check(labels: dict[str, NDArray[np.generic]], data: AffectData) -> None:
     known = affect[np.isfinite(affect)]
     if len(known) == 0 and not (labels["expression"].astype(np.int64) >= 0).any():
         raise InputError(f"The {data.kind} data has no expression, valence or arousal. Give a labelled set.")
-    if len(known) and np.abs(known).max() > 1:
-        raise InputError(
-            f"Valence and arousal run from {known.min():g} to {known.max():g}, not from -1 to 1. Rescale the labels."
-        )

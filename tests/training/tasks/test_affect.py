@@ -164,7 +164,7 @@ def test_affectnet_is_read_with_its_classes_and_balanced_once(tmp_path: Path) ->
 def test_labels_of_another_scale_or_none_are_errors(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "a.png")
     (tmp_path / "manifest.csv").write_text("image,valence,arousal\na.png,7,2\n")
-    with pytest.raises(InputError, match="run from 2 to 7, not from -1 to 1"):
+    with pytest.raises(InputError, match=r"valence ranges from 7 to 7 .* Rescale the column"):
         AffectFaces(FolderData(kind="folder", path=tmp_path), 32)
     (tmp_path / "manifest.csv").write_text("image\na.png\n")
     with pytest.raises(InputError, match="has no expression, valence or arousal"):
