@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from facebench import backbones, metrics, synthface, training
     from facebench.compare.gate import CheckReport, check
     from facebench.compare.leaderboard import Leaderboard
+    from facebench.evaluation.evaluator import Evaluator
     from facebench.evaluation.pipeline import evaluate
     from facebench.evaluation.record import Run, load_run
 
 # Imported on first use: `facebench --help` does not wait for torch.
 _FUNCTIONS = {
     "CheckReport": "facebench.compare.gate",
+    "Evaluator": "facebench.evaluation.evaluator",
     "Leaderboard": "facebench.compare.leaderboard",
     "Run": "facebench.evaluation.record",
     "check": "facebench.compare.gate",
@@ -30,6 +32,7 @@ _MODULES = ("backbones", "metrics", "synthface", "training")
 
 __all__ = [
     "CheckReport",
+    "Evaluator",
     "Leaderboard",
     "Run",
     "__version__",

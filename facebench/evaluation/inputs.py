@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+from facebench.core.errors import InputError
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.duplicates import without_duplicates
 from facebench.evaluation.plan import Plan
 from facebench.images.affectnet import affectnet, affectnet_split
 from facebench.images.image_set import ImageSet
+from facebench.images.sources.memory import images_in_memory
 
 LINKED = ("source", "target", "reconstruction")
 """Roles of images that a manifest links to generated images."""
@@ -16,18 +23,60 @@ LABELLED = "affect-accuracy"
 """Protocol of labelled photographs."""
 
 
-def open_sets(plan: Plan, config: EvaluationConfig) -> dict[str, ImageSet]:
+@dataclass(frozen=True)
+class Given:
+    """Inputs of `facebench.evaluate`: paths for the configuration, and image sets in memory by role."""
+
+    paths: dict[str, Any]
+    sets: dict[str, ImageSet]
+
+
+def split_inputs(generated: Any, reference: Any, **options: Any) -> Given:
+    """Separate paths from images in memory.
+
+    Args:
+        generated: path, or images as for `images_in_memory`.
+        reference: path or images, or a mapping from names to paths or images; None for no reference.
+        options: `n`, `columns` and `value_range` of generated images in memory; the range also holds for references.
+
+    Raises:
+        InputError: images of another type, shape or range, or options for images in memory given with a path.
+    """
+    sets: dict[str, ImageSet] = {}
+
+    def path_of(role: str, images: Any, **given: Any) -> Any:
+        if isinstance(images, str | PathLike):
+            return images
+        sets[role] = images if isinstance(images, ImageSet) else images_in_memory(images, **given)
+        return sets[role].root
+
+    only = {"value_range": options["value_range"]}
+    if isinstance(generated, str | PathLike) and (options["n"] is not None or options["columns"]):
+        raise InputError("The options 'n' and 'columns' are for images in memory, not for a path.")
+    paths: dict[str, Any] = {"generated": path_of("generated", generated, **options), "reference": None}
+    if isinstance(reference, Mapping):
+        named = {name: path_of(f"reference:{name}", each, **only) for name, each in reference.items()}
+        paths["reference"] = named
+    elif reference is not None:
+        paths["reference"] = path_of("reference", reference, **only)
+    return Given(paths, sets)
+
+
+def open_sets(
+    plan: Plan, config: EvaluationConfig, given: Mapping[str, ImageSet] | None = None
+) -> dict[str, ImageSet]:
     """Open the image sets that the metrics of a plan need, by role.
 
     One reference set has the role `reference`; named sets have the roles `reference:NAME`. Linked roles that are
-    empty in the manifest are absent.
+    empty in the manifest are absent. Roles in `given` are in memory and replace the paths of the configuration.
 
     Raises:
         InputError: a set cannot be read.
     """
-    sets = {"generated": _open_generated(config)}
+    given = given or {}
+    sets = {"generated": given.get("generated") or _open_generated(config)}
     for role, path in config.references.items():
-        sets[role] = ImageSet.open(path)
+        sets[role] = given.get(role) or ImageSet.open(path)
     if config.drop_duplicates:
         sets = without_duplicates(sets)
     for role in LINKED:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from facebench.backbones import detector
@@ -26,7 +25,7 @@ from facebench.evaluation.estimate import Estimates, estimate_metrics
 from facebench.evaluation.extract_roles import ExtractedRoles, extract_roles
 from facebench.evaluation.input_records import backbone_records, input_record
 from facebench.evaluation.input_sanity import SetProperties, properties_of, refuse_if_strict, sanity_warnings
-from facebench.evaluation.inputs import open_sets
+from facebench.evaluation.inputs import open_sets, split_inputs
 from facebench.evaluation.leakage import add_closest
 from facebench.evaluation.leave_out import leave_out_table
 from facebench.evaluation.per_image import add_pair_terms, per_image_table
@@ -37,23 +36,32 @@ from facebench.evaluation.unmatched import unmatched_warnings
 from facebench.evaluation.unofficial_weights import mark_unofficial
 from facebench.images.image_set import ImageSet
 from facebench.images.jpeg_null import ROLE as REENCODED
+from facebench.images.sources.memory import UNIT_RANGE, Range
 
 
 def evaluate(
-    generated: str | Path | EvaluationConfig,
-    reference: str | Path | Mapping[str, str | Path] | None = None,
+    generated: Any,
+    reference: Any = None,
     *,
     progress: Progress | None = None,
+    n: int | None = None,
+    columns: Mapping[str, Sequence[Any]] | None = None,
+    value_range: Range = UNIT_RANGE,
     **options: Any,
 ) -> Run:
     """Evaluate generated faces by a protocol and return the run record.
 
     Args:
         generated: a flat folder, a folder with one sub-folder for each identity, a manifest (CSV or Parquet), or an
-            `EvaluationConfig` that holds all options.
+            `EvaluationConfig` that holds all options. Archives (ZIP, TAR, NPZ, Parquet) are read without unpacking.
+            Images in memory: an array (n, h, w, 3), a tensor (n, 3, h, w), an iterable of images or of (image,
+            columns), or a callable that returns as many images as it is asked for.
         reference: real faces in the same forms. Several sets are a mapping from name to folder; their metrics have
             ids such as `fid_clean@FFHQ`. Without a reference, metrics that need one have no value.
         progress: callback invoked with the stage, the number of images done, and the total.
+        n: number of images of a callable or an iterable.
+        columns: columns of images in memory, with one value for each image.
+        value_range: range of the values of float images in memory.
         options: further fields of `EvaluationConfig`, such as `protocol="identity"` or `suite="compact"`.
 
     Returns:
@@ -71,16 +79,21 @@ def evaluate(
         1.87
     """
     if isinstance(generated, EvaluationConfig):
-        config = generated
-    else:
-        config = EvaluationConfig.build(generated=generated, reference=reference, **options)
-    return run_evaluation(config, progress or no_progress)
+        return run_evaluation(generated, progress or no_progress)
+    EvaluationConfig.build(generated="", **options)  # before images are made
+    given = split_inputs(generated, reference, n=n, columns=columns, value_range=value_range)
+    config = EvaluationConfig.build(**given.paths, **options)
+    return run_evaluation(config, progress or no_progress, given.sets)
 
 
-def run_evaluation(config: EvaluationConfig, progress: Progress = no_progress) -> Run:
-    """Evaluate as configured: plan, extract, estimate, assemble."""
+def run_evaluation(
+    config: EvaluationConfig,
+    progress: Progress = no_progress,
+    given: Mapping[str, ImageSet] | None = None,
+) -> Run:
+    """Evaluate as configured: plan, extract, estimate, assemble; `given` holds the image sets in memory by role."""
     clock = _Clock()
-    plan, sets, domains = _plan(config)
+    plan, sets, domains = _plan(config, given)
     extracted = extract_roles(plan, sets, config, progress)
     if config.by is not None and groups_by_appearance(sets["generated"], config.by):
         extracted = replace(extracted, features=add_groups(extracted.features, config.by))
@@ -93,10 +106,12 @@ def run_evaluation(config: EvaluationConfig, progress: Progress = no_progress) -
     return _assemble(measured, extracted, estimated, config).model_copy(update={"timings": clock.seconds})
 
 
-def _plan(config: EvaluationConfig) -> tuple[Plan, dict[str, ImageSet], dict[str, SetDomain]]:
+def _plan(
+    config: EvaluationConfig, given: Mapping[str, ImageSet] | None
+) -> tuple[Plan, dict[str, ImageSet], dict[str, SetDomain]]:
     """Select the metrics and open the image sets; invalid input is reported before any network runs."""
     plan = make_plan(config.protocol, config.suite, config.metrics)
-    sets = open_sets(plan, config)
+    sets = open_sets(plan, config, given)
     picked_tag(sets["generated"])
     if config.by is not None and groups_by_appearance(sets["generated"], config.by):
         plan = with_appearance(plan)
@@ -235,7 +250,8 @@ def _signature() -> inspect.Signature:
         for name, field in EvaluationConfig.model_fields.items()
         if name not in ("generated", "reference")
     ]
-    return declared.replace(parameters=[*positional, *options, declared.parameters["progress"]])
+    own = [declared.parameters[name] for name in ("n", "columns", "value_range", "progress")]
+    return declared.replace(parameters=[*positional, *options, *own])
 
 
 evaluate.__signature__ = _signature()  # type: ignore[attr-defined]

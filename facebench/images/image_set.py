@@ -31,6 +31,7 @@ from facebench.images.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from facebench.images.manifest import read_manifest
 from facebench.images.named_roots import Roots
 from facebench.images.names import twins
+from facebench.images.sources.archive import Kind as SourceKind
 from facebench.images.sources.archive import MemberListing
 from facebench.images.sources.content import Content
 from facebench.images.sources.open_source import SUFFIXES as SOURCE_SUFFIXES
@@ -172,7 +173,7 @@ def _opened(path: Path, identities: bool | None, roots: Roots) -> ImageSet:
     return _from_folder(path, identities) if manifest is None else _from_manifest(manifest, identities, roots)
 
 
-def _from_source(path: Path, kind: Kind, files: Sequence[Path], identities: bool | None) -> ImageSet:
+def _from_source(path: Path, kind: SourceKind, files: Sequence[Path], identities: bool | None) -> ImageSet:
     listed = open_source(path, kind, files, identities)
     images = ImageSet(path, kind, listed.items, listed.rejected, listed.warnings, members=listed.members)
     if identities and images.items and "identity" not in images.columns:

@@ -190,7 +190,7 @@ def _layout(path: Path, archive: zipfile.ZipFile, headers: dict[str, _Header]) -
 def _no_images(path: Path, headers: dict[str, _Header]) -> str:
     names = {_stem(name) for name in headers}
     if {"mu", "sigma"} <= names:
-        return f"{path} holds reference statistics, not images. Give it as --reference."
+        return f"{path} holds statistics (mu, sigma), not images. Give the images."
     found = ", ".join(f"{_stem(name)} {header.shape}" for name, header in headers.items()) or "nothing"
     return f"{path} holds {found}; one array of images (n, h, w, 3) is needed."
 

@@ -57,7 +57,7 @@ def members_of(path: Path) -> Members:
                 _add(members, path, archive, info)
                 if len(members.contents) > MAX_MEMBERS:
                     raise InputError(f"{path} has more than {MAX_MEMBERS:,} members.")
-                archive.members.clear()  # tarfile keeps every member otherwise
+                archive.members.clear()  # type: ignore[attr-defined]  # it keeps every member otherwise
             end = archive.offset
         _check_end(path, end)
     except (tarfile.TarError, OSError, EOFError) as error:

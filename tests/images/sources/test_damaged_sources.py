@@ -152,7 +152,7 @@ def test_arrays_of_another_type_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="float32"):
         ImageSet.open(tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz", mu=np.zeros(4), sigma=np.eye(4))
-    with pytest.raises(InputError, match="reference statistics"):
+    with pytest.raises(InputError, match="holds statistics"):
         ImageSet.open(tmp_path / "b.npz")
 
 
