@@ -10,6 +10,7 @@ from dataclasses import dataclass
 _PANELS = {
     "Measure": {
         "evaluate": "Evaluate a folder of generated faces and write a run record.",
+        "stats": "Write mean and covariance of features, with the keys of pytorch-fid and clean-fid.",
         "manifest": "Write a manifest from the paths of images: fields of a pattern become columns.",
         "metrics": "List the metrics, or print the card of one metric.",
         "protocols": "List the protocols, or print one protocol.",
