@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,6 +18,7 @@ from facebench.compare.board_table import (
 from facebench.compare.published import PublishedRow
 from facebench.compare.replicates import SEED
 from facebench.compare.table_row import Row
+from facebench.core.notes import group_sentences, listed
 from facebench.evaluation.protocols import primary_metrics
 from facebench.evaluation.record import MetricResult, Run
 
@@ -162,8 +163,9 @@ class Board:
         results = [(m, r) for model in self.models for m, r in model.newest.metrics.items()]
         daggers = ((result.note, metric) for metric, result in results if result.value is not None)
         missing = ((result.reason, metric) for metric, result in results if result.value is None)
-        notes += [f"† {reason}: {', '.join(ids)}." for reason, ids in _by_reason(daggers).items()]
-        notes += [f"No value, {reason}: {', '.join(ids)}." for reason, ids in _by_reason(missing).items()]
+        sentences, reasons = group_sentences(daggers), group_sentences(missing, whole=True)
+        notes += [f"† {sentence}: {listed(ids, self.metrics)}." for sentence, ids in sentences.items()]
+        notes += [f"No value, {reason}: {', '.join(ids)}." for reason, ids in reasons.items()]
         if any(backbone.unofficial for run in self.runs for backbone in run.backbones.values()):
             notes.append("Some weights are not the official ones: not comparable with published numbers.")
         notes += published_notes(self.published)
@@ -194,12 +196,3 @@ def _folder_name(path: str) -> str:
     """Name of the folder of an image set; of the folder of the manifest when the set is a manifest."""
     folder = Path(path)
     return folder.parent.name if folder.suffix in (".csv", ".parquet") else folder.name
-
-
-def _by_reason(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Group metric ids by their reason; each id once, without empty reasons."""
-    groups: dict[str, dict[str, None]] = {}
-    for reason, metric in pairs:
-        if reason:
-            groups.setdefault(reason, {})[metric] = None
-    return {reason: list(ids) for reason, ids in groups.items()}

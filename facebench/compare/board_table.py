@@ -13,6 +13,7 @@ from facebench.core.suggest import suggest
 from facebench.core.tables import Cell, Column, Mark, Table
 from facebench.evaluation.protocols import TableLayout, load_protocols
 from facebench.evaluation.record import MetricResult
+from facebench.evaluation.run_table import interval_text
 from facebench.evaluation.trained_protocols import load_trained_protocols
 
 
@@ -118,13 +119,6 @@ def _block_rows(
 
 def _has_ranks(by: RankedColumn) -> bool:
     return by.has_direction and len(by.rows) > 1
-
-
-def interval_text(result: MetricResult) -> str:
-    """Format the interval as `[low, high]`; empty when there is none."""
-    if result.low is None or result.high is None:
-        return ""
-    return f"[{result.low:.{result.decimals}f}, {result.high:.{result.decimals}f}]"
 
 
 def _columns(

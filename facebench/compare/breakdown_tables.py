@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from facebench.compare.board_table import interval_text
+from facebench.evaluation.run_table import interval_text
 from facebench.core.tables import Cell, Column, Mark, Table
 from facebench.evaluation.record import GroupResult, Run
 

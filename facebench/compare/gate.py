@@ -18,11 +18,12 @@ from facebench.compare.gate_item import CheckItem, Comparison, compared, judge
 from facebench.compare.gate_rules import Rules, read_rules
 from facebench.compare.gate_table import gate_table
 from facebench.core.errors import InputError
+from facebench.core.escape import escape_html
 from facebench.core.tables import Table
 from facebench.evaluation.record import Run, load_run
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckReport:
     """Outcome of the gate.
 
@@ -41,6 +42,14 @@ class CheckReport:
     items: tuple[CheckItem, ...]
     level: float = 0.05
     tested: int = 0
+
+    def __repr__(self) -> str:
+        """Return one line: names, protocol and outcome."""
+        return f"<CheckReport {self.run!r} against {self.baseline!r}: protocol {self.protocol}, {self.summary}>"
+
+    def _repr_html_(self) -> str:
+        """Return the outcome and the table, for notebooks."""
+        return f"<p>{escape_html(self.summary)}</p>\n{self.table()._repr_html_()}"
 
     @property
     def failed(self) -> list[CheckItem]:

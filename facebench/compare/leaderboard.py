@@ -25,7 +25,7 @@ from facebench.evaluation.record import Run, load_run
 from facebench.evaluation.trained_protocols import load_trained_protocols
 
 
-@dataclass
+@dataclass(repr=False)
 class Leaderboard:
     """Boards of comparable runs, in the order in which the runs were given.
 
@@ -36,6 +36,16 @@ class Leaderboard:
 
     boards: list[Board]
     published: dict[str, list[PublishedRow]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return one line: numbers of boards, models and runs."""
+        models = sum(len(board.models) for board in self.boards)
+        runs = sum(len(board.runs) for board in self.boards)
+        return f"<Leaderboard: {len(self.boards)} boards, {models} models, {runs} runs>"
+
+    def _repr_html_(self) -> str:
+        """Return the tables, for notebooks."""
+        return "\n".join(table._repr_html_() for table in self.tables)
 
     @classmethod
     def from_runs(

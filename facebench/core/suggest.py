@@ -10,13 +10,18 @@ _MAX_SUGGESTIONS = 3
 
 
 def close_names(name: str, known: Iterable[str]) -> list[str]:
-    """Return the known names that resemble a name, the closest first.
+    """Return the known names that resemble a name, the closest first, then names that begin with it.
 
     Example:
         >>> close_names("imgae", ["image", "identity"])
         ['image']
+        >>> close_names("fid", ["fid_clean", "kid_clean"])
+        ['fid_clean']
     """
-    return difflib.get_close_matches(name, sorted(known), n=_MAX_SUGGESTIONS)
+    options = sorted(known)
+    close = difflib.get_close_matches(name, options, n=_MAX_SUGGESTIONS)
+    longer = [option for option in options if option.startswith(f"{name}_") and option not in close]
+    return [*close, *longer][:_MAX_SUGGESTIONS]
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

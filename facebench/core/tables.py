@@ -11,6 +11,8 @@ from typing import Literal
 from facebench.core.escape import escape_csv, escape_html, escape_latex, escape_markdown, latex_comment
 
 Mark = Literal["best", "second", ""]
+EMPTY = ("", "–")
+"""Texts of a cell without a value."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,16 @@ class Table:
         ]
         return Table([Column("metric", "", numeric=False), *headings], rows, self.caption, self.notes)
 
+    def without_empty_columns(self) -> Table:
+        """Leave out the columns in which no row has a value."""
+        kept = [
+            index
+            for index in range(len(self.columns))
+            if not self.rows or any(row[index].text not in EMPTY for row in self.rows)
+        ]
+        rows = [[row[index] for index in kept] for row in self.rows]
+        return Table([self.columns[index] for index in kept], rows, self.caption, self.notes, self.breaks)
+
     def markdown(self) -> str:
         """Format as GitHub-flavoured Markdown: best in bold, second in italics."""
         wrap = {"best": ("**", "**"), "second": ("_", "_"), "": ("", "")}
@@ -115,6 +127,10 @@ class Table:
         parts.append("</tbody></table>")
         parts += [f'<p class="note">{escape_html(note)}</p>' for note in self.notes]
         return "\n".join(parts) + "\n"
+
+    def _repr_html_(self) -> str:
+        """Format for a notebook: the table scrolls inside its cell."""
+        return f'<div style="overflow-x: auto">\n{self.html()}</div>\n'
 
     def latex(self) -> str:
         """Format as a booktabs `tabular`: best in bold, second underlined; notes as comments."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from facebench.core.environment import Version
 from facebench.core.errors import InputError
@@ -23,6 +23,7 @@ from facebench.evaluation.companions import (
     read_per_image,
 )
 from facebench.evaluation.config import EvaluationConfig
+from facebench.evaluation.results_by_metric import MetricResults
 from facebench.evaluation.record_fields import Count, Decimals, Number, Seconds, Seed, Share, Text, Time
 
 SCHEMA = 1
@@ -207,7 +208,7 @@ class Run(_Model):
     backbones: dict[Text, BackboneRecord]
     environment: dict[Text, Text]
     seed: Seed
-    metrics: dict[Text, MetricResult]
+    metrics: Annotated[dict[Text, MetricResult], AfterValidator(MetricResults)]
     choices: list[NetworkChoice] = []
     """Networks by kind of measurement, and why they were taken."""
     groups: dict[Text, dict[Text, GroupResult]] = {}
@@ -223,6 +224,18 @@ class Run(_Model):
     _curves: dict[str, Any] | None = None
     _leave_out: pd.DataFrame | None = None
     _folder: Path | None = None
+
+    def __repr__(self) -> str:
+        """Return one line: name, protocol, suite and number of metrics."""
+        return f"<Run {self.name!r}: protocol {self.protocol}, suite {self.suite}, {len(self.metrics)} metrics>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return the headline metrics as a table, for notebooks."""
+        from facebench.evaluation.run_table import run_table
+
+        return run_table(self)._repr_html_()
 
     @property
     def per_image(self) -> pd.DataFrame | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from facebench.compare.board_table import interval_text
+from facebench.evaluation.run_table import interval_text
 from facebench.compare.difference import Difference, difference
 from facebench.core.tables import Cell
 from facebench.evaluation.record import MetricResult, Run

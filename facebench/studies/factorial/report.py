@@ -13,7 +13,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from facebench.compare.board_table import interval_text
+from facebench.evaluation.run_table import interval_text
 from facebench.core.html import environment
 from facebench.core.tables import Cell, Column, Mark, Table
 from facebench.evaluation.record import MetricResult
