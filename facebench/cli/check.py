@@ -50,7 +50,7 @@ def check(
         return
     report = gate.check(run, baseline, rules)
     console = Console()
-    print_table(console, report.table())
+    print_table(console, report.table().without_empty_columns())
     console.print(Text(report.summary, style="green" if report.passed else "bold red"))
     if junit is not None:
         _write(junit, ci.junit(report))

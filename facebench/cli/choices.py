@@ -22,6 +22,16 @@ class Device(str, Enum):
     mps = "mps"
 
 
+class TableFormat(str, Enum):
+    """Format of the results on the terminal."""
+
+    auto = "auto"
+    table = "table"
+    plain = "plain"
+    csv = "csv"
+    json = "json"
+
+
 def split_list(text: str | None) -> list[str] | None:
     """Split the value of an option at its commas; None stays None.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from facebench.cli.choices import TableFormat
 from facebench.cli.messages import print_line
 from facebench.cli.named_values import parse_references, parse_tags
 from facebench.cli.options_from_model import ModelOptions, OptionForm
@@ -56,10 +57,17 @@ def evaluate(
     show_all: Annotated[
         bool, typer.Option("--all", help="Print all metrics, not only the headline of the protocol.")
     ] = False,
+    style: Annotated[
+        TableFormat,
+        typer.Option(
+            "--format", help="Format on the terminal; auto prints lines where a table does not fit."
+        ),
+    ] = TableFormat.auto,
     **options: Any,
 ) -> None:
     """Evaluate a folder of generated faces and write a run record."""
     from facebench.evaluation.pipeline import evaluate as run_evaluation
+    from facebench.evaluation.run_table import run_csv
 
     settings = _read_settings(config, _OPTIONS.given(context, options))
     if settings.suite == "paper" and settings.metrics is None:
@@ -67,10 +75,12 @@ def evaluate(
     with Stages() as stages:
         run = run_evaluation(settings, progress=stages.update)
     record = run.save(out or Path("runs") / safe_file_name(f"{run.name}-{run.protocol}"))
-    if as_json:
+    if as_json or style == TableFormat.json:
         sys.stdout.write(run.to_json())
+    elif style == TableFormat.csv:
+        sys.stdout.write(run_csv(run))
     else:
-        _print_results(run, show_all=show_all)
+        _print_results(run, show_all=show_all, style=style)
         print_line(f"record: {record}", style="dim")
 
 
@@ -111,20 +121,20 @@ def _fetch_weights(settings: EvaluationConfig, accept_licence: bool) -> None:
         print_line(f"note: {problem}", style="dim", stderr=True)
 
 
-def _print_results(run: Run, *, show_all: bool) -> None:
+def _print_results(run: Run, *, show_all: bool, style: TableFormat) -> None:
     from facebench.cli.terminal_tables import print_groups, print_run, print_table
     from facebench.compare.affect_tables import affect_tables, confusion_tables
     from facebench.evaluation.edits import edit_tables
     from facebench.evaluation.leakage import closest_table
 
     console = Console()
-    print_run(console, run, show_all=show_all)
+    print_run(console, run, show_all=show_all, style=style)
     if run.groups:
-        print_groups(console, run)
+        print_groups(console, run, show_all=show_all, style=style)
     for table in [*affect_tables(run), *(confusion_tables(run) if show_all else [])]:
-        print_table(console, table)
+        print_table(console, table, style)
     closest = closest_table(run)
     if closest is not None:
-        print_table(console, closest)
+        print_table(console, closest, style)
     for table in edit_tables(run):
-        print_table(console, table)
+        print_table(console, table, style)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from facebench.cli.choices import split_list
+from facebench.cli.choices import TableFormat, split_list
 from facebench.cli.messages import print_line
 from facebench.core.errors import InputError
+
+if TYPE_CHECKING:
+    from facebench.compare.leaderboard import Leaderboard
 
 
 def leaderboard(
@@ -34,12 +38,17 @@ def leaderboard(
         str | None,
         typer.Option(help="Names to show, as NAME=LABEL separated by commas."),
     ] = None,
+    style: Annotated[
+        TableFormat,
+        typer.Option(
+            "--format", help="Format on the terminal; auto prints lines where a table does not fit."
+        ),
+    ] = TableFormat.auto,
 ) -> None:
     """Rank models by their run records.
 
     Bold models cannot be distinguished from the best. Runs with the tag `seed` are training runs of one model.
     """
-    from facebench.cli.terminal_tables import print_table
     from facebench.compare.leaderboard import Leaderboard
 
     board = Leaderboard.from_runs(
@@ -49,9 +58,7 @@ def leaderboard(
         metrics=split_list(metrics),
         labels=_labels(labels),
     )
-    console = Console()
-    for table in board.tables:
-        print_table(console, table.transposed())
+    _print(board, style)
     for path, write in (
         (csv, board.to_csv),
         (html, board.to_html),
@@ -61,6 +68,19 @@ def leaderboard(
         if path is not None:
             write(path)
             print_line(f"wrote {path}", style="dim")
+
+
+def _print(board: Leaderboard, style: TableFormat) -> None:
+    from facebench.cli.terminal_tables import print_table
+
+    if style == TableFormat.csv:
+        sys.stdout.write(board.to_csv())
+    elif style == TableFormat.json:
+        sys.stdout.write(board.to_json())
+    else:
+        console = Console()
+        for table in board.tables:
+            print_table(console, table.without_empty_columns().transposed(), style)
 
 
 def _labels(text: str | None) -> dict[str, str]:

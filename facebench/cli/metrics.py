@@ -1,36 +1,127 @@
-"""`facebench metrics`: list the metrics, or print one card."""
+"""`facebench metrics`: list metrics, or print one card."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from facebench.cli.messages import print_line
+from facebench.core.errors import InputError
+from facebench.core.suggest import suggest
+
+if TYPE_CHECKING:
+    from facebench.evaluation.cards import Card
+
+_SUITES = ("paper", "compact")
 
 
 def metrics(
-    metric: Annotated[str | None, typer.Argument(help="Id of one metric.")] = None,
+    text: Annotated[
+        str | None, typer.Argument(metavar="[TEXT]", help="Id of one metric, or text in ids and titles.")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option(help="Only metrics of this protocol.")] = None,
+    suite: Annotated[str | None, typer.Option(help="Only metrics of this suite: paper or compact.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List the metrics, or print the card of one metric."""
-    if metric is None:
-        _print_list()
-    else:
-        _print_card(metric)
-
-
-def _print_list() -> None:
     from facebench.evaluation.cards import load_cards
 
-    table = Table(box=None, header_style="bold")
-    for heading in ("metric", "", "title", "backbone", "needs"):
-        table.add_column(heading)
-    for card in load_cards().values():
-        table.add_row(card.id, card.arrow, escape(card.title), card.reads.backbone, ", ".join(card.needs))
-    Console().print(table)
+    if text is not None and text in load_cards() and not (protocol or suite or as_json):
+        _print_card(text)
+        return
+    cards = _select(text, protocol, suite)
+    if as_json:
+        sys.stdout.write(json.dumps([_fields(card) for card in cards], indent=2, ensure_ascii=False) + "\n")
+    elif sys.stdout.isatty():
+        _print_list(Console(), cards)
+    else:
+        sys.stdout.write("".join(f"{card.id} {card.arrow or '–'} {card.title}\n" for card in cards))
+    if not as_json and text in _protocol_names():
+        print_line(
+            f"'{text}' is a protocol: facebench metrics --protocol {text} lists its metrics.", stderr=True
+        )
+
+
+def _select(text: str | None, protocol: str | None, suite: str | None) -> list[Card]:
+    """Return the cards that match every filter.
+
+    Raises:
+        InputError: the protocol or the suite is unknown, or no metric matches.
+    """
+    from facebench.evaluation.cards import load_cards
+
+    if suite is not None and suite not in _SUITES:
+        raise InputError(f"There is no suite '{suite}'. {suggest(suite, _SUITES)}")
+    cards = load_cards()
+    known = list(cards) if protocol is None and suite is None else _suite_metrics(protocol, suite)
+    words = (text or "").lower().split()
+    selected = [cards[metric] for metric in known if all(word in _searched(cards[metric]) for word in words)]
+    if not selected and text in _protocol_names():
+        raise InputError(
+            f"There is no metric '{text}'; it is a protocol. List its metrics: facebench metrics --protocol {text}"
+        )
+    if not selected:
+        raise InputError(f"No metric contains '{text or ''}'. {suggest(text or '', known)}")
+    return selected
+
+
+def _suite_metrics(protocol: str | None, suite: str | None) -> list[str]:
+    """Return the metrics of one or all protocols, in one or both suites; each once."""
+    from facebench.evaluation.protocols import find_protocol, load_protocols
+
+    protocols = [find_protocol(protocol)] if protocol is not None else list(load_protocols().values())
+    return list(
+        dict.fromkeys(
+            metric
+            for each in protocols
+            for name, suite_metrics in each.suites.items()
+            if suite in (None, name)
+            for metric in suite_metrics
+        )
+    )
+
+
+def _searched(card: Card) -> str:
+    return f"{card.id} {card.title}".lower()
+
+
+def _protocol_names() -> list[str]:
+    from facebench.evaluation.protocols import load_protocols
+
+    return list(load_protocols())
+
+
+def _fields(card: Card) -> dict[str, object]:
+    return {
+        "id": card.id,
+        "better": card.better,
+        "title": card.title,
+        "unit": card.unit,
+        "backbone": card.reads.backbone,
+        "needs": list(card.needs),
+    }
+
+
+def _print_list(console: Console, cards: Sequence[Card]) -> None:
+    """Print the id of each metric, and its title on the lines below; nothing is cut."""
+    for card in cards:
+        console.print(Text(f"{card.id} {card.arrow}".rstrip(), style="bold"), soft_wrap=True)
+        for line in textwrap.wrap(card.title, max(console.width - 2, 20)):
+            console.print(Text(f"  {line}"), soft_wrap=True)
+    print_line(
+        f"{len(cards)} metrics. Filter them by --protocol, --suite or TEXT; `facebench metrics ID` prints a card.",
+        style="dim",
+        stderr=True,
+    )
 
 
 def _print_card(metric: str) -> None:

@@ -12,7 +12,6 @@ from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
 from facebench.core.tables import Cell, Column, Mark, Table
 from facebench.evaluation.protocols import TableLayout, load_protocols
-from facebench.evaluation.record import MetricResult
 from facebench.evaluation.run_table import interval_text
 from facebench.evaluation.trained_protocols import load_trained_protocols
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from facebench.evaluation.run_table import interval_text
+from collections.abc import Mapping, Sequence
+
 from facebench.core.tables import Cell, Column, Mark, Table
-from facebench.evaluation.record import GroupResult, Run
+from facebench.evaluation.record import GroupResult, MetricResult, Run
+from facebench.evaluation.run_table import interval_text
 
 EXTREMES = 3
 """Number of best and of worst groups listed for each metric."""
@@ -12,33 +14,44 @@ _SMALL_GROUPS = 5
 """Number of groups without values that are listed by name."""
 
 
-def group_table(run: Run) -> Table:
+def group_table(run: Run, metrics: Sequence[str] | None = None) -> Table:
     """Build the table of all groups: one row per group after a row for all images.
 
     The best group of each column is bold and the second underlined.
+
+    Args:
+        run: a run with groups.
+        metrics: metrics of the columns; None for all.
     """
+    shown = _shown(run, metrics)
     columns = [Column("group", "Group", numeric=False), Column("n", "n")]
     columns += [
         Column(metric, f"{metric} {result.arrow}".strip(), about=result.title)
-        for metric, result in run.metrics.items()
+        for metric, result in shown.items()
     ]
     size = run.inputs["generated"].images
     all_images = [Cell("all"), Cell(f"{size:,}", float(size))]
     all_images += [
         Cell("–", title=r.reason) if r.value is None else Cell(f"{r.value:.{r.decimals}f}", r.value)
-        for r in run.metrics.values()
+        for r in shown.values()
     ]
-    marks = {metric: group_marks(run, metric) for metric in run.metrics}
+    marks = {metric: group_marks(run, metric) for metric in shown}
     rows = [all_images]
     for name, results in run.groups.items():
         count = max((result.n.get("generated", 0) for result in results.values()), default=0)
-        cells = [_cell(result, marks[metric].get(name, "")) for metric, result in results.items()]
+        cells = [_cell(results[metric], marks[metric].get(name, "")) for metric in shown]
         rows.append([Cell(name), Cell(f"{count:,}", float(count)), *cells])
-    return Table(columns, rows, caption=f"{run.name} · {run.protocol} · by group", notes=_notes(run))
+    return Table(columns, rows, caption=f"{run.name} · {run.protocol} · by group", notes=_notes(run, shown))
 
 
-def extremes_table(run: Run) -> Table:
-    """Build the table of the worst and best groups of each metric, and how many differ from all images."""
+def extremes_table(run: Run, metrics: Sequence[str] | None = None) -> Table:
+    """Build the table of the worst and best groups of each metric, and how many differ from all images.
+
+    Args:
+        run: a run with groups.
+        metrics: metrics of the rows; None for all.
+    """
+    shown = _shown(run, metrics)
     columns = [
         Column("metric", "Metric", numeric=False),
         Column("all", "All"),
@@ -47,7 +60,7 @@ def extremes_table(run: Run) -> Table:
         Column("differ", "Differ"),
     ]
     rows = []
-    for metric, whole in run.metrics.items():
+    for metric, whole in shown.items():
         groups = ranked_groups(run, metric)
         if whole.value is None or not groups:
             continue
@@ -65,7 +78,7 @@ def extremes_table(run: Run) -> Table:
             ]
         )
     column = next(iter(run.groups)).partition("=")[0]
-    return Table(columns, rows, caption=f"by {column}: {len(run.groups)} groups", notes=_notes(run))
+    return Table(columns, rows, caption=f"by {column}: {len(run.groups)} groups", notes=_notes(run, shown))
 
 
 def ranked_groups(run: Run, metric: str) -> list[str]:
@@ -104,9 +117,13 @@ def _cell(result: GroupResult, mark: Mark) -> Cell:
     return Cell(group_value(result), result.value, small=interval_text(result), mark=mark, title=result.note)
 
 
-def _notes(run: Run) -> list[str]:
+def _shown(run: Run, metrics: Sequence[str] | None) -> dict[str, MetricResult]:
+    return {metric: run.metrics[metric] for metric in (run.metrics if metrics is None else metrics)}
+
+
+def _notes(run: Run, shown: Mapping[str, MetricResult]) -> list[str]:
     notes = ["* differs from all images: p < 0.05, corrected for the groups of the metric (Holm)."]
-    size_dependent = [metric for metric, result in run.metrics.items() if result.depends_on_n]
+    size_dependent = [metric for metric, result in shown.items() if result.depends_on_n]
     if size_dependent:
         notes.append(
             f"Not tested, because they depend on the number of images: {', '.join(size_dependent)}. "

@@ -45,7 +45,9 @@ class CheckReport:
 
     def __repr__(self) -> str:
         """Return one line: names, protocol and outcome."""
-        return f"<CheckReport {self.run!r} against {self.baseline!r}: protocol {self.protocol}, {self.summary}>"
+        return (
+            f"<CheckReport {self.run!r} against {self.baseline!r}: protocol {self.protocol}, {self.summary}>"
+        )
 
     def _repr_html_(self) -> str:
         """Return the outcome and the table, for notebooks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +105,16 @@ class Leaderboard:
         if path is not None:
             _write(path, encode_csv(text))
         return text
+
+    def to_json(self) -> str:
+        """Format as JSON: a list of objects, one per run and metric, with model, value, interval and board."""
+        rows = [
+            {"board": number, **row}
+            for number, board in enumerate(self.boards, start=1)
+            for run in board.runs
+            for row in json.loads(run.to_frame().to_json(orient="records", double_precision=15))
+        ]
+        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """Format as Markdown, one table per board, and write it to `path` when given."""

@@ -23,8 +23,8 @@ from facebench.evaluation.companions import (
     read_per_image,
 )
 from facebench.evaluation.config import EvaluationConfig
-from facebench.evaluation.results_by_metric import MetricResults
 from facebench.evaluation.record_fields import Count, Decimals, Number, Seconds, Seed, Share, Text, Time
+from facebench.evaluation.results_by_metric import MetricResults
 
 SCHEMA = 1
 RECORD = "record.json"
@@ -227,7 +227,9 @@ class Run(_Model):
 
     def __repr__(self) -> str:
         """Return one line: name, protocol, suite and number of metrics."""
-        return f"<Run {self.name!r}: protocol {self.protocol}, suite {self.suite}, {len(self.metrics)} metrics>"
+        return (
+            f"<Run {self.name!r}: protocol {self.protocol}, suite {self.suite}, {len(self.metrics)} metrics>"
+        )
 
     __str__ = __repr__
 

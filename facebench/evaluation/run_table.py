@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from facebench.core.notes import group_sentences, listed
 from facebench.core.tables import Cell, Column, Table
 from facebench.evaluation.protocols import load_protocols
@@ -27,8 +29,10 @@ def run_table(run: Run, *, show_all: bool = False) -> Table:
     columns = [Column("metric", "Metric", numeric=False), Column("value", "Value"), Column("n", "n")]
     rows = [_row(metric, run.metrics[metric]) for metric in shown]
     notes = run_notes(run, None if show_all else shown)
-    if len(shown) < len(valued):
-        notes.insert(0, f"{len(valued) - len(shown)} further metrics are in the record and the report.")
+    if hidden := len(valued) - len(shown):
+        notes.insert(
+            0, f"{hidden} further metrics are in the record and the report (evaluate --all prints them)."
+        )
     return Table(columns, rows, caption=f"{run.name} · {run.protocol} · {run.suite}", notes=notes)
 
 
@@ -80,6 +84,21 @@ def run_notes(run: Run, shown: Sequence[str] | None = None) -> list[str]:
     everything = list(run.metrics)
     notes += [f"– no value, {reason}: {listed(ids, everything, limit)}" for reason, ids in missing.items()]
     return notes + _rejected(run) + [f"note: {warning}" for warning in run.warnings]
+
+
+def run_csv(run: Run) -> str:
+    """Format the values of a run as CSV: one row per metric and group, with value, interval and n."""
+    numeric = ("value", "low", "high", "n")
+    frame = run.to_frame()
+    columns = [Column(key, key, numeric=key in numeric) for key in frame.columns]
+    rows = [
+        [
+            Cell("", None if pd.isna(value) else float(value)) if column.numeric else Cell(str(value))
+            for value, column in zip(row, columns, strict=True)
+        ]
+        for row in frame.itertuples(index=False)
+    ]
+    return Table(columns, rows).csv()
 
 
 def _row(metric: str, result: MetricResult) -> list[Cell]:

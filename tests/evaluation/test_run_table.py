@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import facebench
 from facebench.compare.gate import check
 from facebench.evaluation.record import RejectedFile
-from facebench.evaluation.run_table import run_notes, run_table
+from facebench.evaluation.run_table import run_csv, run_notes, run_table
 from tests.helpers.records import make_run
 
 HOSTILE = "<script>alert(1)</script>"
@@ -45,8 +48,19 @@ def test_the_headline_counts_the_other_metrics_and_shortens_lists() -> None:
     run.inputs["generated"].rejected = [RejectedFile(name=f"{i}.png", reason="damaged") for i in range(7)]
     table = run_table(run)
     assert [row[0].text for row in table.rows] == ["fd_lite0 ↓"]
-    assert table.notes[0] == "1 further metrics are in the record and the report."
+    assert (
+        table.notes[0] == "1 further metrics are in the record and the report (evaluate --all prints them)."
+    )
     text = "\n".join(table.notes)
     assert "recall_lite0, precision_lite0, density_lite0 and 1 more" in text
     assert "generated: 2 further files not used; the record lists all" in text
     assert [row[0].text for row in run_table(run, show_all=True).rows] == ["fd_lite0 ↓", "genuine_std_sface"]
+
+
+def test_the_csv_has_one_row_per_metric_and_group() -> None:
+    run = make_run("=ours", fd_lite0=1.25, recall_lite0=None)
+    rows = list(csv.DictReader(io.StringIO(run_csv(run))))
+    assert [(row["model"], row["metric"], row["value"]) for row in rows] == [
+        ("'=ours", "fd_lite0", "1.25"),
+        ("'=ours", "recall_lite0", ""),
+    ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from facebench.evaluation.run_table import interval_text
 from facebench.compare.breakdown_tables import extreme_groups, group_marks, group_value, ranked_groups
 from facebench.core.tables import Cell, Column, Mark, Table
 from facebench.evaluation.record import GroupResult, Run
+from facebench.evaluation.run_table import interval_text
 
 
 def breakdown_tables(run: Run, text: dict[str, Any]) -> list[Table]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from facebench.evaluation.run_table import interval_text
 from facebench.compare.difference import Difference, difference
 from facebench.core.tables import Cell
 from facebench.evaluation.record import MetricResult, Run
+from facebench.evaluation.run_table import interval_text
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from facebench.evaluation.run_table import interval_text
 from facebench.core.html import environment
 from facebench.core.tables import Cell, Column, Mark, Table
 from facebench.evaluation.record import MetricResult
+from facebench.evaluation.run_table import interval_text
 from facebench.studies.factorial.effects import Effect, Study
 
 _STYLE: dict[Any, Any] = {
