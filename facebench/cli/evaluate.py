@@ -14,8 +14,8 @@ from facebench.cli.messages import print_line
 from facebench.cli.named_values import parse_references, parse_tags
 from facebench.cli.options_from_model import ModelOptions, OptionForm
 from facebench.cli.progress import Downloads, Stages
+from facebench.cli.run_output import RUNS, check_output
 from facebench.core.errors import InputError, WeightsError
-from facebench.core.files import safe_file_name
 from facebench.evaluation.config import EvaluationConfig
 from facebench.images.named_roots import parse_roots
 
@@ -45,8 +45,11 @@ def evaluate(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run record; runs/NAME-PROTOCOL by default.")
+        Path | None, typer.Option(help="Folder of the run record; runs/NAME-PROTOCOL/TIME by default.")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the record of another evaluation in --out.")
+    ] = False,
     accept_licence: Annotated[
         bool,
         typer.Option("--accept-licence", help="Fetch weights that exclude commercial use without asking."),
@@ -67,14 +70,16 @@ def evaluate(
 ) -> None:
     """Evaluate a folder of generated faces and write a run record."""
     from facebench.evaluation.pipeline import evaluate as run_evaluation
+    from facebench.evaluation.run_folders import new_run_folder
     from facebench.evaluation.run_table import run_csv
 
     settings = _read_settings(config, _OPTIONS.given(context, options))
+    check_output(out, settings, overwrite=overwrite)
     if settings.suite == "paper" and settings.metrics is None:
         _fetch_weights(settings, accept_licence)
     with Stages() as stages:
         run = run_evaluation(settings, progress=stages.update)
-    record = run.save(out or Path("runs") / safe_file_name(f"{run.name}-{run.protocol}"))
+    record = run.save(out or new_run_folder(RUNS, run.name, run.protocol, run.created))
     if as_json or style == TableFormat.json:
         sys.stdout.write(run.to_json())
     elif style == TableFormat.csv:

@@ -23,6 +23,7 @@ from facebench.core.suggest import suggest
 from facebench.core.tables import Cell, Column, Table, encode_csv
 from facebench.evaluation.protocols import load_protocols
 from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.run_folders import run_folders
 from facebench.evaluation.trained_protocols import load_trained_protocols
 
 
@@ -61,8 +62,8 @@ class Leaderboard:
         """Group runs into boards of comparable runs.
 
         Args:
-            runs: run records, run folders, or record files. Runs with the tag `seed` and otherwise the same name and
-                tags are training runs of one model.
+            runs: run records, run folders, folders of run folders, or record files. Runs with the tag `seed` and
+                otherwise the same name and tags are training runs of one model.
             published: whether to show published numbers for the protocols of the runs; they are marked and not
                 ranked.
             sort: metric by which the models are sorted, best first; the primary metric of the protocol by default.
@@ -73,7 +74,7 @@ class Leaderboard:
             InputError: a record cannot be read, or no run has a metric or a name.
         """
         boards: list[Board] = []
-        for item in runs:
+        for item in _with_folders(runs):
             run = item if isinstance(item, Run) else load_run(item)
             board = next((b for b in boards if not reasons_not_comparable(b.runs[0], run)), None)
             if board is not None:
@@ -151,6 +152,17 @@ class Leaderboard:
         ]
         rows += [_published_csv_row(row, metrics) for board in self.boards for row in board.published]
         return Table(columns, rows)
+
+
+def _with_folders(runs: Iterable[Run | str | Path]) -> list[Run | Path]:
+    """Replace each folder of run folders by its runs."""
+    given = list(runs)
+    paths = [Path(item) for item in given if not isinstance(item, Run)]
+    if len(paths) == len(given):
+        return list(run_folders(paths))
+    return [
+        each for item in given for each in ([item] if isinstance(item, Run) else run_folders([Path(item)]))
+    ]
 
 
 def _attach_published(boards: Sequence[Board]) -> dict[str, list[PublishedRow]]:

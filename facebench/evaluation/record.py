@@ -25,9 +25,9 @@ from facebench.evaluation.companions import (
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.record_fields import Count, Decimals, Number, Seconds, Seed, Share, Text, Time
 from facebench.evaluation.results_by_metric import MetricResults
+from facebench.evaluation.run_folders import RECORD, newest_run_folder
 
 SCHEMA = 1
-RECORD = "record.json"
 
 
 class _Model(BaseModel):
@@ -356,7 +356,7 @@ class Run(_Model):
 
 
 def load_run(path: str | Path) -> Run:
-    """Read a run from its folder or its record file.
+    """Read a run from its folder or its record file; the newest run of a folder NAME-PROTOCOL.
 
     Raises:
         InputError: there is no record, it is not JSON, a field is out of its bounds, a file beside it is damaged, or
@@ -364,7 +364,7 @@ def load_run(path: str | Path) -> Run:
     """
     file = Path(path)
     if _is_folder(file):
-        file = file / RECORD
+        file = newest_run_folder(file) / RECORD
     if not _is_file(file):
         raise InputError(f"There is no run record at {path}: expected a run folder or its {RECORD}.")
     content = read_json(file)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from facebench.evaluation.config import EvaluationConfig
+from facebench.evaluation.record import load_run
 from tests.cli.conftest import Command
 
 
@@ -36,10 +37,44 @@ def test_json_is_only_the_record(facebench: Command, faces: Path, tmp_path: Path
     assert json.loads(done.stdout) == read_record(tmp_path / "run")
 
 
-def test_the_record_lies_in_runs_by_default(facebench: Command, faces: Path, tmp_path: Path) -> None:
-    done = facebench("evaluate", faces, "--metrics", "vendi_lite0", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "runs" / "faces-quality" / "record.json").is_file()
+def test_each_evaluation_gets_its_own_folder_in_runs_by_default(
+    facebench: Command, faces: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        done = facebench("evaluate", faces, "--metrics", "face_found", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    folder = tmp_path / "runs" / "faces-quality"
+    runs = [run.parent for run in folder.glob("*/record.json")]
+    assert len(runs) == 2
+    assert load_run(folder).folder == max(runs)
+    board = facebench("leaderboard", tmp_path / "runs", "--format", "csv").stdout
+    assert len(board.splitlines()) == 3
+
+
+def test_only_the_record_of_the_same_evaluation_is_replaced(
+    facebench: Command, faces: Path, other_faces: Path, tmp_path: Path
+) -> None:
+    words = ["--metrics", "face_found", "--out", tmp_path / "run"]
+    assert facebench("evaluate", faces, *words).returncode == 0
+    assert facebench("evaluate", faces, *words).returncode == 0
+    before = (tmp_path / "run" / "record.json").read_bytes()
+    for different in ([other_faces], [other_faces, "--name", "faces"], [faces, "--name", "x"]):
+        done = facebench("evaluate", *different, *words)
+        assert done.returncode == 2
+        assert "holds the record of another evaluation: faces, protocol quality" in done.stderr
+        assert "--overwrite" in done.stderr
+    assert (tmp_path / "run" / "record.json").read_bytes() == before
+    assert facebench("evaluate", other_faces, *words, "--overwrite").returncode == 0
+    assert load_run(tmp_path / "run").name == other_faces.name
+
+
+@pytest.mark.parametrize("inside", ["", "runs/x"])
+def test_no_record_is_written_into_a_folder_of_images(facebench: Command, faces: Path, inside: str) -> None:
+    before = sorted(faces.rglob("*"))
+    done = facebench("evaluate", faces, "--metrics", "face_found", "--out", faces / inside)
+    assert done.returncode == 2
+    assert "Choose another --out" in done.stderr
+    assert sorted(faces.rglob("*")) == before
 
 
 def test_auto_names_its_suite_and_the_command_for_the_other(
