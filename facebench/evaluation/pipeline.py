@@ -23,6 +23,7 @@ from facebench.evaluation.duplicates import duplicate_warnings
 from facebench.evaluation.edits import add_edit_columns
 from facebench.evaluation.estimate import Estimates, estimate_metrics
 from facebench.evaluation.extract_roles import ExtractedRoles, extract_roles
+from facebench.evaluation.identity_folders import check_people
 from facebench.evaluation.input_records import backbone_records, input_record
 from facebench.evaluation.input_sanity import SetProperties, properties_of, refuse_if_strict, sanity_warnings
 from facebench.evaluation.inputs import open_sets, split_inputs
@@ -113,6 +114,8 @@ def _plan(
     plan = make_plan(config.protocol, config.suite, config.metrics)
     sets = open_sets(plan, config, given)
     picked_tag(sets["generated"])
+    if config.metrics is None:
+        check_people(plan.protocol, sets["generated"])
     if config.by is not None and groups_by_appearance(sets["generated"], config.by):
         plan = with_appearance(plan)
     elif config.by is not None:

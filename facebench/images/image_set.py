@@ -31,6 +31,7 @@ from facebench.images.manifest import SUFFIXES as MANIFEST_SUFFIXES
 from facebench.images.manifest import read_manifest
 from facebench.images.named_roots import Roots
 from facebench.images.names import twins
+from facebench.images.people_folders import folder_of_people
 from facebench.images.sources.archive import Kind as SourceKind
 from facebench.images.sources.archive import MemberListing
 from facebench.images.sources.content import Content
@@ -261,6 +262,12 @@ def _similar_neighbour(path: Path) -> str:
 
 
 def _why_empty(path: Path, rejected: tuple[Rejected, ...]) -> str:
+    no_images = path.is_dir() and all(entry.reason == "other_file" for entry in rejected)
+    people = folder_of_people(path) if no_images else None
+    if people is not None:
+        return (
+            f"No image in {path} or one level down. Evaluate {people}, which has one folder for each person."
+        )
     if not rejected:
         return f"{path} is empty. Give a folder of images ({', '.join(sorted(SUFFIXES))}) or a manifest."
     counts = ", ".join(
