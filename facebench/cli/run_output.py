@@ -37,14 +37,11 @@ def check_output(out: Path | None, settings: EvaluationConfig, *, overwrite: boo
 
 
 def _inside(target: Path, images: Path) -> bool:
-    """Return whether the target is, or lies in, a folder of images that is not read through a manifest."""
-    from facebench.images.manifest import SUFFIXES
-
+    """Return whether the target is, or lies in, a folder of images; the folder of a manifest file may hold runs."""
     if not images.is_dir():
         return False
     target, images = target.resolve(), images.resolve()
-    has_manifest = any((images / f"manifest{suffix}").is_file() for suffix in SUFFIXES)
-    return target == images or (images in target.parents and not has_manifest)
+    return target == images or images in target.parents
 
 
 def _holds_images(folder: Path) -> bool:

@@ -41,9 +41,11 @@ class RankedTable(Table):
 
     Attributes:
         best_names: names of these models by metric, over all blocks.
+        row_tags: tags of the model of each row.
     """
 
     best_names: dict[str, list[str]] = field(default_factory=dict)
+    row_tags: list[Mapping[str, str]] = field(default_factory=list)
 
     def best(self, metric: str) -> list[str]:
         """Return the models that cannot be distinguished from the best; empty if neither direction is better.
@@ -87,7 +89,9 @@ def arrange_table(
     for block in dict.fromkeys(row.block(layout) for row in rows):
         members = [row for row in rows if row.block(layout) == block]
         breaks.append(len(table.rows))
-        table.rows += _block_rows(members if by is None else by.sorted(members), block, columns, spreads, by)
+        ordered = members if by is None else by.sorted(members)
+        table.rows += _block_rows(ordered, block, columns, spreads, by)
+        table.row_tags += [row.tags for row in ordered]
         for metric, column in columns.items():
             table.best_names.setdefault(metric, []).extend(column.best(members))
     table.breaks = breaks[1:]

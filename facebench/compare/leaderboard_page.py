@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,8 +11,11 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from facebench.compare.board import Board, Model
+from facebench.compare.board_table import RankedTable
+from facebench.compare.replicates import SEED
 from facebench.core.html import environment
-from facebench.core.tables import Table
+from facebench.core.tables import Cell, Column, Table
+from facebench.evaluation.protocols import load_protocols
 from facebench.evaluation.record import Run
 
 REPORT = Path("report") / "index.html"
@@ -48,11 +51,52 @@ def _section(board: Board, folder: Path | None) -> dict[str, Any]:
     records = [(_label(model, run), run) for model in board.models for run in model.runs[::-1]]
     earlier = [(_label(model, run), address(run)) for model in board.models for run in model.runs[-2::-1]]
     return {
-        "table": Markup(board.table(address).html()),
+        "table": Markup(page_table(board, address).html()),
         "filters": _filters(board),
         "records": records,
         "earlier": [(label, link) for label, link in earlier if link],
     }
+
+
+def page_table(board: Board, address: Callable[[Run], str] = lambda run: "") -> Table:
+    """Build the table of the page: model, rank and tags, then the primary, the headline and the other metrics.
+
+    Args:
+        board: the board.
+        address: returns the link target of the name of a run; empty for no link.
+    """
+    table = board.table(address)
+    index = {column.key: position for position, column in enumerate(table.columns)}
+    tags = _tags(table)
+    metrics = _by_importance(board, [metric for metric in table.best_names if metric in index])
+    before = [key for key in ("model", "rank") if key in index]
+    columns = [table.columns[index[key]] for key in before]
+    columns += [Column(f"tag-{tag}", tag, numeric=False) for tag in tags]
+    columns += [table.columns[index[metric]] for metric in metrics]
+    rows = [
+        [
+            *(row[index[key]] for key in before),
+            *(Cell(own.get(tag, "–")) for tag in tags),
+            *(row[index[metric]] for metric in metrics),
+        ]
+        for row, own in zip(table.rows, table.row_tags, strict=True)
+    ]
+    return Table(columns, rows, table.caption, table.notes, table.breaks)
+
+
+def _tags(table: RankedTable) -> list[str]:
+    """Return the tags of the models, apart from the training seed."""
+    return sorted({tag for tags in table.row_tags for tag in tags} - {SEED})
+
+
+def _by_importance(board: Board, metrics: Sequence[str]) -> list[str]:
+    """Order metrics: the one that sorts the models, the headline of the protocol, the others; a chosen order stays."""
+    if board.chosen is not None:
+        return list(metrics)
+    protocol = load_protocols().get(board.runs[0].protocol)
+    headline = [] if protocol is None else protocol.headline_of(metrics)
+    first = [board.sorted_by] if board.sorted_by in metrics else []
+    return list(dict.fromkeys([*filter(None, first), *headline, *metrics]))
 
 
 def _published_section(protocol: str, table: Table) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""Table of the leaderboard page: the order of its columns, and the tags of the models."""
+
+from __future__ import annotations
+
+from facebench.compare.leaderboard import Leaderboard
+from facebench.compare.leaderboard_page import page_table
+from tests.helpers.records import make_run
+
+
+def test_model_rank_and_tags_come_before_the_primary_metric() -> None:
+    runs = [make_run("a", genuine_std_sface=0.1, recall_lite0=0.5, fd_lite0=2.0)]
+    runs += [make_run("b", genuine_std_sface=0.2, recall_lite0=0.6, fd_lite0=1.0)]
+    runs[0].tags.update(base="SD-2.1", seed="3")
+    runs[1].tags.update(prompt="Complex")
+    table = page_table(Leaderboard.from_runs(runs).boards[0])
+    keys = [column.key for column in table.columns]
+    assert keys[:5] == ["model", "rank", "tag-base", "tag-prompt", "fd_lite0"]
+    assert set(keys[5:]) == {"recall_lite0", "genuine_std_sface"}
+    assert [[row[index].text for index in (0, 2, 3, 4)] for row in table.rows] == [
+        ["b", "–", "Complex", "1.00"],
+        ["a", "SD-2.1", "–", "2.00"],
+    ]
+
+
+def test_chosen_metrics_keep_their_order() -> None:
+    runs = [make_run(name, fd_lite0=1.0, recall_lite0=0.5) for name in "ab"]
+    board = Leaderboard.from_runs(runs, metrics=["recall_lite0", "fd_lite0"]).boards[0]
+    assert [column.key for column in page_table(board).columns] == [
+        "model",
+        "rank",
+        "recall_lite0",
+        "fd_lite0",
+    ]
+
+
+def test_block_tags_are_repeated_in_every_row() -> None:
+    runs = [make_run(name, fd_lite0=value) for name, value in (("a", 1.0), ("b", 2.0))]
+    for run in runs:
+        run.protocol = "id-booth"
+        run.tags.update(base="SD-2.1", prompt="Complex")
+    table = page_table(Leaderboard.from_runs(runs).boards[0])
+    tags = [index for index, column in enumerate(table.columns) if column.key.startswith("tag-")]
+    assert [[row[index].text for index in tags] for row in table.rows] == [["SD-2.1", "Complex"]] * 2
