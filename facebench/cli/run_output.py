@@ -65,7 +65,7 @@ def _check_record(out: Path, settings: EvaluationConfig) -> None:
     except InputError:
         raise InputError(f"{out} holds a record that cannot be read. {remedy}") from None
     images, generated = Path(run.inputs["generated"].path), settings.generated.resolve()
-    same_images = images.resolve() == (generated if generated.is_dir() else generated.parent)
+    same_images = images.resolve() in (generated, *([generated.parent] if generated.is_file() else []))
     if run.config is not None and generated.is_file():
         same_images = same_images and run.config.generated.name == generated.name
     if not same_images or (run.name, run.protocol) != (settings.model_name, settings.protocol):
