@@ -62,7 +62,7 @@ def test_an_unknown_command_gets_a_suggestion(facebench: Command) -> None:
         (["evaluate", ".", "--device", "tpu"], "tpu"),
         (["evaluate"], "--config"),
         (["leaderboard", "nothing"], "nothing"),
-        (["metrics", "fd_lite"], "fd_lite0"),
+        (["metrics", "fd_litte"], "fd_lite0"),
         (["protocols", "qualty"], "quality"),
         (["synth", "."], "empty"),
         (["degrade", "nowhere", "out", "--kind", "blur"], "nowhere"),
