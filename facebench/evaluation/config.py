@@ -141,10 +141,12 @@ class EvaluationConfig(BaseModel):
 
     @property
     def model_name(self) -> str:
-        """Name of the model: as configured, else the name of the folder of generated images."""
+        """Name of the model: as configured, else the name of the folder or archive of generated images."""
         if self.name is not None:
             return self.name
         resolved = self.generated.resolve()
+        if resolved.suffix.lower() in (".zip", ".tar", ".npz"):
+            return resolved.stem
         return resolved.parent.name if resolved.is_file() else resolved.name
 
     @classmethod

@@ -74,3 +74,8 @@ def test_the_record_stores_the_configuration_verbatim(faces: Path, tmp_path: Pat
     run.save(tmp_path / "run")
     assert facebench.load_run(tmp_path / "run").config == config
     assert (run.seed, run.tags) == (5, {"base": "SD-2.1"})
+
+
+@pytest.mark.parametrize("name", ["model.zip", "model.tar", "model.npz", "model"])
+def test_an_archive_names_the_model_like_its_folder(name: str) -> None:
+    assert EvaluationConfig(generated=f"samples/{name}").model_name == "model"
