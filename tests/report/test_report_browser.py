@@ -224,3 +224,20 @@ def test_a_model_with_several_runs_has_one_row_with_its_history(browser: Browser
     assert page.locator("h1").inner_text() == "day 3"
     assert opened.problems == []
     context.close()
+
+
+def test_on_a_phone_the_board_scrolls_below_a_first_column_that_stays(
+    browser: Browser, tmp_path: Path
+) -> None:
+    runs = [
+        make_run(name, fd_lite0=1.0, recall_lite0=0.5, precision_lite0=0.5) for name in ("ours", "theirs")
+    ]
+    for run in runs:
+        run.tags.update(base="SD-2.1", prompt="Complex")
+    Leaderboard.from_runs(runs).to_html(tmp_path / "site")
+    context = browser.new_context(viewport={"width": 390, "height": 800})
+    page = Opened(context.new_page(), tmp_path / "site" / "index.html").page
+    page.evaluate("document.querySelector('.scroll').scrollLeft = 10000")
+    assert page.evaluate("document.querySelector('.scroll').scrollLeft") > 100
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator("tbody td").first.bounding_box()["x"] >= 0
