@@ -38,7 +38,12 @@ def check_output(out: Path | None, settings: EvaluationConfig, *, overwrite: boo
 
 def _inside(target: Path, images: Path) -> bool:
     """Return whether the target is, or lies in, a folder of images; the folder of a manifest file may hold runs."""
-    if not images.is_dir() or not any(map(_holds_images, (images, *images.iterdir()))):
+    from facebench.images.manifest import SUFFIXES
+
+    if not images.is_dir():
+        return False
+    has_manifest = any((images / f"manifest{suffix}").is_file() for suffix in SUFFIXES)
+    if not has_manifest and not any(map(_holds_images, (images, *images.iterdir()))):
         return False
     target, images = target.resolve(), images.resolve()
     return target == images or images in target.parents
