@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from facebench.compare.board_table import interval_text
 from facebench.compare.published import published_table
 from facebench.core.tables import Cell, Column, Table
 from facebench.evaluation.record import Run
+from facebench.evaluation.run_table import interval_text
 
 PUBLISHED = "affectnet-networks"
 _SCORES = ("ccc", "pcc", "rmse", "sagr")
