@@ -107,5 +107,5 @@ def test_a_source_changed_during_the_run_is_reported_and_not_compared(
 
 
 def test_without_sources_the_metric_states_its_requirement() -> None:
-    run = facebench.evaluate(IMAGES[0].parent, metrics=["lpips"])
-    assert run.metrics["lpips"].reason == "needs a manifest with the column 'source'"
+    run = facebench.evaluate(IMAGES[0].parent, metrics=["identity_similarity_sface"])
+    assert run.metrics["identity_similarity_sface"].reason == "needs a manifest with the column 'source'"
