@@ -19,7 +19,7 @@ net:
 """
 
 
-NO_BACKBONE = ("yunet", "flame", "flame-texture", "diffae-64-synthface", "directions-64-synthface")
+NO_BACKBONE = ("yunet", "mtcnn", "flame", "flame-texture", "diffae-64-synthface", "directions-64-synthface")
 """Entries for detection, rendering and editing, which no metric uses."""
 
 
