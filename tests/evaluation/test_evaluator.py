@@ -12,7 +12,7 @@ import pytest
 import facebench
 from facebench.core.errors import InputError
 from facebench.evaluation.record import load_run
-from tests.evaluation.test_sources import assert_same
+from tests.evaluation.test_inputs_sources import assert_same
 from tests.helpers.image_archives import pixels_of, write_ppm_folder
 
 OPTIONS: dict[str, Any] = {"suite": "compact", "name": "model", "metrics": "fd_lite0,face_found"}

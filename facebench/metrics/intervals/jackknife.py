@@ -65,6 +65,7 @@ def jackknife(
         section 3.8.
 
     Example:
+        >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> x, y = rng.standard_normal((200, 3)), rng.standard_normal((200, 3)) + 1
         >>> interval = jackknife(frechet_distance, x, y)["value"]
