@@ -124,3 +124,9 @@ def test_the_plan_keeps_alternatives_for_mixed_sets() -> None:
     assert "expression_agreement_faceapi" not in ids["rendered"]
     assert ids["mixed"] == ids["photographs"] | ids["rendered"]
     assert {"shape_distance_reader", "identity_similarity_faceapi"} <= ids["photographs"] & ids["rendered"]
+
+
+def test_a_mixed_set_is_compared_with_sets_of_one_kind(rendered: Run) -> None:
+    mixed = rendered.model_copy(deep=True)
+    mixed.inputs["generated"].domain = "mixed"
+    assert reasons_not_comparable(rendered, mixed) == []
