@@ -289,7 +289,7 @@ def factorial_rates(
 def leakage_coverage(
     trials: int, seed: int, people: int = 100, photographs: int = 5, generated: int = 200
 ) -> float:
-    """Return the coverage of the interval of the leaked share if nobody is copied."""
+    """Return the coverage of the leaked-share interval for a model that copies no training face."""
     rng = np.random.default_rng(seed)
     names = [str(row // photographs) for row in range(people * photographs)]
 

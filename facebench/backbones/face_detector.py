@@ -28,6 +28,6 @@ class FaceDetector(ABC):
         """Return every face in an image, uint8 (height, width, 3) RGB; the selected face first."""
 
     def find(self, image: Image) -> Face | None:
-        """Return the face that face networks use; None when there is no face."""
+        """Return the selected face, the first of `all`; None without a detection."""
         faces = self.all(image)
         return faces[0] if faces else None

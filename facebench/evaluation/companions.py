@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,13 +32,7 @@ def read_per_image(folder: Path) -> pd.DataFrame | None:
     Raises:
         InputError: the file is damaged, lacks a column, or a column has another type; names the file.
     """
-    file = folder / PER_IMAGE
-    if not file.is_file():
-        return None
-    try:
-        return _checked_table(pd.read_parquet(file))
-    except Exception as error:  # the Parquet reader raises exceptions of any type on damaged files
-        raise _damaged(file, error) from error
+    return _read_table(folder / PER_IMAGE, _checked_table)
 
 
 def read_leave_out(folder: Path) -> pd.DataFrame | None:
@@ -46,11 +41,14 @@ def read_leave_out(folder: Path) -> pd.DataFrame | None:
     Raises:
         InputError: the file is damaged, lacks a column, or a column has another type; names the file.
     """
-    file = folder / LEAVE_OUT
+    return _read_table(folder / LEAVE_OUT, _checked_leave_out)
+
+
+def _read_table(file: Path, check: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame | None:
     if not file.is_file():
         return None
     try:
-        return _checked_leave_out(pd.read_parquet(file))
+        return check(pd.read_parquet(file))
     except Exception as error:  # the Parquet reader raises exceptions of any type on damaged files
         raise _damaged(file, error) from error
 

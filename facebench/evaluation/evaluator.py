@@ -81,7 +81,7 @@ class Evaluator:
         """Evaluate the images of all processes; they are kept until `reset`.
 
         Raises:
-            InputError: there are no images, or an input is unusable; on every process.
+            InputError: no images were given, or an input is unusable; raised on every process.
         """
         if not _is_distributed():
             return self._evaluate(self._images, progress)

@@ -22,7 +22,7 @@ class Estimate:
         intervals: by field.
         notes: by field, the reason why the value is None or needs care.
         counts: numbers of images, pairs or identities.
-        reason: why there is no value.
+        reason: cause of a missing value.
         interval_reason: why the value has no interval.
         curve: data of a plot (`facebench.evaluation.curves`).
         generalises_to: what the intervals generalise to, such as "new people".

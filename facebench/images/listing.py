@@ -38,7 +38,7 @@ class Item:
     columns: Mapping[str, str] = field(default_factory=dict)
     """Attributes of the image: identity, expression, source, ... Empty cells are left out."""
     content: Content | None = None
-    """Content of an image that is no file of its own; `path` is then the archive."""
+    """Content of an image inside an archive or in memory; `path` is then the archive."""
 
 
 @dataclass(frozen=True)

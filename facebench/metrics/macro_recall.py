@@ -20,7 +20,7 @@ def macro_recall(generated: Array, wanted: Array) -> float:
         wanted: (n,) index of the true class of each image, from 0 to classes - 1.
 
     Raises:
-        InputError: different lengths, an index that is no class, empty, NaN or infinity.
+        InputError: different lengths, an index outside the classes, empty, NaN or infinity.
 
     Example:
         >>> macro_recall([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]], [0, 0, 1])

@@ -32,7 +32,7 @@ class Retrieval:
         rank10: the same for ten images.
         map: mean average precision.
         mean_cosine: mean over queries of the mean cosine with gallery images of the same person; NaN when the gallery
-            holds nobody of the queries.
+            holds none of the query identities.
         n: number of queries.
     """
 

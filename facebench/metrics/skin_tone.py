@@ -42,7 +42,7 @@ class SkinTone:
 def skin_tone(pixels: Array) -> SkinTone:
     """Individual typology angle, hue and lightness of skin pixels.
 
-    It measures the image: exposure and colour of the light move it as much as the skin does. It is no statement about
+    It measures the image: exposure and colour of the light move it as much as the skin does. It does not measure
     ethnicity.
 
     Args:

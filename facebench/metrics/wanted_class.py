@@ -23,7 +23,7 @@ def wanted_class(generated: Array, wanted: Array) -> MeanStd:
         The share as `mean`; `std` is that of the n answers (0 or 1). Of equal largest logits the first counts.
 
     Raises:
-        InputError: different lengths, an index that is no class, empty, NaN or infinity.
+        InputError: different lengths, an index outside the classes, empty, NaN or infinity.
 
     Example:
         >>> wanted_class([[0.9, 0.1], [0.2, 0.8]], [0, 0]).mean

@@ -1,4 +1,4 @@
-"""Verification of one identity: its own pairs, and its pairs with everybody else."""
+"""Verification of one identity: genuine pairs of its images, impostor pairs with other identities."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SubjectScores:
 
     Attributes:
         genuine: (g,) scores of pairs that show the identity twice.
-        impostor: (i,) scores of an image of the identity with one of somebody else.
+        impostor: (i,) scores of an image of the identity with one of another identity.
         genuine_images: (g, 2) the images of each genuine pair; those of the reference are numbered after the
             identity's own.
         impostor_images: (i,) the image of the identity in each impostor pair.

@@ -24,7 +24,7 @@ SIDE = 144
 MAX_IMAGES = 12
 """Number of images in each of the two galleries, best and worst."""
 ARCHIVES = ("zip", "tar", "npz", "parquet")
-"""Kinds of image sets whose images are no files of their own."""
+"""Kinds of image sets whose images are stored in an archive or in memory."""
 MAX_REJECTED = 50
 """Maximum number of listed rejected files; the record contains all."""
 
