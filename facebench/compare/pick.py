@@ -74,7 +74,9 @@ def pick(run: Run, folder: Path, choice: Choice) -> Picked:
         raise InputError(f"{folder} is not empty. Name a new folder.")
     images = run.inputs["generated"]
     if images.kind not in ("folder", "identities", "manifest"):
-        raise InputError(f"The images of {images.path} are no files. Evaluate a folder of them, then pick.")
+        raise InputError(
+            f"The images of {images.path} lie in an archive or in memory. Evaluate a folder of them, then pick."
+        )
     table = run.per_image[run.per_image["role"] == "generated"].set_index("image")
     numbers = _numbers(run, table, choice.by).reindex(table.index)
     lowest = _lowest(choice)
