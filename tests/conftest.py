@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from facebench import synthface
 from facebench.synthface.degradations import degrade
+from tests.helpers.paths import REPOSITORY
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 MARKERS = {
     "tests/training/tasks": "slow",
@@ -36,6 +43,7 @@ MARKERS = {
     "tests/system": "system",
     "tests/system/test_paper_suite_large.py": "large",
     "tests/report/test_report_browser.py": "system",
+    "tests/studies/test_ratings_page_browser.py": "system",
     "tests/features/engine/test_cluster.py": "system",
     "tests/backbones/weights/test_fetch.py": "system",
     "tests/cli/test_evaluate_interrupted.py": "system",
@@ -83,3 +91,30 @@ def blurred_faces(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     out = tmp_path_factory.mktemp("synth") / "blurred"
     degrade(out, faces, "blur", 0.6)
     return out
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, found by `tools/browser.sh`, which installs Debian's where it may.
+
+    Without any browser its tests are skipped on a user's machine and fail where the environment variable CI is set.
+    """
+    found = subprocess.run(
+        ["bash", str(REPOSITORY / "tools" / "browser.sh")],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    if found.returncode == 3 and not os.environ.get("CI"):
+        pytest.skip(found.stderr.strip())
+    assert found.returncode == 0, found.stderr
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Chromium's sandbox does not work for root, the user of containers.
+        browser = playwright.chromium.launch(
+            executable_path=found.stdout.strip(), args=["--no-sandbox"] if os.getuid() == 0 else []
+        )
+        yield browser
+        browser.close()

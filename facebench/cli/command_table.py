@@ -24,6 +24,7 @@ _PANELS = {
         "check": "Compare a run with a baseline; exit with code 1 when it is worse.",
         "pick": "Keep the best images of each group by a per-image metric, marked as picked.",
         "factorial": "Estimate effects of training choices over a grid of runs, or over the cells of one run.",
+        "study": "Prepare and run studies.",
         "published": "List the tables of published papers, or print one table.",
     },
     "Edit and generate": {

@@ -9,6 +9,7 @@ from facebench.core.errors import InputError
 
 if TYPE_CHECKING:
     from facebench.evaluation.config import EvaluationConfig
+    from facebench.evaluation.record import Run
 
 RUNS = Path("runs")
 
@@ -73,8 +74,19 @@ def _check_record(out: Path, settings: EvaluationConfig) -> None:
     images, generated = Path(run.inputs["generated"].path), settings.generated.resolve()
     same_images = images.resolve() in (generated, *([generated.parent] if generated.is_file() else []))
     if run.config is not None and generated.is_file():
-        same_images = same_images and run.config.generated.name == generated.name
+        same_manifest = run.config.generated.name == generated.name
+        same_images = same_images and (same_manifest or _lists_images_of(run, generated))
     if not same_images or (run.name, run.protocol) != (settings.model_name, settings.protocol):
         raise InputError(
             f"{out} holds the record of another evaluation: {run.name}, protocol {run.protocol}, of {images}. {remedy}"
         )
+
+
+def _lists_images_of(run: Run, manifest: Path) -> bool:
+    """Whether a manifest lists the images of a run, as an export of the same table in another format does."""
+    from facebench.images.image_set import ImageSet
+
+    if run.per_image is None:
+        return False
+    rows = run.per_image[run.per_image["role"] == "generated"]
+    return {item.name for item in ImageSet.open(manifest).items} == set(rows["image"])

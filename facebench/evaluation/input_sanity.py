@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as PillowImage
 
 from facebench.backbones.face_alignment import align
 from facebench.backbones.face_detector import FaceDetector
 from facebench.core.errors import InputError
 from facebench.features.extraction import Extraction
-from facebench.images.decoding import ImageError, decode
+from facebench.images.decoding import ImageError, decode, open_header
+from facebench.images.formats import format_of
 from facebench.images.image_set import read
 
 SAMPLED = 48
@@ -104,9 +103,8 @@ def jpeg_quality(data: bytes) -> int:
     Files of other formats have 100. The scale is that of libjpeg (IJG).
     """
     try:
-        with PillowImage.open(io.BytesIO(data)) as image:
-            tables = getattr(image, "quantization", None)
-    except OSError:
+        tables = getattr(open_header(data), "quantization", None) if format_of(data) == "JPEG" else None
+    except ImageError:
         return 100
     if not tables:
         return 100

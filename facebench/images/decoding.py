@@ -87,7 +87,7 @@ def decode_with_notes(data: bytes, name: str = "image", limits: Limits = DEFAULT
     original = data
     if kind == "PNG":
         data = png.without_metadata(data)
-    opened = _open(data, name)
+    opened = open_header(data, name)
     size = _check_size(opened, name, limits)
     if kind == "PNG" and (damage := png.find_damage(original)) is not None:
         raise ImageError("truncated", f"cut short or damaged: {damage}", name)
@@ -95,7 +95,9 @@ def decode_with_notes(data: bytes, name: str = "image", limits: Limits = DEFAULT
         stored = _load(opened, name)
         del opened  # releases the memory of Pillow
         if kind == "JPEG":
-            damage = jpeg.find_damage(data, stored.pixels, lambda changed: _load(_open(changed), name).pixels)
+            damage = jpeg.find_damage(
+                data, stored.pixels, lambda changed: _load(open_header(changed), name).pixels
+            )
             if damage is not None:
                 raise ImageError("truncated", f"cut short or damaged: {damage}", name)
         pixels = upright(stored.pixels, stored.orientation)
@@ -117,11 +119,14 @@ def _check_content(data: bytes, name: str, limits: Limits) -> str:
     return kind
 
 
-def _open(data: bytes, name: str = "image") -> ImageFile.ImageFile:
-    """Read the header.
+def open_header(data: bytes, name: str = "image") -> ImageFile.ImageFile:
+    """Read the header of an image file; the pixels are decoded when they are used.
 
     Plugins are called directly: `PIL.Image.open` warns about large images before their size can be checked, and
     warning filters are not thread-safe.
+
+    Raises:
+        ImageError: the format is unknown or has no plugin, or the header is damaged.
     """
     plugin = plugin_of(format_of(data) or "")
     if plugin is None:

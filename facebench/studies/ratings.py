@@ -65,7 +65,8 @@ def read_ratings(path: Path) -> Ratings:
     """Read a CSV file of ratings.
 
     Columns are `image` and `rating` (several rows of an image are averaged), or `left`, `right` and `preferred`, which
-    holds `left` or `right`; rows with another preference, such as a tie, are left out. `domain` is optional.
+    holds `left` or `right`; rows with another preference, such as a tie, are left out. `domain` is optional. A leading
+    `./` of a name is removed.
 
     Raises:
         InputError: the file cannot be read, lacks the columns, or holds a rating that is not a number.
@@ -77,8 +78,8 @@ def read_ratings(path: Path) -> Ratings:
     domain = table["domain"] if "domain" in table else pd.Series("", index=table.index)
     if {"left", "right", "preferred"} <= set(table.columns):
         chosen = table["preferred"].str.strip().str.lower()
-        left = table["left"].where(chosen == "left", table["right"])
-        right = table["right"].where(chosen == "left", table["left"])
+        first, second = (table[side].str.removeprefix("./") for side in ("left", "right"))
+        left, right = first.where(chosen == "left", second), second.where(chosen == "left", first)
         rows = pd.DataFrame({"preferred": left, "rejected": right, "domain": domain})
         return Ratings("pairs", _filled(rows[chosen.isin(["left", "right"])], path))
     if not {"image", "rating"} <= set(table.columns):
@@ -87,7 +88,8 @@ def read_ratings(path: Path) -> Ratings:
     if not np.isfinite(numbers).all():
         line = int(np.flatnonzero(~np.isfinite(numbers))[0]) + 2
         raise InputError(f"{path}, line {line}: the rating is not a finite number.")
-    rows = pd.DataFrame({"image": table["image"], "domain": domain, "rating": numbers})
+    names = table["image"].str.removeprefix("./")
+    rows = pd.DataFrame({"image": names, "domain": domain, "rating": numbers})
     means = pd.DataFrame(rows.groupby(["image", "domain"], as_index=False)["rating"].mean())
     return Ratings("ratings", _filled(means, path))
 

@@ -68,6 +68,19 @@ def test_only_the_record_of_the_same_evaluation_is_replaced(
     assert load_run(tmp_path / "run").name == other_faces.name
 
 
+def test_another_manifest_of_the_same_images_is_the_same_evaluation(
+    facebench: Command, faces: Path, tmp_path: Path
+) -> None:
+    images, names = tmp_path / "images", [f"{number}.png" for number in range(6)]
+    images.mkdir()
+    for name, file in zip(names, sorted(faces.rglob("*.png")), strict=False):
+        (images / name).write_bytes(file.read_bytes())
+    for manifest, listed, code in (("a.csv", names, 0), ("b.csv", names, 0), ("c.csv", names[:5], 2)):
+        (images / manifest).write_text("\n".join(["image", *listed]))
+        words = ["--metrics", "face_found", "--out", tmp_path / "run"]
+        assert facebench("evaluate", images / manifest, *words).returncode == code, manifest
+
+
 @pytest.mark.parametrize("inside", ["", "runs/x"])
 def test_no_record_is_written_into_a_folder_of_images(facebench: Command, faces: Path, inside: str) -> None:
     before = sorted(faces.rglob("*"))

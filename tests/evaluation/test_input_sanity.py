@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +63,17 @@ def test_a_file_of_another_format_has_quality_100() -> None:
     stream = io.BytesIO()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(stream, "PNG")
     assert jpeg_quality(stream.getvalue()) == 100
+
+
+@pytest.mark.parametrize("text", [b"zTXt", b"iCCP"])
+def test_long_metadata_of_a_png_and_damaged_headers_have_no_jpeg_quality(text: bytes) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(stream, "PNG")
+    png = stream.getvalue()
+    chunk = text + b"name\0\0" + zlib.compress(bytes(1_200_000))
+    long = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    assert jpeg_quality(png[:33] + long + png[33:]) == 100
+    assert jpeg_quality(b"\xff\xd8\xff\xe0\0\x10JFIF") == 100
 
 
 def test_strict_refuses_sets_of_other_framing_and_names_the_command(tmp_path: Path) -> None:

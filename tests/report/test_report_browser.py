@@ -1,20 +1,13 @@
-"""Pages opened from disk in a real browser.
-
-`tools/browser.sh` finds Chromium, or installs Debian's where it may. Without any browser these tests are skipped
-on a user's machine and fail where the environment variable CI is set.
-"""
+"""Pages opened from disk in a real browser."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from facebench.compare.leaderboard import Leaderboard
 from facebench.evaluation.record import load_run
@@ -25,23 +18,6 @@ from tests.helpers.run_folders import HOSTILE, make_report_run
 from tests.helpers.transfer_runs import EXPRESSION, PERSON, make_transfer_run, with_closest, with_groups
 
 ROOT = REPOSITORY
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = subprocess.run(
-        ["bash", str(ROOT / "tools" / "browser.sh")], capture_output=True, text=True, timeout=600, check=False
-    )
-    if found.returncode == 3 and not os.environ.get("CI"):
-        pytest.skip(found.stderr.strip())
-    assert found.returncode == 0, found.stderr
-    with sync_playwright() as playwright:
-        # Chromium's sandbox does not work for root, the user of containers.
-        browser = playwright.chromium.launch(
-            executable_path=found.stdout.strip(), args=["--no-sandbox"] if os.getuid() == 0 else []
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
