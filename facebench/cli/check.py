@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from facebench.cli.choices import TableFormat
 from facebench.cli.messages import print_line
 from facebench.core.errors import InputError
 
@@ -35,10 +36,17 @@ def check(
             help="Replace the baseline by this run: the record for FILE.json, else a folder with its tables.",
         ),
     ] = False,
+    style: Annotated[
+        TableFormat,
+        typer.Option(
+            "--format", help="Format on the terminal; auto prints lines where a table does not fit."
+        ),
+    ] = TableFormat.auto,
 ) -> None:
     """Compare a run with a baseline; exit with code 1 when it is worse."""
     from facebench.cli.terminal_tables import print_table
     from facebench.compare import gate
+    from facebench.compare.verdict import verdict
     from facebench.evaluation.record import load_run
     from facebench.report import ci
 
@@ -48,10 +56,16 @@ def check(
         written = new.save_record(baseline) if baseline.suffix == ".json" else new.save(baseline)
         print_line(f"baseline written: {written}")
         return
-    report = gate.check(run, baseline, rules)
-    console = Console()
-    print_table(console, report.table().without_empty_columns())
-    console.print(Text(report.summary, style="green" if report.passed else "bold red"))
+    new, old = load_run(run), load_run(baseline)
+    report = gate.check(new, old, rules)
+    table = report.table().without_empty_columns()
+    if style in (TableFormat.csv, TableFormat.json):
+        sys.stdout.write(table.csv() if style == TableFormat.csv else table.json())
+    else:
+        console = Console()
+        console.print(Text(report.summary, style="green" if report.passed else "bold red"))
+        print_line(f"{report.run}: {verdict(new, old)}", style="bold")
+        print_table(console, table, style)
     if junit is not None:
         _write(junit, ci.junit(report))
     if github:

@@ -16,10 +16,12 @@ _PANELS = {
         "protocols": "List the protocols, or print one protocol.",
         "validate": "Damage synthetic faces by known amounts and check the claims of metric cards.",
         "networks": "Add, list and remove networks of your own.",
+        "init": "Look at a folder of images and print the commands that fit it.",
         "doctor": "Show versions, devices, networks at hand, missing weights and free disk space.",
     },
     "Compare": {
         "leaderboard": "Rank models by their run records.",
+        "runs": "List the runs; compare two of them, or print the newest one.",
         "report": "Write a self-contained page with results, differences, plots and galleries.",
         "check": "Compare a run with a baseline; exit with code 1 when it is worse.",
         "pick": "Keep the best images of each group by a per-image metric, marked as picked.",

@@ -14,7 +14,7 @@ from facebench.cli.messages import print_line
 from facebench.cli.named_values import parse_references, parse_tags
 from facebench.cli.options_from_model import ModelOptions, OptionForm
 from facebench.cli.progress import Downloads, Stages
-from facebench.cli.run_output import RUNS, check_output
+from facebench.cli.run_output import check_output
 from facebench.core.errors import InputError, WeightsError
 from facebench.evaluation.config import EvaluationConfig
 from facebench.images.named_roots import parse_roots
@@ -28,6 +28,7 @@ _OPTIONS = ModelOptions(
     forms={
         "reference": OptionForm(list[str], metavar="[NAME=]DIR", parse=parse_references),
         "metrics": OptionForm(str),
+        "name": OptionForm(str),
         "by": OptionForm(metavar="COLUMN"),
         "roots": OptionForm(list[str], flag="--root", metavar="NAME=DIR", parse=parse_roots),
         "tags": OptionForm(list[str], flag="--tag", metavar="NAME=VALUE", parse=parse_tags),
@@ -46,6 +47,9 @@ def evaluate(
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run record; runs/NAME-PROTOCOL/TIME by default.")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Run folder or name of a run; prints the verdict against it first.")
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the record of another evaluation in --out.")
@@ -70,11 +74,13 @@ def evaluate(
 ) -> None:
     """Evaluate a folder of generated faces and write a run record."""
     from facebench.evaluation.pipeline import evaluate as run_evaluation
-    from facebench.evaluation.run_folders import new_run_folder
+    from facebench.evaluation.record import load_run
+    from facebench.evaluation.run_folders import RUNS, new_run_folder
     from facebench.evaluation.run_table import run_csv
 
     settings = _read_settings(config, _OPTIONS.given(context, options))
     check_output(out, settings, overwrite=overwrite)
+    old = None if baseline is None else load_run(baseline)
     if settings.suite == "paper" and settings.metrics is None:
         _fetch_weights(settings, accept_licence)
     with Stages() as stages:
@@ -85,8 +91,23 @@ def evaluate(
     elif style == TableFormat.csv:
         sys.stdout.write(run_csv(run))
     else:
+        if old is not None:
+            _print_verdict(run, old)
         _print_results(run, show_all=show_all, style=style)
         print_line(f"record: {record}", style="dim")
+
+
+def _print_verdict(run: Run, baseline: Run) -> None:
+    from facebench.compare.comparability import reasons_not_comparable
+    from facebench.compare.verdict import verdict
+
+    reasons = reasons_not_comparable(baseline, run)
+    line = (
+        f"not comparable with {baseline.name}: {'; '.join(reasons)}"
+        if reasons
+        else str(verdict(run, baseline))
+    )
+    print_line(f"{run.name}: {line}", style="bold")
 
 
 def _read_settings(file: Path | None, given: dict[str, Any]) -> EvaluationConfig:
@@ -127,7 +148,7 @@ def _fetch_weights(settings: EvaluationConfig, accept_licence: bool) -> None:
 
 
 def _print_results(run: Run, *, show_all: bool, style: TableFormat) -> None:
-    from facebench.cli.terminal_tables import print_groups, print_run, print_table
+    from facebench.cli.terminal_tables import print_groups, print_run, print_tables
     from facebench.compare.affect_tables import affect_tables, confusion_tables
     from facebench.evaluation.edits import edit_tables
     from facebench.evaluation.leakage import closest_table
@@ -136,10 +157,7 @@ def _print_results(run: Run, *, show_all: bool, style: TableFormat) -> None:
     print_run(console, run, show_all=show_all, style=style)
     if run.groups:
         print_groups(console, run, show_all=show_all, style=style)
-    for table in [*affect_tables(run), *(confusion_tables(run) if show_all else [])]:
-        print_table(console, table, style)
     closest = closest_table(run)
-    if closest is not None:
-        print_table(console, closest, style)
-    for table in edit_tables(run):
-        print_table(console, table, style)
+    tables = [*affect_tables(run), *(confusion_tables(run) if show_all else [])]
+    tables += [*([] if closest is None else [closest]), *edit_tables(run)]
+    print_tables(console, tables, style)

@@ -71,16 +71,17 @@ def leaderboard(
 
 
 def _print(board: Leaderboard, style: TableFormat) -> None:
-    from facebench.cli.terminal_tables import print_table
+    from facebench.cli.terminal_tables import print_tables
 
     if style == TableFormat.csv:
         sys.stdout.write(board.to_csv())
     elif style == TableFormat.json:
         sys.stdout.write(board.to_json())
     else:
-        console = Console()
-        for table in board.tables:
-            print_table(console, table.without_empty_columns().transposed(), style)
+        for line in board.verdicts():
+            print_line(line, style="bold")
+        tables = [table.without_empty_columns().transposed() for table in board.tables]
+        print_tables(Console(), tables, style)
 
 
 def _labels(text: str | None) -> dict[str, str]:

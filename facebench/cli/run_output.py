@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facebench.core.errors import InputError
+from facebench.evaluation.run_folders import RUNS
 
 if TYPE_CHECKING:
     from facebench.evaluation.config import EvaluationConfig
     from facebench.evaluation.record import Run
-
-RUNS = Path("runs")
 
 
 def check_output(out: Path | None, settings: EvaluationConfig, *, overwrite: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.cells import cell_len
@@ -43,6 +45,22 @@ def print_table(console: Console, table: Table, style: TableFormat = TableFormat
             console.print(Text(line), soft_wrap=True)
     for note in table.notes:
         console.print(_text(note, style="dim"))
+
+
+def print_tables(console: Console, tables: Sequence[Table], style: TableFormat = TableFormat.auto) -> None:
+    """Print tables; notes that several of them have are printed once, below the last table.
+
+    Args:
+        console: the terminal.
+        tables: the tables.
+        style: format, as for `print_table`.
+    """
+    counts = Counter(note for table in tables for note in dict.fromkeys(table.notes))
+    for table in tables:
+        print_table(console, replace(table, notes=[note for note in table.notes if counts[note] == 1]), style)
+    for note, count in counts.items():
+        if count > 1:
+            console.print(_text(note, style="dim"))
 
 
 def print_run(

@@ -15,6 +15,7 @@ from facebench.compare.board_table import (
     published_row,
     table_layout,
 )
+from facebench.compare.board_verdict import board_verdict
 from facebench.compare.comparability import reasons_not_comparable
 from facebench.compare.leaderboard_page import leaderboard_page
 from facebench.compare.published import MARK, PublishedRow, published_rows
@@ -91,6 +92,10 @@ class Leaderboard:
     def tables(self) -> list[RankedTable]:
         """The table of every board, then the tables of published rows that are on no board."""
         return [board.table() for board in self.boards] + list(self.published_tables().values())
+
+    def verdicts(self) -> list[str]:
+        """Return one sentence for each board with several models: which models are best, and by how much."""
+        return [verdict for board in self.boards if (verdict := board_verdict(board))]
 
     def published_tables(self) -> dict[str, RankedTable]:
         """Return the tables of published rows that are on no board, by protocol."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -147,6 +148,17 @@ class Table:
         lines += [r"\bottomrule", r"\end{tabular}"]
         lines += [latex_comment(note) for note in self.notes]
         return "\n".join(lines) + "\n"
+
+    def json(self) -> str:
+        """Format as JSON: a list of objects, one per row; numeric columns hold numbers or null."""
+        rows = [
+            {
+                column.key: cell.number if column.numeric else cell.text
+                for cell, column in zip(row, self.columns, strict=True)
+            }
+            for row in self.rows
+        ]
+        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
 
     def csv(self) -> str:
         """Format as CSV: one header line, numbers with six significant digits, line feeds as line ends."""

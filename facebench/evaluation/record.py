@@ -25,7 +25,12 @@ from facebench.evaluation.companions import (
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.record_fields import Count, Decimals, Number, Seconds, Seed, Share, Text, Time
 from facebench.evaluation.results_by_metric import MetricResults
-from facebench.evaluation.run_folders import RECORD, newest_run_folder
+from facebench.evaluation.run_folders import (
+    RECORD,
+    named_runs,
+    newest_run_folder,
+    run_summary,
+)
 
 SCHEMA = 1
 
@@ -356,17 +361,24 @@ class Run(_Model):
 
 
 def load_run(path: str | Path) -> Run:
-    """Read a run from its folder or its record file; the newest run of a folder NAME-PROTOCOL.
+    """Read a run from its folder or its record file, or the newest run of a folder NAME-PROTOCOL or of a name.
+
+    Args:
+        path: run folder, record file, folder NAME-PROTOCOL, or name of a run below the folder `runs`.
 
     Raises:
-        InputError: there is no record, it is not JSON, a field is out of its bounds, a file beside it is damaged, or
-            a newer facebench wrote it. The message names the file and the key.
+        InputError: there is no record, the name has runs of several protocols, the record is not JSON, a field is out
+            of its bounds, a file beside it is damaged, or a newer facebench wrote it. The message names the file and
+            the key.
     """
-    file = Path(path)
+    file = _newest_of_name(Path(path))
     if _is_folder(file):
         file = newest_run_folder(file) / RECORD
     if not _is_file(file):
-        raise InputError(f"There is no run record at {path}: expected a run folder or its {RECORD}.")
+        raise InputError(
+            f"There is no run record at {path}: expected a run folder, its {RECORD}, or a name that "
+            "`facebench runs` lists."
+        )
     content = read_json(file)
     if not isinstance(content, dict):
         raise InputError(f"{file} is not a run record: expected a JSON object.")
@@ -380,6 +392,16 @@ def load_run(path: str | Path) -> Run:
     if "generated" not in run.inputs:
         raise InputError(f"{file} is not a run record: inputs: no generated images.")
     return _with_companions(run, file.parent) if file.name == RECORD else run
+
+
+def _newest_of_name(path: Path) -> Path:
+    """Return the newest run of a name below `runs`; the path itself when it is no such name."""
+    runs = named_runs(path)
+    protocols = {run_summary(run)["protocol"]: run for run in runs}
+    if len(protocols) > 1:
+        newest = ", ".join(f"{run} ({protocol})" for protocol, run in sorted(protocols.items()))
+        raise InputError(f"The name '{path}' has runs of several protocols. Give one of: {newest}.")
+    return runs[-1] if runs else path
 
 
 def _with_companions(run: Run, folder: Path) -> Run:
