@@ -117,7 +117,7 @@ def _plan(
     if config.metrics is None:
         check_people(plan.protocol, sets["generated"])
     if config.by is not None and groups_by_appearance(sets["generated"], config.by):
-        plan = with_appearance(plan)
+        plan = with_appearance(plan, config.by)
     elif config.by is not None:
         check_column(sets["generated"], config.by)
     domains = find_domains(sets, config) if plan.needs_faces else {}

@@ -39,7 +39,11 @@ class Leakage:
 
 
 def leakage(
-    generated: Array, training: Array, identities: Sequence[str | None] | None = None, *, rate: float = 0.01
+    generated: Array,
+    training: Array,
+    identities: Sequence[object] | Array | None = None,
+    *,
+    rate: float = 0.01,
 ) -> Leakage:
     """Share of generated faces that show a person from the training set; see `Leakage`.
 
@@ -50,11 +54,13 @@ def leakage(
     Args:
         generated: (n, d) embeddings.
         training: (m, d) embeddings.
-        identities: (m,) identity of each training face; None (or a None entry) makes each face its own identity.
+        identities: (m,) identity of each training face, a list or an array of texts or numbers; None, or an entry
+            None, "" or NaN, makes each face its own identity.
         rate: share of searches with a false match (false positive identification rate).
 
     Raises:
-        InputError: fewer than two training people, a rate outside (0, 1), widths that differ, NaN or infinity.
+        InputError: fewer than two training people, another number of identities than training faces, a rate outside
+            (0, 1), widths that differ, NaN or infinity.
 
     Source:
         False positive identification rate, ISO/IEC 19795-1.
@@ -94,7 +100,11 @@ class LeakageScores:
 
 
 def leakage_scores(
-    generated: Array, training: Array, identities: Sequence[str | None] | None = None, *, rate: float = 0.01
+    generated: Array,
+    training: Array,
+    identities: Sequence[object] | Array | None = None,
+    *,
+    rate: float = 0.01,
 ) -> LeakageScores:
     """Search every generated face in the training set, and every training face among other people.
 
@@ -141,7 +151,11 @@ def closest_faces(
 
 
 def closest_cosines(
-    generated: Array, training: Array, identities: Sequence[str | None] | None = None, *, rate: float = 0.01
+    generated: Array,
+    training: Array,
+    identities: Sequence[object] | Array | None = None,
+    *,
+    rate: float = 0.01,
 ) -> Floats:
     """Cosine of each generated face and its closest training face, (n,); arguments as in `leakage`.
 
@@ -151,21 +165,40 @@ def closest_cosines(
 
 
 def leaked(
-    generated: Array, training: Array, identities: Sequence[str | None] | None = None, *, rate: float = 0.01
+    generated: Array,
+    training: Array,
+    identities: Sequence[object] | Array | None = None,
+    *,
+    rate: float = 0.01,
 ) -> Floats:
     """1 for each generated face that counts as a training identity, else 0, (n,); arguments as in `leakage`."""
     scores = leakage_scores(generated, training, identities, rate=rate)
     return np.asarray(scores.generated >= scores.threshold, dtype=np.float64)
 
 
+def _people(training: Array, identities: Sequence[object] | Array | None) -> tuple[list[str], bool]:
+    """Name of the person of each training face, its own where none is given; and whether any is given."""
+    if identities is None:
+        return [f"\0{row}" for row in range(len(training))], False
+    given = np.asarray(identities, dtype=object)
+    if given.shape != (len(training),):
+        raise InputError(
+            f"leakage: identities have shape {given.shape}, but there are {len(training)} training faces. "
+            "Give one identity for each."
+        )
+    # None, an empty text and NaN (an empty cell of pandas) stand for an unknown person.
+    unknown = [name is None or name == "" or name != name for name in given]
+    names = [f"\0{row}" if unknown[row] else str(name) for row, name in enumerate(given)]
+    return names, not all(unknown)
+
+
 def _training_searches(
-    training: Array, identities: Sequence[str | None] | None, rate: float
+    training: Array, identities: Sequence[object] | Array | None, rate: float
 ) -> tuple[Floats, Ints, str]:
     """Cosines of training faces to other people, the people, and why a threshold is unreliable."""
     if not 0 < rate < 1:
         raise InputError(f"leakage: rate must lie between 0 and 1, got {rate:g}.")
-    known = identities is not None and any(name is not None for name in identities)
-    names = [name or f"\0{row}" for row, name in enumerate(identities or [None] * len(training))]
+    names, known = _people(training, identities)
     people = len(set(names))
     if people < 2:
         raise InputError("leakage needs at least two identities in the training set to set its threshold.")

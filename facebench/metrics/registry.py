@@ -198,7 +198,7 @@ _PAIRED: tuple[Argument, ...] = ("generated", "partner")
 _TARGET_FIRST: tuple[Argument, ...] = ("partner", "generated")
 _SCORES: tuple[Argument, ...] = ("genuine", "impostor")
 _RATES: Mapping[str, float] = dict.fromkeys(
-    ("eer", "eer_low", "eer_high", "fmr100", "fmr1000", "zero_fmr", "auc"), 1.0
+    ("eer", "eer_low", "eer_high", "fmr100", "fmr1000", "tar_1e4", "zero_fmr", "auc"), 1.0
 )
 
 

@@ -31,7 +31,9 @@ class Verification:
         eer_threshold: the score at which they are taken; infinite where every pair is rejected.
         fmr100: lowest FNMR at an FMR of at most 1 %, lower is better; None with fewer than 100 impostors.
         fmr1000: the same at 0.1 %; None with fewer than 1000.
-        zero_fmr: the same at an FMR of 0; 1 when an impostor has the highest score.
+        tar_1e4: highest true accept rate, 1 - FNMR, at an FMR of at most 1e-4, higher is better; None with fewer than
+            10,000.
+        zero_fmr: lowest FNMR at an FMR of 0; 1 when an impostor has the highest score.
         auc: area under the ROC in [0, 1], P(genuine > impostor) + P(equal) / 2, higher is better.
         fdr: Fisher discriminant ratio (μ_g - μ_i)² / (σ_g² + σ_i²), higher is better; not the false discovery
             rate. When both sides are constant it is infinite, or NaN for equal means.
@@ -51,6 +53,7 @@ class Verification:
     eer_threshold: float
     fmr100: float | None
     fmr1000: float | None
+    tar_1e4: float | None
     zero_fmr: float
     auc: float
     fdr: float
@@ -95,13 +98,17 @@ Summary = Callable[[Curve, Spread, Spread], Verification]
 """From error rates and the spread of the genuine and impostor scores to all statistics."""
 
 
+RESOLVED = {"fmr100": 100, "fmr1000": 1000, "tar_1e4": 10_000}
+"""Rates at a target FMR, with the number of impostor scores that resolves it."""
+
+
 def summarise(rates: Rates, genuine: Spread, impostor: Spread) -> Verification:
     """Compute all statistics from error rates and the spread of the scores."""
     low, high, threshold = _equal_error(rates)
-    fmr100, fmr1000 = (_resolved(rates, impostor.count, most) for most in (100, 1000))
+    fmr100, fmr1000, fmr10000 = (_resolved(rates, impostor.count, most) for most in RESOLVED.values())
     notes = {
-        f"fmr{most}": f"{impostor.count} impostor scores, an FMR of 1/{most} needs {most}"
-        for most in (100, 1000)
+        name: f"{impostor.count} impostor scores, an FMR of 1/{most} needs {most}"
+        for name, most in RESOLVED.items()
         if impostor.count < most
     }
     if low + high > 1.0:
@@ -113,6 +120,7 @@ def summarise(rates: Rates, genuine: Spread, impostor: Spread) -> Verification:
         eer_threshold=threshold,
         fmr100=fmr100,
         fmr1000=fmr1000,
+        tar_1e4=None if fmr10000 is None else 1.0 - fmr10000,
         zero_fmr=fnmr_at_most(rates, 0.0),
         auc=rates.area(),
         fdr=_fisher(genuine, impostor),

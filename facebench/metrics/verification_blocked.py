@@ -30,7 +30,7 @@ _MOST_DISTINCT = 2**23
 _MOST_GENUINE = 2**24
 """Most genuine scores stored for the exact area under the curve: 128 MB."""
 _CHUNK = 2**15
-_TARGETS = (0.01, 0.001, 0.0)
+_TARGETS = (0.01, 0.001, 0.0001, 0.0)
 
 
 @dataclass(frozen=True)

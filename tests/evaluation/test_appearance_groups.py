@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import facebench
+from facebench.core.errors import InputError
 from facebench.evaluation.appearance_groups import GROUPINGS, groups_by_appearance
 from facebench.images.image_set import ImageSet
 from facebench.metrics.skin_tone import tone_class
@@ -34,11 +35,13 @@ def test_groups_of_skin_tone_hold_all_faces_and_their_metrics(tmp_path: Path) ->
     [
         ("light_level", 30.0, "dark"), ("light_level", 50.0, "medium"), ("light_level", 70.0, "light"),
         ("light_side", -20.0, "left"), ("light_side", 0.0, "frontal"), ("light_side", 20.0, "right"),
+        ("yaw", -16.0, "left"), ("yaw", 0.0, "frontal"), ("yaw", 16.0, "right"),
+        ("pitch", -11.0, "down"), ("pitch", 0.0, "level"), ("pitch", 11.0, "up"),
         ("skin_tone", 60.0, "very light"), ("skin_tone", -60.0, "dark"),
     ],
 )  # fmt: skip
 def test_bounds_of_the_groups(name: str, value: float, group: str) -> None:
-    assert GROUPINGS[name][1](value) == group
+    assert GROUPINGS[name].group(value) == group
 
 
 def test_a_column_of_the_manifest_has_priority(tmp_path: Path) -> None:
@@ -47,3 +50,15 @@ def test_a_column_of_the_manifest_has_priority(tmp_path: Path) -> None:
     assert not groups_by_appearance(ImageSet.open(tmp_path), "skin_tone")
     assert groups_by_appearance(ImageSet.open(IMAGES), "skin_tone")
     assert not groups_by_appearance(ImageSet.open(IMAGES), "expression")
+
+
+def test_yaw_comes_from_the_landmarks_and_pitch_needs_its_network(tmp_path: Path) -> None:
+    shutil.copytree(IMAGES, tmp_path / "a")
+    run = facebench.evaluate(tmp_path / "a", protocol="quality", metrics=["face_found"], by="yaw")
+    assert run.groups
+    assert set(run.groups) <= {"yaw=left", "yaw=frontal", "yaw=right"}
+    assert sum(group["face_found"].n["generated"] for group in run.groups.values()) == 32
+    with pytest.raises(
+        InputError, match=r"--by pitch reads headpose, whose weights are missing: facebench weights"
+    ):
+        facebench.evaluate(tmp_path / "a", protocol="quality", metrics=["face_found"], by="pitch")

@@ -60,3 +60,17 @@ def test_a_training_set_of_one_person_is_rejected() -> None:
         leakage(np.eye(3), np.eye(3), ["a", "a", "a"])
     with pytest.raises(InputError, match="between 0 and 1"):
         leakage(np.eye(3), np.eye(3), rate=0.0)
+
+
+def test_identities_may_be_an_array_and_zero_is_a_person() -> None:
+    rng = np.random.default_rng(3)
+    training, numbers = people(rng, 40, 4), np.arange(160) // 4
+    expected = leakage(training[:5], training, [str(number) for number in numbers])
+    for identities in (numbers, numbers.tolist(), numbers.astype(str), numbers.astype(object)):
+        assert leakage(training[:5], training, identities) == expected
+
+
+@pytest.mark.parametrize("identities", [["a", "b"], [["a"]] * 3, "abcd", np.array(5)])
+def test_another_number_of_identities_is_rejected(identities: object) -> None:
+    with pytest.raises(InputError, match=r"identities have shape .* 3 training faces"):
+        leakage(np.eye(3), np.eye(3), identities)  # type: ignore[arg-type]

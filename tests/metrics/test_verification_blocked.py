@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.core.errors import InputError
-from facebench.metrics import blocked_verification, pair_scores, verification, verification_blocked
+from facebench.metrics import (
+    blocked_verification,
+    pair_scores,
+    tar_at_far,
+    verification,
+    verification_blocked,
+)
 from tests.helpers.metric_inputs import few
 
 SUMS = ("auc", "fdr", "d_prime", "genuine_mean", "genuine_std", "impostor_mean", "impostor_std")
@@ -66,6 +72,17 @@ def test_points_of_the_curve_are_exact_rates_at_their_thresholds() -> None:
     for threshold, fmr, fnmr in list(zip(curve.thresholds, curve.fmr, curve.fnmr, strict=True))[::50]:
         assert fmr == pytest.approx((stored.impostor >= threshold).mean(), abs=1e-15)
         assert fnmr == pytest.approx((stored.genuine < threshold).mean(), abs=1e-15)
+
+
+def test_the_true_accept_rate_at_one_in_ten_thousand_is_strict_in_both_forms() -> None:
+    x, names = people(400, 40)
+    stored = pair_scores(x, names)
+    expected = tar_at_far(stored.genuine, stored.impostor, 1e-4)
+    assert blocked_verification(x, names).statistics.tar_1e4 == pytest.approx(expected, abs=1e-15)
+    assert verification(stored.genuine, stored.impostor).tar_1e4 == pytest.approx(expected, abs=1e-15)
+    few = verification(stored.genuine, stored.impostor[:9999])
+    assert few.tar_1e4 is None
+    assert "needs 10000" in few.notes["tar_1e4"]
 
 
 def test_too_many_genuine_pairs_bound_the_error_of_the_area(monkeypatch: pytest.MonkeyPatch) -> None:
