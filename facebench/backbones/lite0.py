@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-import timm
-from torch import Tensor
+from torch import Tensor, nn
 
 from facebench.backbones.base import Crop, Image, load_strictly
 from facebench.backbones.resize import pil_bicubic, to_tensor
@@ -70,14 +70,23 @@ class Lite0(TorchBackbone):
 
 
 def build(name: str, source: WeightsSource, device: str) -> Lite0:
-    """Build `lite0` from timm and load the official names.
+    """Build `lite0` from timm and load the official names; verified weights are loaded on first use.
 
     Raises:
         WeightsError: the weights belong to another network.
     """
+    used = source.used()
+    return Lite0(
+        name, partial(_network, name, source) if used.verified else _network(name, source), used, device
+    )
+
+
+def _network(name: str, source: WeightsSource) -> nn.Module:
+    import timm  # here, because the import takes more than a second
+
     network = unfilled(lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False))
     load_strictly(network, _timm_names(source.state_dict()), name)
-    return Lite0(name, network, source.used(), device)
+    return network
 
 
 def _timm_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -21,21 +22,40 @@ class TorchBackbone(Backbone):
     """A backbone whose network runs in PyTorch, in eval mode and in exact float32.
 
     Subclasses define `preprocess` and `run`.
+
+    Args:
+        name: name of the backbone.
+        network: the network, or a function that builds it on first use. The function suits verified weights whose
+            network is slow to build: results from the feature store do not need it.
+        weights: what the record states about the weights.
+        device: a torch device.
     """
 
-    network: nn.Module
     channels_last: ClassVar[bool] = False
     """Whether the CPU uses the memory format `channels_last`, which speeds up depthwise convolutions."""
 
-    def __init__(self, name: str, network: nn.Module, weights: WeightsUsed, device: str) -> None:
+    def __init__(
+        self, name: str, network: nn.Module | Callable[[], nn.Module], weights: WeightsUsed, device: str
+    ) -> None:
         self.name = name
         self.weights = weights
         self.device = torch.device(device)
-        self.network = network.requires_grad_(False).eval().to(self.device)
         self._layout = torch.contiguous_format
         if self.channels_last and self.device.type == "cpu":
             self._layout = torch.channels_last
-            self.network.to(memory_format=self._layout)
+        if isinstance(network, nn.Module):
+            self.network = self._placed(network)
+        else:
+            self._build = network
+
+    @cached_property
+    def network(self) -> nn.Module:  # type: ignore[override]
+        """The PyTorch module, in eval mode, without gradients, on the device."""
+        return self._placed(self._build())
+
+    def _placed(self, network: nn.Module) -> nn.Module:
+        network = network.requires_grad_(False).eval().to(self.device)
+        return network.to(memory_format=self._layout) if self.channels_last else network
 
     @abstractmethod
     def run(self, batch: Tensor) -> dict[str, Tensor]:

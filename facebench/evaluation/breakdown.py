@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import scipy.stats
 
 from facebench.core.errors import InputError
 from facebench.core.progress import Progress, no_progress
@@ -21,6 +20,7 @@ from facebench.evaluation.estimate import estimate_metrics
 from facebench.evaluation.record import GroupResult, MetricResult
 from facebench.evaluation.role_features import Mask, RoleFeatures
 from facebench.images.image_set import ImageSet
+from facebench.metrics.quantiles import normal_quantile, t_tail
 from facebench.metrics.registry import metric_function
 
 MIN_GROUP = 5
@@ -180,13 +180,13 @@ def _standard_error(result: MetricResult) -> float:
     if result.value is None or result.low is None or result.high is None or result.level is None:
         return 0.0
     arm = max(result.high - result.value, result.value - result.low)
-    return arm / float(scipy.stats.norm.ppf(0.5 + result.level / 2))
+    return arm / normal_quantile(0.5 + result.level / 2)
 
 
 def _two_sided(difference: float, error: float, degrees_of_freedom: int) -> float | None:
     if error == 0:
         return 1.0 if difference == 0 else None
-    return float(2 * scipy.stats.t.sf(abs(difference) / error, degrees_of_freedom))
+    return 2 * t_tail(abs(difference) / error, degrees_of_freedom)
 
 
 def _correct(groups: dict[str, dict[str, GroupResult]]) -> dict[str, dict[str, GroupResult]]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from facebench.core.errors import InputError
 from facebench.core.shipped_data import data_folder
 from facebench.core.suggest import suggest
-from facebench.core.yaml_text import parse_yaml
+from facebench.core.yaml_text import parse_shipped_yaml
 
 Data = TypeVar("Data", bound=BaseModel)
 
@@ -114,7 +114,7 @@ def _arrays_read(member: dict[str, Any]) -> set[str]:
 
 def _read_mapping(file: Path, place: str) -> dict[str, Any]:
     try:
-        content = parse_yaml(file.read_text(encoding="utf-8"))
+        content = parse_shipped_yaml(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{place}: not valid YAML: {error}") from error
     if not isinstance(content, dict):

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
-import scipy.stats
+
+from facebench.metrics.quantiles import t_quantile
 
 Metric = Callable[..., Any]
 """A function of facebench.metrics, or a functools.partial that holds its parameters."""
@@ -50,7 +51,7 @@ def jackknifed(value: float, leave_out: Sequence[float], level: float) -> Interv
         Kott 2001, "The delete-a-group jackknife", with t of G - 1 degrees of freedom.
     """
     groups = len(leave_out)
-    reach = float(scipy.stats.t.ppf(0.5 + level / 2, groups - 1)) * jackknife_error(leave_out)
+    reach = t_quantile(0.5 + level / 2, groups - 1) * jackknife_error(leave_out)
     return Interval(
         value - reach,
         value + reach,

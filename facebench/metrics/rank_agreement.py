@@ -7,7 +7,6 @@ pair agreement   = share of pairs whose preferred image has the larger value, ti
 from __future__ import annotations
 
 import numpy as np
-import scipy.stats
 
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Floats, vector
@@ -35,6 +34,8 @@ def rank_correlation(ratings: Array, values: Array) -> float:
         raise InputError(f"{len(people)} ratings and {len(numbers)} values do not match.")
     if np.ptp(people) == 0 or np.ptp(numbers) == 0:
         return float("nan")
+    import scipy.stats  # here, because the import takes 0.4 s
+
     x, y = (scipy.stats.rankdata(side) - (len(people) + 1) / 2 for side in (people, numbers))
     return float(np.clip((x @ y) / np.sqrt((x @ x) * (y @ y)), -1.0, 1.0))
 

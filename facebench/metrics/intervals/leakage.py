@@ -18,11 +18,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import scipy.stats
 
 from facebench.metrics.arrays import Array, Ints
 from facebench.metrics.interval import Interval
 from facebench.metrics.leakage import LeakageScores
+from facebench.metrics.quantiles import beta_quantile
 from facebench.metrics.units import Factor, Units
 
 
@@ -92,7 +92,6 @@ def _share_ends(flags: Array, units: Ints, level: float) -> tuple[float, float]:
         variance = groups / (groups - 1) * float(np.square(sums).sum()) / count**2
         trials = min(share * (1 - share) / variance, float(count))
     errors, tail = share * trials, (1 - level) / 2
-    beta = scipy.stats.beta.ppf
-    low = float(beta(tail, errors, trials - errors + 1)) if errors > 0 else 0.0
-    high = float(beta(1 - tail, errors + 1, trials - errors)) if errors < trials else 1.0
+    low = beta_quantile(tail, errors, trials - errors + 1) if errors > 0 else 0.0
+    high = beta_quantile(1 - tail, errors + 1, trials - errors) if errors < trials else 1.0
     return low, high

@@ -13,9 +13,9 @@ with x_i. = Σ_j x_ij. The error of Σ W_ij x_ij is sqrt(σ_a² Σ_i (Σ_j W_ij)
 from __future__ import annotations
 
 import numpy as np
-import scipy.stats
 
 from facebench.metrics.arrays import Floats, Ints
+from facebench.metrics.quantiles import t_quantile
 
 _MOST_PEOPLE = 5000
 """People up to whom the (n, n) table of pairs is made: 200 MB."""
@@ -65,4 +65,4 @@ def _by_person(values: Floats, above: tuple[Ints, Ints], n: int) -> Floats:
 
 def t_reach(error: float, units: int, level: float) -> float:
     """Half-width of an interval: the standard error times t of n - 1 degrees of freedom."""
-    return error * float(scipy.stats.t.ppf(0.5 + level / 2, max(units - 1, 1)))
+    return error * t_quantile(0.5 + level / 2, max(units - 1, 1))

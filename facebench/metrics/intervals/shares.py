@@ -17,9 +17,9 @@ from dataclasses import replace
 
 import numpy as np
 import scipy.special
-import scipy.stats
 
 from facebench.metrics.interval import Interval, Metric, jackknife_error, join_notes
+from facebench.metrics.quantiles import normal_quantile, t_quantile
 from facebench.metrics.registry import entry_of
 
 FEW_ERRORS = 5
@@ -80,7 +80,7 @@ def _trials(share: float, interval: Interval, scale: float) -> tuple[float, bool
     if error == 0 or rare**2 < _KNOWN_VARIANCE * error**2:
         return units, False
     # Fewer degrees of freedom shrink the effective sample size (Korn and Graubard 1998, eq. 3).
-    normal, t = scipy.stats.norm.ppf(0.975), scipy.stats.t.ppf(0.975, max(units - 1, 1))
+    normal, t = normal_quantile(0.975), t_quantile(0.975, max(units - 1, 1))
     return float(share * (1 - share) / error**2 * (normal / t) ** 2), True
 
 
