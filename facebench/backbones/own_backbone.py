@@ -27,6 +27,11 @@ from facebench.core.suggest import suggest
 Floats = npt.NDArray[np.float32]
 Run = Callable[[Tensor], dict[str, Floats]]
 """Runs a network on a batch; returns its outputs by position ("0") and by name."""
+_WITHOUT_EFFECT: Any = {
+    **dict.fromkeys(("title", "licence", "source", "sha256", "file", "code"), True),
+    "outputs": {"__all__": {"threshold", "rate"}},
+}
+"""Keys of a description that do not change the input or the arrays of the network."""
 
 
 class OwnBackbone(Backbone):
@@ -45,7 +50,7 @@ class OwnBackbone(Backbone):
         self.arrays = own.arrays
         self.weights = weights
         self.device = torch.device(device)
-        described = own.spec.model_dump_json(exclude={"title", "licence", "source", "sha256", "file", "code"})
+        described = own.spec.model_dump_json(exclude=_WITHOUT_EFFECT)
         digest = hashlib.sha256(described.encode()).hexdigest()[:12]
         self.preprocessing = f"own-{own.spec.crop}-pil-bilinear-{own.spec.size}-{own.spec.colour}-{digest}"
         self._run = run

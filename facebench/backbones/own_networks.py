@@ -42,6 +42,19 @@ class Output(BaseModel):
     """One column, or first column and the one after the last; None for all."""
     classes: tuple[str, ...] | None = None
     """Names of the expression classes, in the order of the columns."""
+    threshold: float | None = Field(default=None, gt=-1, lt=1)
+    """Cosine from which two embeddings are of one person."""
+    rate: str = ""
+    """False match rate at the threshold, and the pairs that it comes from."""
+
+    @model_validator(mode="after")
+    def _threshold_has_a_rate(self) -> Output:
+        if (self.threshold is None) != (not self.rate):
+            raise ValueError(
+                "a threshold needs its false match rate, and the reverse: threshold: 0.31, "
+                "rate: '0.1 % false matches on LFW'"
+            )
+        return self
 
 
 class NetworkSpec(BaseModel):
@@ -91,6 +104,28 @@ class NetworkSpec(BaseModel):
         if expression is not None and not expression.classes:
             raise ValueError("outputs.expression needs 'classes', the names of its columns")
         return self
+
+    @model_validator(mode="after")
+    def _only_embeddings_have_a_threshold(self) -> NetworkSpec:
+        for name, output in self.outputs.items():
+            if output.threshold is not None and name != "embedding":
+                raise ValueError(f"outputs.{name}: only 'embedding' has a threshold")
+        return self
+
+    @property
+    def threshold(self) -> float | None:
+        """Cosine from which two embeddings are of one person; None if it is unknown."""
+        return self.outputs["embedding"].threshold if "embedding" in self.outputs else None
+
+    @property
+    def rate(self) -> str:
+        """False match rate at the threshold."""
+        return self.outputs["embedding"].rate if "embedding" in self.outputs else ""
+
+    def with_threshold(self, threshold: float, rate: str) -> NetworkSpec:
+        """Return the description with a threshold of the embedding."""
+        embedding = self.outputs["embedding"].model_copy(update={"threshold": threshold, "rate": rate})
+        return self.model_copy(update={"outputs": {**self.outputs, "embedding": embedding}})
 
     @property
     def width(self) -> Mapping[str, int]:

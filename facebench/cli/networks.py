@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
@@ -16,9 +17,13 @@ from rich.text import Text
 
 from facebench.backbones.own_networks import NetworkSpec, OwnNetwork, networks_folder, own_networks, read_spec
 from facebench.cli.messages import print_line, requires_extra
+from facebench.cli.progress import Stages
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_path, atomic_write_text
 from facebench.core.suggest import suggest
+
+if TYPE_CHECKING:
+    from facebench.backbones.base import Backbone
 
 app = typer.Typer(
     help="Add, list and remove networks of your own.",
@@ -34,6 +39,13 @@ def add(
         Path | None,
         typer.Option(help="Python file that the key 'code' names. Its code runs in every evaluation."),
     ] = None,
+    impostors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Real photographs of several people. Sets the cosine from which two faces match: 0.1 % of the pairs "
+            "of different people reach it."
+        ),
+    ] = None,
 ) -> None:
     """Check a network, copy it into the cache folder, and list the metrics that it allows."""
     from facebench.backbones.own_backbone import check_own
@@ -44,6 +56,8 @@ def add(
     own = OwnNetwork(spec, file.parent, origin=str(file.resolve()))
     _check_code(own, code)
     backbone = check_own(own)
+    if impostors is not None:
+        own = replace(own, spec=_with_threshold(spec, backbone, impostors))
     _store(own, backbone.weights.sha256)
     metrics = _metrics_of(spec.name)
     protocols = [
@@ -66,7 +80,7 @@ def add_trained(
         from facebench.training.models.affect_export import export_network
 
     with tempfile.TemporaryDirectory() as folder:
-        add(export_network(model, name, Path(folder)), None)
+        add(export_network(model, name, Path(folder)))
 
 
 @app.command("list")
@@ -93,6 +107,22 @@ def remove(name: Annotated[str, typer.Argument(help="Name of an added network.")
     (folder / f"{name}.yaml").unlink()
     shutil.rmtree(folder / name, ignore_errors=True)
     print_line(f"removed {name}")
+
+
+def _with_threshold(spec: NetworkSpec, backbone: Backbone, photographs: Path) -> NetworkSpec:
+    """Return the description with the threshold that pairs of different people give."""
+    from facebench.evaluation.match_threshold import match_threshold
+    from facebench.images.image_set import ImageSet
+
+    if "embedding" not in spec.outputs:
+        raise InputError(
+            f"{spec.name} has no output 'embedding', so --impostors has no effect. Leave it out."
+        )
+    with Stages() as stages:
+        found = match_threshold(ImageSet.open(photographs), backbone, progress=stages.update)
+    rate = f"{found.text} of {photographs.resolve().name}"
+    print_line(f"two faces match from a cosine of {found.threshold:.4f} on: {rate}")
+    return spec.with_threshold(found.threshold, rate)
 
 
 def _check_name(spec: NetworkSpec) -> None:

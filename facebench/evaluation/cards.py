@@ -148,6 +148,8 @@ def added_networks() -> tuple[AddedNetwork, ...]:
             title=network.spec.title or name,
             source=network.spec.source or "a network added by the user",
             arrays=frozenset(network.arrays),
+            threshold=network.spec.threshold,
+            rate=network.spec.rate,
         )
         for name, network in own_networks().items()
     )

@@ -178,7 +178,7 @@ def _pair_terms(card: Card, features: RoleFeatures) -> Floats | None:
     both = valid & partner_valid & features.selected_generated
     terms = np.full(len(both), np.nan)
     if both.any():
-        terms[both] = term(*function.order(generated=rows[both], partner=partner[both]))
+        terms[both] = term(*function.order(generated=rows[both], partner=partner[both]), **card.params)
     return terms
 
 

@@ -25,11 +25,16 @@ class AddedNetwork:
     title: str
     source: str
     arrays: frozenset[str]
+    threshold: float | None = None
+    """Cosine from which two embeddings are of one person; None if it is unknown."""
+    rate: str = ""
+    """False match rate at the threshold, and the pairs that it comes from."""
 
     @property
     def replacements(self) -> dict[str, Any]:
         """Replacements in a family of cards."""
-        return {"suffix": self.name, "backbone": self.name, "network": self.title, "paper": self.source}
+        names = {"suffix": self.name, "backbone": self.name, "network": self.title, "paper": self.source}
+        return names if self.threshold is None else {**names, "threshold": self.threshold, "rate": self.rate}
 
 
 @cache
@@ -131,8 +136,13 @@ def _pop_list(content: dict[str, Any], key: str, place: str) -> list[dict[str, A
 
 
 def _replace(value: Any, names: dict[str, Any]) -> Any:
-    """Replace `{name}` in every text of a nested structure; unknown names in braces stay."""
+    """Replace `{name}` in every text of a nested structure; unknown names in braces stay.
+
+    A text that is only `{name}` becomes the value itself, such as a number.
+    """
     if isinstance(value, str):
+        if value[:1] == "{" and value[1:-1] in names:
+            return names[value[1:-1]]
         for name, text in names.items():
             value = value.replace(f"{{{name}}}", str(text))
         return value

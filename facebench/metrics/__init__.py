@@ -44,6 +44,7 @@ from facebench.metrics.precision_recall import PrecisionRecall, precision_recall
 from facebench.metrics.rank_agreement import pair_agreement, rank_correlation
 from facebench.metrics.rates import OperatingPoint
 from facebench.metrics.retrieval import Retrieval, retrieval, retrieval_rates
+from facebench.metrics.share_verified import share_verified
 from facebench.metrics.skin_tone import SkinTone, skin_tone
 from facebench.metrics.spread import spread
 from facebench.metrics.tar_at_far import tar_at_far
@@ -118,6 +119,7 @@ __all__ = [
     "rank_correlation",
     "retrieval",
     "retrieval_rates",
+    "share_verified",
     "skin_tone",
     "sliced_wasserstein",
     "spread",

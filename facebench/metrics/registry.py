@@ -47,6 +47,7 @@ from facebench.metrics.paired import (
 from facebench.metrics.pairs import PairScores, pair_scores
 from facebench.metrics.precision_recall import precision_recall
 from facebench.metrics.retrieval import retrieval_rates
+from facebench.metrics.share_verified import is_verified, share_verified
 from facebench.metrics.spread import spread
 from facebench.metrics.vendi import vendi_score
 from facebench.metrics.verification import Summary, summarise, verification
@@ -111,8 +112,8 @@ class MetricFunction:
             one; `identity` is always the identity.
         resampling: `bootstrap` for averages, `jackknife` for distances between sets and for metrics of
             neighbours, which a repeated row would distort.
-        per_image: result field to a function of the same arguments that returns one number per generated image,
-            whose mean is that field. Fields that are not averages over images are absent.
+        per_image: result field to a function of the same arguments and parameters that returns one number per
+            generated image, whose mean is that field. Fields that are not averages over images are absent.
         shares: result field to its full scale (1, or 100 for a percentage), for fields that are proportions.
             They get Clopper-Pearson ends near 0 and near the full scale.
         pairing: for verification only.
@@ -226,6 +227,13 @@ _ENTRIES: tuple[MetricFunction, ...] = (
     MetricFunction(spread, ("generated",), "set"),
     # Pairs of images.
     MetricFunction(paired_similarity, _PAIRED, "pairs_of_images", per_image={"mean": cosine_similarity}),
+    MetricFunction(
+        share_verified,
+        _PAIRED,
+        "pairs_of_images",
+        per_image={"mean": is_verified},
+        shares={"mean": 1.0},
+    ),
     MetricFunction(paired_delta, _PAIRED, "pairs_of_images", per_image={"mean": row_delta}),
     MetricFunction(paired_distance, _PAIRED, "pairs_of_images", per_image={"mean": row_distance}),
     MetricFunction(

@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from facebench import backbones, evaluate
+from facebench.evaluation.cards import load_cards
 from facebench.evaluation.plan import make_plan
 from facebench.evaluation.protocols import find_protocol
 from tests.cli.conftest import Command
@@ -31,6 +32,14 @@ import torch
 class Bright:
     def __call__(self, batch):
         return {"mean": batch.mean(dim=(1, 2, 3))}
+"""
+
+RECOGNISER = """
+from facebench import backbones
+
+def recogniser():
+    network = backbones.build("sface")
+    return lambda batch: network.embed(batch)["embedding"]
 """
 
 
@@ -122,6 +131,12 @@ def test_its_input_and_outputs_are_those_of_the_description(
         ({"file": "nothing.onnx"}, "There is no file"),
         ({"colur": "rgb"}, "unknown key. Did you mean colour"),
         ({"name": "sface"}, "is taken"),
+        ({"outputs": {"embedding": {"columns": [5, 9], "threshold": 0.3}}}, "needs its false match rate"),
+        ({"outputs": {"embedding": {"threshold": 1.5, "rate": "x"}}}, "outputs.embedding.threshold"),
+        (
+            {"outputs": {"quality": {"columns": 9, "threshold": 0.3, "rate": "x"}}},
+            "only 'embedding' has a threshold",
+        ),
         ({"name": "My-Net"}, "name: "),
     ],
 )
@@ -180,3 +195,48 @@ def test_python_code_runs_only_where_the_user_names_it(
     stored.write_text(CODE + "\n")
     with pytest.raises(Exception, match="has changed"):
         backbones.build("mynet")
+
+
+def test_a_stated_threshold_gives_the_cards_that_need_one(
+    facebench: Command, write: Callable[..., Path], faces: Path, tmp_path: Path
+) -> None:
+    assert "identity_verified_mynet" not in facebench("networks", "add", write()).stdout
+    embedding = {"columns": [5, 9], "threshold": 0.9, "rate": "0.1 % false matches on LFW"}
+    done = facebench("networks", "add", write(outputs={"embedding": embedding}))
+    assert done.returncode == 0, done.stderr
+    card = load_cards()["identity_verified_mynet"]
+    assert card.params == {"threshold": 0.9}
+    assert "from a cosine of 0.9 on (0.1 % false matches on LFW)" in card.about
+    assert load_cards()["distinct_identities_share_mynet"].params == {"threshold": 0.9}
+    run = evaluate(transfers(faces, tmp_path / "set", "target"), protocol="expression-transfer")
+    cosines = run.per_image["identity_similarity_mynet"].dropna()
+    assert run.metrics["identity_verified_mynet"].value == (cosines >= 0.9).mean()
+
+
+def test_pairs_of_different_people_give_the_threshold(
+    facebench: Command, write: Callable[..., Path], faces: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "recogniser.py").write_text(RECOGNISER)
+    file = write(file=None, code="recogniser.py:recogniser", colour="rgb", scale=1, mean=[0, 0, 0], std=[1, 1, 1],
+                 outputs={"embedding": {}})  # fmt: skip
+    done = facebench("networks", "add", file, "--code", tmp_path / "recogniser.py", "--impostors", faces)
+    assert done.returncode == 0, done.stderr
+    assert "two faces match from a cosine of 0." in done.stdout
+    assert "pairs of 12 people of faces" in done.stdout
+    assert {"identity_verified_mynet", "distinct_identities_share_mynet"} <= set(load_cards())
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({"embedding": {"columns": [5, 9]}}, "no threshold separates them"),
+        ({"quality": {"columns": 9}}, "has no output 'embedding'"),
+    ],
+)
+def test_impostors_without_use_are_refused(
+    facebench: Command, write: Callable[..., Path], faces: Path, outputs: dict[str, Any], message: str
+) -> None:
+    refused = facebench("networks", "add", write(outputs=outputs), "--impostors", faces)
+    assert refused.returncode == 2
+    assert message in refused.stderr
+    assert "mynet" not in facebench("networks", "list").stdout, "nothing is stored"

@@ -51,13 +51,14 @@ def test_a_model_that_returns_its_source_keeps_the_identity_and_leaks_none(lazy:
     assert values["identity_similarity_sface"] == pytest.approx(1, abs=1e-6)
     assert values["identity_leak_sface"] == pytest.approx(values["identity_start_sface"], abs=1e-6)
     assert values["identity_leak_sface"] < 0.5
+    assert values["identity_verified_sface"] == 1.0
     assert values["face_quality_change_sface"] == pytest.approx(0, abs=1e-6)
 
 
 def test_a_model_that_returns_its_target_has_a_high_identity_leak(faces: Path, tmp_path: Path) -> None:
-    metrics = ["identity_similarity_sface", "identity_leak_sface"]
+    metrics = ["identity_similarity_sface", "identity_verified_sface", "identity_leak_sface"]
     run = facebench.evaluate(transfers(faces, tmp_path / "set", "target"), metrics=metrics)
-    assert run.metrics["identity_leak_sface"].value == pytest.approx(1, abs=1e-6)
+    assert run.metrics["identity_verified_sface"].value < 1
     assert run.metrics["identity_similarity_sface"].value < 0.5
 
 
@@ -80,6 +81,9 @@ def test_the_per_image_table_contains_the_terms_of_comparisons_with_the_source(l
     leak = per_image_metric("identity_leak_sface", lazy)
     assert leak is not None
     assert leak.rows.shape == (8, 1)
+    verified = per_image_metric("identity_verified_sface", lazy)
+    assert verified is not None
+    assert verified.value() == 1.0
 
 
 def test_without_targets_metrics_have_a_reason_instead_of_a_value(faces: Path) -> None:

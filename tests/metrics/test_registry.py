@@ -38,10 +38,15 @@ def arguments(entry: MetricFunction) -> list[object]:
     )
 
 
+def parameters(entry: MetricFunction) -> dict[str, float]:
+    """Thresholds of recognisers, which are parameters of cards."""
+    thresholded = ("distinct_identities", "biometric_capacity", "share_verified")
+    return {"threshold": 0.3} if entry.name in thresholded else {}
+
+
 def call(entry: MetricFunction) -> dict[str, float]:
-    """Numbers of the function; thresholds of recognisers are parameters of its cards."""
-    parameters = {"threshold": 0.3} if entry.name in ("distinct_identities", "biometric_capacity") else {}
-    return numbers(entry.function(*arguments(entry), **parameters))
+    """Numbers of the function."""
+    return numbers(entry.function(*arguments(entry), **parameters(entry)))
 
 
 @pytest.mark.parametrize("name", metric_functions())
@@ -58,7 +63,7 @@ def test_per_image_numbers_average_to_the_metric(name: str) -> None:
     entry = metric_function(name)
     values = call(entry)
     for field, per_image in entry.per_image.items():
-        rows = per_image(*arguments(entry))
+        rows = per_image(*arguments(entry), **parameters(entry))
         assert rows.shape == (40,)
         assert rows.mean() == pytest.approx(values[field], rel=1e-12)
 

@@ -17,6 +17,7 @@ from facebench.metrics.class_agreement import class_agreement, same_class
 from facebench.metrics.interval import Metric, unwrap
 from facebench.metrics.mean_std import mean_std
 from facebench.metrics.paired import cosine_similarity, paired_similarity
+from facebench.metrics.share_verified import is_verified, share_verified
 
 _CONSTANT = 1e-12
 """Ratio of a variance to the mean square below which a side is constant in a resample."""
@@ -46,10 +47,10 @@ class RowSums:
 def row_sums(function: Metric, rows: list[Array]) -> RowSums | None:
     """The metric as a function of row sums; None where it is not one."""
     metric, parameters = unwrap(function)
+    if metric in _PER_ROW:
+        return _moments(_PER_ROW[metric](*rows, **parameters))
     if parameters:
         return None
-    if metric in _PER_ROW:
-        return _moments(_PER_ROW[metric](*rows))
     if metric is affect_agreement and all(array.ndim == 1 for array in rows):
         return _agreement(*rows)
     return None
@@ -59,6 +60,7 @@ _PER_ROW: Mapping[Metric, Callable[..., Floats]] = {
     mean_std: lambda values: np.asarray(vector(values, "values"), dtype=np.float64),
     paired_similarity: cosine_similarity,
     class_agreement: same_class,
+    share_verified: is_verified,
 }
 """Metrics that are the mean and deviation of one number per row."""
 
