@@ -62,10 +62,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Use a temporary cache in place of the feature store and the weights of the user."""
+    """Use a temporary cache in place of the feature store and the weights of the user, and write English."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACEBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("FACEBENCH_OFFLINE", "1")
+        patch.setenv("FACEBENCH_LANG", "en")
         yield
 
 

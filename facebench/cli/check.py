@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from facebench.cli.choices import TableFormat
-from facebench.cli.messages import print_line
+from facebench.cli.messages import Console, print_line
 from facebench.core.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from facebench.core.language import message
+
 _PANELS = {
-    "Measure": {
+    message("Measure"): {
         "evaluate": "Evaluate a folder of generated faces and write a run record.",
         "stats": "Write mean and covariance of features, with the keys of pytorch-fid and clean-fid.",
         "manifest": "Write a manifest from the paths of images: fields of a pattern become columns.",
@@ -19,7 +21,7 @@ _PANELS = {
         "init": "Look at a folder of images and print the commands that fit it.",
         "doctor": "Show versions, devices, networks at hand, missing weights and free disk space.",
     },
-    "Compare": {
+    message("Compare"): {
         "leaderboard": "Rank models by their run records.",
         "runs": "List the runs; compare two of them, or print the newest one.",
         "report": "Write a self-contained page with results, differences, plots and galleries.",
@@ -39,7 +41,7 @@ _PANELS = {
         "buffers": "Write the physical buffers (rendering, normals, albedo) that condition DiffusionRig.",
         "transfer": "Transfer the expression, light or pose of one face to another with DiffusionRig.",
     },
-    "Train": {
+    message("Train"): {
         "train": "Train a model; the same command resumes a stopped run.",
         "grid": "Train, evaluate and compare a model for every combination of factors.",
         "utility": "Train recognisers on generated faces and verify them on real faces.",
@@ -49,7 +51,7 @@ _PANELS = {
         "synth": "Render synthetic faces with known identity, expression, pose and light.",
         "degrade": "Write a copy of a synthetic set that is degraded by a known amount.",
     },
-    "Storage": {
+    message("Storage"): {
         "weights": "List, fetch, verify and import trained weights.",
         "store": "Inspect, verify and shrink the feature store.",
     },

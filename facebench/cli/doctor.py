@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from facebench.cli.messages import Console
+from facebench.core.language import message, translate
 from facebench.core.version import __version__
 
 
@@ -28,9 +29,9 @@ def doctor() -> None:
     table.add_row("Python", f"{platform.python_version()} on {platform.platform()}")
     for library, version in versions().items():
         table.add_row(library, version)
-    table.add_row("devices", ", ".join(_devices()))
-    table.add_row("feature store", _folder_and_free_space(default_folder()))
-    table.add_row("weights", _folder_and_free_space(weights.cache_dir()))
+    table.add_row(translate(message("devices")), ", ".join(_devices()))
+    table.add_row(translate("feature store"), _folder_and_free_space(default_folder()))
+    table.add_row(translate(message("weights")), _folder_and_free_space(weights.cache_dir()))
     console.print(table)
     console.print()
     console.print(_networks())
@@ -45,24 +46,26 @@ def _networks() -> Table:
     from facebench.evaluation.network_choice import NetworkState, network_states
 
     table = Table(
-        title="Networks by kind of measurement. auto takes the best one at hand (●).",
+        title=translate("Networks by kind of measurement. auto takes the best one at hand (●)."),
         title_justify="left",
         header_style="bold",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    for heading in ("kind", "network", "", "weights"):
-        table.add_column(heading, overflow="fold")
+    for heading in (message("kind"), message("network"), "", message("weights")):
+        table.add_column(translate(heading), overflow="fold")
 
     def weights_of(state: NetworkState) -> Text:
         if not state.missing:
-            return Text("at hand" + (", not the official ones" if state.unofficial else ""), style="green")
+            return Text(
+                translate("at hand, not the official ones" if state.unofficial else "at hand"), style="green"
+            )
         return Text("; ".join(map(command_for, state.missing)), style="yellow")
 
     for kind, states in network_states().items():
         for place, state in enumerate(states):
             table.add_row(
-                kind if place == 0 else "",
+                translate(kind) if place == 0 else "",
                 Text(state.network),
                 "●" if state.is_best else "",
                 weights_of(state),
@@ -82,7 +85,7 @@ def _devices() -> list[str]:
 
 def _folder_and_free_space(folder: Path) -> str:
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    return f"{folder} ({shutil.disk_usage(existing).free / 1e9:.0f} GB free)"
+    return translate(f"{folder} ({shutil.disk_usage(existing).free / 1e9:.0f} GB free)")
 
 
 def _readiness(metrics: Sequence[str]) -> Text:
@@ -92,7 +95,7 @@ def _readiness(metrics: Sequence[str]) -> Text:
     cards = [find_card(metric) for metric in metrics]
     missing = {entry.name for card in cards for entry in missing_entries(card)}
     if not missing:
-        return Text("ready", style="green")
+        return Text(translate(message("ready")), style="green")
     ready = sum(not missing_entries(card) for card in cards)
     names = ", ".join(sorted(missing))
-    return Text(f"{ready} of {len(cards)} metrics, weights missing: {names}", style="yellow")
+    return Text(translate(f"{ready} of {len(cards)} metrics, weights missing: {names}"), style="yellow")

@@ -17,6 +17,7 @@ from typer.main import get_command
 from facebench.cli.lazy_group import LazyGroup
 from facebench.core.errors import FacebenchError
 from facebench.core.escape import escape_terminal
+from facebench.core.language import bind_gettext, check_language, language, translate, use_language
 from facebench.core.version import __version__
 
 INPUT_ERROR = 2
@@ -80,7 +81,31 @@ def run_command(words: Sequence[str]) -> int:
 
 
 def _run(words: list[str] | None) -> int:
-    """Run a command; None means the arguments of this process."""
+    """Run a command in the language of the user; None means the arguments of this process."""
+    try:
+        chosen = _requested_language(sys.argv[1:] if words is None else words) or language()
+        check_language(chosen)
+    except FacebenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return INPUT_ERROR
+    with use_language(chosen):
+        bind_gettext()
+        return _run_command(words)
+
+
+def _requested_language(words: Sequence[str]) -> str | None:
+    """Return the value of `--lang`: it holds for everything that is printed, help included."""
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        if word == "--":
+            break
+        if word == "--lang":
+            return following
+        if word.startswith("--lang="):
+            return word.partition("=")[2]
+    return None
+
+
+def _run_command(words: list[str] | None) -> int:
     try:
         get_command(app)(args=words, prog_name="facebench")
     except FacebenchError as error:
@@ -126,4 +151,4 @@ def _report_internal_error(error: Exception) -> int:
 
 
 def _print_error(message: str) -> None:
-    print(escape_terminal(message, multiline=True), file=sys.stderr)
+    print(escape_terminal(translate(message), multiline=True), file=sys.stderr)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from facebench.cli.choices import split_list
-from facebench.cli.messages import print_line
+from facebench.cli.messages import Console, print_line
 from facebench.core.errors import InputError
+from facebench.core.language import language
 
 if TYPE_CHECKING:
     from facebench.studies.factorial.record_cells import RecordOptions
@@ -55,7 +55,7 @@ def factorial(
         ),
     ] = False,
     lang: Annotated[
-        str | None, typer.Option(help="One run: language of printed text, en or ja; --out writes both.")
+        str | None, typer.Option(help="Language of the texts: en or ja. For one run, --out writes both.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all resampling.")] = 0,
 ) -> None:
@@ -69,10 +69,10 @@ def factorial(
         _refuse_options(breakdown=breakdown)
         options = RecordOptions(split_list(metrics), split_list(factors), common, seed)
         _study_one_record(
-            runs[0], options, lang or "en", {"out": out, "csv": csv, "html": html, "plots": plots}
+            runs[0], options, lang or language(), {"out": out, "csv": csv, "html": html, "plots": plots}
         )
         return
-    _refuse_options(out=out, factors=factors, common=common or None, lang=lang)
+    _refuse_options(out=out, factors=factors, common=common or None)
     from facebench.cli.terminal_tables import print_table
     from facebench.studies.factorial import effects
     from facebench.studies.factorial.failures import failure_tables, read_breakdowns

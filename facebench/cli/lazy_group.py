@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Iterator, MutableMapping
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from facebench.cli.command_table import COMMANDS
+from facebench.core.language import translate
 
 
 class LazyGroup(TyperGroup):
@@ -19,6 +21,7 @@ class LazyGroup(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = LazyCommands()
+        _localise(self)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names in the order of the command table."""
@@ -71,12 +74,54 @@ def import_command(name: str) -> Any:
     if app is None:
         app = typer.Typer(add_completion=False)
         app.command(name)(getattr(module, entry.module))
-    return get_command(app)
+    command = get_command(app)
+    _localise(command)
+    return command
+
+
+def _localise(command: Any) -> None:
+    """Add `--lang` to a command and the commands of its group, and translate their help."""
+    if not any(option.name == "lang" for option in command.params):
+        command.params.append(_language_option())
+    make_option = command.get_help_option
+    command.get_help_option = lambda context: _translated_option(make_option(context))
+    command.help = translate(inspect.cleandoc(command.help or ""))
+    for option in command.params:
+        _translated_option(option)
+    for each in (getattr(command, "commands", {}) if not isinstance(command, LazyGroup) else {}).values():
+        _localise(each)
+
+
+def _translated_option(option: Any) -> Any:
+    if getattr(option, "help", None):
+        option.help = translate(option.help)
+    return option
+
+
+def _language_option() -> Any:
+    """Return the option `--lang`; the entry point reads its value."""
+    app = typer.Typer(add_completion=False)
+    app.command()(_declare_language)
+    return next(option for option in get_command(app).params if option.name == "lang")
+
+
+def _declare_language(
+    lang: Annotated[
+        str | None,
+        typer.Option(
+            metavar="en|ja",
+            help="Language of all texts; by default FACEBENCH_LANG, then the locale.",
+            expose_value=False,
+        ),
+    ] = None,
+) -> None: ...
 
 
 def _stubs() -> dict[str, Any]:
     """Return commands that have names, help and panels, and do nothing."""
     return {
-        entry.name: TyperCommand(entry.name, help=entry.help, rich_help_panel=entry.panel)
+        entry.name: TyperCommand(
+            entry.name, help=translate(entry.help), rich_help_panel=translate(entry.panel)
+        )
         for entry in COMMANDS.values()
     }

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from facebench.cli.messages import print_line
+from facebench.cli.messages import Console, print_line
 from facebench.core.errors import InputError
+from facebench.core.language import translate
 from facebench.core.suggest import suggest
 
 if TYPE_CHECKING:
@@ -44,7 +43,9 @@ def metrics(
     elif sys.stdout.isatty():
         _print_list(Console(), cards)
     else:
-        sys.stdout.write("".join(f"{card.id} {card.arrow or '–'} {card.title}\n" for card in cards))
+        sys.stdout.write(
+            "".join(f"{card.id} {card.arrow or '–'} {translate(card.title)}\n" for card in cards)
+        )
     if not as_json and text in _protocol_names():
         print_line(
             f"'{text}' is a protocol: facebench metrics --protocol {text} lists its metrics.", stderr=True
@@ -91,7 +92,7 @@ def _suite_metrics(protocol: str | None, suite: str | None) -> list[str]:
 
 
 def _searched(card: Card) -> str:
-    return f"{card.id} {card.title}".lower()
+    return f"{card.id} {card.title} {translate(card.title)}".lower()
 
 
 def _protocol_names() -> list[str]:
@@ -115,7 +116,7 @@ def _print_list(console: Console, cards: Sequence[Card]) -> None:
     """Print the id of each metric, and its title on the lines below; nothing is cut."""
     for card in cards:
         console.print(Text(f"{card.id} {card.arrow}".rstrip(), style="bold"), soft_wrap=True)
-        for line in textwrap.wrap(card.title, max(console.width - 2, 20)):
+        for line in _wrapped(translate(card.title), max(console.width - 2, 20)):
             console.print(Text(f"  {line}"), soft_wrap=True)
     print_line(
         f"{len(cards)} metrics. Filter them by --protocol, --suite or TEXT; `facebench metrics ID` prints a card.",
@@ -124,20 +125,25 @@ def _print_list(console: Console, cards: Sequence[Card]) -> None:
     )
 
 
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break a text into lines; Japanese characters are two columns wide, and lines may end between them."""
+    return [line.plain.rstrip() for line in Text(text).wrap(Console(), width)]
+
+
 def _print_card(metric: str) -> None:
     from facebench.evaluation.cards import card_file, find_card
     from facebench.report.pages.cards import facts
 
     card = find_card(metric)
     console = Console()
-    console.print(f"[bold]{card.id}[/bold] {card.arrow}  {escape(card.title)}")
+    console.print(f"[bold]{card.id}[/bold] {card.arrow}  {escape(translate(card.title))}")
     grid = Table.grid(padding=(0, 2))
     for heading, text in facts(card).items():
-        grid.add_row(f"[dim]{heading}[/dim]", escape(text))
+        grid.add_row(f"[dim]{translate(heading)}[/dim]", escape(translate(text)))
     console.print(grid)
     console.print()
-    console.print(escape(card.about.strip()))
+    console.print(Text(card.about.strip()))
     for pitfall in card.pitfalls:
-        console.print(f"• {escape(pitfall)}")
+        console.print(Text(f"• {translate(pitfall)}"))
     console.print()
     print_line(f"card: {card_file(metric)}", style="dim")

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from facebench.backbones.own_networks import NetworkSpec, OwnNetwork, networks_folder, own_networks, read_spec
-from facebench.cli.messages import print_line, requires_extra
+from facebench.cli.messages import Console, print_line, requires_extra
 from facebench.cli.progress import Stages
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_path, atomic_write_text
+from facebench.core.language import translate
 from facebench.core.suggest import suggest
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def list_networks() -> None:
     """List the added networks with their outputs, licence and origin."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for heading in ("network", "outputs", "crop", "licence", "metrics"):
-        table.add_column(heading, justify="right" if heading == "metrics" else "left", overflow="fold")
+        table.add_column(
+            translate(heading), justify="right" if heading == "metrics" else "left", overflow="fold"
+        )
     for name, network in own_networks().items():
         spec = network.spec
         words = (name, ", ".join(network.arrays), f"{spec.crop}, {spec.size} px", spec.licence)

@@ -118,6 +118,8 @@ def _option_type(name: str, field: FieldInfo) -> Any:
     """Return the type of an option: the type of the field without None, an Enum for a Literal."""
     kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]
     kind = kinds[0] if len(kinds) == 1 and NoneType in get_args(field.annotation) else field.annotation
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
     if get_origin(kind) is Literal:
         return Enum(name, [(value, value) for value in get_args(kind)], type=str)
     return kind

@@ -23,6 +23,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from facebench.core.language import message, translate
+
 QUIET_SECONDS = 60
 """Interval of the progress lines of a training run when stderr is not a terminal."""
 
@@ -48,7 +50,7 @@ class _Bars:
     def update(self, name: str, done: int, total: int | None) -> None:
         """Set the progress of a bar; the first call adds the bar."""
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=total)
+            self._tasks[name] = self._progress.add_task(translate(name), total=total)
         self._progress.update(self._tasks[name], completed=done, total=total)
 
 
@@ -97,7 +99,7 @@ class TrainingProgress:
     def __init__(self, console: Console, batch: int) -> None:
         self.console, self.batch = console, batch
         self._bar = Progress(
-            TextColumn("step"),
+            TextColumn(translate(message("step"))),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[status]}"),
@@ -131,10 +133,11 @@ class TrainingProgress:
         if not (self.console.is_terminal or self.console.quiet) and now - self._last_line > QUIET_SECONDS:
             self._last_line = now
             minutes = (steps - step) * self.batch / speed / 60 if speed else float("inf")
-            print(f"step {step} of {steps}  {status}  {minutes:.0f} min left", file=sys.stderr, flush=True)
+            line = translate(f"step {step} of {steps}  {status}  {minutes:.0f} min left")
+            print(line, file=sys.stderr, flush=True)
 
 
 class _ImagesPerSecond(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if not speed else f"{speed:.1f} images/s", style="dim")
+        return Text("" if not speed else translate(f"{speed:.1f} images/s"), style="dim")

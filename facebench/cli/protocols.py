@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from facebench.cli.messages import Console
+from facebench.core.language import translate
 
 if TYPE_CHECKING:
     from facebench.evaluation.protocols import Protocol
@@ -35,11 +38,11 @@ def _print_list() -> None:
 
     table = Table(box=None, header_style="bold")
     for heading in ("protocol", "title", "roles"):
-        table.add_column(heading)
+        table.add_column(translate(heading))
     for protocol in load_protocols().values():
-        table.add_row(protocol.id, escape(protocol.title), ", ".join(protocol.roles))
+        table.add_row(protocol.id, escape(translate(protocol.title)), ", ".join(protocol.roles))
     for trained in load_trained_protocols().values():
-        table.add_row(trained.id, escape(trained.title), f"generated; {trained.command}")
+        table.add_row(trained.id, escape(translate(trained.title)), f"generated; {trained.command}")
     Console().print(table)
 
 
@@ -47,24 +50,23 @@ def _print_protocol(protocol: Protocol) -> None:
     from facebench.evaluation.cards import find_card
 
     console = Console()
-    console.print(f"[bold]{protocol.id}[/bold]  {escape(protocol.title)}")
-    console.print(escape(protocol.about.strip()))
+    console.print(f"[bold]{protocol.id}[/bold]  {escape(translate(protocol.title))}")
+    console.print(escape(translate(protocol.about.strip())))
     for role, kind in protocol.roles.items():
         console.print(f"  {role}: {kind}")
-    console.print(
-        f"  headline: {', '.join(' or '.join(names) for names in protocol.headline)}", highlight=False
-    )
+    headline = ", ".join("/".join(names) for names in protocol.headline)
+    console.print(Text(translate(f"  headline: {headline}")))
     for suite, metrics in protocol.suites.items():
         console.print(f"\n[bold]{suite}[/bold]")
         for metric in metrics:
             card = find_card(metric)
-            console.print(f"  {metric} {card.arrow}  [dim]{escape(card.title)}[/dim]")
+            console.print(f"  {metric} {card.arrow}  [dim]{escape(translate(card.title))}[/dim]")
 
 
 def _print_trained_protocol(protocol: TrainedProtocol) -> None:
     console = Console()
-    console.print(f"[bold]{protocol.id}[/bold]  {escape(protocol.title)}")
-    console.print(escape(protocol.about.strip()))
+    console.print(f"[bold]{protocol.id}[/bold]  {escape(translate(protocol.title))}")
+    console.print(escape(translate(protocol.about.strip())))
     console.print(f"  command: {protocol.command}\n")
     for name, measure in protocol.measures.items():
-        console.print(f"  {name}  [dim]{escape(measure.title)}[/dim]")
+        console.print(f"  {name}  [dim]{escape(translate(measure.title))}[/dim]")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from facebench.cli.messages import print_line
+from facebench.cli.messages import Console, print_line
 
 
 def published(

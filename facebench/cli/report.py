@@ -9,18 +9,19 @@ import typer
 
 from facebench.cli.messages import print_line
 from facebench.core.errors import InputError
+from facebench.core.language import language
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; the first run is the baseline.")],
     html: Annotated[Path, typer.Option(help="Folder of index.html, or a file that ends in .html.")],
-    lang: Annotated[str, typer.Option(help="Language of the page: en or ja.")] = "en",
+    lang: Annotated[str | None, typer.Option(help="Language of the page: en or ja.")] = None,
 ) -> None:
     """Write a self-contained page with results, differences, plots and galleries."""
     from facebench.evaluation.record import load_run
     from facebench.report.pages.run import report_page
 
-    page = report_page([load_run(run) for run in runs], lang)
+    page = report_page([load_run(run) for run in runs], lang or language())
     file = html if html.suffix.lower() in (".html", ".htm") else html / "index.html"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from facebench.cli.choices import TableFormat
-from facebench.cli.messages import print_line
+from facebench.cli.messages import Console, print_line
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
 from facebench.evaluation.run_folders import RUNS, named_runs, run_folders, run_summary

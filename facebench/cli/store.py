@@ -7,10 +7,11 @@ from contextlib import closing
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from facebench.cli.messages import Console, print_line
 from facebench.core.errors import InputError
+from facebench.core.language import translate
 
 app = typer.Typer(
     help="Inspect, verify and shrink the feature store.", no_args_is_help=True, add_completion=False
@@ -41,7 +42,8 @@ def info() -> None:
         f"{contents.path}  {format_size(contents.bytes)}, {contents.entries} results", soft_wrap=True
     )
     if contents.networks:
-        table = Table("network", "weights", "preprocessing", "results", "size")
+        headings = ("network", "weights", "preprocessing", "results", "size")
+        table = Table(*map(translate, headings))
         for network, (count, size) in contents.networks.items():
             table.add_row(
                 network.name, network.weights[:12], network.preprocessing, str(count), format_size(size)
@@ -57,8 +59,8 @@ def verify() -> None:
     with closing(Store()) as store:
         intact, damaged = store.verify()
     for warning in store.warnings:
-        typer.echo(warning)
-    typer.echo(f"{intact} results are intact, {damaged} were damaged and have been removed.")
+        print_line(warning)
+    print_line(f"{intact} results are intact, {damaged} were damaged and have been removed.")
     if damaged or store.warnings:
         raise typer.Exit(1)
 
@@ -73,7 +75,7 @@ def prune(
     with closing(Store()) as store:
         removed = store.prune(parse_size(max_size))
         size = format_size(store.info().bytes)
-    typer.echo(f"{removed} results removed; the size of the store is now {size}.")
+    print_line(f"{removed} results removed; the size of the store is now {size}.")
 
 
 def parse_size(text: str) -> int:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from facebench.cli.choices import TableFormat
+from facebench.cli.messages import Console
 from facebench.cli.plain_tables import plain_lines
 from facebench.compare.breakdown_tables import extremes_table, group_table
 from facebench.core.escape import escape_terminal
@@ -34,6 +34,7 @@ def print_table(console: Console, table: Table, style: TableFormat = TableFormat
         table: the table.
         style: `table`, `plain` (lines without borders), or `auto`: a table where it fits, lines otherwise.
     """
+    table = table.translated()
     shown = _rich_table(table)
     fits = _fit(shown, console.width)
     if style == TableFormat.table or (style == TableFormat.auto and fits):

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from facebench.cli.choices import Device
-from facebench.cli.messages import print_line, requires_extra
+from facebench.cli.messages import Console, print_line, requires_extra
 from facebench.cli.progress import Stages, TrainingProgress
 from facebench.core.errors import InputError
 

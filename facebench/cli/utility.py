@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from facebench.cli.choices import Device, split_list
-from facebench.cli.messages import print_line, print_message, requires_extra
+from facebench.cli.messages import Console, print_line, print_message, requires_extra
 from facebench.cli.named_values import parse_tags
 from facebench.cli.progress import TrainingProgress
 from facebench.cli.verify_benchmark import DEFAULT_BENCHMARKS, Benchmarks

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from facebench.cli.choices import Device, Suite, split_list
-from facebench.cli.messages import print_line
+from facebench.cli.messages import Console, print_line
 from facebench.cli.progress import Stages
 from facebench.core.errors import InputError
 

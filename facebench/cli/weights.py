@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,9 +17,10 @@ from facebench.backbones.weights import cache, cache_dir, lockfile, registry
 from facebench.backbones.weights.fetch import ask_licence, import_file, offline
 from facebench.backbones.weights.fetch import fetch as fetch_file
 from facebench.backbones.weights.registry import Entry
-from facebench.cli.messages import print_line
+from facebench.cli.messages import Console, print_line
 from facebench.cli.progress import Downloads
 from facebench.core.errors import InputError, WeightsError
+from facebench.core.language import translate
 from facebench.core.suggest import suggest
 
 app = typer.Typer(
@@ -39,10 +39,10 @@ def list_weights() -> None:
     """List every file with its purpose, size, licence, source, and state on this machine."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for heading in ("weights", "size", "state"):
-        table.add_column(heading, justify="right" if heading == "size" else "left")
+        table.add_column(translate(heading), justify="right" if heading == "size" else "left")
     for entry in registry.entries().values():
         state, style = _state(entry)
-        table.add_row(_description(entry), _size(entry), Text(state, style=style))
+        table.add_row(_description(entry), _size(entry), Text(translate(state), style=style))
     Console().print(table)
     print_line("Licences in yellow exclude commercial use.", style="dim")
     print_line(f"Folder: {cache_dir()}", style="dim")
@@ -141,9 +141,11 @@ def path(name: Annotated[str | None, typer.Argument(help="Entry of the list.")] 
 
 def confirm_licence(entry: Entry) -> bool:
     """Show a licence and ask whether the user accepts it; without a terminal the answer is no."""
-    typer.echo(f"{entry.name}: {entry.about}\n  licence: {entry.licence}\n  terms:   {entry.home}", err=True)
+    print_line(
+        f"{entry.name}: {entry.about}\n  licence: {entry.licence}\n  terms:   {entry.home}", stderr=True
+    )
     try:
-        return sys.stdin.isatty() and typer.confirm("  Do you accept this licence?", err=True)
+        return sys.stdin.isatty() and typer.confirm(translate("  Do you accept this licence?"), err=True)
     except typer.Abort:
         raise KeyboardInterrupt from None
 
@@ -170,10 +172,14 @@ def _selected_names(names: Sequence[str] | None, suite: str | None) -> Sequence[
 
 def _description(entry: Entry) -> Text:
     """Return name, purpose, licence and source."""
-    licence = ("licence: " + entry.licence, "yellow" if entry.non_commercial else "dim")
-    terms = (f"\n{entry.terms}" if entry.terms else "", "dim")
+    licence = (translate(f"licence: {entry.licence}"), "yellow" if entry.non_commercial else "dim")
+    terms = (f"\n{translate(entry.terms)}" if entry.terms else "", "dim")
     return Text.assemble(
-        (entry.name, "bold"), f"\n{entry.about}\n", licence, (f" · from {_source(entry)}", "dim"), terms
+        (entry.name, "bold"),
+        f"\n{translate(entry.about)}\n",
+        licence,
+        (translate(f" · from {_source(entry)}"), "dim"),
+        terms,
     )
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from facebench.compare.board import Board, Model
 from facebench.compare.board_table import RankedTable
 from facebench.compare.replicates import SEED
-from facebench.core.html import environment
+from facebench.core.html import environment, translated_page
 from facebench.core.tables import Cell, Column, Table
 from facebench.evaluation.protocols import load_protocols
 from facebench.evaluation.record import Run
@@ -39,7 +39,7 @@ def leaderboard_page(
     sections = [_section(board, folder) for board in boards]
     sections += [_published_section(protocol, table) for protocol, table in published.items()]
     template = environment("facebench.compare").get_template("leaderboard.html")
-    return template.render(sections=sections, choices=choices)
+    return translated_page(template.render(sections=sections, choices=choices))
 
 
 def _section(board: Board, folder: Path | None) -> dict[str, Any]:

@@ -6,12 +6,20 @@ and forbids itself to load anything. Every value in a template is escaped.
 
 from __future__ import annotations
 
+import html
+import re
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from facebench.core.escape import escape_html, visible
+from facebench.core.language import ENGLISH, language, translate
+
+_MARKUP = re.compile(r"(<(?:script|style|pre)\b.*?</(?:script|style|pre)>|<[^>]*>)", re.DOTALL)
+_ATTRIBUTE = re.compile(r'(?<= )(title|aria-label|placeholder|alt)="([^"]*)"')
+_NAMES = ("<td", "<a", "<option")
+"""Elements whose single words are names, such as those of models."""
 
 
 def environment(package: str) -> Environment:
@@ -37,6 +45,40 @@ def environment(package: str) -> Environment:
     )
     created.filters["preformatted"] = _preformatted
     return created
+
+
+def translated_page(page: str) -> str:
+    """Translate the texts of an HTML page to the language of the user; scripts and records stay as they are.
+
+    Example:
+        >>> from facebench.core.language import use_language
+        >>> with use_language("ja"):
+        ...     translated_page('<p title="no value">95 % interval</p>')
+        '<p title="値なし">95 % 信頼区間</p>'
+    """
+    if language() == ENGLISH:
+        return page
+    parts = _MARKUP.split(page.replace('<html lang="en">', f'<html lang="{language()}">'))
+    for index in range(0, len(parts), 2):
+        element = parts[index - 1] if index else ""
+        if parts[index].strip():
+            parts[index] = _translated_text(parts[index], is_name=element.startswith(_NAMES))
+    for index in range(1, len(parts), 2):
+        parts[index] = _ATTRIBUTE.sub(_translated_attribute, parts[index])
+    return "".join(parts)
+
+
+def _translated_text(text: str, *, is_name: bool) -> str:
+    """Translate the text between two tags; the white space around it stays."""
+    words = html.unescape(text.strip())
+    if is_name and " " not in words:
+        return text
+    shown = translate(words)
+    return text if shown == words else text.replace(text.strip(), html.escape(shown, quote=False))
+
+
+def _translated_attribute(match: re.Match[str]) -> str:
+    return f'{match[1]}="{html.escape(translate(html.unescape(match[2])))}"'
 
 
 def _without_control_characters(value: Any) -> Any:

@@ -6,10 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from facebench.core.escape import escape_csv, escape_html, escape_latex, escape_markdown, latex_comment
+from facebench.core.language import translate
 
 Mark = Literal["best", "second", ""]
 EMPTY = ("", "–")
@@ -102,31 +103,46 @@ class Table:
         rows = [[row[index] for index in kept] for row in self.rows]
         return Table([self.columns[index] for index in kept], rows, self.caption, self.notes, self.breaks)
 
+    def translated(self) -> Table:
+        """Translate headings, texts and notes to the language of the user; single words in cells are names."""
+        columns = [
+            replace(column, title=translate(column.title), about=translate(column.about))
+            for column in self.columns
+        ]
+        rows = [
+            [replace(cell, text=_translated(cell.text), title=translate(cell.title)) for cell in row]
+            for row in self.rows
+        ]
+        notes = [translate(note) for note in self.notes]
+        return Table(columns, rows, translate(self.caption), notes, self.breaks)
+
     def markdown(self) -> str:
         """Format as GitHub-flavoured Markdown: best in bold, second in italics."""
+        table = self.translated()
         wrap = {"best": ("**", "**"), "second": ("_", "_"), "": ("", "")}
-        heading = [escape_markdown(column.title) for column in self.columns]
-        rule = ["---:" if column.numeric else "---" for column in self.columns]
-        body = [[_wrapped(cell, *wrap[cell.mark], escape_markdown) for cell in row] for row in self.rows]
+        heading = [escape_markdown(column.title) for column in table.columns]
+        rule = ["---:" if column.numeric else "---" for column in table.columns]
+        body = [[_wrapped(cell, *wrap[cell.mark], escape_markdown) for cell in row] for row in table.rows]
         lines = ["| " + " | ".join(row) + " |" for row in [heading, rule, *body]]
-        caption = [f"**{escape_markdown(self.caption)}**", ""] if self.caption else []
-        notes = [f"{escape_markdown(note, block=True)}  " for note in self.notes]
+        caption = [f"**{escape_markdown(table.caption)}**", ""] if table.caption else []
+        notes = [f"{escape_markdown(note, block=True)}  " for note in table.notes]
         return "\n".join([*caption, *lines, *([""] if notes else []), *notes]) + "\n"
 
     def html(self) -> str:
         """Format as an HTML `<table>`: best in bold, second underlined."""
+        table = self.translated()
         parts = ['<table class="facebench">']
-        if self.caption:
-            parts.append(f"<caption>{escape_html(self.caption)}</caption>")
+        if table.caption:
+            parts.append(f"<caption>{escape_html(table.caption)}</caption>")
         parts.append("<thead><tr>")
-        parts += [_html_heading(column) for column in self.columns]
+        parts += [_html_heading(column) for column in table.columns]
         parts.append("</tr></thead><tbody>")
-        for index, row in enumerate(self.rows):
-            parts.append('<tr class="block">' if index in self.breaks else "<tr>")
-            parts += [_html_cell(cell, column) for cell, column in zip(row, self.columns, strict=True)]
+        for index, row in enumerate(table.rows):
+            parts.append('<tr class="block">' if index in table.breaks else "<tr>")
+            parts += [_html_cell(cell, column) for cell, column in zip(row, table.columns, strict=True)]
             parts.append("</tr>")
         parts.append("</tbody></table>")
-        parts += [f'<p class="note">{escape_html(note)}</p>' for note in self.notes]
+        parts += [f'<p class="note">{escape_html(note)}</p>' for note in table.notes]
         return "\n".join(parts) + "\n"
 
     def _repr_html_(self) -> str:
@@ -211,6 +227,10 @@ def sparkline(history: Sequence[tuple[str, float]]) -> str:
         f'<svg class="spark" viewBox="0 0 64 16" role="img" aria-label="{label}"><title>{label}</title>'
         f'<polyline points="{path}"/><circle cx="{points[-1][0]:.1f}" cy="{points[-1][1]:.1f}" r="1.8"/></svg>'
     )
+
+
+def _translated(text: str) -> str:
+    return translate(text) if " " in text.strip() else text
 
 
 def _csv_fields(cell: Cell, column: Column) -> list[str]:

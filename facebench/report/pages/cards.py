@@ -8,10 +8,17 @@ from pathlib import Path
 
 from facebench.backbones.weights import registry
 from facebench.core.errors import InputError
+from facebench.core.language import message
 from facebench.evaluation.cards import DETECTOR, Card, card_families, card_family
 from facebench.evaluation.protocols import Protocol, load_protocols
 
 _DIRECTION = {"higher": "higher is better", "lower": "lower is better", "neither": "no better direction"}
+_INTERVALS = {
+    "jackknife": message("jackknife"),
+    "bootstrap_images": "bootstrap over images",
+    "bootstrap_identities": "bootstrap over identities",
+    "none": message("none"),
+}
 _NOTICE = "<!-- Written from the cards by facebench.report.pages.cards; change metrics/*.yaml instead. -->"
 
 
@@ -27,21 +34,21 @@ def facts(card: Card) -> dict[str, str]:
     span = f"{'−∞' if low is None else f'{low:g}'} to {'∞' if high is None else f'{high:g}'} {card.unit}"
     array = card.reads.array if isinstance(card.reads.array, str) else ", ".join(card.reads.array)
     fields = {
-        "better": _DIRECTION[card.better],
-        "range": span.strip(),
-        "formula": card.formula,
+        message("better"): _DIRECTION[card.better],
+        message("range"): span.strip(),
+        message("formula"): card.formula,
         "computed by": f"facebench.metrics.{card.compute}" + (f" → {card.field}" if card.field else ""),
-        "with": ", ".join(f"{key} = {value}" for key, value in card.params.items()),
-        "reads": f"{array} of {card.reads.backbone}",
-        "domain": card.domain,
-        "needs": ", ".join(card.needs) or "only the generated images",
+        message("with"): ", ".join(f"{key} = {value}" for key, value in card.params.items()),
+        message("reads"): f"{array} of {card.reads.backbone}",
+        message("domain"): card.domain,
+        message("needs"): ", ".join(card.needs) or "only the generated images",
         "smallest n": f"{card.smallest_n} (below: no value)",
         "reliable n": f"{card.reliable_n} (below: marked †)",
         "depends on n": "compare only sets of equal size" if card.depends_on_n else "",
-        "interval": card.interval.replace("_", " over "),
-        "claims": ", ".join(f"{kind}: {response}" for kind, response in card.claims.items()),
-        "source": card.source,
-        "terms": " ".join(dict.fromkeys(filter(None, map(_terms, card.backbones)))),
+        message("interval"): _INTERVALS[card.interval],
+        message("claims"): ", ".join(f"{kind}: {response}" for kind, response in card.claims.items()),
+        message("source"): card.source,
+        message("terms"): " ".join(dict.fromkeys(filter(None, map(_terms, card.backbones)))),
     }
     return {heading: text for heading, text in fields.items() if text}
 

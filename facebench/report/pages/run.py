@@ -13,7 +13,8 @@ from facebench.compare.board import Board
 from facebench.compare.board_table import arrange_table
 from facebench.compare.leaderboard import Leaderboard
 from facebench.compare.table_row import Row
-from facebench.core.html import environment
+from facebench.core.html import environment, translated_page
+from facebench.core.language import use_language
 from facebench.core.tables import Cell, Column, Table
 from facebench.core.version import __version__
 from facebench.evaluation.protocols import TableLayout
@@ -45,12 +46,14 @@ def report_page(runs: Sequence[Run], lang: str = "en") -> str:
     text = texts(lang)
     boards = Leaderboard.from_runs(runs).boards
     template = environment("facebench.report.pages").get_template("report.html")
-    return template.render(
-        text=text,
-        version=__version__,
-        names=[run.name for run in runs],
-        boards=[_section(board, text, f"b{index}") for index, board in enumerate(boards)],
-    )
+    with use_language(lang):
+        page = template.render(
+            text=text,
+            version=__version__,
+            names=[run.name for run in runs],
+            boards=[_section(board, text, f"b{index}") for index, board in enumerate(boards)],
+        )
+        return translated_page(page)
 
 
 @dataclass(frozen=True)

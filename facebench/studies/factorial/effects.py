@@ -196,8 +196,9 @@ def _metrics(runs: Sequence[Run], wanted: Sequence[str] | None) -> tuple[list[st
             raise InputError(f"No run has a value of the metric '{metric}'.{_reason(lacking[0], metric)}")
         if lacking:
             others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-            lack = "lack" if others else "lacks"
-            left_out[metric] = f"{lacking[0].name}{others} {lack} a value.{_reason(lacking[0], metric)}"
+            left_out[metric] = (
+                f"{lacking[0].name}{others} {'lack' if others else 'lacks'} a value.{_reason(lacking[0], metric)}"
+            )
     kept = [metric for metric in wanted if metric not in left_out]
     if not kept:
         raise InputError(

@@ -13,7 +13,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from facebench.core.files import atomic_write_bytes, atomic_write_text
-from facebench.core.html import environment
+from facebench.core.html import environment, translated_page
+from facebench.core.language import use_language
 from facebench.core.tables import Table, encode_csv
 from facebench.studies.factorial.record_cells import RecordStudy
 from facebench.studies.factorial.record_tables import (
@@ -91,6 +92,11 @@ def curves_plot(record: RecordStudy, metric: str) -> Figure:
 
 def study_page(record: RecordStudy, lang: str = "en") -> str:
     """Return the study as one self-contained HTML page."""
+    with use_language(lang):
+        return translated_page(_page(record, lang))
+
+
+def _page(record: RecordStudy, lang: str) -> str:
     study, text = record.study, texts(lang)
     curves = []
     first = next(iter(study.levels))

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from facebench.core.html import environment
+from facebench.core.html import environment, translated_page
 from facebench.core.tables import Cell, Column, Mark, Table
 from facebench.evaluation.record import MetricResult
 from facebench.evaluation.run_table import interval_text
@@ -181,7 +181,7 @@ def svg(figure: Figure) -> str:
 
 def study_page(study: Study, further: Sequence[Table] = ()) -> str:
     """Return a self-contained HTML page; `further` tables come last."""
-    return (
+    return translated_page(
         environment("facebench.studies.factorial")
         .get_template("factorial.html")
         .render(

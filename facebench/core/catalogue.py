@@ -1,0 +1,159 @@
+"""Translation of finished English messages with the templates of a gettext catalogue.
+
+Functions build messages in English, and run records store them in English. A message is translated where it is shown:
+the template it was built from is found in the catalogue, and its values are put into the translated template.
+"""
+
+from __future__ import annotations
+
+import gettext
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from string import Formatter
+
+LOCALES = Path(__file__).parent / "locale"
+DOMAIN = "facebench"
+_SHORT = 12
+"""Templates with fewer letters that begin with a value, such as `{n} images`, match only values without spaces."""
+_BREAKS = re.compile(r"((?<=[.!?])\s+|\n+\s*|; |: | · |(?<=^[•†–*✓✗]) )")
+"""Ends of the parts of a message that are translated separately when no template matches the message."""
+
+
+class _Messages(gettext.GNUTranslations):
+    """Compiled catalogue whose messages can be listed."""
+
+    _catalog: dict[str, str]
+
+    def texts(self) -> dict[str, str]:
+        return {
+            message: text for message, text in self._catalog.items() if message and isinstance(message, str)
+        }
+
+
+@dataclass(frozen=True)
+class _Template:
+    """English template with its translation; placeholders are names in braces."""
+
+    message: str
+    translation: str
+
+    @cached_property
+    def parts(self) -> list[tuple[str, str | None]]:
+        """Literal texts, each with the placeholder that follows it."""
+        return [(literal, name) for literal, name, _, _ in Formatter().parse(self.message)]
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        is_vague = self.letters < _SHORT and not self.parts[0][0]
+        value = r"(\S*?)" if is_vague else r"(.*?)"
+        return re.compile(
+            "".join(re.escape(literal) + (value if name is not None else "") for literal, name in self.parts),
+            re.DOTALL,
+        )
+
+    @cached_property
+    def letters(self) -> int:
+        """Number of letters outside placeholders."""
+        return sum(character.isalpha() for literal, _ in self.parts for character in literal)
+
+    @cached_property
+    def anchor(self) -> str:
+        """Longest literal text; only messages that hold it can match."""
+        return max((literal for literal, _ in self.parts), key=len)
+
+    def values(self, text: str) -> dict[str, str] | None:
+        """Return the values of the placeholders in a message; None if the message is not of this template."""
+        if self.anchor not in text:
+            return None
+        match = self.pattern.fullmatch(text)
+        if match is None:
+            return None
+        names = [name for _, name in self.parts if name is not None]
+        values: dict[str, str] = {}
+        for name, value in zip(names, match.groups(), strict=True):
+            if values.setdefault(name, value) != value:
+                return None
+        return values
+
+
+class Catalogue:
+    """Translations of messages by their English templates.
+
+    Args:
+        texts: translation by English message; values stand in braces, `{{` is a brace.
+
+    Example:
+        >>> texts = {"There is no {kind} '{name}'. {help}": "{kind}「{name}」はありません。{help}", "a metric": "指標"}
+        >>> texts |= {"Did you mean {names}?": "{names} のことですか？"}
+        >>> Catalogue(texts).translate("There is no a metric 'fdi'. Did you mean fid?")
+        '指標「fdi」はありません。fid のことですか？'
+        >>> Catalogue(texts).translate("Not in the catalogue")
+        'Not in the catalogue'
+    """
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._literals: dict[str, str] = {}
+        self._templates: list[_Template] = []
+        for message, translation in texts.items():
+            template = _Template(message, translation)
+            if any(name is not None and not name.isidentifier() for _, name in template.parts):
+                continue  # of Typer
+            if any(name is not None for _, name in template.parts):
+                self._templates.append(template)
+            else:
+                self._literals[message.replace("{{", "{").replace("}}", "}")] = translation.format()
+        self._templates.sort(key=lambda template: -template.letters)
+        self._known: dict[str, str] = {}
+
+    def translate(self, text: str) -> str:
+        """Return the translation of a message; parts that the catalogue lacks stay English."""
+        if text not in self._known:
+            whole = self._whole(text)
+            self._known[text] = self._parts(text) if whole is None else whole
+        return self._known[text]
+
+    def _whole(self, text: str) -> str | None:
+        """Translate a text that is one message; None if it is not in the catalogue."""
+        if text in self._literals:
+            return self._literals[text]
+        for template in self._templates:
+            values = template.values(text)
+            if values is not None:
+                return template.translation.format(
+                    **{name: self._value(value) for name, value in values.items()}
+                )
+        return None
+
+    def _value(self, text: str) -> str:
+        """Translate a value of a placeholder; single words are names of the user."""
+        return self.translate(text) if " " in text.strip() else text
+
+    def _parts(self, text: str) -> str:
+        """Translate the sentences of a text that is not one message."""
+        parts = _BREAKS.split(text)
+        if len(parts) == 1:
+            return text
+        # From the whole down: as many leading parts as possible are one message.
+        for end in range(len(parts) - 2, 0, -2):
+            head = self._whole("".join(parts[:end]))
+            if head is not None:
+                return head + _space(head, parts[end]) + self.translate("".join(parts[end + 1 :]))
+        return parts[0] + parts[1] + self.translate("".join(parts[2:]))
+
+
+def _space(before: str, separator: str) -> str:
+    """Return the separator of two sentences; Japanese sentences follow each other without a space."""
+    return "" if separator == " " and before.endswith(("。", "？", "！")) else separator
+
+
+@cache
+def catalogue(language: str) -> Catalogue:
+    """Return the catalogue of a language; an empty one for English."""
+    file = LOCALES / language / "LC_MESSAGES" / f"{DOMAIN}.mo"
+    if not file.is_file():
+        return Catalogue({})
+    with file.open("rb") as stream:
+        return Catalogue(_Messages(stream).texts())

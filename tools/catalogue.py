@@ -1,0 +1,324 @@
+"""Catalogue of translations: `python -m tools.catalogue` finds new messages and compiles the translated ones.
+
+Messages are found in the code (sentences, headings, help), in the metric cards, protocols and texts of pages. The
+catalogue of a language is `facebench/core/locale/LANGUAGE/LC_MESSAGES/facebench.po`; the program reads the compiled
+file beside it. `catalogue_ignored.txt` lists texts that look like messages and are none, such as SQL.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import io
+import itertools
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import yaml
+from babel.messages import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "facebench"
+LOCALES = PACKAGE / "core" / "locale"
+IGNORED = Path(__file__).with_name("catalogue_ignored.txt")
+_CARD_KEYS = ("title", "about", "pitfalls", "terms")
+_HEADINGS = {"Column": 1, "add_column": 0}
+"""Calls whose argument at this position is a heading, even if it is one word."""
+_CODE = re.compile(r"\s*(<[a-z]|SELECT |PRAGMA |INSERT |DELETE |UPDATE |BEGIN |CREATE |outside )")
+"""Beginnings of markup, SQL and positions in a plot."""
+_DATE = datetime(2026, 1, 1, tzinfo=timezone.utc)
+"""Date in the catalogues: files of equal content are equal."""
+_TYPER = (
+    "(deprecated) ",
+    "(dynamic)",
+    "Aborted!",
+    "Aborted.",
+    "Arguments",
+    "Commands",
+    "Error",
+    "Missing command.",
+    "No such command {name!r}.",
+    "Options",
+    "Try [blue]'{command_path} {help_option}'[/] for help.",
+    "[default: {}]",
+    "[env var: {}]",
+    "[required]",
+    "default: {default}",
+    "env var: {var}",
+    "required",
+    "Show this message and exit.",
+)
+"""Messages that Typer reads from the same catalogue."""
+_LIMIT = 16
+"""Largest number of variants of one message."""
+
+
+def messages(root: Path = ROOT) -> dict[str, str]:
+    """Return all messages, each with the file in which it was found first."""
+    ignored = {line.replace("\\n", "\n") for line in IGNORED.read_text(encoding="utf-8").splitlines()}
+    found: dict[str, str] = {}
+    for file, message in itertools.chain(_code_messages(root), _data_messages(root)):
+        if message not in ignored:
+            found.setdefault(message, file.relative_to(root).as_posix())
+    return found
+
+
+def _code_messages(root: Path) -> Iterator[tuple[Path, str]]:
+    for file in sorted((root / "facebench").rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        finder = _Finder(commands=file.parent.name == "cli")
+        finder.visit(tree)
+        for message in finder.found:
+            yield file, message
+
+
+class _Finder(ast.NodeVisitor):
+    """Finds sentences, headings and the help of commands in one file.
+
+    A message is a text with a space, outside docstrings; a heading may be one word.
+    """
+
+    def __init__(self, *, commands: bool) -> None:
+        self.found: list[str] = []
+        self._commands = commands
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        """Docstrings and strings below attributes are no messages."""
+        if not (isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)):
+            self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        """The docstring of a command is its help."""
+        public = not node.name.startswith("_") and bool(node.decorator_list or node.args.args)
+        if (
+            self._commands
+            and public
+            and any("typer." in ast.unparse(each) for each in (node.args, *node.decorator_list))
+        ):
+            self.found.append(_escaped(inspect.cleandoc(ast.get_docstring(node) or "")))
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """Headings, and words marked by `message`, may be single words."""
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        position = {**_HEADINGS, "message": 0}.get(name)
+        if position is not None and position < len(node.args):
+            self.found += [text for text in _variants(node.args[position]) if _letters(text) > 1]
+        self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Plain strings."""
+        self._add(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        """Strings with values; strings inside the values are messages of their own."""
+        self._add(node)
+        for value in node.values:
+            if isinstance(value, ast.FormattedValue) and not _is_choice(value.value):
+                self.visit(value.value)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        """Strings joined by a plus sign."""
+        if isinstance(node.op, ast.Add) and any(_is_text(side) for side in (node.left, node.right)):
+            self._add(node)
+            for part in _summands(node):
+                if not _is_text(part):
+                    self.visit(part)
+        else:
+            self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        """Keys and annotations are no messages; the options in an annotation have help."""
+        self.visit(node.slice if getattr(node.value, "id", "") == "Annotated" else node.value)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        """Annotations are no messages, except those of options."""
+        if "Annotated" in ast.unparse(node.annotation):
+            self.visit(node.annotation)
+        if node.value is not None:
+            self.visit(node.value)
+
+    def _add(self, node: ast.expr) -> None:
+        self.found += [text for text in _variants(node) if _is_sentence(text)]
+
+
+def _is_sentence(text: str) -> bool:
+    return " " in text.strip() and _letters(text) > 3 and not _CODE.match(text) and "\\" not in text
+
+
+def _letters(text: str) -> int:
+    return sum(character.isalpha() for character in re.sub(r"\{\w+\}", "", text))
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def _summands(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [*_summands(node.left), *_summands(node.right)]
+    return [node]
+
+
+def _is_choice(node: ast.expr) -> bool:
+    """Whether an expression is one of several texts, such as `"s" if n > 1 else ""`."""
+    return isinstance(node, ast.IfExp) and all(
+        _is_text(each) or _is_choice(each) for each in (node.body, node.orelse)
+    )
+
+
+def _variants(node: ast.expr) -> list[str]:
+    """Return the templates of a string expression: one for each way that its choices can go."""
+    pieces = [_pieces(each) for each in _summands(node)]
+    combinations = list(itertools.islice(itertools.product(*pieces), _LIMIT))
+    return list(dict.fromkeys(_numbered(itertools.chain.from_iterable(each)) for each in combinations))
+
+
+def _pieces(node: ast.expr) -> list[list[tuple[str, str]]]:
+    """Return the variants of an expression as lists of ("text", literal) and ("value", name)."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [_split(node.value)]
+    if isinstance(node, ast.JoinedStr):
+        parts = [
+            _pieces(value.value if isinstance(value, ast.FormattedValue) else value) for value in node.values
+        ]
+        combinations = itertools.islice(itertools.product(*parts), _LIMIT)
+        return [list(itertools.chain.from_iterable(each)) for each in combinations]
+    if _is_choice(node):
+        assert isinstance(node, ast.IfExp)
+        return [*_pieces(node.body), *_pieces(node.orelse)]
+    return [[("value", _value_name(node))]]
+
+
+def _split(text: str) -> list[tuple[str, str]]:
+    """Split a plain string at its placeholders for `str.format`; other braces are text."""
+    pieces = re.split(r"\{([a-z]\w*)\}", text)
+    return [("field" if index % 2 else "text", piece) for index, piece in enumerate(pieces)]
+
+
+def _numbered(pieces: Iterable[tuple[str, str]]) -> str:
+    """Join pieces to a template; values of the same name are numbered, fields of `str.format` are not."""
+    parts = []
+    counts: Counter[str] = Counter()
+    for kind, text in pieces:
+        if kind == "text":
+            parts.append(_escaped(text))
+            continue
+        counts[text] += kind == "value"
+        parts.append(f"{{{text}_{counts[text]}}}" if counts[text] > 1 else f"{{{text}}}")
+    return "".join(parts)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _value_name(node: ast.AST) -> str:
+    """Name a value after its variable: `run.name` and `", ".join(names)` are `name` and `names`."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name.strip("_") or "value"
+        case ast.Call(func=ast.Attribute(value=ast.Constant()), args=[first, *_]):
+            return _value_name(first)
+        case ast.Call(func=ast.Attribute(value=owner), args=[]):
+            return _value_name(owner)
+        case ast.Call(func=ast.Name(), args=[first, *_]):
+            return _value_name(first)
+        case ast.Call(func=function):
+            return _value_name(function)
+        case (
+            ast.Subscript(value=inner)
+            | ast.Starred(value=inner)
+            | ast.BinOp(left=inner)
+            | ast.IfExp(body=inner)
+        ):
+            return _value_name(inner)
+        case ast.GeneratorExp(elt=inner) | ast.ListComp(elt=inner) | ast.BoolOp(values=[inner, *_]):
+            return _value_name(inner)
+        case ast.NamedExpr(target=inner):
+            return _value_name(inner)
+    return "value"
+
+
+def _data_messages(root: Path) -> Iterator[tuple[Path, str]]:
+    """Return the texts of metric cards and protocols, with placeholders of their families."""
+    registry = root / "facebench" / "backbones" / "weights" / "registry.yaml"
+    for file in [
+        *sorted((root / "metrics").glob("*.yaml")),
+        *sorted((root / "protocols").glob("*.yaml")),
+        registry,
+    ]:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        entries = content.values() if file.name == "registry.yaml" else (content, *content.get("family", []))
+        entries = [*entries, *content.get("measures", {}).values()]
+        for entry in entries:
+            for key in _CARD_KEYS:
+                value = entry.get(key, [])
+                for text in [value] if isinstance(value, str) else value:
+                    if _letters(text) > 3 and " " in text:
+                        yield file, _numbered(_split(text.strip()))
+
+
+def update(language: str) -> Catalog:
+    """Add new messages to the catalogue of a language, remove those that no code builds, and compile it.
+
+    Translations of removed messages are dropped.
+    """
+    found = messages()
+    old = read_catalogue(language)
+    updated = Catalog(
+        locale=language, project="facebench", charset="utf-8", creation_date=_DATE, revision_date=_DATE
+    )
+    for message in sorted(found, key=lambda each: (found[each], each)):
+        known = old.get(message)
+        updated.add(message, known.string if known else "", locations=[(found[message], None)])
+    for message in _TYPER:
+        known = old.get(message)
+        updated.add(message, known.string if known else "", locations=[("typer", None)])
+    folder = LOCALES / language / "LC_MESSAGES"
+    with (folder / "facebench.po").open("wb") as stream:
+        write_po(stream, updated, width=0, omit_header=False)
+    (folder / "facebench.mo").write_bytes(compiled(updated))
+    return updated
+
+
+def read_catalogue(language: str) -> Catalog:
+    """Return the catalogue of a language; an empty one if it has none yet."""
+    file = LOCALES / language / "LC_MESSAGES" / "facebench.po"
+    if not file.is_file():
+        return Catalog(locale=language)
+    with file.open("rb") as stream:
+        return read_po(stream, locale=language)
+
+
+def compiled(catalogue: Catalog) -> bytes:
+    """Return the compiled catalogue; messages without a translation are left out."""
+    out = io.BytesIO()
+    write_mo(out, catalogue)
+    return out.getvalue()
+
+
+def untranslated(catalogue: Catalog) -> list[str]:
+    """Return the messages of the code and of the data that a catalogue does not translate."""
+    return [message for message in messages() if not getattr(catalogue.get(message), "string", "")]
+
+
+def main() -> int:
+    """Update all catalogues; print what they do not translate."""
+    for folder in sorted(LOCALES.iterdir()):
+        catalogue = update(folder.name)
+        missing = untranslated(catalogue)
+        for message in missing:
+            print(f"{folder.name}: not translated: {message!r}")
+        print(f"{folder.name}: {len(catalogue) - len(missing)} messages translated, {len(missing)} not")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
