@@ -14,7 +14,7 @@ import itertools
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -149,7 +149,7 @@ class _Finder(ast.NodeVisitor):
 
 
 def _is_sentence(text: str) -> bool:
-    return " " in text.strip() and _letters(text) > 3 and not _CODE.match(text) and "\\" not in text
+    return " " in text.strip() and _letters(text) > 3 and not _CODE.match(text) and not {"\\", "\0"} & set(text)
 
 
 def _letters(text: str) -> int:
@@ -265,12 +265,11 @@ def _data_messages(root: Path) -> Iterator[tuple[Path, str]]:
                         yield file, _numbered(_split(text.strip()))
 
 
-def update(language: str) -> Catalog:
+def update(language: str, found: Mapping[str, str]) -> Catalog:
     """Add new messages to the catalogue of a language, remove those that no code builds, and compile it.
 
     Translations of removed messages are dropped.
     """
-    found = messages()
     old = read_catalogue(language)
     updated = Catalog(
         locale=language, project="facebench", charset="utf-8", creation_date=_DATE, revision_date=_DATE
@@ -304,16 +303,17 @@ def compiled(catalogue: Catalog) -> bytes:
     return out.getvalue()
 
 
-def untranslated(catalogue: Catalog) -> list[str]:
-    """Return the messages of the code and of the data that a catalogue does not translate."""
-    return [message for message in messages() if not getattr(catalogue.get(message), "string", "")]
+def untranslated(catalogue: Catalog, known: Iterable[str]) -> list[str]:
+    """Return the messages that a catalogue does not translate."""
+    return [message for message in known if not getattr(catalogue.get(message), "string", "")]
 
 
 def main() -> int:
     """Update all catalogues; print what they do not translate."""
+    found = messages()
     for folder in sorted(LOCALES.iterdir()):
-        catalogue = update(folder.name)
-        missing = untranslated(catalogue)
+        catalogue = update(folder.name, found)
+        missing = untranslated(catalogue, found)
         for message in missing:
             print(f"{folder.name}: not translated: {message!r}")
         print(f"{folder.name}: {len(catalogue) - len(missing)} messages translated, {len(missing)} not")

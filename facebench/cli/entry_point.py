@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
 import sys
 import traceback
@@ -95,7 +96,7 @@ def _run(words: list[str] | None) -> int:
 
 def _requested_language(words: Sequence[str]) -> str | None:
     """Return the value of `--lang`: it holds for everything that is printed, help included."""
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for word, following in itertools.zip_longest(words, words[1:]):
         if word == "--":
             break
         if word == "--lang":

@@ -184,3 +184,23 @@ def test_a_reader_that_ends_early_is_not_a_failed_rule() -> None:
     _, stderr = process.communicate()
     assert process.returncode == 141
     assert stderr == ""
+
+
+@pytest.mark.parametrize("words", [["--lang", "ja"], ["--lang=ja"]])
+def test_messages_are_written_in_the_language_of_the_option(facebench: Command, words: list[str]) -> None:
+    result = facebench("metrics", "fid_claen", *words)
+    assert result.returncode == 2
+    assert result.stderr.startswith("エラー：「fid_claen」を含む指標はありません。")
+
+
+def test_help_is_written_in_the_language_of_the_environment(
+    facebench: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEBENCH_LANG", "ja")
+    assert "評価記録からモデルを順位付けします。" in facebench("leaderboard", "--help").stdout
+
+
+def test_an_unknown_language_is_an_input_error(facebench: Command) -> None:
+    result = facebench("metrics", "--lang", "fr")
+    assert result.returncode == 2
+    assert "does not write the language 'fr'" in result.stderr
