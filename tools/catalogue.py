@@ -149,7 +149,9 @@ class _Finder(ast.NodeVisitor):
 
 
 def _is_sentence(text: str) -> bool:
-    return " " in text.strip() and _letters(text) > 3 and not _CODE.match(text) and not {"\\", "\0"} & set(text)
+    return (
+        " " in text.strip() and _letters(text) > 3 and not _CODE.match(text) and not {"\\", "\0"} & set(text)
+    )
 
 
 def _letters(text: str) -> int:
