@@ -21,7 +21,10 @@ from facebench.compare.table_row import Row
 from facebench.core.notes import group_sentences, listed
 from facebench.evaluation.protocols import primary_metrics
 from facebench.evaluation.record import MetricResult, Run
+from facebench.evaluation.run_table import REAL
 
+REAL_ROW = "real faces"
+"""Name of the row with the values for real faces alone."""
 MARKS = (
     "Bold: not distinguishable from the best (95 %, multiple comparisons with the best). "
     "Underlined: by the same rule, without the bold ones. Ranks are joint 95 % ranges."
@@ -141,6 +144,16 @@ class Board:
         candidates = (m for name in primary for m in self.metrics if m.partition("@")[0] == name)
         return next(candidates, None)
 
+    @property
+    def real(self) -> dict[str, MetricResult]:
+        """Values for real faces alone, by metric, of the first run that has them; equal n gives equal values."""
+        scaled: dict[str, MetricResult] = {}
+        for metric, result in (item for run in self.runs for item in run.metrics.items()):
+            if result.real is not None and metric not in scaled:
+                own = {"value": result.real.value, "n": result.real.n, "note": result.real.note}
+                scaled[metric] = result.model_copy(update={**own, "low": None, "high": None, "units": None})
+        return scaled
+
     def result(self, metric: str) -> MetricResult:
         """Return the first result of a metric, for its title and direction."""
         return next(run.metrics[metric] for run in self.runs if metric in run.metrics)
@@ -152,6 +165,7 @@ class Board:
             address: returns the link target of the name of a run; empty for no link.
         """
         rows = [model.row(address(model.newest)) for model in self.models]
+        rows += [Row(REAL_ROW, {}, self.real, published=True)] if self.real else []
         rows += [published_row(row) for row in self.published]
         valued = {m for row in rows for m in row.metrics if row.value(m) is not None}
         metrics = [metric for metric in self.metrics if metric in valued]
@@ -181,6 +195,7 @@ class Board:
                 "Models with several seeds: mean over the training runs, interval for new runs and new units, "
                 "with the variance between runs pooled over the models."
             )
+        notes += [f"{REAL_ROW}: {REAL.partition(': ')[2]}; not ranked."] if self.real else []
         notes.append("Brackets: 95 % interval.")
         if len(self.models) > 1:
             notes.append(MARKS)

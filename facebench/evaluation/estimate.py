@@ -53,7 +53,7 @@ def estimate_metrics(
     results, leave_out = {}, []
     for place, card in enumerate(cards):
         progress("metrics", place, len(cards))
-        for name, view in _reference_views(card, features):
+        for name, view in reference_views(card, features):
             key = json.dumps([name, card.model_dump(include=_SHARED_KEYS)])
             named = _card_against(card, name) if name else card
             if key not in estimates:
@@ -64,7 +64,7 @@ def estimate_metrics(
     return Estimates(results, _curves(estimates.values()), [each for each in leave_out if each.values])
 
 
-def _reference_views(card: Card, features: RoleFeatures) -> list[tuple[str, RoleFeatures]]:
+def reference_views(card: Card, features: RoleFeatures) -> list[tuple[str, RoleFeatures]]:
     """Return the features once, or once for every named reference set.
 
     Verification uses only the sets that contain any of the generated identities.
@@ -133,7 +133,7 @@ def _estimate_rows(card: Card, function: MetricFunction, sample: Sample, seed: i
     except InputError as error:
         found, interval_reason = {}, f"no interval: {error}"
     return Estimate(
-        values=_numbers(answer),
+        values=numbers_of(answer),
         intervals=found,
         interval_reason=interval_reason,
         notes=dict(getattr(answer, "notes", {})),
@@ -172,7 +172,7 @@ def _estimate_verification(
     counts = {"genuine": answer.genuine_count, "impostor": answer.impostor_count, "identities": sample.size}
     against = "generated" if sample.reference is None else "reference"
     return Estimate(
-        values=_numbers(answer),
+        values=numbers_of(answer),
         intervals=found,
         notes=dict(answer.notes),
         counts=counts,
@@ -185,7 +185,7 @@ def _estimate_subject(sample: SubjectPairs, seed: int) -> Estimate:
     scores = subject_scores(sample.generated, sample.others, sample.other_identities, sample.reference)
     answer = metrics.verification(scores.genuine, scores.impostor)
     return Estimate(
-        values=_numbers(answer),
+        values=numbers_of(answer),
         intervals=bootstrap_subject(scores, seed=seed),
         notes=dict(answer.notes),
         counts={**sample.counts, "genuine": answer.genuine_count, "impostor": answer.impostor_count},
@@ -199,10 +199,10 @@ def _estimate_leakage(card: Card, sample: TwoSets, seed: int) -> Estimate:
     found = leakage_intervals(scores, sample.units)
     similarity = intervals.bootstrap_images(metrics.mean_std, scores.generated, units=sample.units, seed=seed)
     found["similarity"] = similarity["mean"]
-    return Estimate(_numbers(answer), found, dict(answer.notes), sample.counts)
+    return Estimate(numbers_of(answer), found, dict(answer.notes), sample.counts)
 
 
-def _numbers(answer: object) -> dict[str, float | None]:
+def numbers_of(answer: object) -> dict[str, float | None]:
     """Return the numbers of a result by field; NaN and infinity become None."""
     if not is_dataclass(answer):
         return {"value": _finite(answer)}

@@ -37,7 +37,7 @@ class LeaveOut:
 
 def leave_out_of(card: Card, estimate: Estimate) -> LeaveOut:
     """Return the leave-out values of the field that a card reports."""
-    interval = estimate.intervals.get(field_of(card, estimate))
+    interval = estimate.intervals.get(field_of(card, estimate.values))
     return LeaveOut(card.id, () if interval is None else interval.leave_out, *estimate.digests)
 
 

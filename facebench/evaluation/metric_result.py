@@ -42,7 +42,7 @@ class Estimate:
 
 def metric_result(card: Card, estimate: Estimate) -> MetricResult:
     """Return the entry of one card from an estimate that several cards may share."""
-    name = field_of(card, estimate)
+    name = field_of(card, estimate.values)
     value = estimate.values.get(name)
     interval = estimate.intervals.get(name) if value is not None else None
     if value is not None and interval is not None:
@@ -72,9 +72,9 @@ def metric_result(card: Card, estimate: Estimate) -> MetricResult:
     )
 
 
-def field_of(card: Card, estimate: Estimate) -> str:
-    """Return the field of the estimate that a card reports."""
-    return card.field or ("mean" if "value" not in estimate.values else "value")
+def field_of(card: Card, values: Mapping[str, Any]) -> str:
+    """Return the field, among the values by field, that a card reports."""
+    return card.field or ("mean" if "value" not in values else "value")
 
 
 def _clamp(card: Card, interval: Interval) -> Interval:

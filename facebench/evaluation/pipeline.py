@@ -32,9 +32,11 @@ from facebench.evaluation.leave_out import leave_out_table
 from facebench.evaluation.per_image import add_pair_terms, per_image_table
 from facebench.evaluation.picked import picked_tag
 from facebench.evaluation.plan import Plan, make_plan
+from facebench.evaluation.real_scale import add_scales
 from facebench.evaluation.record import GroupResult, Run
 from facebench.evaluation.unmatched import unmatched_warnings
 from facebench.evaluation.unofficial_weights import mark_unofficial
+from facebench.features.store.sqlite import Store
 from facebench.images.image_set import ImageSet
 from facebench.images.jpeg_null import ROLE as REENCODED
 from facebench.images.sources.memory import UNIT_RANGE, Range
@@ -169,6 +171,7 @@ def _estimate(
     """Compute every metric, over all images and by group."""
     features, seed = replace(extracted.features, unit=config.unit), config.seed
     metrics = estimate_metrics(plan.cards, features, seed=seed, progress=progress)
+    add_scales(metrics.results, plan.cards, features, seed=seed, store=Store())
     groups: dict[str, dict[str, GroupResult]] = {}
     if config.by is not None:
         groups = estimate_groups(

@@ -39,6 +39,21 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
+class RealScale(_Model):
+    """Value of a metric for real faces alone, beside which the value of the generated faces is read."""
+
+    value: Number
+    """Mean over random splits of the reference set; verification takes all of its pairs."""
+    low: Number
+    """Smallest value of a split."""
+    high: Number
+    """Largest value of a split."""
+    n: dict[Text, Count]
+    """Real images in the place of the generated and of the reference images, or reference images and identities."""
+    note: Text = ""
+    """Why the scale needs care, such as fewer images than were generated."""
+
+
 class MetricResult(_Model):
     """Value of one metric with its interval and sample sizes."""
 
@@ -62,6 +77,8 @@ class MetricResult(_Model):
     unit: Text = ""
     decimals: Decimals = 3
     depends_on_n: bool = False
+    real: RealScale | None = None
+    """The metric on real faces alone; None without a reference set or where it has no meaning."""
     backbone: Text
     reason: Text = ""
     """Why there is no value."""
@@ -351,6 +368,7 @@ class Run(_Model):
                 "high": result.high,
                 "method": result.method,
                 "n": result.n.get("generated"),
+                "real": None if result.real is None else result.real.value,
                 "better": result.better,
                 "note": result.reason or result.note,
             }

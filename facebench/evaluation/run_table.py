@@ -15,6 +15,10 @@ SHOWN_REJECTED = 5
 """Number of rejected files listed for each role."""
 SHOWN_IDS = 3
 """Number of metrics without a value that are listed for each reason beside the headline."""
+REAL = (
+    "Real: the same metric for real faces alone. Distances compare one half of the reference set with the other, "
+    "verification compares all reference images"
+)
 
 
 def run_table(run: Run, *, show_all: bool = False) -> Table:
@@ -28,6 +32,10 @@ def run_table(run: Run, *, show_all: bool = False) -> Table:
     shown = valued if show_all else headline_metrics(run, valued)
     columns = [Column("metric", "Metric", numeric=False), Column("value", "Value"), Column("n", "n")]
     rows = [_row(metric, run.metrics[metric]) for metric in shown]
+    if any(run.metrics[metric].real is not None for metric in shown):
+        columns.insert(2, Column("real", "Real", about=REAL))
+        for row, metric in zip(rows, shown, strict=True):
+            row.insert(2, real_cell(run.metrics[metric]))
     notes = run_notes(run, None if show_all else shown)
     if hidden := len(valued) - len(shown):
         notes.insert(
@@ -56,6 +64,14 @@ def value_text(result: MetricResult) -> str:
     return f"{result.value:.{result.decimals}f}{'†' if result.note else ''}"
 
 
+def real_cell(result: MetricResult) -> Cell:
+    """Return the value for real faces alone, with a dagger where it has a note; "–" when there is none."""
+    real = result.real
+    if real is None:
+        return Cell("–")
+    return Cell(f"{real.value:.{result.decimals}f}{'†' if real.note else ''}", real.value, title=real.note)
+
+
 def count_text(result: MetricResult) -> str:
     """Format the sample sizes, such as "60 / 2,000"."""
     return " / ".join(f"{count:,}" for count in result.n.values())
@@ -76,8 +92,12 @@ def run_notes(run: Run, shown: Sequence[str] | None = None) -> list[str]:
         for target, ids in words.items()
         if (kept := [metric for metric in ids if metric in visible])
     ]
+    scales = {metric: real for metric in visible if (real := run.metrics[metric].real) is not None}
+    notes += [REAL] if scales else []
     daggers = group_sentences((run.metrics[metric].note, metric) for metric in visible)
     notes += [f"† {sentence}: {listed(ids, visible)}" for sentence, ids in daggers.items()]
+    small = group_sentences((real.note, metric) for metric, real in scales.items())
+    notes += [f"† Real {sentence}: {listed(ids, visible)}" for sentence, ids in small.items()]
     reasons = ((result.reason, metric) for metric, result in run.metrics.items() if result.value is None)
     missing = group_sentences(reasons, whole=True)
     limit = None if shown is None else SHOWN_IDS
@@ -88,7 +108,7 @@ def run_notes(run: Run, shown: Sequence[str] | None = None) -> list[str]:
 
 def run_csv(run: Run) -> str:
     """Format the values of a run as CSV: one row per metric and group, with value, interval and n."""
-    numeric = ("value", "low", "high", "n")
+    numeric = ("value", "low", "high", "n", "real")
     frame = run.to_frame()
     columns = [Column(key, key, numeric=key in numeric) for key in frame.columns]
     rows = [

@@ -161,6 +161,20 @@ def draw_sample(card: Card, features: RoleFeatures) -> Sample:
     return Sample(generated, {"generated": len(generated)}, units)
 
 
+def reference_sample(card: Card, features: RoleFeatures) -> Sample:
+    """Select the rows of the reference set from which a metric of one set is computed.
+
+    Raises:
+        InputError: the reference set has no identities, and the card needs them.
+    """
+    if metric_function(card.compute).sample == "verification":
+        rows, names = _identified_rows(features, "reference", card.reads)
+        counts = {"reference": len(rows)}
+        return IdentityPairs(rows, counts, Units.of(names, kinds=["identity"]), names)
+    rows = _valid_rows(features, "reference", card.reads)
+    return Sample(rows, {"reference": len(rows)}, Units.rows(len(rows)))
+
+
 def paired_roles(card: Card) -> tuple[str, str] | None:
     """Return the two roles whose rows a metric of image pairs compares; None for any other metric.
 

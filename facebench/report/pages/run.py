@@ -214,16 +214,29 @@ def _summary(board: Board, text: dict[str, Any]) -> Table:
     by_run = arrange_table(runs, board.metrics, TableLayout(), "", [])
     columns = [Column("metric", text["metric"], numeric=False)]
     if len(board.runs) == 1:
-        columns += [Column("value", text["value"]), Column("n", text["sample_sizes"], numeric=False)]
+        columns.append(Column("value", text["value"]))
     else:
         columns += [Column(run.name, run.name) for run in board.runs]
+    columns += [Column("real", text["real"], about=text["real_about"])] if board.real else []
+    columns += [Column("n", text["sample_sizes"], numeric=False)] if len(board.runs) == 1 else []
     rows = []
     for index, metric in enumerate(board.metrics, start=1):
         result = board.result(metric)
         name = Cell(f"{metric} {result.arrow}".strip(), small=result.title)
         row = [name, *(run_row[index] for run_row in by_run.rows)]
+        row += [_real(board, metric, text)] if board.real else []
         rows.append([*row, Cell(_counts(result, text))] if len(board.runs) == 1 else row)
     return Table(columns, rows)
+
+
+def _real(board: Board, metric: str, text: dict[str, Any]) -> Cell:
+    """Value for real faces alone, with its sample sizes."""
+    scale = board.real.get(metric)
+    if scale is None or scale.value is None:
+        return Cell("–")
+    dagger = "†" if scale.note else ""
+    shown = f"{scale.value:.{scale.decimals}f}{dagger}"
+    return Cell(shown, scale.value, small=_counts(scale, text), title=scale.note)
 
 
 def _counts(result: MetricResult, text: dict[str, Any]) -> str:
