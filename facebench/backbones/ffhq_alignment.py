@@ -42,6 +42,28 @@ def oriented_square(landmarks: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.stack([left - along, left + along, right + along, right - along])
 
 
+def misalignment(landmarks: npt.ArrayLike, height: int, width: int) -> float:
+    """Return how far an image is from FFHQ's crop of its face; 0 for an aligned image.
+
+    It is the mean distance of the corners of FFHQ's crop from those of the central square, over the side of the
+    square.
+
+    Args:
+        landmarks: (5, 2) eyes, nose, mouth corners; image-left first.
+        height: of the image.
+        width: of the image.
+
+    Example:
+        >>> face = [[40, 40], [60, 40], [50, 52], [42, 64], [58, 64]]
+        >>> round(misalignment(face, 200, 200), 2)
+        0.48
+    """
+    side = min(height, width)
+    top, left = (height - side) / 2, (width - side) / 2
+    square = np.array([[left, top], [left, top + side], [left + side, top + side], [left + side, top]])
+    return float(np.hypot(*(oriented_square(landmarks) - square).T).mean() / side)
+
+
 def align_ffhq(image: Images, landmarks: npt.ArrayLike, size: int) -> Images:
     """Return FFHQ's crop of a photograph.
 

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 DEFAULT_CHECKPOINT = Path("diffae-64-synthface")
 
 Checkpoint = Annotated[
-    Path, typer.Option(help="Model file, folder of a training run, official checkpoint, or shipped model.")
+    Path,
+    typer.Option(
+        help="Model file, folder of a run, official checkpoint, shipped model, or ffhq256-autoenc for photographs."
+    ),
 ]
 EncodeSteps = Annotated[
     int, typer.Option(help="DDIM steps of the encoding. The official code uses 250; 20 is faster.")
@@ -34,6 +37,12 @@ def open_autoencoder(checkpoint: Path, encode_steps: int, render_steps: int, dev
     from facebench.training.engine.model_file import device_of
     from facebench.training.models import load
 
+    network = load.open_autoencoder(checkpoint, device_of(device))
     return Autoencoder(
-        load.open_autoencoder(checkpoint, device_of(device)), Steps(encode_steps, render_steps)
+        network, Steps(encode_steps, render_steps), _batch(network.config.size, device_of(device).type)
     )
+
+
+def _batch(size: int, device: str) -> int:
+    """Return the faces per batch: 16 on a GPU, and on a CPU as many pixels as 16 faces of 64 pixels."""
+    return 16 if device != "cpu" else max(1, 16 * 64**2 // size**2)

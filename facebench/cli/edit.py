@@ -16,12 +16,14 @@ from facebench.cli.autoencoder_options import (
 from facebench.cli.choices import Device
 from facebench.cli.messages import print_line, print_skipped
 from facebench.cli.progress import Stages
-from facebench.core.errors import InputError
 
 if TYPE_CHECKING:
     from facebench.training.editing.autoencoder import Steps
 
-DEFAULT_STRENGTH = 0.3
+VISIBLE_STRENGTH = 0.8
+"""Default strength of edits along directions of facebench: it moves valence by 0.5 (docs/diffae-64-synthface.md)."""
+OFFICIAL_STRENGTH = 0.3
+"""Default strength of edits with official checkpoints, that of the official notebook."""
 
 
 class Preset(str, Enum):
@@ -37,12 +39,18 @@ def edit(
     out: Annotated[Path, typer.Argument(help="New folder of the edits and their manifest.")],
     attribute: Annotated[str, typer.Option(help="Attribute to change, such as happy or valence.")],
     directions: Annotated[
-        Path, typer.Option(help="Output of `facebench train classifier`, or shipped directions.")
-    ] = Path("directions-64-synthface"),
+        Path | None,
+        typer.Option(
+            help="Output of `facebench train classifier`, or an official classifier; those of the model by default."
+        ),
+    ] = None,
     checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
     strength: Annotated[
         list[float] | None,
-        typer.Option(help="Strength of the edit; may be repeated. The official notebook uses 0.3."),
+        typer.Option(
+            help="Strength of the edit; may be repeated. 0.8 by default, 0.3 for official checkpoints, as in the "
+            "official notebook."
+        ),
     ] = None,
     target: Annotated[
         Path | None,
@@ -58,7 +66,11 @@ def edit(
     encode_steps: Annotated[int | None, typer.Option(help="DDIM steps of the encoding.")] = None,
     render_steps: Annotated[int | None, typer.Option(help="DDIM steps of the rendering.")] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Edit photographs with the shipped model of rendered faces.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Edit images that the model is not made for: photographs, or faces without alignment.",
+        ),
     ] = False,
     device: Annotated[Device, typer.Option(help="Device of the network.")] = Device.auto,
 ) -> None:
@@ -66,15 +78,17 @@ def edit(
     from facebench.training.editing import directions as direction_files
     from facebench.training.editing import edit_images
 
-    strengths = strength or [DEFAULT_STRENGTH]
+    official = is_official(checkpoint)
+    strengths = strength or [OFFICIAL_STRENGTH if official else VISIBLE_STRENGTH]
     steps = preset_steps(preset, device.value)
     autoencoder = open_autoencoder(
         checkpoint, encode_steps or steps.encode, render_steps or steps.render, device.value
     )
-    known = direction_files.read(directions).to(autoencoder.device)
+    known = direction_files.read(directions or default_directions(checkpoint)).to(autoencoder.device)
     editor = edit_images.Editor(autoencoder, known, attribute)
-    if checkpoint == DEFAULT_CHECKPOINT and not force:
-        refuse_photographs(images)
+    editor.check()
+    if not force:
+        check_sources(images, checkpoint, autoencoder.size)
     sources = edit_images.read_sources(images, autoencoder.size)
     print_skipped(sources.skipped)
     targets = None if target is None else edit_images.read_sources(target, autoencoder.size)
@@ -97,20 +111,28 @@ def preset_steps(preset: Preset, device: str) -> Steps:
     return FAST if preset is Preset.fast else OFFICIAL
 
 
-def refuse_photographs(images: Path) -> None:
-    """Raise an error when the sources of the shipped model of rendered faces are photographs.
+def is_official(checkpoint: Path) -> bool:
+    """Return whether a checkpoint is one of the authors of DiffAE, which reads aligned photographs."""
+    from facebench.training.models.load import FFHQ256, OFFICIAL_SUFFIXES
 
-    Raises:
-        InputError: most of the examined faces are photographs.
+    return str(checkpoint) == FFHQ256 or checkpoint.suffix in OFFICIAL_SUFFIXES
+
+
+def default_directions(checkpoint: Path) -> Path:
+    """Return the directions that belong to a model: the official ones for official checkpoints."""
+    from facebench.training.models.load import FFHQ256_DIRECTIONS
+
+    return Path(FFHQ256_DIRECTIONS if is_official(checkpoint) else "directions-64-synthface")
+
+
+def check_sources(images: Path, checkpoint: Path, size: int) -> None:
+    """Refuse photographs for the model of rendered faces, and faces that are not aligned for either model.
+
+    Models that users trained are not checked, because they may be trained on any images.
     """
-    from facebench.evaluation.config import EvaluationConfig
-    from facebench.evaluation.domain import find_domains
-    from facebench.images.image_set import ImageSet
+    from facebench.training.editing.source_checks import refuse_photographs, refuse_unaligned
 
-    config = EvaluationConfig.build(generated=images)
-    found = find_domains({"generated": ImageSet.open(images)}, config).get("generated")
-    if found is not None and found.domain == "photographs":
-        raise InputError(
-            f"The faces in {images} are photographs ({found.source}). {DEFAULT_CHECKPOINT} was trained on rendered "
-            "faces only. Give a model of photographs with --checkpoint and --directions, or add --force."
-        )
+    if checkpoint == DEFAULT_CHECKPOINT:
+        refuse_photographs(images, str(checkpoint))
+    if checkpoint == DEFAULT_CHECKPOINT or is_official(checkpoint):
+        refuse_unaligned(images, size)

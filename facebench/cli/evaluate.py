@@ -149,6 +149,7 @@ def _fetch_weights(settings: EvaluationConfig, accept_licence: bool) -> None:
 def _print_results(run: Run, *, show_all: bool, style: TableFormat) -> None:
     from facebench.cli.terminal_tables import print_groups, print_run, print_tables
     from facebench.compare.affect_tables import affect_tables, confusion_tables
+    from facebench.evaluation.edit_curve import edit_curve_tables
     from facebench.evaluation.edits import edit_tables
     from facebench.evaluation.leakage import closest_table
 
@@ -158,5 +159,5 @@ def _print_results(run: Run, *, show_all: bool, style: TableFormat) -> None:
         print_groups(console, run, show_all=show_all, style=style)
     closest = closest_table(run)
     tables = [*affect_tables(run), *(confusion_tables(run) if show_all else [])]
-    tables += [*([] if closest is None else [closest]), *edit_tables(run)]
+    tables += [*([] if closest is None else [closest]), *edit_tables(run), *edit_curve_tables(run)]
     print_tables(console, tables, style)

@@ -41,6 +41,8 @@ _REQUIRED_NEEDS: dict[Sample, set[Need]] = {
     "retrieval": {"identities"},
     "edits": {"source"},
     "edit_series": {"source"},
+    "edit_trade_off": {"source"},
+    "verified_edits": {"source"},
 }
 """Roles that each kind of sample requires; one of them is enough."""
 
@@ -92,6 +94,8 @@ class Card(BaseModel):
     reads: Reads
     identity_by: str | None = None
     """Recogniser whose cosine of edit and source the function takes as well; only for metrics of edits."""
+    false_match_rate: float | None = Field(default=None, gt=0, lt=1)
+    """Rate of the threshold from which an edit and its source count as one person; only for metrics of edits."""
     needs: tuple[Need, ...] = ()
     smallest_n: int = Field(default=2, ge=1)
     reliable_n: int = Field(default=2, ge=1)

@@ -145,6 +145,25 @@ class _FrechetCurve(_Entry):
         return self
 
 
+class _EditCurve(_Entry):
+    metric: Text
+    strengths: Annotated[list[Number], Field(min_length=1, max_length=_MAX_POINTS)]
+    gained: list[Share]
+    gained_low: list[Share]
+    gained_high: list[Share]
+    kept: list[Share]
+    kept_low: list[Share]
+    kept_high: list[Share]
+    n: Count
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> _EditCurve:
+        lists = (self.gained, self.gained_low, self.gained_high, self.kept, self.kept_low, self.kept_high)
+        if any(len(each) != len(self.strengths) for each in lists):
+            raise ValueError("the lists have different lengths")
+        return self
+
+
 class _Map(_Entry):
     backbone: Text
     fitted_on: Annotated[str, Field(pattern=r"^(generated|reference(:.+)?)$")]
@@ -154,4 +173,5 @@ class _Map(_Entry):
 class _Curves(_Entry):
     scores: list[_ScoreCurve] = []
     frechet: list[_FrechetCurve] = []
+    edits: list[_EditCurve] = []
     map: _Map | None = None

@@ -6,6 +6,7 @@ The data are stored beside the record as `curves.json`, so a report needs neithe
 {"scores":  [{"backbone", "against": "generated" | "reference", "edges", "genuine", "impostor",
               "fmr", "fnmr", "eer", "eer_threshold"}],
  "frechet": [{"metric", "sizes", "distances"}],
+ "edits":   [{"metric", "strengths", "gained", "gained_low", "gained_high", "kept", "kept_low", "kept_high", "n"}],
  "map":     {"backbone", "fitted_on", "explained": [x, y]}}
 ```
 The columns `map_x` and `map_y` of the per-image table are the coordinates of the map.

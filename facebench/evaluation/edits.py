@@ -21,7 +21,9 @@ from facebench.evaluation.role_features import Mask, RoleFeatures
 from facebench.metrics.arrays import Array, Floats, Ints
 from facebench.metrics.expression_confusion import expression_confusion
 from facebench.metrics.paired import cosine_similarity
+from facebench.metrics.pairs import pair_scores
 from facebench.metrics.registry import metric_function
+from facebench.metrics.share_verified import threshold_at
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,16 @@ def series_of_scores(rows: EditRows) -> tuple[Floats, Floats, Mask]:
     Raises:
         InputError: fewer than two strengths, or no face with an edit at every strength.
     """
+    index, mask = complete_series(rows)
+    return rows.strength[index], rows.score[index], mask
+
+
+def complete_series(rows: EditRows) -> tuple[Ints, Mask]:
+    """Return the rows of the faces with an edit at every strength, (faces, k) by ascending strength, and a row of each.
+
+    Raises:
+        InputError: fewer than two strengths, or no face with an edit at every strength.
+    """
     known = rows.strength[rows.valid & ~np.isnan(rows.strength)]
     steps = np.unique(known)
     if len(steps) < 2:
@@ -116,8 +128,41 @@ def series_of_scores(rows: EditRows) -> tuple[Floats, Floats, Mask]:
         raise InputError(f"no face has one edit at each of the {len(steps)} strengths")
     mask = np.zeros(len(rows.valid), dtype=np.bool_)
     mask[[each[-1] for each in complete]] = True
-    index = np.stack(complete)
-    return rows.strength[index], rows.score[index], mask
+    return np.stack(complete), mask
+
+
+def source_threshold(features: RoleFeatures, recogniser: str, rate: float) -> tuple[float, int]:
+    """Return the cosine at a false match rate among sources of different people, and the number of these pairs.
+
+    Sources without an identity count as different people.
+
+    Args:
+        features: features with the role `source`.
+        recogniser: network of the embeddings.
+        rate: false match rate as a fraction.
+
+    Raises:
+        InputError: the sources have too few pairs of different people for the rate.
+    """
+    rows, valid = features.rows("source", recogniser, "embedding")
+    linked = np.unique(features.links["source"])
+    linked = linked[linked >= 0]
+    used = linked[valid[linked]]
+    people = _people_of_sources(features)
+    names = [people.get(int(row)) or f"row {row}" for row in used]
+    if len(set(names)) < 2:
+        raise InputError("needs sources of two people or more, for the threshold of the recogniser")
+    scores = pair_scores(rows[used], names)
+    return threshold_at(scores.impostor, rate), len(scores.impostor)
+
+
+def _people_of_sources(features: RoleFeatures) -> dict[int, str]:
+    """Return the identity of each source, from its own row or from an edit of it."""
+    people = {int(row): name for row, name in enumerate(features.identities("source")) if name}
+    for row, name in zip(features.links["source"], features.identities("generated"), strict=True):
+        if name:
+            people.setdefault(int(row), name)
+    return people
 
 
 def _softmax(logits: Array) -> Floats:

@@ -15,12 +15,13 @@ from facebench.core.errors import InputError
 from facebench.core.progress import Progress
 from facebench.evaluation.cards import Card
 from facebench.evaluation.curves import frechet_against_n, score_curve
+from facebench.evaluation.edit_curve import trade_off_curve
 from facebench.evaluation.leave_out import LeaveOut, leave_out_of
 from facebench.evaluation.metric_result import Estimate, metric_result
 from facebench.evaluation.record import MetricResult
 from facebench.evaluation.resampling_units import generalises_to
 from facebench.evaluation.role_features import RoleFeatures
-from facebench.evaluation.samples import IdentityPairs, Sample, SubjectPairs, TwoSets, draw_sample
+from facebench.evaluation.samples import EditGrid, IdentityPairs, Sample, SubjectPairs, TwoSets, draw_sample
 from facebench.metrics import intervals
 from facebench.metrics.interval import Interval
 from facebench.metrics.intervals.estimate import MAX_STORED_PAIRS
@@ -29,7 +30,16 @@ from facebench.metrics.intervals.subject import bootstrap_subject, subject_score
 from facebench.metrics.leakage import leakage_scores
 from facebench.metrics.registry import MetricFunction, metric_function
 
-_SHARED_KEYS = {"compute", "params", "reads", "identity_by", "needs", "interval", "smallest_n"}
+_SHARED_KEYS = {
+    "compute",
+    "params",
+    "reads",
+    "identity_by",
+    "false_match_rate",
+    "needs",
+    "interval",
+    "smallest_n",
+}
 """Cards that agree in these keys share one computation."""
 
 
@@ -86,6 +96,7 @@ def _curves(estimates: Iterable[Estimate]) -> dict[str, Any]:
     return {
         "scores": [curve for curve in curves if "fmr" in curve],
         "frechet": [curve for curve in curves if "distances" in curve],
+        "edits": [curve for curve in curves if "strengths" in curve],
     }
 
 
@@ -138,8 +149,18 @@ def _estimate_rows(card: Card, function: MetricFunction, sample: Sample, seed: i
         interval_reason=interval_reason,
         notes=dict(getattr(answer, "notes", {})),
         counts=sample.counts,
-        curve=frechet_against_n(card.id, arguments, answer, seed) if function.plotted_against_n else None,
+        curve=_curve(card, function, sample, answer, seed),
     )
+
+
+def _curve(
+    card: Card, function: MetricFunction, sample: Sample, answer: Any, seed: int
+) -> dict[str, Any] | None:
+    """Return the data of a plot of the metric against the number of images, or against the strength of edits."""
+    if isinstance(sample, EditGrid):
+        return trade_off_curve(card, sample, seed)
+    arguments = function.order(**sample.arrays)
+    return frechet_against_n(card.id, arguments, answer, seed) if function.plotted_against_n else None
 
 
 def _intervals(card: Card, function: Callable[..., Any], sample: Sample, seed: int) -> dict[str, Interval]:

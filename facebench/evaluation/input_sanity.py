@@ -25,6 +25,9 @@ JPEG_DIFFERENCE = 15
 """Difference of the median JPEG qualities from which two sets differ; files of other formats count as 100."""
 GREY_DIFFERENCE = 0.2
 """Difference of the shares of grey images from which two sets differ."""
+FFHQ_FRAMING = 0.75
+"""Height of the face box over the height of an image that is aligned as FFHQ is."""
+_SMALLEST_SIDE = 16
 _GREY_LEVELS = 3
 _SMALLEST = 4
 
@@ -161,31 +164,34 @@ def _sharpness(crop: npt.NDArray[np.uint8]) -> float:
 def _differences(
     generated: SetProperties, reference: SetProperties, role: str, paths: Mapping[str, str]
 ) -> list[str]:
-    align_both = (
-        f"crop both alike: facebench align {paths['generated']} NEW, facebench align {paths[role]} NEW"
-    )
-    resize = f"bring both to one size: facebench align {paths[role]} NEW --size {generated.resolution:.0f}"
+    def align_both(options: str = "") -> str:
+        return ", ".join(f"facebench align {paths[each]} NEW{options}" for each in ("generated", role))
+
+    size = _common_size(generated, reference)
     texts = []
     if _apart(generated.framing, reference.framing, FRAMING_RATIO):
         texts.append(
             f"framing differs: the face takes {generated.framing:.0%} of the height of generated images and "
-            f"{reference.framing:.0%} of {role} images; {align_both}"
+            f"{reference.framing:.0%} of {role} images; crop both alike: {align_both()}"
         )
     if _apart(generated.resolution, reference.resolution, RESOLUTION_RATIO):
         texts.append(
             f"resolution differs: {generated.resolution:.0f} pixels in generated images and "
-            f"{reference.resolution:.0f} in {role} images (median of the shorter side); {resize}"
+            f"{reference.resolution:.0f} in {role} images (median of the shorter side); bring both to one size: "
+            f"{align_both(f' --size {size}')}"
         )
     if _apart(generated.sharpness, reference.sharpness, SHARPNESS_RATIO):
         texts.append(
             f"sharpness differs: variance of the Laplacian {generated.sharpness:.0f} in generated faces and "
-            f"{reference.sharpness:.0f} in {role} faces (112 pixels); {resize}"
+            f"{reference.sharpness:.0f} in {role} faces (112 pixels); bring both to the pixels of the smaller faces: "
+            f"{align_both(f' --size {size}')}; blur that remains cannot be repaired"
         )
     if abs(generated.jpeg_quality - reference.jpeg_quality) >= JPEG_DIFFERENCE:
+        quality = min(generated.jpeg_quality, reference.jpeg_quality)
         texts.append(
             f"compression differs: JPEG quality {generated.jpeg_quality:.0f} in generated files and "
-            f"{reference.jpeg_quality:.0f} in {role} files (100: no JPEG); store both sets "
-            "with one quality: facebench align writes both as PNG, but does not undo compression"
+            f"{reference.jpeg_quality:.0f} in {role} files (100: no JPEG); nothing removes compression, so compress "
+            f"both alike: {align_both(f' --size {size} --jpeg {quality:.0f}')}"
         )
     if abs(generated.grey - reference.grey) >= GREY_DIFFERENCE:
         texts.append(
@@ -193,6 +199,15 @@ def _differences(
             "compare colour with colour only"
         )
     return texts
+
+
+def _common_size(*sets: SetProperties) -> int:
+    """Return the side of an aligned image in which the smaller faces of two sets keep their pixels."""
+    sides = [
+        each.resolution if each.framing is None else each.framing * each.resolution / FFHQ_FRAMING
+        for each in sets
+    ]
+    return max(_SMALLEST_SIDE, round(min(*sides, *(each.resolution for each in sets))))
 
 
 def _apart(first: float | None, second: float | None, ratio: float) -> bool:

@@ -39,7 +39,8 @@ from facebench.metrics.registry import MetricFunction, metric_function
 from facebench.metrics.units import Units
 
 SPLITS = 4
-"""Random splits of the reference set over which a scale is averaged."""
+"""Random splits of the reference set over which a scale is averaged; one for functions with an interval of their own,
+which take minutes."""
 _KEYS = {"compute", "params", "reads", "needs"}
 """Cards that agree in these keys share one scale."""
 
@@ -143,7 +144,8 @@ def _of_halves(
     units = (
         sample.reference_units if _are_other_people(sample, features) else Units.rows(len(sample.reference))
     )
-    halves = [_halves(units, seed + split) for split in range(SPLITS)]
+    count = 1 if metric_function(card.compute).has_interval else SPLITS
+    halves = [_halves(units, seed + split) for split in range(count)]
     n = min(generated, *(len(first) for first, _ in halves))
     m = min(len(second) for _, second in halves)
     if n < card.smallest_n:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from facebench.core.errors import InputError
 from facebench.evaluation.cards import Card, Reads
-from facebench.evaluation.edits import edit_rows, identity_cosines, series_of_scores
+from facebench.evaluation.edits import (
+    complete_series,
+    edit_rows,
+    identity_cosines,
+    series_of_scores,
+    source_threshold,
+)
 from facebench.evaluation.expression_names import class_indices
 from facebench.evaluation.inputs import LINKED
 from facebench.evaluation.plan import PAIR_NETWORKS
@@ -135,6 +141,44 @@ class Edits(Sample):
         return "edits"
 
 
+@dataclass(frozen=True)
+class EditGrid(ImagePairs):
+    """Every face at every strength, (faces, k): which edits show the expression, and as partner, which keep the person.
+
+    Attributes:
+        strengths: (k,) in ascending order.
+    """
+
+    strengths: Array
+
+    @property
+    def size(self) -> int:
+        """Number of faces."""
+        return len(self.generated)
+
+    @property
+    def unit(self) -> str:
+        """Unit of `size`."""
+        return "faces"
+
+
+@dataclass(frozen=True)
+class VerifiedEdits(ImagePairs):
+    """Edits and their sources, with the threshold from which they count as one person, repeated for every row."""
+
+    threshold: Array
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """Generated rows, their sources, and thresholds."""
+        return {**super().arrays, "threshold": self.threshold}
+
+    @property
+    def size(self) -> int:
+        """Number of edits."""
+        return self.counts["generated"]
+
+
 def draw_sample(card: Card, features: RoleFeatures) -> Sample:
     """Select the rows from which a metric is computed.
 
@@ -156,6 +200,10 @@ def draw_sample(card: Card, features: RoleFeatures) -> Sample:
         return _strongest_edits(card, features)
     if sample == "edit_series":
         return _edit_series(card, features)
+    if sample == "edit_trade_off":
+        return _edit_grid(card, features)
+    if sample == "verified_edits":
+        return _verified_edits(card, features)
     generated = _valid_rows(features, "generated", card.reads)
     units = units_of(features, "generated", _rows(features, "generated", card.reads)[1])
     return Sample(generated, {"generated": len(generated)}, units)
@@ -278,6 +326,33 @@ def _edit_series(card: Card, features: RoleFeatures) -> ImagePairs:
     strengths, scores, chosen = series_of_scores(edit_rows(card, features))
     units = units_of(features, "generated", chosen)
     return ImagePairs(scores, {"generated": scores.size, "faces": len(scores)}, units, strengths)
+
+
+def _edit_grid(card: Card, features: RoleFeatures) -> EditGrid:
+    """Rows are sources and expressions, columns are strengths."""
+    rows = edit_rows(card, features)
+    cosines, known = identity_cosines(card, features)
+    rows = replace(rows, valid=rows.valid & known & features.selected_generated)
+    threshold, impostors = source_threshold(features, str(card.identity_by), card.false_match_rate or 0.0)
+    index, chosen = complete_series(rows)
+    units = units_of(features, "generated", chosen)
+    counts = {"generated": index.size, "faces": len(index), "impostor": impostors}
+    gained = np.asarray(rows.predicted[index] == rows.wanted[index], np.float64)
+    kept = np.asarray(cosines[index] >= threshold, np.float64)
+    return EditGrid(gained, counts, units, kept, rows.strength[index[0]])
+
+
+def _verified_edits(card: Card, features: RoleFeatures) -> VerifiedEdits:
+    backbone, array = card.reads.backbone, str(card.reads.array)
+    (rows, valid), (sources, has_source) = (
+        features.partner_rows(role, backbone, array) for role in ("generated", "source")
+    )
+    both = valid & has_source & features.selected_generated
+    threshold, impostors = source_threshold(features, backbone, card.false_match_rate or 0.0)
+    counts = {"generated": int(both.sum()), "impostor": impostors}
+    units = units_of(features, "generated", both)
+    limits = np.full(int(both.sum()), threshold)
+    return VerifiedEdits(rows[both], counts, units, sources[both], limits)
 
 
 def _queries(reads: Reads, features: RoleFeatures) -> Sample:

@@ -20,6 +20,7 @@ from facebench.metrics.edit_control import (
     edit_linearity,
     harmonic_edit_score,
 )
+from facebench.metrics.edit_trade_off import EditTradeOff, edit_trade_off
 from facebench.metrics.expression_confusion import ExpressionConfusion, expression_confusion
 from facebench.metrics.frechet import frechet_distance
 from facebench.metrics.frechet_infinity import FrechetInfinity, frechet_infinity
@@ -44,7 +45,7 @@ from facebench.metrics.precision_recall import PrecisionRecall, precision_recall
 from facebench.metrics.rank_agreement import pair_agreement, rank_correlation
 from facebench.metrics.rates import OperatingPoint
 from facebench.metrics.retrieval import Retrieval, retrieval, retrieval_rates
-from facebench.metrics.share_verified import share_verified
+from facebench.metrics.share_verified import VerifiedShare, share_verified, share_verified_at, threshold_at
 from facebench.metrics.skin_tone import SkinTone, skin_tone
 from facebench.metrics.spread import spread
 from facebench.metrics.tar_at_far import tar_at_far
@@ -62,6 +63,7 @@ __all__ = [
     "DetCurve",
     "DistinctIdentities",
     "EditLinearity",
+    "EditTradeOff",
     "ExpressionConfusion",
     "FrechetInfinity",
     "KernelDistance",
@@ -75,6 +77,7 @@ __all__ = [
     "Retrieval",
     "SkinTone",
     "Verification",
+    "VerifiedShare",
     "affect_agreement",
     "affect_track_agreement",
     "authenticity",
@@ -91,6 +94,7 @@ __all__ = [
     "det_curve",
     "distinct_identities",
     "edit_linearity",
+    "edit_trade_off",
     "expression_confusion",
     "frechet_distance",
     "frechet_infinity",
@@ -120,11 +124,13 @@ __all__ = [
     "retrieval",
     "retrieval_rates",
     "share_verified",
+    "share_verified_at",
     "skin_tone",
     "sliced_wasserstein",
     "spread",
     "subject_consistency",
     "tar_at_far",
+    "threshold_at",
     "vendi_per_class",
     "vendi_score",
     "verification",

@@ -26,6 +26,7 @@ from facebench.metrics.clipped_density_coverage import clipped_density_coverage
 from facebench.metrics.density_coverage import density_coverage
 from facebench.metrics.distinct_identities import distinct_identities
 from facebench.metrics.edit_control import edit_linearity, harmonic_edit_score, harmonic_edit_scores
+from facebench.metrics.edit_trade_off import edit_trade_off
 from facebench.metrics.expression_confusion import expression_confusion, read_as_wanted
 from facebench.metrics.frechet import frechet_distance
 from facebench.metrics.frechet_infinity import frechet_infinity
@@ -47,7 +48,7 @@ from facebench.metrics.paired import (
 from facebench.metrics.pairs import PairScores, pair_scores
 from facebench.metrics.precision_recall import precision_recall
 from facebench.metrics.retrieval import retrieval_rates
-from facebench.metrics.share_verified import is_verified, share_verified
+from facebench.metrics.share_verified import is_verified, is_verified_at, share_verified, share_verified_at
 from facebench.metrics.spread import spread
 from facebench.metrics.vendi import vendi_score
 from facebench.metrics.verification import Summary, summarise, verification
@@ -55,16 +56,34 @@ from facebench.metrics.verification_blocked import BlockedVerification, blocked_
 from facebench.metrics.wanted_class import is_wanted_class, wanted_class
 
 Argument = Literal[
-    "generated", "reference", "partner", "reference_identities", "genuine", "impostor", "score", "identity"
+    "generated",
+    "reference",
+    "partner",
+    "reference_identities",
+    "genuine",
+    "impostor",
+    "score",
+    "identity",
+    "threshold",
 ]
 """What an array holds.
 
 `partner` is the row that belongs to the generated image: its source, its target or its true value. `score` and
-`identity` are the score of the wanted expression and the cosine with the source, of each edit.
+`identity` are the score of the wanted expression and the cosine with the source, of each edit. `threshold` is the
+cosine from which a pair counts as one person.
 """
 
 Sample = Literal[
-    "set", "two_sets", "pairs_of_images", "verification", "leakage", "retrieval", "edits", "edit_series"
+    "set",
+    "two_sets",
+    "pairs_of_images",
+    "verification",
+    "leakage",
+    "retrieval",
+    "edits",
+    "edit_series",
+    "edit_trade_off",
+    "verified_edits",
 ]
 """What is compared.
 
@@ -78,6 +97,8 @@ Sample = Literal[
 | retrieval | numbers of each generated image as a query in the reference set |
 | edits | the strongest edit of each source towards each expression: predicted and wanted expression |
 | edit_series | one row of scores and one of strengths for each source and expression |
+| edit_trade_off | for each source and expression, whether each strength shows the expression and keeps the person |
+| verified_edits | edit and source, with the threshold of the recogniser among the sources |
 """
 
 Unit = Literal["image", "identity"]
@@ -271,6 +292,14 @@ _ENTRIES: tuple[MetricFunction, ...] = (
         harmonic_edit_score, ("score", "identity"), "edits", per_image={"value": harmonic_edit_scores}
     ),
     MetricFunction(edit_linearity, _TARGET_FIRST, "edit_series"),
+    MetricFunction(edit_trade_off, _PAIRED, "edit_trade_off", shares={"area": 1.0}),
+    MetricFunction(
+        share_verified_at,
+        ("generated", "partner", "threshold"),
+        "verified_edits",
+        per_image={"share": is_verified_at},
+        shares={"share": 1.0},
+    ),
     # Identities.
     MetricFunction(distinct_identities, ("generated",), "set", resampling="jackknife"),
     MetricFunction(biometric_capacity, ("generated",), "set", resampling="jackknife"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from facebench.evaluation.input_sanity import jpeg_quality
 from facebench.images.image_set import ImageSet
 from tests.cli.conftest import succeed
 from tests.helpers.paths import GOLDENS_FOLDER
@@ -37,3 +38,12 @@ def test_renamed_faces_keep_the_name_of_their_image(tmp_path: Path) -> None:
     images = ImageSet.open(tmp_path / "out")
     originals = [name for name in images.column("original") if name is not None]
     assert sorted(originals) == sorted(file.name for file in (tmp_path / "in").iterdir())
+
+
+def test_aligned_faces_can_be_compressed_alike(tmp_path: Path) -> None:
+    succeed("synth", tmp_path / "faces", "--identities", 2, "--images", 1, "--size", 128)
+    succeed("align", tmp_path / "faces", tmp_path / "aligned", "--size", 64, "--jpeg", 60)
+    images = ImageSet.open(tmp_path / "aligned")
+    assert len(images) == 2
+    assert all(jpeg_quality(item.path.read_bytes()) == 60 for item in images.items)
+    assert None not in images.column("identity")

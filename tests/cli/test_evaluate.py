@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.record import load_run
@@ -30,6 +31,33 @@ def test_evaluate_prints_a_table_and_writes_a_record(
     assert "60 / 60" in done.stdout
     assert read_record(out)["metrics"]["face_found"]["value"] == 1.0
     assert (out / "per_image.parquet").is_file()
+
+
+def test_strict_ends_with_2_and_the_command_that_repairs_the_sets_and_writes_no_record(
+    facebench: Command, faces: Path, tmp_path: Path
+) -> None:
+    """Faces of the same renderer, once more with a wide margin."""
+    (tmp_path / "wide").mkdir()
+    for number, path in enumerate(sorted(faces.rglob("*.png"))[:8]):
+        image = Image.open(path)
+        wide = Image.new("RGB", (image.width * 2, image.height * 2))
+        wide.paste(image, (image.width // 2, image.height // 2))
+        wide.resize(image.size, Image.Resampling.LANCZOS).save(tmp_path / "wide" / f"{number}.png")
+    words = ["--reference", tmp_path / "wide", "--metrics", "fd_lite0", "--strict", "--out", tmp_path / "run"]
+    done = facebench("evaluate", faces, *words)
+    assert done.returncode == 2
+    assert "--strict: the image sets differ" in done.stderr
+    assert f"facebench align {faces} NEW" in done.stderr.replace("\n", " ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_strict_accepts_sets_of_one_kind(
+    facebench: Command, faces: Path, other_faces: Path, tmp_path: Path
+) -> None:
+    words = ["--reference", other_faces, "--metrics", "fd_lite0", "--strict", "--out", tmp_path / "run"]
+    done = facebench("evaluate", faces, *words)
+    assert done.returncode == 0, done.stderr
+    assert read_record(tmp_path / "run")["config"]["strict"]
 
 
 def test_json_is_only_the_record(facebench: Command, faces: Path, tmp_path: Path) -> None:

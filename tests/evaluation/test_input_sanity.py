@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 import facebench
+from facebench import cli
+from facebench.backbones import detector
 from facebench.core.errors import InputError
-from facebench.evaluation.input_sanity import SetProperties, jpeg_quality, sanity_warnings
+from facebench.evaluation.input_sanity import SetProperties, jpeg_quality, properties_of, sanity_warnings
+from facebench.features.extraction import extract
+from facebench.images.image_set import ImageSet
 from facebench.synthface import FaceModel
 
 PLAIN = SetProperties(framing=0.6, resolution=256, sharpness=400.0, jpeg_quality=95, grey=0.0, n=40)
@@ -76,18 +83,112 @@ def test_long_metadata_of_a_png_and_damaged_headers_have_no_jpeg_quality(text: b
     assert jpeg_quality(b"\xff\xd8\xff\xe0\0\x10JFIF") == 100
 
 
-def test_strict_refuses_sets_of_other_framing_and_names_the_command(tmp_path: Path) -> None:
+FACES = 6
+
+
+@pytest.fixture(scope="module")
+def rendered() -> list[np.ndarray]:
     model = FaceModel()
-    for name, seed in (("generated", 1), ("reference", 2)):
-        (tmp_path / name).mkdir()
-        for index, image in enumerate(model.render(model.sample(6, seed=seed, images=1), 128)):
-            shown = np.pad(image, ((48, 48), (48, 48), (0, 0))) if name == "reference" else image
-            Image.fromarray(shown).save(tmp_path / name / f"{index}.png")
-    sets = tmp_path / "generated", tmp_path / "reference"
-    run = facebench.evaluate(*sets, metrics="face_quality_sface,fd_lite0")
-    (text,) = [warning for warning in run.warnings if warning.startswith("framing differs")]
-    assert f"facebench align {sets[0]} NEW" in text
+    return list(model.render(model.sample(FACES, seed=1, images=1), 160))
+
+
+def put(folder: Path, images: list[np.ndarray], **options: Any) -> Path:
+    """Write images as PNG, or as JPEG of a quality."""
+    folder.mkdir()
+    for index, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{index}.{'jpg' if options else 'png'}", **options)
+    return folder
+
+
+def measured(*folders: Path) -> list[str]:
+    """Warnings about a generated and a reference folder."""
+    roles = dict(zip(("generated", "reference"), folders, strict=True))
+    finder = detector("yunet")
+    sets = {
+        role: properties_of(extract(ImageSet.open(folder), [], store=None), finder)
+        for role, folder in roles.items()
+    }
+    return sanity_warnings(sets, {role: str(folder) for role, folder in roles.items()})
+
+
+def blurred(image: np.ndarray) -> np.ndarray:
+    return cv2.GaussianBlur(image, (0, 0), 3)
+
+
+def small(image: np.ndarray) -> np.ndarray:
+    return cv2.resize(image, (80, 80), interpolation=cv2.INTER_AREA)
+
+
+def padded(image: np.ndarray) -> np.ndarray:
+    return cv2.resize(np.pad(image, ((48, 48), (48, 48), (0, 0))), (160, 160), interpolation=cv2.INTER_AREA)
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    return np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [(padded, "framing"), (small, "resolution"), (blurred, "sharpness"), (grey, "colour")],
+)
+def test_each_warning_appears_for_images_that_deserve_it(
+    rendered: list[np.ndarray], tmp_path: Path, change: Any, warning: str
+) -> None:
+    plain = put(tmp_path / "plain", rendered)
+    changed = put(tmp_path / "changed", [change(image) for image in rendered])
+    started = {text.split(" differs")[0] for text in measured(plain, changed)}
+    assert warning in started
+    # Padding and shrinking also change the pixels of the face.
+    assert started <= {warning, "sharpness"}
+    assert measured(plain, plain) == []
+
+
+def commands_of(warning: str) -> list[list[str]]:
+    """Arguments of the commands in a warning."""
+    return [text.split()[1:] for text in re.findall(r"facebench align [^,;]+", warning)]
+
+
+def test_the_command_of_the_compression_warning_compresses_both_sets_alike(
+    rendered: list[np.ndarray], tmp_path: Path
+) -> None:
+    sets = put(tmp_path / "plain", rendered), put(tmp_path / "compressed", rendered, quality=40)
+    (warning,) = measured(*sets)
+    assert warning.startswith(
+        "compression differs: JPEG quality 100 in generated files and 40 in reference files"
+    )
+    repaired = []
+    for command in commands_of(warning):
+        out = tmp_path / f"new{len(repaired)}"
+        assert cli.run_command([str(out) if word == "NEW" else word for word in command]) == 0
+        repaired.append(out)
+    assert len(repaired) == 2
+    assert measured(*repaired) == []
+    (image, *_) = sorted(repaired[0].glob("*.jpg"))
+    assert jpeg_quality(image.read_bytes()) == pytest.approx(40, abs=1)
+
+
+@pytest.mark.parametrize(("change", "warning"), [(padded, "framing"), (small, "resolution")])
+def test_the_commands_of_the_other_warnings_repair_what_they_name(
+    rendered: list[np.ndarray], tmp_path: Path, change: Any, warning: str
+) -> None:
+    sets = put(tmp_path / "plain", rendered), put(tmp_path / "changed", [change(image) for image in rendered])
+    (text,) = [text for text in measured(*sets) if text.startswith(warning)]
+    repaired = []
+    for command in commands_of(text):
+        repaired.append(tmp_path / f"new{len(repaired)}")
+        assert cli.run_command([str(repaired[-1]) if word == "NEW" else word for word in command]) == 0
+    assert not [text for text in measured(*repaired) if text.startswith(warning)]
+
+
+def test_strict_refuses_sets_that_differ_and_accepts_sets_that_do_not(
+    rendered: list[np.ndarray], tmp_path: Path
+) -> None:
+    sets = put(tmp_path / "plain", rendered), put(tmp_path / "padded", [padded(image) for image in rendered])
+    options = {"metrics": "face_quality_sface,fd_lite0", "domain": "rendered"}
+    run = facebench.evaluate(*sets, **options)
+    assert [text for text in run.warnings if text.startswith("framing differs")]
     assert run.inputs["reference"].framing < run.inputs["generated"].framing
     with pytest.raises(InputError, match=r"--strict: the image sets differ\. .*framing differs"):
-        facebench.evaluate(*sets, metrics="face_quality_sface,fd_lite0", strict=True)
-    assert facebench.evaluate(sets[0], sets[0], metrics="fd_lite0").warnings != []  # shared pictures
+        facebench.evaluate(*sets, **options, strict=True)
+    other = put(tmp_path / "mirrored", [np.ascontiguousarray(image[:, ::-1]) for image in rendered])
+    assert facebench.evaluate(sets[0], other, **options, strict=True).metrics["fd_lite0"].value is not None

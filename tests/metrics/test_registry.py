@@ -25,6 +25,8 @@ def arguments(entry: MetricFunction) -> list[object]:
         generated = rng.random((40, 5))
     classes = entry.name in ("wanted_class", "macro_recall", "expression_confusion")
     partner = rng.integers(0, 5, 40) if classes else other
+    if entry.name == "edit_trade_off":
+        generated, partner = rng.integers(0, 2, (2, 40, 3))
     scores = pair_scores(rng.standard_normal((40, 5)), np.arange(40) % 10)
     return entry.order(
         generated=generated,
@@ -35,6 +37,7 @@ def arguments(entry: MetricFunction) -> list[object]:
         impostor=scores.impostor,
         score=rng.random(40),
         identity=rng.uniform(-1, 1, 40),
+        threshold=np.full(40, 0.1),
     )
 
 

@@ -28,6 +28,7 @@ from facebench.report.plots import curves
 from facebench.report.plots.affect import circumplex_plots
 from facebench.report.plots.heat import HeatMap, heat_maps
 from facebench.report.plots.svg import RUN_COLOURS
+from facebench.report.plots.trade_off import trade_off_plots
 
 
 def report_page(runs: Sequence[Run], lang: str = "en") -> str:
@@ -116,7 +117,7 @@ def _section(board: Board, text: dict[str, Any], prefix: str) -> Section:
         ],
         comparisons=[comparison(runs[0], run, text) for run in runs[1:]],
         identity=curves.identity_plots(runs, text, prefix),
-        affect=circumplex_plots(runs, text, prefix),
+        affect=circumplex_plots(runs, text, prefix) + trade_off_plots(runs, text, prefix),
         heat=[
             RunHeatMaps(run.name, index % RUN_COLOURS, maps)
             for index, run in enumerate(runs)

@@ -89,7 +89,7 @@ def _histograms(
             ax.set_xlim(edges[max(first - 1, 0)], edges[min(last + 2, len(edges) - 1)])
             ax.set_ylabel(text["share"])
             ax.yaxis.set_major_locator(MaxNLocator(4))
-            ax.yaxis.set_major_formatter(_PERCENT)
+            ax.yaxis.set_major_formatter(PERCENT)
             if len(run_curves) > 1:
                 _mark(ax, index)
         axes[-1].set_xlabel(text["score"])
@@ -112,9 +112,9 @@ def _roc(run_curves: list[tuple[int, dict[str, Any]]], text: dict[str, Any], not
         ax.set_xscale("log")
         ax.set_xlim(max(lowest, 1e-6), 1)
         ax.set_ylim(0, 1.02)
-        ax.xaxis.set_major_formatter(_PERCENT)
+        ax.xaxis.set_major_formatter(PERCENT)
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.yaxis.set_major_formatter(_PERCENT)
+        ax.yaxis.set_major_formatter(PERCENT)
         ax.set_xlabel(text["fmr"])
         ax.set_ylabel(text["tmr"])
     return Plot(text["roc"], svg.inline(figure, f"{name}-roc", text["roc"]), note, _indices(run_curves))
@@ -175,7 +175,7 @@ def _distribution(
             ax.stairs(_shares(rows, edges), edges, color=svg.run_colour(index), linewidth=1.4)
         ax.set_xlabel(column)
         ax.set_ylabel(text["share_images"])
-        ax.yaxis.set_major_formatter(_PERCENT)
+        ax.yaxis.set_major_formatter(PERCENT)
     picture = svg.inline(figure, f"{prefix}-{column}", title)
     return Plot(title, picture, note, _indices(run_values), references=tuple(reference_values))
 
@@ -281,4 +281,5 @@ def against_n_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> l
     return plots
 
 
-_PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g} %")
+PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g} %")
+"""Formatter of axes of shares."""

@@ -15,7 +15,13 @@ from facebench.training.editing.edit_images import unique_names, write_images, w
 
 
 def align_images(
-    images: Path, out: Path, size: int, progress: Progress = no_progress, face_detector: str = "yunet"
+    images: Path,
+    out: Path,
+    size: int,
+    progress: Progress = no_progress,
+    *,
+    face_detector: str = "yunet",
+    jpeg: int | None = None,
 ) -> tuple[int, list[str]]:
     """Crop and align the most prominent face of every image.
 
@@ -28,6 +34,7 @@ def align_images(
         size: width and height of the results.
         progress: callback invoked after each image.
         face_detector: "yunet" or "mtcnn".
+        jpeg: quality of JPEG files, with the suffix .jpg; None for PNG.
 
     Returns:
         The number of aligned faces, and the reasons why the remaining images were skipped.
@@ -40,6 +47,7 @@ def align_images(
     skipped = [f"{entry.name}: {entry.reason}" for entry in image_set.rejected]
     rows = []
     names = unique_names(image_set.items)
+    names = names if jpeg is None else [str(Path(name).with_suffix(".jpg")) for name in names]
     for number, (item, name) in enumerate(zip(image_set.items, names, strict=True), start=1):
         try:
             pixels = decode(read(item), item.name)
@@ -50,7 +58,7 @@ def align_images(
         if face is None:
             skipped.append(f"{item.name}: no face was detected")
             continue
-        write_images(folder, [name], align_ffhq(pixels, face.landmarks, size)[None])
+        write_images(folder, [name], align_ffhq(pixels, face.landmarks, size)[None], jpeg)
         is_renamed = Path(name).with_suffix("") != Path(item.name).with_suffix("")
         original = {"original": item.name} if is_renamed else {}
         rows.append({"image": name, **_unlinked_columns(item), **original})

@@ -67,6 +67,11 @@ class Autoencoder:
         return self.network.config.size
 
     @property
+    def code_channels(self) -> int:
+        """Length of z_sem."""
+        return self.network.config.code_channels
+
+    @property
     def device(self) -> torch.device:
         """Device of the network."""
         return next(self.network.parameters()).device

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from facebench.core.errors import FacebenchError, InputError, WeightsError
 from facebench.core.suggest import suggest
-from facebench.training.editing.linear import LatentStatistics
+from facebench.training.editing.linear import LatentStatistics, load_official_classifier
 from facebench.training.engine import model_file
 from facebench.training.engine.model_file import ModelFile
-from facebench.training.models.load import located
+from facebench.training.models.load import OFFICIAL_SUFFIXES, checkpoint, located
 
 LINEAR_METHODS = ("linear", "logistic", "lda", "svm", "ridge", "mean")
 METHODS = (*LINEAR_METHODS, "mlp")
@@ -156,14 +156,20 @@ def write(path: Path, directions: Directions, provenance: dict[str, Any]) -> Non
 
 
 def read(path: Path) -> Directions:
-    """Read directions from a file, from the folder that holds it, or from a shipped file by its name.
+    """Read directions from a file, from the folder that holds it, or from weights by their name.
+
+    An official classifier (`last.ckpt`) gives the directions of the 40 attributes of CelebA.
 
     Raises:
         InputError: there is no such file.
-        WeightsError: the file is damaged or does not hold directions.
+        WeightsError: the file is damaged or missing, or does not hold directions.
     """
     path = located(path)
     path = path / "directions.safetensors" if path.is_dir() else path
+    if path.suffix in OFFICIAL_SUFFIXES:
+        classifier, statistics = load_official_classifier(checkpoint(path))
+        weight = classifier.linear.weight.detach()
+        return Directions("linear", classifier.attributes, statistics, weight)
     model = model_file.read(path, "directions")
     try:
         return _from_model(model, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_write_text
-from facebench.core.progress import Progress, no_progress, renamed
+from facebench.core.progress import Progress, no_progress
 from facebench.images.decoding import ImageError, decode
 from facebench.images.image_set import ImageSet, Item, read
 from facebench.synthface.dataset import new_folder
@@ -59,21 +59,32 @@ class Editor:
     directions: Directions
     attribute: str
 
-    def edit(
-        self, images: Images, latents: Latents, strength: float, progress: Progress = no_progress
-    ) -> Images:
+    def check(self) -> None:
+        """Check that the directions have the attribute and belong to the codes of the autoencoder.
+
+        Raises:
+            InputError: they do not.
+        """
+        self.directions.edit(self.directions.statistics.mean[None], self.attribute, 0.0)
+        codes, directions = self.autoencoder.code_channels, len(self.directions.statistics.mean)
+        if codes != directions:
+            raise InputError(
+                f"The directions are for codes of {directions} numbers, this autoencoder has codes of {codes}. "
+                "Give the directions that were fitted on it with --directions."
+            )
+
+    def edit(self, images: Images, latents: Latents, strength: float) -> Images:
         """Render images with their latents moved along the direction; strength 0 returns the images unchanged.
 
         Args:
             images: (n, s, s, 3) unedited images.
             latents: latents of the images.
             strength: signed length of the edit, see `Directions.edit`.
-            progress: callback invoked after each batch.
         """
         moved = self.directions.edit(latents.z_sem, self.attribute, strength)
         if strength == 0:
             return images
-        return self.autoencoder.render(Latents(moved, latents.x_T), progress)
+        return self.autoencoder.render(Latents(moved, latents.x_T))
 
 
 def read_sources(path: Path, size: int) -> Sources:
@@ -109,7 +120,8 @@ def write_edits(
     """Edit every source at every strength.
 
     `out` receives sources/ (resized inputs), reconstructions/ (encoded and rendered without an edit), images/ (edits)
-    and manifest.csv. An edit of strength 0 has the pixels of its source, not of the reconstruction.
+    and manifest.csv. An edit of strength 0 has the pixels of its source, not of the reconstruction. Faces are edited
+    batch by batch; after each batch its images are written and the manifest lists them.
 
     Args:
         sources: faces to edit.
@@ -117,7 +129,7 @@ def write_edits(
         strengths: signed lengths of the edits, see `Directions.edit`.
         out: new or empty folder.
         targets: images that the edits should look like, with the names of the sources; they are written to targets/.
-        progress: callback invoked after each batch.
+        progress: callback invoked after each batch of each strength, with the number of edits.
 
     Returns:
         Path of the manifest.
@@ -127,21 +139,34 @@ def write_edits(
     """
     if not strengths:
         raise InputError("Give at least one strength.")
+    editor.check()
     matched = None if targets is None else _match_targets(targets, sources)
     folder = new_folder(out)
     names = unique_names(sources.items)
     if matched is not None:
         write_images(folder / "targets", names, matched.images)
-    latents = editor.autoencoder.encode(sources.images, progress)
-    reconstructions = editor.autoencoder.render(latents, renamed(progress, "reconstructing"))
-    write_images(folder / "sources", names, sources.images)
-    write_images(folder / "reconstructions", names, reconstructions)
+    done, total = 0, len(names) * len(strengths)
+    for start in range(0, len(names), editor.autoencoder.batch):
+        batch = slice(start, start + editor.autoencoder.batch)
+        for edited in _edit_batch(folder, names[batch], sources.images[batch], editor, strengths):
+            done += edited
+            progress("editing", done, total)
+        rows = _rows(names[: batch.stop], sources, matched, editor, strengths)
+        write_manifest(folder / "manifest.csv", rows)
+    return folder / "manifest.csv"
+
+
+def _edit_batch(
+    folder: Path, names: Sequence[str], images: Images, editor: Editor, strengths: Sequence[float]
+) -> Iterator[int]:
+    """Write sources, reconstructions and edits of a few faces; yield the number of edits after each strength."""
+    latents = editor.autoencoder.encode(images)
+    write_images(folder / "sources", names, images)
+    write_images(folder / "reconstructions", names, editor.autoencoder.render(latents))
     for strength in strengths:
-        stage = renamed(progress, f"{editor.attribute} {strength:g}")
-        edits = editor.edit(sources.images, latents, strength, stage)
+        edits = editor.edit(images, latents, strength)
         write_images(folder / "images", [_edit_name(editor, strength, name) for name in names], edits)
-    rows = _rows(names, sources, matched, editor, strengths)
-    return write_manifest(folder / "manifest.csv", rows)
+        yield len(edits)
 
 
 def reconstruct(
@@ -175,12 +200,15 @@ def unique_names(items: Sequence[Item]) -> list[str]:
     return names if distinct and inside else [f"{number:06d}.png" for number in range(len(names))]
 
 
-def write_images(folder: Path, names: Sequence[str], images: Images) -> None:
-    """Write images as PNG."""
+def write_images(folder: Path, names: Sequence[str], images: Images, jpeg: int | None = None) -> None:
+    """Write images as PNG, or as JPEG of the quality `jpeg`."""
     for name, image in zip(names, images, strict=True):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path)
+        if jpeg is None:
+            Image.fromarray(image).save(path)
+        else:
+            Image.fromarray(image).save(path, "JPEG", quality=jpeg)
 
 
 def write_manifest(path: Path, rows: Sequence[dict[str, str]]) -> Path:
@@ -205,7 +233,7 @@ def _rows(
     editor: Editor,
     strengths: Sequence[float],
 ) -> list[dict[str, str]]:
-    """One manifest row per edit."""
+    """One manifest row per edit of the named faces, which are the first of the sources."""
     return [
         {
             "image": f"images/{_edit_name(editor, strength, name)}",
@@ -217,7 +245,7 @@ def _rows(
             **({} if targets is None else _target_columns(name, targets.items[row])),
         }
         for strength in strengths
-        for row, (name, source) in enumerate(zip(names, sources.items, strict=True))
+        for row, (name, source) in enumerate(zip(names, sources.items, strict=False))
     ]
 
 

@@ -172,7 +172,7 @@ def load_official_classifier(
     wrapped = checkpoint.get("state_dict", checkpoint)
     state: dict[str, Tensor] = dict(wrapped) if isinstance(wrapped, Mapping) else {}
     _check_official_shapes(state)
-    classifier = AttributeClassifier(_OFFICIAL_CHANNELS, CELEBA)
+    classifier = AttributeClassifier(state["classifier.weight"].shape[1], CELEBA)
     classifier.linear.load_state_dict(
         {"weight": state["classifier.weight"], "bias": state["classifier.bias"]}
     )
@@ -180,7 +180,9 @@ def load_official_classifier(
 
 
 def _check_official_shapes(state: Mapping[str, Tensor]) -> None:
-    d, attributes = _OFFICIAL_CHANNELS, len(CELEBA)
+    weight = state.get("classifier.weight")
+    d = weight.shape[-1] if weight is not None and weight.ndim else _OFFICIAL_CHANNELS
+    attributes = len(CELEBA)
     shapes: dict[str, tuple[int, ...]] = {"conds_mean": (1, d), "conds_std": (1, d)}
     for copy in ("classifier", "ema_classifier"):
         shapes |= {f"{copy}.weight": (attributes, d), f"{copy}.bias": (attributes,)}

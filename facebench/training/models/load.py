@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from facebench.backbones.weights import resolve
 from facebench.backbones.weights.load import load_checkpoint
-from facebench.backbones.weights.registry import entries
 from facebench.core.errors import InputError, WeightsError
 from facebench.training.engine import model_file
 from facebench.training.engine.checkpoints import load_strictly
@@ -41,34 +40,37 @@ from facebench.training.models.config import NetworkConfig
 from facebench.training.models.official import latent_statistics, load_official, official_state
 
 OFFICIAL_SUFFIXES = (".ckpt", ".pt", ".pth")
+LIGHTNING = ("pytorch_lightning.", "lightning.")
+"""Prefixes of the classes in checkpoints of PyTorch Lightning that are read as empty placeholders."""
+FFHQ256, FFHQ256_DIRECTIONS = "ffhq256-autoenc", "ffhq256-autoenc-cls"
+"""Weights of the official autoencoder of photographs and of its directions, by their names in the registry."""
+NAMED = ("diffae-64-synthface", "directions-64-synthface", FFHQ256, FFHQ256_DIRECTIONS)
+"""Weights in the registry that are opened by their names."""
 _OFFICIAL_DIFFAE = ("diffae-ffhq256", "diffae-ffhq128", "diffae-tiny")
 
 C = TypeVar("C", bound=NetworkConfig)
 
 
 def located(path: Path) -> Path:
-    """Return the path itself, or the shipped model of this name after checking its sha256.
+    """Return the path itself, or the file of the weights of this name after checking its sha256.
 
     Raises:
         InputError: neither exists.
-        WeightsError: the shipped file is damaged.
+        WeightsError: the file of these weights is damaged, or missing; then the message says how to obtain it.
     """
     if path.exists():
         return path
-    shipped = [name for name, entry in entries().items() if entry.shipped]
-    if str(path) in shipped:
+    if str(path) in NAMED:
         return resolve(str(path)).path
-    raise InputError(
-        f"There is no model {path}. Give a file, a run's folder, or a shipped model: {', '.join(shipped)}."
-    )
+    raise InputError(f"There is no model {path}. Give a file, a run's folder, or one of {', '.join(NAMED)}.")
 
 
 def open_autoencoder(path: Path, device: torch.device | str = "cpu") -> DiffusionAutoencoder:
     """Open a diffusion autoencoder in evaluation mode.
 
     Args:
-        path: `model.safetensors`, the folder of a finished run, the name of a shipped model, or an official DiffAE
-            checkpoint (`last.ckpt`), whose architecture is determined from its weights.
+        path: `model.safetensors`, the folder of a finished run, an official DiffAE checkpoint (`last.ckpt`), whose
+            architecture is determined from its weights, or the name of such weights, as `ffhq256-autoenc`.
         device: device of the network.
 
     Raises:
@@ -160,7 +162,7 @@ def checkpoint(path: Path) -> Mapping[str, Any]:
     """
     if not path.is_file():
         raise InputError(f"There is no checkpoint {path}.")
-    content: Mapping[str, Any] = load_checkpoint(path)
+    content: Mapping[str, Any] = load_checkpoint(path, LIGHTNING)
     return content
 
 

@@ -23,6 +23,9 @@ SIZE, COUNT = 16, 3
 class LossyAutoencoder:
     """Autoencoder that never reproduces its input: it renders the first latent as a grey level."""
 
+    batch = 2
+    code_channels = 2
+
     def encode(self, images: Images, progress: Progress | None = None) -> Latents:
         mean = torch.from_numpy(images.astype(np.float32).mean(axis=(1, 2, 3)))
         return Latents(torch.stack([mean, -mean], dim=1), torch.zeros(len(images), 3, SIZE, SIZE))
@@ -102,6 +105,33 @@ def test_the_manifest_has_the_columns_of_source_and_target(
         "expression": "neutral",
     }
     assert (tmp_path / "out" / row["target"]).is_file()
+
+
+def test_finished_faces_are_on_disk_and_in_the_manifest_while_the_rest_is_edited(
+    sources: Sources, editor: Editor, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    seen: list[tuple[int, int, int, int]] = []
+
+    def report(stage: str, done: int, total: int) -> None:
+        manifest = out / "manifest.csv"
+        listed = len(rows(manifest)) if manifest.exists() else 0
+        seen.append((done, total, len(list((out / "images").rglob("*.png"))), listed))
+
+    write_edits(sources, editor, [1.0, 2.0], out, progress=report)
+    assert seen == [(2, 6, 2, 0), (4, 6, 4, 0), (5, 6, 5, 4), (6, 6, 6, 4)]
+    assert [row["strength"] for row in rows(out / "manifest.csv")] == ["1"] * 3 + ["2"] * 3
+
+
+def test_directions_of_another_autoencoder_are_refused(
+    sources: Sources, editor: Editor, tmp_path: Path
+) -> None:
+    statistics = LatentStatistics(torch.zeros(3), torch.ones(3))
+    other = Directions("lda", ("happy",), statistics, weight=torch.ones(1, 3))
+    with pytest.raises(
+        InputError, match=r"codes of 3 numbers, this autoencoder has codes of 2.*--directions"
+    ):
+        write_edits(sources, Editor(editor.autoencoder, other, "happy"), [1.0], tmp_path / "out")
 
 
 def test_invalid_edits_are_refused(sources: Sources, editor: Editor, tmp_path: Path) -> None:
