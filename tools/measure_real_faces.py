@@ -33,6 +33,7 @@ from facebench.features.store.sqlite import Store
 from facebench.images.decoding import decode
 from facebench.images.image_set import ImageSet, read
 from facebench.metrics import intervals, verification
+from facebench.metrics.intervals.shares import share_interval
 from facebench.training.data.align_images import align_images
 from facebench.training.editing.source_checks import median_misalignment
 
@@ -194,6 +195,8 @@ def measured(
             return statistic(np.asarray(index, np.int64))
 
         interval = intervals.estimate(number, rows.astype(float), units=people[rows])
+        if title.startswith("recall"):
+            interval = share_interval(number(rows), interval, 1.0)
         cells.append(
             Cell(f"{number(rows):.3f}", small=f"[{max(0, interval.low):.3f}, {min(1, interval.high):.3f}]")
         )
@@ -348,14 +351,14 @@ def short(warning: str) -> str:
 
 
 CHANGES: dict[str, Callable[[Image.Image], tuple[Image.Image, int]]] = {
-    "with a wide margin": lambda image: (margin(image), 95),
+    "with a wide margin": lambda image: (margin(image), 75),
     "at half the size": lambda image: (
         image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS),
         95,
     ),
     "compressed (JPEG 40)": lambda image: (image, 40),
-    "in grey": lambda image: (image.convert("L").convert("RGB"), 95),
-    "sampled down and up by 3": lambda image: (soft(image), 95),
+    "in grey": lambda image: (image.convert("L").convert("RGB"), 75),
+    "sampled down and up by 5": lambda image: (soft(image), 75),
 }
 
 
@@ -368,7 +371,7 @@ def margin(image: Image.Image) -> Image.Image:
 
 def soft(image: Image.Image) -> Image.Image:
     """Return the image without fine detail."""
-    small = image.resize((image.width // 3, image.height // 3), Image.Resampling.LANCZOS)
+    small = image.resize((image.width // 5, image.height // 5), Image.Resampling.LANCZOS)
     return small.resize(image.size, Image.Resampling.BICUBIC)
 
 

@@ -17,11 +17,13 @@ class FaceDetector(ABC):
         name: name of the detector, as `facebench.backbones.detector` takes it.
         preprocessing: identifier of its rules, part of the feature store's key.
         weights: weights of the detector.
+        runs_modules: whether it runs modules of torch.
     """
 
     name: ClassVar[str]
     preprocessing: ClassVar[str]
     weights: WeightsUsed
+    runs_modules: ClassVar[bool] = False
 
     @abstractmethod
     def all(self, image: Image) -> list[Face]:

@@ -45,6 +45,7 @@ class Mtcnn(FaceDetector):
     """
 
     name = "mtcnn"
+    runs_modules = True
     preprocessing = "mtcnn-facenet-pytorch-min20-0.709-t0.6-0.7-0.7-largest-v1"
 
     def __init__(self) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 
 from facebench.backbones.base import Backbone
 from facebench.backbones.face_detector import FaceDetector
+from facebench.features.engine import fused_cpu
 from facebench.features.engine.batches import Batcher, Rows
 from facebench.features.engine.preparation import ImageTask, PreparedImage, prefetch, prepare, timed
 
@@ -61,6 +62,9 @@ class Compute:
 
     def __call__(self, tasks: Iterable[ImageTask]) -> Generator[Event, None, None]:
         """Process all tasks; yield the facts of each image before its results."""
+        if self._finder is not None and self._finder.runs_modules:
+            for backbone in self._backbones.values():
+                fused_cpu.trace(backbone)
         depth = max((batcher.size for batcher in self._batchers.values()), default=1) + 2 * self._workers
         function = partial(prepare, backbones=self._backbones, finder=self._finder)
         pool = ThreadPoolExecutor(self._workers)

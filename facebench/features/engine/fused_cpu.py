@@ -86,8 +86,21 @@ class FusedConvolution(nn.Module):
         )
 
 
+# Backbone -> a fused copy that was not compared yet, or None if there is none.
+_CANDIDATES: WeakKeyDictionary[Backbone, Backbone | None] = WeakKeyDictionary()
 # Backbone -> its fused copy, or None if the plain network is used.
 _FUSED_COPIES: WeakKeyDictionary[Backbone, Backbone | None] = WeakKeyDictionary()
+
+
+def trace(backbone: Backbone) -> Backbone | None:
+    """Make the fused copy of a backbone once; None if there is none.
+
+    While torch traces a network, it replaces the call of every module of the process. So the copy must be made before
+    other threads run modules.
+    """
+    if backbone not in _CANDIDATES:
+        _CANDIDATES[backbone] = fused_copy(backbone)
+    return _CANDIDATES[backbone]
 
 
 def embed(backbone: Backbone, batch: Tensor) -> dict[str, npt.NDArray[np.float32]]:
@@ -97,7 +110,7 @@ def embed(backbone: Backbone, batch: Tensor) -> dict[str, npt.NDArray[np.float32
     images, so that a resumed run makes the same one.
     """
     if backbone not in _FUSED_COPIES:
-        candidate = fused_copy(backbone)
+        candidate = trace(backbone)
         usable = candidate is not None and _is_equivalent(candidate, backbone, probe(batch.shape))
         _FUSED_COPIES[backbone] = candidate if usable else None
     return (_FUSED_COPIES[backbone] or backbone).embed(batch)
