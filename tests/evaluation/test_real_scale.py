@@ -17,6 +17,8 @@ from facebench.evaluation.role_features import RoleFeatures
 from facebench.evaluation.run_table import run_table
 from facebench.features.store.sqlite import Store
 from facebench.images.listing import Item
+from facebench.report.pages.run import report_page
+from facebench.report.pages.texts import texts
 from tests.helpers.records import make_result, make_run
 
 DIMENSION = 12
@@ -140,6 +142,14 @@ def test_the_scale_stands_beside_the_value_in_the_table_of_a_run_and_in_its_reco
     assert "† Real from 40 images: fd_lite0" in table.notes
     assert load_run(run.save(tmp_path)).metrics["fd_lite0"].real == run.metrics["fd_lite0"].real
     assert "real" not in [column.key for column in run_table(make_run("ours", fd_lite0=1.0)).columns]
+
+
+def test_the_report_has_a_column_of_real_faces_in_every_language() -> None:
+    for lang in ("en", "ja"):
+        page = report_page([scaled_run()], lang)
+        assert texts(lang)["real"] in page
+        assert "87.10†" in page
+    assert texts("en")["real_about"] not in report_page([make_run("ours", fd_lite0=1.0)])
 
 
 def test_a_board_has_an_unranked_row_of_real_faces() -> None:
