@@ -196,7 +196,7 @@ def _differences(
     if abs(generated.grey - reference.grey) >= GREY_DIFFERENCE:
         texts.append(
             f"colour differs: {generated.grey:.0%} of generated and {reference.grey:.0%} of {role} images are grey; "
-            "compare colour with colour only"
+            "nothing adds colour, so leave the grey images out of both sets"
         )
     return texts
 
