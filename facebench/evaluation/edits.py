@@ -14,7 +14,7 @@ import pandas as pd
 
 from facebench.core.errors import InputError
 from facebench.core.tables import Cell, Column, Table
-from facebench.evaluation.cards import Card
+from facebench.evaluation.cards import Card, load_cards
 from facebench.evaluation.expression_names import class_indices, expression_name
 from facebench.evaluation.record import Run
 from facebench.evaluation.role_features import Mask, RoleFeatures
@@ -154,6 +154,16 @@ def source_threshold(features: RoleFeatures, recogniser: str, rate: float) -> tu
         raise InputError("needs sources of two people or more, for the threshold of the recogniser")
     scores = pair_scores(rows[used], names)
     return threshold_at(scores.impostor, rate), len(scores.impostor)
+
+
+def photograph_threshold(recogniser: str) -> float | None:
+    """Return the threshold of a recogniser for photographs, from the card of `share_verified`; None without one."""
+    thresholds = (
+        card.params["threshold"]
+        for card in load_cards().values()
+        if card.compute == "share_verified" and card.reads.backbone == recogniser
+    )
+    return next(thresholds, None)
 
 
 def _people_of_sources(features: RoleFeatures) -> dict[int, str]:

@@ -17,13 +17,13 @@ from facebench.evaluation.cards import Card
 from facebench.evaluation.curves import frechet_against_n, score_curve
 from facebench.evaluation.edit_curve import trade_off_curve
 from facebench.evaluation.leave_out import LeaveOut, leave_out_of
-from facebench.evaluation.metric_result import Estimate, metric_result
+from facebench.evaluation.metric_result import Estimate, field_of, metric_result
 from facebench.evaluation.record import MetricResult
 from facebench.evaluation.resampling_units import generalises_to
 from facebench.evaluation.role_features import RoleFeatures
 from facebench.evaluation.samples import EditGrid, IdentityPairs, Sample, SubjectPairs, TwoSets, draw_sample
 from facebench.metrics import intervals
-from facebench.metrics.interval import Interval
+from facebench.metrics.interval import Interval, join_notes
 from facebench.metrics.intervals.estimate import MAX_STORED_PAIRS
 from facebench.metrics.intervals.leakage import leakage_intervals
 from facebench.metrics.intervals.subject import bootstrap_subject, subject_scores
@@ -143,11 +143,15 @@ def _estimate_rows(card: Card, function: MetricFunction, sample: Sample, seed: i
             found = {"value": answer.interval}
     except InputError as error:
         found, interval_reason = {}, f"no interval: {error}"
+    values, notes = numbers_of(answer), dict(getattr(answer, "notes", {}))
+    if sample.remark:
+        name = field_of(card, values)
+        notes[name] = join_notes(sample.remark, notes.get(name, ""))
     return Estimate(
-        values=numbers_of(answer),
+        values=values,
         intervals=found,
         interval_reason=interval_reason,
-        notes=dict(getattr(answer, "notes", {})),
+        notes=notes,
         counts=sample.counts,
         curve=_curve(card, function, sample, answer, seed),
     )

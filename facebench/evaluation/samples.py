@@ -14,6 +14,7 @@ from facebench.evaluation.edits import (
     complete_series,
     edit_rows,
     identity_cosines,
+    photograph_threshold,
     series_of_scores,
     source_threshold,
 )
@@ -51,6 +52,11 @@ class Sample:
     def unit(self) -> str:
         """Unit of `size`."""
         return "images"
+
+    @property
+    def remark(self) -> str:
+        """Why every value of the sample needs care."""
+        return ""
 
 
 @dataclass(frozen=True)
@@ -147,9 +153,16 @@ class EditGrid(ImagePairs):
 
     Attributes:
         strengths: (k,) in ascending order.
+        fallback: why the threshold of the recogniser is not that of the sources; empty if it is.
     """
 
     strengths: Array
+    fallback: str = ""
+
+    @property
+    def remark(self) -> str:
+        """Why the value needs care: the threshold of the recogniser."""
+        return self.fallback
 
     @property
     def size(self) -> int:
@@ -333,13 +346,32 @@ def _edit_grid(card: Card, features: RoleFeatures) -> EditGrid:
     rows = edit_rows(card, features)
     cosines, known = identity_cosines(card, features)
     rows = replace(rows, valid=rows.valid & known & features.selected_generated)
-    threshold, impostors = source_threshold(features, str(card.identity_by), card.false_match_rate or 0.0)
+    threshold, counts, fallback = _threshold_of_grid(card, features)
     index, chosen = complete_series(rows)
     units = units_of(features, "generated", chosen)
-    counts = {"generated": index.size, "faces": len(index), "impostor": impostors}
+    counts = {"generated": index.size, "faces": len(index), **counts}
     gained = np.asarray(rows.predicted[index] == rows.wanted[index], np.float64)
     kept = np.asarray(cosines[index] >= threshold, np.float64)
-    return EditGrid(gained, counts, units, kept, rows.strength[index[0]])
+    return EditGrid(gained, counts, units, kept, rows.strength[index[0]], fallback)
+
+
+def _threshold_of_grid(card: Card, features: RoleFeatures) -> tuple[float, dict[str, int], str]:
+    """Return the threshold of the recogniser, the number of its impostor pairs, and a remark.
+
+    Sources of one person, or of few, have no threshold. Then that of photographs takes its place.
+
+    Raises:
+        InputError: the sources give no threshold, and none of photographs is known.
+    """
+    recogniser = str(card.identity_by)
+    try:
+        threshold, impostors = source_threshold(features, recogniser, card.false_match_rate or 0.0)
+    except InputError as error:
+        fixed = photograph_threshold(recogniser)
+        if fixed is None:
+            raise
+        return fixed, {}, f"same person from a cosine of {fixed:g} on, the threshold of photographs: {error}"
+    return threshold, {"impostor": impostors}, ""
 
 
 def _verified_edits(card: Card, features: RoleFeatures) -> VerifiedEdits:

@@ -81,8 +81,14 @@ def test_few_sources_give_the_lenient_share_and_a_reason_for_the_strict_one() ->
     assert found["same_person_fmr1000_sface"].reason == (
         "190 pairs of different people, a false match rate of 1/1000 needs 1000"
     )
-    alone = measured(1, photographs=30).results["same_person_fmr100_sface"]
-    assert alone.reason.startswith("needs sources of two people or more")
+    alone = measured(1, photographs=30).results
+    assert alone["same_person_fmr100_sface"].reason.startswith("needs sources of two people or more")
+    trade_off = alone["edit_trade_off_faceapi"]
+    assert trade_off.value is not None
+    assert trade_off.note.startswith(
+        "same person from a cosine of 0.363 on, the threshold of photographs: needs sources"
+    )
+    assert trade_off.n == {"generated": 90, "faces": 30}
 
 
 def test_pairs_of_one_person_are_no_impostors() -> None:
