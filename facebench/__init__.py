@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from facebench.core.version import __version__
 
 if TYPE_CHECKING:
-    from facebench import backbones, metrics, synthface, training
+    from facebench import backbones, compare, metrics, synthface, training
     from facebench.compare.gate import CheckReport, check
     from facebench.compare.leaderboard import Leaderboard
     from facebench.evaluation.evaluator import Evaluator
@@ -28,7 +28,7 @@ _FUNCTIONS = {
     "evaluate": "facebench.evaluation.pipeline",
     "load_run": "facebench.evaluation.record",
 }
-_MODULES = ("backbones", "metrics", "synthface", "training")
+_MODULES = ("backbones", "compare", "metrics", "synthface", "training")
 
 __all__ = [
     "CheckReport",
@@ -38,6 +38,7 @@ __all__ = [
     "__version__",
     "backbones",
     "check",
+    "compare",
     "evaluate",
     "load_run",
     "metrics",

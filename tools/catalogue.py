@@ -23,6 +23,8 @@ from babel.messages import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from facebench.core.catalogue import WORDS
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "facebench"
 LOCALES = PACKAGE / "core" / "locale"
@@ -30,7 +32,7 @@ IGNORED = Path(__file__).with_name("catalogue_ignored.txt")
 _CARD_KEYS = ("title", "about", "pitfalls", "terms")
 _HEADINGS = {"Column": 1, "add_column": 0}
 """Calls whose argument at this position is a heading, even if it is one word."""
-_CODE = re.compile(r"\s*(<[a-z]|SELECT |PRAGMA |INSERT |DELETE |UPDATE |BEGIN |CREATE |outside )")
+_CODE = re.compile(r"\s*(<[!?A-Za-z]|SELECT |PRAGMA |INSERT |DELETE |UPDATE |BEGIN |CREATE |outside )")
 """Beginnings of markup, SQL and positions in a plot."""
 _DATE = datetime(2026, 1, 1, tzinfo=timezone.utc)
 """Date in the catalogues: files of equal content are equal."""
@@ -63,7 +65,8 @@ def messages(root: Path = ROOT) -> dict[str, str]:
     """Return all messages, each with the file in which it was found first."""
     ignored = {line.replace("\\n", "\n") for line in IGNORED.read_text(encoding="utf-8").splitlines()}
     found: dict[str, str] = {}
-    for file, message in itertools.chain(_code_messages(root), _data_messages(root)):
+    words = ((root / "facebench" / "core" / "catalogue.py", word) for word in WORDS)
+    for file, message in itertools.chain(_code_messages(root), _data_messages(root), words):
         if message not in ignored:
             found.setdefault(message, file.relative_to(root).as_posix())
     return found

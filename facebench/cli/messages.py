@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from rich import console
 from rich.text import Text
 
-from facebench.core.errors import InputError
 from facebench.core.language import translate
 
 SHOWN_SKIPPED = 10
@@ -48,18 +46,3 @@ def print_skipped(skipped: Sequence[str]) -> None:
         print_message(f"skipped {reason}")
     if len(skipped) > SHOWN_SKIPPED:
         print_message(f"... and {len(skipped) - SHOWN_SKIPPED} more")
-
-
-@contextmanager
-def requires_extra(extra: str) -> Iterator[None]:
-    """Replace an ImportError in the block by an error that says what to install.
-
-    Raises:
-        InputError: an import failed.
-    """
-    try:
-        yield
-    except ImportError as error:
-        raise InputError(
-            f"This command needs the package '{error.name}'. Install it: pip install 'facebench[{extra}]'"
-        ) from None

@@ -15,9 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from facebench.backbones.own_networks import NetworkSpec, OwnNetwork, networks_folder, own_networks, read_spec
-from facebench.cli.messages import Console, print_line, requires_extra
+from facebench.cli.messages import Console, print_line
 from facebench.cli.progress import Stages
 from facebench.core.errors import InputError
+from facebench.core.extras import requires_extra
 from facebench.core.files import atomic_path, atomic_write_text
 from facebench.core.language import translate
 from facebench.core.suggest import suggest

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from facebench.cli.choices import split_list
-from facebench.cli.messages import print_line, requires_extra
+from facebench.cli.messages import print_line
 from facebench.cli.progress import Stages
+from facebench.core.extras import requires_extra
 from facebench.core.progress import renamed
 
 

@@ -10,9 +10,10 @@ import typer
 from rich.table import Table
 
 from facebench.cli.choices import Device
-from facebench.cli.messages import Console, print_line, requires_extra
+from facebench.cli.messages import Console, print_line
 from facebench.cli.progress import Stages, TrainingProgress
 from facebench.core.errors import InputError
+from facebench.core.extras import requires_extra
 
 
 def train(

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from facebench.cli.choices import Device, split_list
-from facebench.cli.messages import Console, print_line, print_message, requires_extra
+from facebench.cli.messages import Console, print_line, print_message
 from facebench.cli.named_values import parse_tags
 from facebench.cli.progress import TrainingProgress
 from facebench.cli.verify_benchmark import DEFAULT_BENCHMARKS, Benchmarks
+from facebench.core.extras import requires_extra
 from facebench.core.files import safe_file_name
 
 

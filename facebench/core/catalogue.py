@@ -21,6 +21,15 @@ _SHORT = 12
 _BREAKS = re.compile(r"((?<=[.!?])\s+|\n+\s*|; |: | · |(?<=^[•†–*✓✗]) )")
 """Ends of the parts of a message that are translated separately when no template matches the message."""
 
+WORDS = (
+    *("none", "images", "image", "identities", "pairs", "sources", "targets", "people", "faces", "units"),
+    *("generated", "reference", "target", "reconstruction", "genuine", "impostor"),
+)
+"""Single words that are translated as values of `_WORD_VALUES`; other single words are names of the user."""
+_WORD_VALUES = frozenset({"unit", "role", "kind", "better", "worse"})
+_SEPARATOR = "; "
+"""Joins messages to a note."""
+
 
 class _Messages(gettext.GNUTranslations):
     """Compiled catalogue whose messages can be listed."""
@@ -111,8 +120,7 @@ class Catalogue:
     def translate(self, text: str) -> str:
         """Return the translation of a message; parts that the catalogue lacks stay English."""
         if text not in self._known:
-            whole = self._whole(text)
-            self._known[text] = self._parts(text) if whole is None else whole
+            self._known[text] = self._note(text) or self._whole(text) or self._parts(text)
         return self._known[text]
 
     def _whole(self, text: str) -> str | None:
@@ -122,14 +130,20 @@ class Catalogue:
         for template in self._templates:
             values = template.values(text)
             if values is not None:
-                return template.translation.format(
-                    **{name: self._value(value) for name, value in values.items()}
-                )
+                shown = {name: self._value(name, value) for name, value in values.items()}
+                return template.translation.format(**shown)
         return None
 
-    def _value(self, text: str) -> str:
-        """Translate a value of a placeholder; single words are names of the user."""
-        return self.translate(text) if " " in text.strip() else text
+    def _value(self, name: str, text: str) -> str:
+        """Translate a value of a placeholder; most single words are names of the user."""
+        is_word = name in _WORD_VALUES and text in WORDS
+        return self.translate(text) if is_word or " " in text.strip() else text
+
+    def _note(self, text: str) -> str | None:
+        """Translate messages that are joined by semicolons; None if one of them is not in the catalogue."""
+        messages = text.split(_SEPARATOR)
+        translated = [self._whole(message) for message in messages] if len(messages) > 1 else [None]
+        return None if None in translated else "；".join(filter(None, translated))
 
     def _parts(self, text: str) -> str:
         """Translate the sentences of a text that is not one message."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -261,6 +262,25 @@ class Run(_Model):
 
         return run_table(self)._repr_html_()
 
+    def plot(self, name: str | None = None) -> Any:
+        """Return a plot for a notebook, a `facebench.report.notebook.RunPlot`.
+
+        Args:
+            name: a metric that is a mean over images, or "scores", "roc" or "det"; the first metric of the headline
+                that can be drawn if None.
+        """
+        return _notebook().plot(self, name)
+
+    def images(self, *, worst: str | None = None, best: str | None = None, n: int = 12) -> Any:
+        """Return the worst or best images for a notebook, a `facebench.report.notebook.RunImages`.
+
+        Args:
+            worst: metric whose worst images are returned; the beginning of its id is enough.
+            best: metric whose best images are returned; give either this or `worst`.
+            n: number of images.
+        """
+        return _notebook().images(self, worst=worst, best=best, n=n)
+
     @property
     def per_image(self) -> pd.DataFrame | None:
         """One row per image: role, name, sha256, face box and score, per-image values; None if not available."""
@@ -376,6 +396,11 @@ class Run(_Model):
             for metric, result in results.items()
         ]
         return pd.DataFrame(rows)
+
+
+def _notebook() -> Any:
+    """Return the views of a run in a notebook. They lie in a room above, so they are imported by name when used."""
+    return importlib.import_module("facebench.report.notebook")
 
 
 def load_run(path: str | Path) -> Run:

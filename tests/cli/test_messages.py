@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from facebench.cli.messages import print_line, print_skipped, requires_extra
+from facebench.cli.messages import print_line, print_skipped
 from facebench.core.errors import InputError
+from facebench.core.extras import requires_extra
 
 
 def test_lines_are_printed_verbatim(capsys: pytest.CaptureFixture[str]) -> None:

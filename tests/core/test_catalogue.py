@@ -96,7 +96,7 @@ def test_sentences_that_no_message_holds_together_are_translated_one_by_one() ->
     texts = {"Few images.": "画像が少ない。", "few people": "人物が少ない", "{n} images in all": "全 {n} 枚"}
     translate = Catalogue(texts).translate
     assert translate("Few images. Another sentence.") == "画像が少ない。Another sentence."
-    assert translate("few people; 12 images in all") == "人物が少ない; 全 12 枚"
+    assert translate("few people; 12 images in all") == "人物が少ない；全 12 枚"
 
 
 def test_the_longest_message_wins() -> None:

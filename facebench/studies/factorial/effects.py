@@ -28,6 +28,8 @@ from facebench.compare.comparability import reasons_not_comparable
 from facebench.compare.difference import has_interval
 from facebench.compare.replicates import SEED, Estimates, Training, estimates
 from facebench.core.errors import InputError
+from facebench.core.escape import escape_html
+from facebench.core.language import translate
 from facebench.evaluation.breakdown import holm
 from facebench.evaluation.record import MetricResult, Run, load_run
 from facebench.metrics.arrays import Floats
@@ -91,6 +93,18 @@ class Study:
     training: dict[str, Training] = field(default_factory=dict)
     means: list[Run] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        """Return one line: the number of runs, the factors and the number of metrics."""
+        return (
+            f"<Study: {len(self.runs)} runs, factors {', '.join(self.levels)}, {len(self.metrics)} metrics>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the sentences about clear effects and the table of effects, for notebooks."""
+        from facebench.studies.factorial.report import effects_table, sentences
+
+        return sentences_html(sentences(self)) + effects_table(self)._repr_html_()
+
     @property
     def cells(self) -> list[Run]:
         """One run per cell: the run, or the mean over the training runs of the cell."""
@@ -124,6 +138,11 @@ class Study:
         if sign == 0:
             return None
         return min(self.cells, key=lambda run: sign * (run.metrics[metric].value or 0.0))
+
+
+def sentences_html(sentences: Iterable[str]) -> str:
+    """Return sentences as an HTML list in the language of the user."""
+    return "<ul>" + "".join(f"<li>{escape_html(translate(each))}</li>" for each in sentences) + "</ul>\n"
 
 
 def factorial(

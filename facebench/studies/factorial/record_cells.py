@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from facebench.core.errors import InputError
+from facebench.core.language import language
 from facebench.core.suggest import suggest
 from facebench.evaluation.breakdown import holm
 from facebench.evaluation.cards import find_card
@@ -25,7 +26,7 @@ from facebench.evaluation.per_image import image_terms
 from facebench.evaluation.record import MetricResult, Run, load_run
 from facebench.metrics.arrays import Floats
 from facebench.studies.factorial.crossed import Mean, crossed_mean
-from facebench.studies.factorial.effects import Cell, Effect, Levels, Study, contrasts
+from facebench.studies.factorial.effects import Cell, Effect, Levels, Study, contrasts, sentences_html
 
 PEOPLE = ("identity", "person")
 """Columns that name the person, in order of preference."""
@@ -70,6 +71,18 @@ class RecordStudy:
     target_columns: dict[str, list[str]]
     values: dict[str, Values]
     record: Run = field(repr=False)
+
+    def __repr__(self) -> str:
+        """Return one line: the record and the sizes of the study."""
+        sizes = f"{len(self.study.runs)} cells, {len(self.people)} people, {len(self.targets)} targets"
+        return f"<RecordStudy {self.record.name!r}: {sizes}>"
+
+    def _repr_html_(self) -> str:
+        """Return the sentences about clear effects and the table of effects, for notebooks."""
+        from facebench.studies.factorial.record_tables import effects_rows, record_sentences
+
+        lang = language()
+        return sentences_html(record_sentences(self, lang)) + effects_rows(self, lang)._repr_html_()
 
     @property
     def target_labels(self) -> list[str]:

@@ -1,0 +1,1 @@
+"""Runs for other tools: TensorBoard, Weights & Biases, MLflow, and model cards of the Hugging Face Hub."""
