@@ -6,7 +6,7 @@ DEMO := demo
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope
 
 .PHONY: demo utility-demo study-demo study-directions study-identity-losses test test-fast test-portable test-portable-one \
-	test-oldest lint gate docs rooms format clean
+	test-oldest lint gate bench docs rooms format clean
 
 # Rebuilt only when the dependencies change.
 $(VENV)/installed: pyproject.toml
@@ -64,6 +64,10 @@ gate: $(VENV)/installed
 	$(BIN)/facebench evaluate tests/goldens/images/a --reference tests/goldens/images/b --suite compact \
 		--name goldens --out runs/gate
 	$(BIN)/facebench check runs/gate --baseline results/baselines/goldens.json --rules results/baselines/rules.yaml
+
+# All speed targets, facebench and its peers in one run: about 20 minutes on an idle machine.
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/targets.py
 
 # The documentation site, strictly: site/index.html.
 docs: $(VENV)/installed

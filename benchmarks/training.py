@@ -84,26 +84,26 @@ def main() -> None:
     # As in `fit`, so that the comparison is fair.
     keep_freed_memory()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    training = _prepared(options, workers=0)
-    rendering = _prepared(options, workers=options.workers)
-    bare = _prepared(options, workers=0)
+    training = prepare_training(options, workers=0)
+    rendering = prepare_training(options, workers=options.workers)
+    bare = prepare_training(options, workers=0)
     rendered = rendering.task.faces
     began = time.process_time()
     memory = InMemory(rendered, 2 * options.batch)
     alone = 2 * options.batch / (time.process_time() - began)
     training.task.faces = bare.task.faces = memory
-    bare_step = _bare_step(bare, device)
+    step = bare_step(bare, device)
     spent = {name: Spent() for name in ("bare", "training", "rendering")}
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(options.rounds):
-            _repeat(bare_step, spent["bare"], options)
+            _repeat(step, spent["bare"], options)
             _fit(training, Path(folder) / f"training-{turn}", device, spent["training"])
             _fit(rendering, Path(folder) / f"rendering-{turn}", device, spent["rendering"])
     _show(options, device, spent, alone)
     _show_sampling(training, device)
 
 
-def _prepared(options: argparse.Namespace, workers: int) -> registry.Prepared:
+def prepare_training(options: argparse.Namespace, workers: int) -> registry.Prepared:
     preset = PRESETS[options.size]
     steps = WARM + options.steps + 1
     # With a frozen encoder, as in the preset.
@@ -119,7 +119,7 @@ def _prepared(options: argparse.Namespace, workers: int) -> registry.Prepared:
     return registry.prepare("diffae", content | {"data": data}, preset)
 
 
-def _bare_step(prepared: registry.Prepared, device: str) -> Callable[[], None]:
+def bare_step(prepared: registry.Prepared, device: str) -> Callable[[], None]:
     """Build a step of network, loss and optimizer, without data, clipping, EMA, log or checkpoints."""
     task, running = prepared.task, prepared.settings
     network = task.network.to(device).train()
