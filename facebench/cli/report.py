@@ -13,7 +13,9 @@ from facebench.core.language import language
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders; the first run is the baseline.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders or names of runs; the first run is the baseline.")
+    ],
     html: Annotated[Path, typer.Option(help="Folder of index.html, or a file that ends in .html.")],
     lang: Annotated[str | None, typer.Option(help="Language of the page: en or ja.")] = None,
 ) -> None:
@@ -21,8 +23,8 @@ def report(
     from facebench.evaluation.record import load_run
     from facebench.report.pages.run import report_page
 
-    page = report_page([load_run(run) for run in runs], lang or language())
     file = html if html.suffix.lower() in (".html", ".htm") else html / "index.html"
+    page = report_page([load_run(run) for run in runs], lang or language(), file.parent)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(page, encoding="utf-8")

@@ -104,7 +104,11 @@ def roots_of(run: Run) -> Roots:
 
 
 def thumbnail(
-    images: InputRecord, name: str, sha256: str | None = None, roots: Roots | None = None
+    images: InputRecord,
+    name: str,
+    sha256: str | None = None,
+    roots: Roots | None = None,
+    side: int = SIDE,
 ) -> Thumbnail:
     """Return a small JPEG of an image if it still exists and is unchanged.
 
@@ -113,6 +117,7 @@ def thumbnail(
         name: name of the file in the set; files outside the folder of the set are not read.
         sha256: digest of the evaluated file; None when it is unknown.
         roots: named folders elsewhere, see `named_roots`.
+        side: longest side in pixels.
     """
     try:
         data = _bytes_of(images, name, roots or {})
@@ -123,7 +128,7 @@ def thumbnail(
         picture = Pillow.fromarray(decode(data, name))
     except (OSError, ValueError, FacebenchError):  # ValueError: a name with a null character
         return Thumbnail(name, unavailable="not_at_hand")
-    picture.thumbnail((SIDE, SIDE), Pillow.Resampling.LANCZOS)
+    picture.thumbnail((side, side), Pillow.Resampling.LANCZOS)
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=82)
     return Thumbnail(name, "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii"))

@@ -9,10 +9,12 @@ import pandas as pd
 from facebench.evaluation.leakage import closest_pairs
 from facebench.evaluation.per_image import linked_name
 from facebench.evaluation.record import Run
-from facebench.report.galleries.images import Thumbnail, roots_of, thumbnail
+from facebench.report.galleries.images import SIDE, Thumbnail, roots_of, thumbnail
 from facebench.report.image_metrics import image_metrics
 
 LINKED_ROLES = ("source", "target")
+ROLES = ("source", "reconstruction", "generated", "target")
+"""Order of related images."""
 MAX_WORST, MAX_BEST = 6, 3
 """Number of image groups for each metric."""
 MAX_RANKINGS = 3
@@ -59,7 +61,7 @@ def rankings(run: Run) -> list[Ranking]:
     if table is None or "sha256" not in table or not any(role in run.inputs for role in LINKED_ROLES):
         return []
     metrics = image_metrics(run)
-    images = _Images(run, table)
+    images = RunImages(run, table)
     result = []
     for metric in list(metrics)[:MAX_RANKINGS]:
         ascending = run.metrics[metric].better == "higher"
@@ -82,7 +84,7 @@ def closest_images(run: Run) -> list[ClosestImages]:
     table = run.per_image
     if table is None or "sha256" not in table:
         return []
-    images = _Images(run, table)
+    images = RunImages(run, table)
     result = []
     for closest in closest_pairs(run, MAX_CLOSEST):
         groups = [
@@ -100,11 +102,17 @@ def closest_images(run: Run) -> list[ClosestImages]:
     return result
 
 
-class _Images:
-    """Thumbnails of the images of a run; each is created once."""
+class RunImages:
+    """Thumbnails of the images of a run; each is created once.
 
-    def __init__(self, run: Run, table: pd.DataFrame) -> None:
-        self.run = run
+    Args:
+        run: the run.
+        table: its per-image table.
+        side: longest side of a thumbnail in pixels.
+    """
+
+    def __init__(self, run: Run, table: pd.DataFrame, side: int = SIDE) -> None:
+        self.run, self.side = run, side
         self.generated = table[table["role"] == "generated"].drop_duplicates("image").set_index("image")
         self.sha256 = {
             (str(role), str(image)): str(sha256)
@@ -113,23 +121,29 @@ class _Images:
         self.cache: dict[tuple[str, str], Thumbnail] = {}
 
     def thumbnail(self, role: str, image: str) -> Thumbnail:
+        """Return the thumbnail of an image of a role."""
         key = (role, image)
         if key not in self.cache:
             images, sha256 = self.run.inputs.get(role), self.sha256.get(key)
             self.cache[key] = (
                 Thumbnail(image, unavailable="not_at_hand")
                 if images is None or sha256 is None
-                else thumbnail(images, image, sha256, roots_of(self.run))
+                else thumbnail(images, image, sha256, roots_of(self.run), self.side)
             )
         return self.cache[key]
 
-    def group(self, image: str, metrics: dict[str, pd.Series[float]]) -> ImageGroup:
-        thumbnails = []
-        for role in (role for role in LINKED_ROLES if role in self.generated):
-            name = linked_name(self.generated.at[image, role])
+    def related(self, image: str) -> list[tuple[str, str]]:
+        """Return the roles and names of a generated image and of its linked images, in the order of the edit."""
+        names = []
+        for role in (role for role in ROLES if role == "generated" or role in self.generated):
+            name = image if role == "generated" else linked_name(self.generated.at[image, role])
             if name is not None:
-                thumbnails.append((role, self.thumbnail(role, name)))
-        thumbnails.append(("generated", self.thumbnail("generated", image)))
+                names.append((role, name))
+        return names
+
+    def group(self, image: str, metrics: dict[str, pd.Series[float]]) -> ImageGroup:
+        """Return an image beside its linked images, with its values."""
+        thumbnails = [(role, self.thumbnail(role, name)) for role, name in self.related(image)]
         values = [
             (metric, f"{series[image]:.{self.run.metrics[metric].decimals}f}")
             for metric, series in metrics.items()

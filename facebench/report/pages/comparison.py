@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from facebench.compare.difference import Difference, difference
+from facebench.compare.metric_names import metric_name
 from facebench.core.tables import Cell
 from facebench.evaluation.record import MetricResult, Run
 from facebench.evaluation.run_table import interval_text
@@ -83,8 +84,8 @@ def _row(
     interval = f"[{change.low:+.{new.decimals}f}, {change.high:+.{new.decimals}f}]"
     value = f"{change.value:+.{new.decimals}f}"
     return ComparisonRow(
-        metric=f"{metric} {new.arrow}".strip(),
-        title=new.title,
+        metric=f"{metric_name(metric)} {new.arrow}".strip(),
+        title=f"{metric}: {new.title}",
         baseline=_value(old),
         run=_value(new),
         change=Cell(value, change.value, small=interval, title=_method(change, text)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -12,17 +13,24 @@ from markupsafe import Markup
 from facebench.compare.board import Board
 from facebench.compare.board_table import arrange_table
 from facebench.compare.leaderboard import Leaderboard
+from facebench.compare.metric_names import metric_name
 from facebench.compare.table_row import Row
+from facebench.compare.verdict import Verdict, verdict
 from facebench.core.html import environment, translated_page
 from facebench.core.language import use_language
 from facebench.core.tables import Cell, Column, Table
 from facebench.core.version import __version__
 from facebench.evaluation.protocols import TableLayout
 from facebench.evaluation.record import MetricResult, Run
+from facebench.report.galleries.browser import Browser, image_browser
 from facebench.report.galleries.images import RankedImages, RejectedImage, ranked_images, rejected_images
-from facebench.report.galleries.pairs import ClosestImages, Ranking, closest_images, rankings
+from facebench.report.galleries.opening import Strip, opening_strips
+from facebench.report.galleries.pairs import ClosestImages, RunImages, closest_images
+from facebench.report.galleries.weakest import Weakest, weakest
 from facebench.report.pages.breakdown import breakdown_tables
 from facebench.report.pages.comparison import Comparison, comparison
+from facebench.report.pages.confusions import expression_tables
+from facebench.report.pages.headline import Tile, headline_tiles
 from facebench.report.pages.texts import texts
 from facebench.report.plots import curves
 from facebench.report.plots.affect import circumplex_plots
@@ -30,16 +38,23 @@ from facebench.report.plots.heat import HeatMap, heat_maps
 from facebench.report.plots.svg import RUN_COLOURS
 from facebench.report.plots.trade_off import trade_off_plots
 
+FEW_IMAGES = 200
+"""Number of generated images up to which the thumbnails of the image browser are large."""
+LARGE_SIDE, SMALL_SIDE = 256, 128
+"""Longest side of these thumbnails in pixels."""
 
-def report_page(runs: Sequence[Run], lang: str = "en") -> str:
-    """Render one self-contained HTML page about one or more runs.
+
+def report_page(runs: Sequence[Run], lang: str = "en", folder: Path | None = None) -> str:
+    """Render one HTML page about one or more runs.
 
     Args:
         runs: the runs; the first is the baseline of the others. Runs that are not comparable get separate sections.
         lang: "en" or "ja".
+        folder: folder of the page. Above 2,000 generated images their thumbnails are written there; without a folder
+            a random sample of 2,000 is embedded.
 
     Returns:
-        The page. It loads nothing; thumbnails are embedded for images that still exist in their folders.
+        The page. It loads nothing but these thumbnails; all other images are embedded, if they still exist.
 
     Raises:
         InputError: the language is unknown.
@@ -48,11 +63,15 @@ def report_page(runs: Sequence[Run], lang: str = "en") -> str:
     boards = Leaderboard.from_runs(runs).boards
     template = environment("facebench.report.pages").get_template("report.html")
     with use_language(lang):
+        sections = [_section(board, text, f"b{index}", folder) for index, board in enumerate(boards)]
         page = template.render(
             text=text,
             version=__version__,
             names=[run.name for run in runs],
-            boards=[_section(board, text, f"b{index}") for index, board in enumerate(boards)],
+            boards=sections,
+            loads_thumbnails=any(
+                section.browser is not None and section.browser.in_folder for section in sections
+            ),
         )
         return translated_page(page)
 
@@ -62,6 +81,10 @@ class Section:
     """Contents of the page for one board of comparable runs."""
 
     runs: list[Run]
+    strips: list[Strip]
+    verdicts: list[tuple[str, str, str]]
+    tiles: list[Tile]
+    weakest: list[tuple[int, list[Weakest]]]
     facts: Markup
     apart: str
     warnings: list[str]
@@ -76,6 +99,8 @@ class Section:
     heat: list[RunHeatMaps]
     quality: list[curves.Plot]
     maps: list[curves.Plot]
+    expressions: list[Markup]
+    browser: Browser | None
     galleries: list[Gallery]
 
 
@@ -86,10 +111,14 @@ class Gallery:
     run: str
     colour: int
     ranked: RankedImages | None
-    rankings: list[Ranking]
     closest: list[ClosestImages]
     rejected: list[RejectedImage]
     rejected_count: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return self.ranked is None and not self.closest and not self.rejected
 
 
 @dataclass(frozen=True)
@@ -101,10 +130,16 @@ class RunHeatMaps:
     maps: list[HeatMap]
 
 
-def _section(board: Board, text: dict[str, Any], prefix: str) -> Section:
+def _section(board: Board, text: dict[str, Any], prefix: str, folder: Path | None) -> Section:
     runs = board.runs
+    images = _images(runs)
+    weak = [(index, weakest(run, images.get(index))) for index, run in enumerate(runs)]
     return Section(
         runs=runs,
+        strips=opening_strips(runs),
+        verdicts=[_verdict(run, verdict(run, runs[0]), text) for run in runs[1:]],
+        tiles=headline_tiles(board, text),
+        weakest=[(index, found) for index, found in weak if found],
         facts=Markup(_facts(runs, text).html()),
         apart=_separation(board, text),
         warnings=_warnings(runs, text),
@@ -125,8 +160,35 @@ def _section(board: Board, text: dict[str, Any], prefix: str) -> Section:
         ],
         quality=curves.quality_plots(runs, text, prefix),
         maps=curves.map_plots(runs, text, prefix) + curves.against_n_plots(runs, text, prefix),
-        galleries=[_gallery(run, index) for index, run in enumerate(runs)],
+        expressions=[Markup(table) for run in runs for table in expression_tables(run, text)],
+        browser=image_browser(runs, images, text, folder),
+        galleries=[
+            gallery for index, run in enumerate(runs) if not (gallery := _gallery(run, index)).is_empty
+        ],
     )
+
+
+def _images(runs: Sequence[Run]) -> dict[int, RunImages]:
+    """Thumbnails of the runs that have a per-image table with digests; larger ones for few images."""
+    tables = {
+        index: run.per_image
+        for index, run in enumerate(runs)
+        if run.per_image is not None and "sha256" in run.per_image
+    }
+    count = sum(int((table["role"] == "generated").sum()) for table in tables.values())
+    side = LARGE_SIDE if count <= FEW_IMAGES else SMALL_SIDE
+    return {index: RunImages(runs[index], table, side) for index, table in tables.items()}
+
+
+def _verdict(run: Run, found: Verdict, text: dict[str, Any]) -> tuple[str, str, str]:
+    """Name of the run, the verdict in the language of the page, and its direction."""
+    if found.total == 0:
+        return run.name, text["verdict_none"].format(baseline=found.baseline), "same"
+    key = "verdict_some" if found.better or found.worse else "verdict_same"
+    counts = {"better": len(found.better), "worse": len(found.worse) or text["none"], "total": found.total}
+    counts["better"] = counts["better"] or text["none"]
+    kind = "worse" if found.worse else "better" if found.better else "same"
+    return run.name, text[key].format(baseline=found.baseline, **counts), kind
 
 
 def _generalisation(runs: Sequence[Run], text: dict[str, Any]) -> list[str]:
@@ -223,7 +285,7 @@ def _summary(board: Board, text: dict[str, Any]) -> Table:
     rows = []
     for index, metric in enumerate(board.metrics, start=1):
         result = board.result(metric)
-        name = Cell(f"{metric} {result.arrow}".strip(), small=result.title)
+        name = Cell(f"{metric_name(metric)} {result.arrow}".strip(), small=f"{metric}: {result.title}")
         row = [name, *(run_row[index] for run_row in by_run.rows)]
         row += [_real(board, metric, text)] if board.real else []
         rows.append([*row, Cell(_counts(result, text))] if len(board.runs) == 1 else row)
@@ -262,7 +324,6 @@ def _gallery(run: Run, index: int) -> Gallery:
         run=run.name,
         colour=index % RUN_COLOURS,
         ranked=ranked_images(run),
-        rankings=rankings(run),
         closest=closest_images(run),
         rejected=rejected_images(run),
         rejected_count=sum(len(images.rejected) for images in run.inputs.values()),

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from facebench.evaluation.per_image import linked_column
 from facebench.evaluation.record import Run
 from facebench.metrics.arrays import Floats
+from facebench.report.column_labels import network_name
 from facebench.report.plots import svg
 from facebench.report.plots.curves import Plot
 
@@ -85,13 +86,15 @@ def _image_plot(affects: list[_Affect], network: str, text: dict[str, Any], pref
     if len(images) > MAX_ARROWS:
         sample = sorted(np.random.default_rng(0).choice(images, MAX_ARROWS, replace=False).tolist())
     selected = [affect.select(pd.Index(sample)) for affect in affects]
-    name, title = f"{prefix}-{network}-circumplex", text["circumplex"].format(backbone=network)
+    name, title = f"{prefix}-{network}-circumplex", text["circumplex"].format(backbone=network_name(network))
     with svg.drawing(name, size=_SIZE) as (figure, (ax,)):
         _draw_circle(ax, text)
         for affect in selected:
             _draw_affect(ax, affect, alpha=0.75 if len(sample) <= 40 else 0.45)
     marks = _marks(selected)
-    note = text["circumplex_note" if "source" in marks else "circumplex_dots_note"].format(backbone=network)
+    note = text["circumplex_note" if "source" in marks else "circumplex_dots_note"].format(
+        backbone=network_name(network)
+    )
     if len(sample) < len(images):
         note += " " + text["circumplex_sampled"].format(shown=len(sample), count=f"{len(images):,}")
     return Plot(title, svg.inline(figure, name, title), note, _indices(selected), marks=marks)
@@ -103,7 +106,7 @@ def _mean_plots(affects: list[_Affect], network: str, text: dict[str, Any], pref
     if len(names) < 2:
         return []
     means = [_means(affect, names) for affect in affects]
-    name, title = f"{prefix}-{network}-means", text["circumplex_means"].format(backbone=network)
+    name, title = f"{prefix}-{network}-means", text["circumplex_means"].format(backbone=network_name(network))
     with svg.drawing(name, size=_SIZE) as (figure, (ax,)):
         _draw_circle(ax, text)
         for affect in means:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,16 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from facebench.compare.metric_names import metric_name
 from facebench.evaluation.record import Run
 from facebench.metrics.arrays import Floats
+from facebench.report.column_labels import column_label, network_name
 from facebench.report.plots import svg
 
 MAX_DOTS = 600
+FEW_VALUES = 25
+"""Number of images below which a distribution is drawn as dots, because a histogram would be a comb."""
+_WIDE = (5.6, 2.6)
 _DET_TICKS = (0.001, 0.01, 0.05, 0.2, 0.4)
 
 
@@ -60,7 +65,7 @@ def identity_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> li
         name = f"{prefix}-{backbone}-{against}"
         title = text[f"scores_{against}"]
         notes = [
-            text[key].format(backbone=backbone, pairs=text[f"pairs_{against}"])
+            text[key].format(backbone=network_name(backbone), pairs=text[f"pairs_{against}"])
             for key in ("scores_note", "roc_note", "det_note")
         ]
         plots.append(_histograms(run_curves, text, title, notes[0], name))
@@ -108,7 +113,13 @@ def _roc(run_curves: list[tuple[int, dict[str, Any]]], text: dict[str, Any], not
         for index, curve in run_curves:
             fmr, fnmr = np.asarray(curve["fmr"]), np.asarray(curve["fnmr"])
             lowest = min(lowest, fmr[fmr > 0].min(initial=1.0))
-            ax.step(np.maximum(fmr, 1e-9), 1 - fnmr, where="post", color=svg.run_colour(index))
+            ax.step(
+                np.maximum(fmr, 1e-9),
+                1 - fnmr,
+                where="post",
+                color=svg.run_colour(index),
+                linestyle=svg.run_dashes(index),
+            )
         ax.set_xscale("log")
         ax.set_xlim(max(lowest, 1e-6), 1)
         ax.set_ylim(0, 1.02)
@@ -125,7 +136,13 @@ def _det(run_curves: list[tuple[int, dict[str, Any]]], text: dict[str, Any], not
     with svg.drawing(f"{name}-det") as (figure, (ax,)):
         for index, curve in run_curves:
             rates = [scipy.stats.norm.ppf(np.clip(curve[rate], 1e-6, 1 - 1e-6)) for rate in ("fmr", "fnmr")]
-            ax.step(rates[0], rates[1], where="post", color=svg.run_colour(index))
+            ax.step(
+                rates[0],
+                rates[1],
+                where="post",
+                color=svg.run_colour(index),
+                linestyle=svg.run_dashes(index),
+            )
         ax.plot([low, high], [low, high], color=svg.FAINT, linewidth=0.7, linestyle=(0, (2, 3)))
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_ticks(scipy.stats.norm.ppf(_DET_TICKS), [f"{100 * tick:g} %" for tick in _DET_TICKS])
@@ -165,19 +182,67 @@ def _distribution(
     }
     reference_values = {name: rows for name, rows in references.items() if rows is not None}
     pooled = np.concatenate([rows for _, rows in run_values] + list(reference_values.values()))
-    low, high = pooled.min(), pooled.max()
-    edges = np.linspace(low, high if high > low else low + 1e-6, 31)
-    title = text["quality_of"].format(column=column)
-    with svg.drawing(f"{prefix}-{column}") as (figure, (ax,)):
-        for index, rows in enumerate(reference_values.values()):
-            ax.stairs(_shares(rows, edges), edges, fill=True, color=svg.reference_colour(index), alpha=0.3)
-        for index, rows in run_values:
-            ax.stairs(_shares(rows, edges), edges, color=svg.run_colour(index), linewidth=1.4)
-        ax.set_xlabel(column)
-        ax.set_ylabel(text["share_images"])
-        ax.yaxis.set_major_formatter(PERCENT)
-    picture = svg.inline(figure, f"{prefix}-{column}", title)
-    return Plot(title, picture, note, _indices(run_values), references=tuple(reference_values))
+    label = column_label(column, text)
+    note = f"{_medians(runs, run_values, reference_values, text)} {note}"
+    with svg.drawing(f"{prefix}-{column}", size=_WIDE) as (figure, (ax,)):
+        if max(len(rows) for _, rows in run_values) < FEW_VALUES:
+            _draw_dots(ax, run_values, reference_values)
+        else:
+            _draw_histograms(ax, run_values, reference_values, _edges(pooled))
+            ax.set_ylabel(text["share_images"])
+            ax.yaxis.set_major_formatter(PERCENT)
+        ax.set_xlabel(label)
+    picture = svg.inline(figure, f"{prefix}-{column}", f"{label}. {note}")
+    return Plot(label, picture, note, _indices(run_values), references=tuple(reference_values))
+
+
+def _medians(
+    runs: Sequence[Run],
+    run_values: list[tuple[int, Floats]],
+    references: Mapping[str, Floats],
+    text: dict[str, Any],
+) -> str:
+    """What the plot shows in one sentence: the median of every run and reference set."""
+    named = [(runs[index].name, rows) for index, rows in run_values]
+    named += [(f"{text['reference']} {name}".strip(), rows) for name, rows in references.items()]
+    parts = ", ".join(f"{name} {np.median(rows):.3g}" for name, rows in named)
+    return str(text["medians"]).format(medians=parts)
+
+
+def _edges(pooled: Floats) -> Floats:
+    """Bins of the width of Freedman and Diaconis (1981), at least 6 and at most 40."""
+    low, high = float(pooled.min()), float(pooled.max())
+    quarter, three_quarters = np.quantile(pooled, [0.25, 0.75])
+    width = 2 * (three_quarters - quarter) / len(pooled) ** (1 / 3)
+    bins = int(np.clip((high - low) / width, 6, 40)) if width > 0 else 6
+    return np.linspace(low, high if high > low else low + 1e-6, bins + 1)
+
+
+def _draw_histograms(
+    ax: Axes, run_values: list[tuple[int, Floats]], references: Mapping[str, Floats], edges: Floats
+) -> None:
+    for index, rows in enumerate(references.values()):
+        ax.stairs(_shares(rows, edges), edges, fill=True, color=svg.reference_colour(index), alpha=0.3)
+    for index, rows in run_values:
+        ax.stairs(
+            _shares(rows, edges),
+            edges,
+            color=svg.run_colour(index),
+            linewidth=1.6,
+            linestyle=svg.run_dashes(index),
+        )
+
+
+def _draw_dots(ax: Axes, run_values: list[tuple[int, Floats]], references: Mapping[str, Floats]) -> None:
+    """One dot for each image and a line at the median; one row for each set."""
+    rows = [(svg.run_colour(index), numbers) for index, numbers in run_values]
+    rows += [(svg.reference_colour(index), numbers) for index, numbers in enumerate(references.values())]
+    for place, (colour, numbers) in enumerate(rows):
+        ax.scatter(numbers, np.full(len(numbers), -place), s=22, color=colour, alpha=0.55, linewidths=0)
+        middle = float(np.median(numbers))
+        ax.plot([middle, middle], [-place - 0.3, -place + 0.3], color=colour, linewidth=2)
+    ax.set_ylim(-len(rows) + 0.3, 0.7)
+    ax.set_yticks([])
 
 
 def reference_sets(runs: Sequence[Run]) -> dict[str, str]:
@@ -240,7 +305,7 @@ def _map_plot(
     x, y = (f"{share:.0%}" for share in axes["explained"])
     role, _, label = str(axes["fitted_on"]).partition(":")
     note = text["map_note"].format(
-        backbone=axes["backbone"], fitted_on=f"{text[role]} {label}".strip(), x=x, y=y
+        backbone=network_name(axes["backbone"]), fitted_on=f"{text[role]} {label}".strip(), x=x, y=y
     )
     note = f"{note} {text['map_sampled'].format(shown=MAX_DOTS)}"
     return Plot(
@@ -270,13 +335,20 @@ def against_n_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> l
         metric_curves = [(index, curve) for index, curve in run_curves if curve["metric"] == metric]
         with svg.drawing(f"{prefix}-{metric}-n") as (figure, (ax,)):
             for index, curve in metric_curves:
-                ax.plot(curve["sizes"], curve["distances"], "o-", color=svg.run_colour(index), markersize=3)
+                ax.plot(
+                    curve["sizes"],
+                    curve["distances"],
+                    marker="o",
+                    color=svg.run_colour(index),
+                    markersize=3,
+                    linestyle=svg.run_dashes(index),
+                )
             ax.set_ylim(bottom=0)
             ax.set_xlabel(text["n_images"])
-            ax.set_ylabel(metric)
+            ax.set_ylabel(metric_name(metric))
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         picture = svg.inline(figure, f"{prefix}-{metric}-n", text["against_n"])
-        note = text["against_n_note"].format(metric=metric)
+        note = text["against_n_note"].format(metric=metric_name(metric))
         plots.append(Plot(text["against_n"], picture, note, _indices(metric_curves)))
     return plots
 

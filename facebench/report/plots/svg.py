@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from facebench.core.escape import escape_html
 
 RUN_COLOURS = 6
+_DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1, 2)), (0, (1, 1)), (0, (8, 2, 2, 2)))
 REFERENCE_COLOURS = 3
 _PLACEHOLDERS = {
     "ink": "#010101",
@@ -62,6 +63,11 @@ _STYLE: dict[Any, Any] = {
 def run_colour(index: int) -> str:
     """Return the colour of a run; colours repeat after six runs."""
     return _PLACEHOLDERS[f"run{index % RUN_COLOURS}"]
+
+
+def run_dashes(index: int) -> Any:
+    """Return the line style of a run, so that lines differ without their colours."""
+    return _DASHES[index % len(_DASHES)]
 
 
 def reference_colour(index: int) -> str:
