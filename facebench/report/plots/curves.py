@@ -23,6 +23,8 @@ MAX_DOTS = 600
 FEW_VALUES = 25
 """Number of images below which a distribution is drawn as dots, because a histogram would be a comb."""
 _WIDE = (5.6, 2.6)
+READ_AT = 0.01
+"""False match rate at which the ROC is put into words."""
 _DET_TICKS = (0.001, 0.01, 0.05, 0.2, 0.4)
 
 
@@ -69,7 +71,7 @@ def identity_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> li
             for key in ("scores_note", "roc_note", "det_note")
         ]
         plots.append(_histograms(run_curves, text, title, notes[0], name))
-        plots.append(_roc(run_curves, text, notes[1], name))
+        plots.append(_roc(run_curves, text, f"{_accepted(runs, run_curves, text)} {notes[1]}", name))
         plots.append(_det(run_curves, text, notes[2], name))
     return plots
 
@@ -129,6 +131,17 @@ def _roc(run_curves: list[tuple[int, dict[str, Any]]], text: dict[str, Any], not
         ax.set_xlabel(text["fmr"])
         ax.set_ylabel(text["tmr"])
     return Plot(text["roc"], svg.inline(figure, f"{name}-roc", text["roc"]), note, _indices(run_curves))
+
+
+def _accepted(runs: Sequence[Run], run_curves: list[tuple[int, dict[str, Any]]], text: dict[str, Any]) -> str:
+    """What the ROC shows in one sentence: the accepted share of genuine pairs at a false match rate of 1 %."""
+    parts = []
+    for index, curve in run_curves:
+        fmr, fnmr = np.asarray(curve["fmr"]), np.asarray(curve["fnmr"])
+        allowed = fmr <= READ_AT
+        if allowed.any():
+            parts.append(f"{runs[index].name} {1 - fnmr[allowed].min():.0%}")
+    return str(text["roc_shows"]).format(shares=", ".join(parts)) if parts else ""
 
 
 def _det(run_curves: list[tuple[int, dict[str, Any]]], text: dict[str, Any], note: str, name: str) -> Plot:
