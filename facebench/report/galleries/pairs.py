@@ -10,14 +10,10 @@ from facebench.evaluation.leakage import closest_pairs
 from facebench.evaluation.per_image import linked_name
 from facebench.evaluation.record import Run
 from facebench.report.galleries.images import SIDE, Thumbnail, roots_of, thumbnail
-from facebench.report.image_metrics import image_metrics
 
 LINKED_ROLES = ("source", "target")
 ROLES = ("source", "reconstruction", "generated", "target")
 """Order of related images."""
-MAX_WORST, MAX_BEST = 6, 3
-"""Number of image groups for each metric."""
-MAX_RANKINGS = 3
 MAX_CLOSEST = 12
 
 
@@ -37,15 +33,6 @@ class ImageGroup:
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """Worst and best image groups of a run by one metric."""
-
-    metric: str
-    worst: list[ImageGroup]
-    best: list[ImageGroup]
-
-
-@dataclass(frozen=True)
 class ClosestImages:
     """Generated images with the highest similarity to a training image."""
 
@@ -53,30 +40,6 @@ class ClosestImages:
     role: str
     threshold: float | None
     groups: list[ImageGroup]
-
-
-def rankings(run: Run) -> list[Ranking]:
-    """Return the worst and best images with their sources and targets; empty for a run without either."""
-    table = run.per_image
-    if table is None or "sha256" not in table or not any(role in run.inputs for role in LINKED_ROLES):
-        return []
-    metrics = image_metrics(run)
-    images = RunImages(run, table)
-    result = []
-    for metric in list(metrics)[:MAX_RANKINGS]:
-        ascending = run.metrics[metric].better == "higher"
-        order = metrics[metric].dropna().sort_values(ascending=ascending, kind="stable").index
-        worst_count = min(MAX_WORST, (len(order) + 1) // 2)
-        best_count = min(MAX_BEST, len(order) - worst_count)
-        values = {metric: metrics[metric], **metrics}  # the metric of the ranking first
-        result.append(
-            Ranking(
-                metric,
-                worst=[images.group(str(image), values) for image in order[:worst_count]],
-                best=[images.group(str(image), values) for image in order[::-1][:best_count]],
-            )
-        )
-    return result
 
 
 def closest_images(run: Run) -> list[ClosestImages]:

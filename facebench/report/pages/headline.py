@@ -74,7 +74,7 @@ def _tile(metric: str, board: Board, text: dict[str, Any]) -> Tile:
     results = [(index, run.metrics[metric]) for index, run in enumerate(board.runs) if metric in run.metrics]
     valued = [(index, result) for index, result in results if result.value is not None]
     first = valued[0][1]
-    real = getattr(first, "real", None)
+    real = first.real
     low, high = _scale(metric, [result for _, result in valued], None if real is None else real.value)
     return Tile(
         metric=metric,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from facebench.evaluation.record import Run
-from facebench.report.galleries.pairs import LINKED_ROLES, closest_images, rankings
+from facebench.report.galleries.pairs import LINKED_ROLES, RunImages, closest_images
 from facebench.report.pages.run import report_page
 from facebench.report.pages.texts import languages, texts
 from tests.helpers.transfer_runs import make_transfer_run, with_closest
@@ -19,14 +19,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return make_transfer_run(tmp_path_factory.mktemp("transfer"), "ours")
 
 
-def test_triplets_show_source_target_and_generated_worst_first(run: Run) -> None:
-    ranking = rankings(run)[0]
-    assert ranking.metric == "valence_error_maxvit"
-    assert [role for role, _ in ranking.worst[0].thumbnails] == ["source", "target", "generated"]
-    assert all(image.uri for _, image in ranking.worst[0].thumbnails)
-    values = [float(dict(group.values)["valence_error_maxvit"]) for group in ranking.worst]
-    assert values == sorted(values, reverse=True)
-    assert values[-1] >= max(float(dict(group.values)["valence_error_maxvit"]) for group in ranking.best)
+def test_related_images_stand_in_the_order_of_the_edit(run: Run) -> None:
+    assert run.per_image is not None
+    images = RunImages(run, run.per_image)
+    group = images.group(str(images.generated.index[0]), {})
+    assert [role for role, _ in group.thumbnails] == ["source", "generated", "target"]
+    assert all(image.uri for _, image in group.thumbnails)
 
 
 def test_closest_training_images_above_the_threshold_are_marked_as_copies(
