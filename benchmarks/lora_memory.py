@@ -13,20 +13,18 @@ stabilityai/stable-diffusion-xl-base-1.0.
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import torch
+from counted_memory import Counted
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_iter
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from facebench.backbones.iresnet import DEPTHS, IResNet
@@ -89,33 +87,6 @@ MODELS = {
         ((CLIPTextModel, CLIP_L), (CLIPTextModelWithProjection, OPENCLIP_BIGG)),
     ),
 }  # fmt: skip
-
-
-class Counted(TorchDispatchMode):
-    """Count the bytes of all tensors created in this mode: now, and at most."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.most = 0
-        self._known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for value in tree_iter(made):
-            if isinstance(value, Tensor):
-                self._count(value.untyped_storage())
-        return made
-
-    def _count(self, storage: Any) -> None:
-        if storage in self._known:
-            return
-        self._known[storage] = True
-        self.now += storage.nbytes()
-        self.most = max(self.most, self.now)
-        weakref.finalize(storage, self._freed, storage.nbytes())
-
-    def _freed(self, size: int) -> None:
-        self.now -= size
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from facebench.images.decoding import decode
 from facebench.images.image_set import ImageSet, read
 from facebench.metrics import intervals, verification
 from facebench.metrics.intervals.shares import share_interval
-from facebench.training.data.align_images import align_images
+from facebench.training.data.align_images import Template, align_images
 from facebench.training.editing.source_checks import median_misalignment
 
 CLASSES = ("neutral", "happy", "angry", "surprised", "sad")
@@ -406,7 +406,7 @@ def subset(folder: Path, out: Path, count: int = 48) -> tuple[Path, Path]:
 
 def aligned(folder: Path, out: Path, size: int, jpeg: int | None = None) -> Path:
     """Align a folder of images."""
-    align_images(folder, out, size, jpeg=jpeg)
+    align_images(folder, out, Template("ffhq", size), jpeg=jpeg)
     return out
 
 

@@ -20,7 +20,7 @@ from facebench.core.errors import InputError
 from facebench.evaluation.record import Run, load_run
 from facebench.synthface import FaceModel, Parameters, expressions
 from facebench.synthface.dataset import render_to
-from facebench.training.data.align_images import align_images
+from facebench.training.data.align_images import Template, align_images
 from facebench.training.data.sources import SynthfaceData, open_faces
 from facebench.training.editing.autoencoder import Autoencoder, Images, Latents, Progress, Steps
 from facebench.training.editing.directions import Directions
@@ -94,7 +94,7 @@ def write_aligned(images: Path, out: Path, size: int) -> None:
         InputError: no face is detected in an image.
     """
     shutil.rmtree(out, ignore_errors=True)
-    _, skipped = align_images(images, out, size)
+    _, skipped = align_images(images, out, Template("ffhq", size))
     if skipped:
         raise InputError(f"{len(skipped)} faces of {images} were not detected; the first: {skipped[0]}.")
 

@@ -1,14 +1,15 @@
 """Measure the losses that preserve identity: fine-tune the shipped autoencoder with and without each of them.
 
 Each variant is trained on the same people for the same number of steps, with several seeds, at a learning rate that
-reduces quality. Then it edits a new image of each person, and the edits are compared with the rendered truth. The
-encoder is trained as well, so directions are fitted for every model, on other people. Run it with
+reduces quality. Then it edits a new image of each person, and the edits are compared with the rendered truth and with
+the renderer's β. The encoder is trained as well, so directions are fitted for every model, on other people. Run it with
 `make study-identity-losses`; a stopped study continues.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import shutil
 import statistics
@@ -21,11 +22,15 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import stats
 from study import RENDERED, Aim, Bench, Once, codes_of_strangers, write_aligned, write_rows, write_truth
+from study_shape import PersonMeasures, ShapeTruth, read_measures, write_measures
 
 from facebench.evaluation.record import Run, load_run
+from facebench.studies.factorial.crossed import Mean, crossed_mean
 from facebench.synthface import dataset
 from facebench.training import presets
 from facebench.training.editing import directions as files
@@ -65,9 +70,13 @@ VARIANTS: dict[str, Variant] = {
 """The prior of DreamBooth, combined with the losses of PortraitBooth and ID-Booth, and with a shape loss."""
 AIMS = ("happy", "angry")
 METRICS = (
-    "identity_similarity_sface", "eer_sface_real", "shape_distance_reader", "valence_error_reader",
-    "arousal_error_reader", "expression_agreement_reader", "fd_lite0", "face_quality_change_sface",
+    "identity_similarity_faceapi", "eer_faceapi_real", "identity_similarity_sface", "eer_sface_real",
+    "shape_distance_reader", "valence_error_reader", "arousal_error_reader", "expression_agreement_reader",
 )  # fmt: skip
+MEASURES = tuple(PersonMeasures.__dataclass_fields__)
+FORMS = ("self-prior", "other-other")
+"""Forms of the triplet loss: source of the positive and of the negative."""
+PEOPLE_TABLE = "people.csv"
 SEEN = 12
 """Training images of each person; the next image is edited."""
 PEOPLE_SEED = 5
@@ -83,18 +92,29 @@ def main() -> None:
         dataset.write(out / "rendered-album", options.people, SEEN, RENDERED, PEOPLE_SEED)
         write_aligned(out / "rendered-album", out / "album", size)
     recogniser = options.recogniser or train_recogniser(out / "recogniser")
+    truth = ShapeTruth(
+        out / "truth",
+        options.people,
+        seed=PEOPLE_SEED,
+        image=SEEN,
+        size=size,
+        strangers=options.probe_people,
+    )
     runs = []
     for seed in range(options.seeds):
         for variant in (START, *VARIANTS):
             if variant == START and seed > 0:
                 continue
-            runs += judge(variant, seed, recogniser, options)
+            cells = judge(variant, seed, recogniser, options)
+            runs += cells.values()
+            measure_people(cells, truth, out / "faces")
             write_rows(out / "results.csv", runs)
     strongest = [run for run in runs if run.tags["strength"] == str(max(options.strengths))]
     draw(strongest, out / "identity-losses.png")
     draw_trade_off(runs, out / "trade-off.png")
     pictures(out).save(out / "edits.jpg", quality=90)
     print(table(strongest, options.seeds))
+    print(people_table(out, max(options.strengths), options.seeds, truth))
 
 
 def train_recogniser(out: Path) -> Path:
@@ -106,12 +126,12 @@ def train_recogniser(out: Path) -> Path:
     return model
 
 
-def judge(variant: str, seed: int, recogniser: Path, options: argparse.Namespace) -> list[Run]:
+def judge(variant: str, seed: int, recogniser: Path, options: argparse.Namespace) -> dict[Path, Run]:
     """Fine-tune one variant and evaluate its edits, or read the records of finished cells."""
     place = place_of(options.out, variant, seed)
     cells = {(aim, strength): place / f"{aim}-{strength}" for aim in AIMS for strength in options.strengths}
     if all((cell / "record.json").exists() for cell in cells.values()):
-        return [load_run(cell) for cell in cells.values()]
+        return {cell: load_run(cell) for cell in cells.values()}
     print(place.name, flush=True)
     if variant != START:
         train("compact-autoencoder", content(variant, seed, recogniser, options), place / "model")
@@ -121,8 +141,8 @@ def judge(variant: str, seed: int, recogniser: Path, options: argparse.Namespace
     sources = read_sources(faces / "neutral", network.config.size)
     autoencoder = Once(network, Steps(options.render_steps, options.render_steps), sources)
     bench = Bench(faces, METRICS, options.out / "album")
-    return [
-        bench.judge(
+    return {
+        cell: bench.judge(
             cell,
             autoencoder,
             directions,
@@ -131,7 +151,15 @@ def judge(variant: str, seed: int, recogniser: Path, options: argparse.Namespace
             {"variant": variant, "seed": str(seed), "aim": aim, "strength": str(strength)},
         )
         for (aim, strength), cell in cells.items()
-    ]
+    }
+
+
+def measure_people(cells: dict[Path, Run], truth: ShapeTruth, faces: Path) -> None:
+    """Measure each edited person of some cells; finished cells are kept."""
+    for cell, run in cells.items():
+        if not (cell / PEOPLE_TABLE).exists():
+            measures = truth.measure(cell / "edits", faces / "neutral", faces / run.tags["aim"])
+            write_measures(cell / PEOPLE_TABLE, measures)
 
 
 def place_of(out: Path, variant: str, seed: int) -> Path:
@@ -142,6 +170,9 @@ def place_of(out: Path, variant: str, seed: int) -> Path:
 def content(variant: str, seed: int, recogniser: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Return the settings of one fine-tuning run, without the settings of a preset."""
     loss: dict[str, Any] = {"simple": 1.0, **VARIANTS[variant].weights}
+    if "triplet" in loss:
+        positive, _, negative = options.triplet.partition("-")
+        loss["triplet"] = {"weight": loss["triplet"], "positive": positive, "negative": negative}
     if "identity" in loss or "triplet" in loss:
         loss["recogniser"] = str(recogniser)
     config = open_autoencoder(options.checkpoint).config
@@ -150,10 +181,18 @@ def content(variant: str, seed: int, recogniser: Path, options: argparse.Namespa
         "weighting": "v" if getattr(config, "prediction_type", "eps") == "v" else "simple",
         "init_from": str(options.checkpoint), "loss": loss,
         "freeze_encoder": options.freeze_encoder, "seed": seed,
-        "data": {"kind": "folder", "path": str(options.out / "album")},
+        "data": {"kind": "folder", "path": str(options.out / "album")}, "prior_data": prior_people(options),
         "steps": options.steps, "batch_size": options.batch, "prior_images": options.prior_images, "ema_decay": None,
         "optimizer": {"kind": "adam", "learning_rate": options.learning_rate, "warmup": 10, "decay": "cosine"},
         "workers": 0, "checkpoint_every": options.steps, "sample_every": options.steps, "preview_images": 4,
+    }  # fmt: skip
+
+
+def prior_people(options: argparse.Namespace) -> dict[str, Any]:
+    """Return other people, whose codes the prior faces have."""
+    return {
+        "kind": "synthface", "identities": options.prior_images, "images": 1, "seed": 1, "start": 5000,
+        "render": RENDERED, "align": True,
     }  # fmt: skip
 
 
@@ -189,6 +228,47 @@ def table(runs: Sequence[Run], seeds: int) -> str:
     return "\n".join(lines)
 
 
+def people_table(out: Path, strength: float, seeds: int, truth: ShapeTruth) -> str:
+    """Format the measures of people: means and paired differences, with intervals for new people and new seeds."""
+    error, baseline = truth.probe_error
+    lines = [
+        f"Probe: RMS error of β {error:.3f} on new people, {baseline:.3f} with the mean β.\n",
+        "| losses | " + " | ".join(MEASURES) + " |",
+        "|" + "---|" * (len(MEASURES) + 1),
+    ]
+    rendered = truth_measures(out, truth)
+    lines.append("| rendered truth | " + " | ".join(f"{rendered[name]:.3f}" for name in MEASURES) + " |")
+    read = functools.partial(people_by_seed, out, strength)
+    start = {name: read(START, name, 1) for name in MEASURES}
+    lines.append(f"| {START} | " + " | ".join(f"{np.mean(start[name]):.3f}" for name in MEASURES) + " |")
+    for variant in VARIANTS:
+        means = [_mean(read(variant, name, seeds)) for name in MEASURES]
+        lines.append(f"| {variant} | " + " | ".join(_interval(mean) for mean in means) + " |")
+    for variant, made in list(VARIANTS.items())[1:]:
+        pairs = [(read(variant, name, seeds), read(made.added_to, name, seeds)) for name in MEASURES]
+        means = [_mean(there - here) for there, here in pairs]
+        lines.append(
+            f"| {variant} − ({made.added_to}) | " + " | ".join(_interval(mean, "+") for mean in means) + " |"
+        )
+    return "\n".join(lines)
+
+
+def people_by_seed(out: Path, strength: float, variant: str, name: str, seeds: int) -> NDArray[np.float64]:
+    """Return a measure as (people, seeds), mean over the aims."""
+    columns = []
+    for seed in range(seeds):
+        cells = [place_of(out, variant, seed) / f"{aim}-{strength}" for aim in AIMS]
+        columns.append(np.mean([getattr(read_measures(cell / PEOPLE_TABLE), name) for cell in cells], axis=0))
+    return np.stack(columns, axis=1)
+
+
+def truth_measures(out: Path, truth: ShapeTruth) -> dict[str, float]:
+    """Return the measures of the rendered truth in place of edits."""
+    faces = out / "faces"
+    measured = [truth.measure(faces / aim, faces / "neutral", faces / aim) for aim in AIMS]
+    return {name: float(np.mean([getattr(measures, name) for measures in measured])) for name in MEASURES}
+
+
 def draw(runs: Sequence[Run], path: Path) -> None:
     """Draw one panel for each metric: a dot for each seed, a line for the mean."""
     figure, axes = plt.subplots(2, 4, figsize=(13, 5.5), layout="constrained")
@@ -212,7 +292,7 @@ def draw_trade_off(runs: Sequence[Run], path: Path) -> None:
         points = []
         for strength in strengths:
             own = [run for run in runs if run.tags["strength"] == strength]
-            pair = ("valence_error_reader", "identity_similarity_sface")
+            pair = ("valence_error_reader", "identity_similarity_faceapi")
             points.append([statistics.fmean(_by_seed(own, variant, name)) for name in pair])
         sizes = [20.0 + 30.0 * place for place in range(len(points))]
         errors, similarities = zip(*points, strict=True)
@@ -263,6 +343,18 @@ def _with_interval(values: Sequence[float], sign: str = "") -> str:
     return f"{mean:{sign}.3f} [{mean - half:{sign}.3f}, {mean + half:{sign}.3f}]"
 
 
+def _mean(table: NDArray[np.float64]) -> Mean:
+    return Mean(math.nan) if np.isnan(table).all() else crossed_mean(table)
+
+
+def _interval(mean: Mean, sign: str = "") -> str:
+    if math.isnan(mean.value):
+        return "–"
+    if mean.low is None or mean.high is None:
+        return f"{mean.value:{sign}.3f}"
+    return f"{mean.value:{sign}.3f} [{mean.low:{sign}.3f}, {mean.high:{sign}.3f}]"
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -270,11 +362,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs/study-identity-losses"))
     parser.add_argument("--checkpoint", type=Path, default=Path("diffae-64-synthface"))
     parser.add_argument("--recogniser", type=Path, help="recogniser of the losses; trained first by default")
+    parser.add_argument(
+        "--triplet", choices=FORMS, default=FORMS[0], help="positive and negative of the triplet loss"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--people", type=int, default=24)
     parser.add_argument(
         "--training-people", type=int, default=150, help="number of people for fitting directions"
     )
+    parser.add_argument("--probe-people", type=int, default=300, help="number of people of the probe of β")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=1e-3)

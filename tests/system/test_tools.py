@@ -114,14 +114,15 @@ def test_the_study_of_losses_compares_every_sum_and_goes_on_where_it_stopped(
 ) -> None:
     words = ["--out", tmp_path, "--checkpoint", autoencoder, "--recogniser", recogniser, "--people", 2, "--seeds", 1,
              "--training-people", 8, "--steps", 2, "--batch", 4, "--prior-images", 2, "--render-steps", 2,
-             "--strengths", 0.5, 1]  # fmt: skip
+             "--strengths", 0.5, 1, "--triplet", "other-other", "--probe-people", 6]  # fmt: skip
     module = study("study_identity_losses", monkeypatch, *words)
     table = capsys.readouterr().out
     wanted = {module.START, *module.VARIANTS}
     found = rows(tmp_path / "results.csv")
     assert {row["variant"] for row in found} == wanted
     assert {row["metric"] for row in found} == set(module.METRICS)
-    assert all(f"| {name} |" in table for name in wanted)
+    assert all(table.count(f"| {name} |") == 2 for name in wanted)
+    assert "| rendered truth |" in table
     assert {row["strength"] for row in found} == {"0.5", "1.0"}
     assert (tmp_path / "identity-losses.png").stat().st_size > 0
     assert (tmp_path / "trade-off.png").stat().st_size > 0

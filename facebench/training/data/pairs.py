@@ -1,4 +1,4 @@
-"""Training images with landmarks and another image of the same person, for identity losses."""
+"""Training images with landmarks, box and another image of the same person, for identity losses."""
 
 from __future__ import annotations
 
@@ -20,25 +20,32 @@ SMALLEST = 128
 LISTED = 3
 """Images that an error names."""
 
+Geometry = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Landmarks (5, 2) and box (4,) of a face."""
+
 
 class FacesWithPartners:
-    """Adds the field `landmarks` (5, 2); with `partners` also `positive` (s, s, 3) and `positive_landmarks`.
+    """Adds the fields `landmarks` (5, 2) and `box` (4,); with `partners` also `positive` and `positive_landmarks`.
 
-    Landmarks are in pixels of the image, NaN where no face is found. The partner of an image is the next image of
-    the same person.
+    Landmarks and boxes (x, y, width, height) are in pixels of the image, NaN where no face is found. `positive`
+    (s, s, 3) is the partner of an image: the next image of the same person.
 
     Args:
         faces: the training set.
         partners: add the partners; every identity needs at least two images.
+        other_people: whether the loss compares with other people of the batch; there must be two identities.
 
     Raises:
-        InputError: partners are wanted, but identities are missing or have a single image.
+        InputError: identities are needed, but missing, too few, or with a single image.
     """
 
-    def __init__(self, faces: Faces, partners: bool) -> None:
+    def __init__(self, faces: Faces, partners: bool, other_people: bool = False) -> None:
         self.faces = faces
-        self._next = _partners(faces) if partners else None
-        self._cached_landmarks: dict[int, NDArray[np.float32]] = {}
+        identity = _identities(faces) if partners or other_people else None
+        if identity is not None and other_people:
+            _refuse_one_person(identity)
+        self._next = _partners(faces, identity) if identity is not None and partners else None
+        self._cached_geometry: dict[int, Geometry] = {}
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -46,17 +53,18 @@ class FacesWithPartners:
     def read(self, index: int) -> Face:
         """See `Faces`."""
         face = self.faces.read(index)
-        fields: dict[str, NDArray[Any]] = {**face.fields, "landmarks": self._landmarks(index, face.image)}
+        landmarks, box = self._geometry(index, face.image)
+        fields: dict[str, NDArray[Any]] = {**face.fields, "landmarks": landmarks, "box": box}
         if self._next is not None:
             partner = int(self._next[index])
             other = self.faces.read(partner)
-            fields |= {"positive": other.image, "positive_landmarks": self._landmarks(partner, other.image)}
+            fields |= {"positive": other.image, "positive_landmarks": self._geometry(partner, other.image)[0]}
         return Face(face.name, face.image, fields)
 
-    def _landmarks(self, index: int, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if index not in self._cached_landmarks:
-            self._cached_landmarks[index] = landmarks_of(image, self._finder)
-        return self._cached_landmarks[index]
+    def _geometry(self, index: int, image: NDArray[np.uint8]) -> Geometry:
+        if index not in self._cached_geometry:
+            self._cached_geometry[index] = geometry_of(image, self._finder)
+        return self._cached_geometry[index]
 
     @cached_property
     def _finder(self) -> FaceFinder:
@@ -66,8 +74,11 @@ class FacesWithPartners:
         return {name: value for name, value in self.__dict__.items() if name != "_finder"}
 
 
-def landmarks_of(image: NDArray[np.uint8], finder: FaceFinder) -> NDArray[np.float32]:
-    """Detect five landmarks (5, 2) in pixels of the image; NaN without a face. Small images are enlarged first."""
+def geometry_of(image: NDArray[np.uint8], finder: FaceFinder) -> Geometry:
+    """Detect landmarks (5, 2) and box (4,) in pixels of the image; NaN without a face.
+
+    Small images are enlarged first.
+    """
     height, width = image.shape[:2]
     scale = max(1.0, SMALLEST / min(height, width))
     if scale > 1:
@@ -75,25 +86,29 @@ def landmarks_of(image: NDArray[np.uint8], finder: FaceFinder) -> NDArray[np.flo
         image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
     face = finder.find(image)
     if face is None:
-        return np.full((5, 2), np.nan, np.float32)
+        return np.full((5, 2), np.nan, np.float32), np.full(4, np.nan, np.float32)
     # Pixel centres: position x of the small image is (x + 1/2) scale - 1/2 of the enlarged one.
     landmarks: NDArray[np.float32] = ((face.landmarks + 0.5) / scale - 0.5).astype(np.float32)
-    return landmarks
+    x, y, box_width, box_height = np.asarray(face.box, np.float64) / scale
+    corner = 0.5 / scale - 0.5
+    return landmarks, np.array([x + corner, y + corner, box_width, box_height], np.float32)
 
 
-def _partners(faces: Faces) -> NDArray[np.int64]:
-    identity = _identities(faces)
-    people, counts = np.unique(identity, return_counts=True)
-    if len(people) < 2:
+def _refuse_one_person(identity: NDArray[np.int64]) -> None:
+    if len(np.unique(identity)) < 2:
         raise InputError(
-            "The triplet loss needs at least two people, and the data holds one. Set loss.triplet=0 and give "
-            "loss.identity a weight; it works with one person."
+            "The triplet loss needs at least two people, and the data holds one. Set loss.triplet.negative=prior with "
+            "prior_data of other people, or set loss.triplet=0 and give loss.identity a weight."
         )
+
+
+def _partners(faces: Faces, identity: NDArray[np.int64]) -> NDArray[np.int64]:
+    people, counts = np.unique(identity, return_counts=True)
     if alone := np.flatnonzero(np.isin(identity, people[counts < 2])).tolist():
         names = ", ".join(faces.read(index).name for index in alone[:LISTED])
         raise InputError(
             f"{len(alone)} of {len(people)} people have a single image ({names}{', ...' if alone[LISTED:] else ''}), "
-            "so the triplet loss has no positive for them. Remove them, or set loss.triplet=0."
+            "so the triplet loss has no positive for them. Remove them, or set loss.triplet.positive=self."
         )
     partner = np.empty(len(identity), np.int64)
     for person in people:
@@ -111,5 +126,6 @@ def _identities(faces: Faces) -> NDArray[np.int64]:
             return identity
     raise InputError(
         "The triplet loss needs identities: sub-folders per person, or a manifest with a filled column `identity`. "
-        "For images of one person, set loss.triplet=0 and give loss.identity a weight."
+        "Without identities, set loss.triplet.positive=self and loss.triplet.negative=prior, or set loss.triplet=0 and "
+        "give loss.identity a weight."
     )

@@ -58,7 +58,7 @@ class LmdbData(Settings):
 class DatasetData(Settings):
     """A public data set in its published layout."""
 
-    kind: Literal["ffhq", "celebahq", "affectnet", "tufts"]
+    kind: Literal["ffhq", "celebahq", "affectnet", "tufts", "tufts-id-booth"]
     path: Path
 
 

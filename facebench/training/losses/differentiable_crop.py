@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from facebench.backbones.crops import FACE224, deca_square
 from facebench.backbones.face_alignment import similarity
 from facebench.core.errors import InputError
 
@@ -74,12 +75,46 @@ def aligned_crop(images: Tensor, landmarks: npt.ArrayLike, size: int = SIZE) -> 
     return functional.grid_sample(images - BLACK, grid, mode="bilinear", align_corners=False) + BLACK
 
 
+def deca_crop(images: Tensor, boxes: npt.NDArray[np.floating]) -> Tensor:
+    """Crop DECA's square around a fixed box of each face.
+
+    Square and sampling positions are those of `facebench.backbones.crops.face224`, without rounding. Pixels outside
+    the image are black. Boxes receive no gradient.
+
+    Args:
+        images: (n, 3, height, width) in [-1, 1].
+        boxes: (n, 4) x, y, width and height in pixels.
+
+    Returns:
+        (n, 3, 224, 224) in [0, 1], with gradients for the images.
+
+    Example:
+        >>> deca_crop(torch.ones(1, 3, 64, 64), np.array([[16, 16, 32, 32]])).shape
+        torch.Size([1, 3, 224, 224])
+    """
+    squares = [deca_square((box[0], box[1], box[2], box[3])) for box in boxes]
+    steps = np.arange(FACE224) / (FACE224 - 1)
+    x = np.stack([square.left + steps * square.side for square in squares])
+    y = np.stack([square.top + steps * square.side for square in squares])
+    source = np.stack(np.broadcast_arrays(x[:, None, :], y[:, :, None]), axis=-1)
+    grid = torch.as_tensor(_normalised(source, images.shape[-2:]), dtype=images.dtype, device=images.device)
+    # grid_sample pads with zeros, which are black in [0, 1].
+    return functional.grid_sample((images - BLACK) / 2, grid, mode="bilinear", align_corners=False)
+
+
 def _sampling_grid(
     matrix: npt.NDArray[np.float64], size: int, image_size: torch.Size | tuple[int, ...]
 ) -> npt.NDArray[np.float64]:
     """Compute the image position of each pixel of the crop, in coordinates from -1 to 1."""
-    height, width = image_size
     inverse = np.linalg.inv(np.vstack([matrix, [0.0, 0.0, 1.0]]))[:2]
     y, x = np.mgrid[:size, :size]
     source = np.stack([x, y, np.ones_like(x)], axis=-1) @ inverse.T
+    return _normalised(source, image_size)
+
+
+def _normalised(
+    source: npt.NDArray[np.float64], image_size: torch.Size | tuple[int, ...]
+) -> npt.NDArray[np.float64]:
+    """Convert positions (x, y) in pixels to coordinates from -1 to 1."""
+    height, width = image_size
     return np.asarray((2 * source + 1) / [width, height] - 1, dtype=np.float64)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,8 +20,6 @@ from torch import Tensor, nn
 from facebench.core.errors import InputError
 from facebench.training import losses
 from facebench.training.data.faces import Batch, Faces
-from facebench.training.data.loading import collate, try_read
-from facebench.training.data.order import seed_of
 from facebench.training.data.pairs import FacesWithPartners
 from facebench.training.data.sources import DataSettings, open_faces
 from facebench.training.engine.fingerprint import fingerprint
@@ -31,15 +30,13 @@ from facebench.training.engine.rng import StepRng
 from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.losses import shared_network_warnings
-from facebench.training.losses.identity_losses import (
-    LossInputs,
-    LossWeights,
-    face_losses,
-    open_frozen_networks,
-)
+from facebench.training.losses.frozen_networks import open_frozen_networks
+from facebench.training.losses.identity_losses import LossInputs, face_losses
+from facebench.training.losses.loss_weights import LossWeights
 from facebench.training.models import DiffusionAutoencoder
 from facebench.training.models.lora import LoraSettings, add_adapters, lora_state, merged_state
 from facebench.training.tasks.face_batches import PREVIEW_STEPS, fixed_faces, random_flip
+from facebench.training.tasks.prior_faces import PriorFaces, prior_faces, with_embeddings
 
 
 class AutoencoderSettings(TrainConfig):
@@ -76,25 +73,44 @@ class AutoencoderTask(Task):
         weights = settings.loss
         if settings.init_from is None:
             _refuse_without_init(settings)
-        self.faces = FacesWithPartners(faces, weights.triplet > 0) if weights.needs_landmarks else faces
+        self.faces = (
+            FacesWithPartners(faces, weights.needs_partners, weights.needs_other_people)
+            if weights.needs_faces
+            else faces
+        )
         self.frozen_networks = open_frozen_networks(weights)
         torch.manual_seed(settings.seed)
         self.network = self.build_network()
-        depends_on_init = settings.lora is not None or weights.prior > 0
+        needs_prior = weights.prior > 0 or weights.needs_prior_negatives
+        depends_on_init = settings.lora is not None or needs_prior
         self._init_fingerprint = {"start": fingerprint(self.network)} if depends_on_init else {}
-        self.prior: Tensor | None = None
-        if weights.prior:
-            source = faces if settings.prior_data is None else open_faces(settings.prior_data, size)
-            self.prior = prior_faces(self.network, source, settings.prior_images, settings.seed)
+        self.prior = self._prior_faces(faces, size) if needs_prior else None
         if settings.lora is not None:
             add_adapters(self.network, "unet", settings.lora, settings.seed)
         evaluation_warnings = lpips_warnings() if settings.evaluate_every is not None else ()
-        recogniser = weights.recogniser if self.frozen_networks.identity is not None else None
+        recogniser = weights.recogniser if weights.needs_recogniser else None
+        reader = weights.shape.reader if weights.shape.weight else None
         self.warnings = (
             *evaluation_warnings,
-            *shared_network_warnings.warnings(recogniser, shape=weights.shape > 0),
+            *shared_network_warnings.warnings(recogniser, reader),
+            *_prior_warnings(settings, self.prior),
         )
         self._preview_metrics: PreviewMetrics | None = None
+
+    def _prior_faces(self, faces: Faces, size: int) -> PriorFaces:
+        settings = self.settings
+        if settings.prior_data is None:
+            prior = prior_faces(self.network, faces, settings.prior_images, settings.seed)
+            if settings.loss.needs_prior_negatives:
+                _refuse_prior_of_one_person(prior)
+        else:
+            others = open_faces(settings.prior_data, size)
+            prior = prior_faces(self.network, others, settings.prior_images, settings.seed)
+            prior = replace(prior, identity=None)  # numbers of other people than those of the data
+        if settings.loss.needs_prior_negatives:
+            assert self.frozen_networks.identity is not None
+            prior = with_embeddings(prior, self.frozen_networks.identity)
+        return prior
 
     @abstractmethod
     def build_network(self) -> DiffusionAutoencoder:
@@ -118,22 +134,41 @@ class AutoencoderTask(Task):
         """Compute the denoising loss at uniform timesteps, and the terms that preserve identity."""
         weights = self.settings.loss
         # Landmarks would have to be mirrored as well.
-        flip = self.settings.flip and not weights.needs_landmarks
+        flip = self.settings.flip and not weights.needs_faces
         x_0 = random_flip(batch.x_0, rng) if flip else batch.x_0
         z_sem = _checked(network).encode(x_0)
         t = rng.integers("t", 1000)
         noise = rng.normal("noise", tuple(x_0.shape[1:]))
         eps, x_0_hat = self.denoise(network, x_0, z_sem, t, noise)
         parts = {"simple": weights.simple * self.denoising_loss(eps, noise, t).mean()}
-        if self.prior is not None:
+        if self.prior is not None and weights.prior:
             parts["prior"] = weights.prior * self._prior_loss(network, self.prior, rng)
-        if weights.needs_landmarks:
-            parts |= face_losses(weights, self.frozen_networks, _loss_inputs(batch, x_0, x_0_hat, t))
+        if weights.needs_faces:
+            inputs = self._loss_inputs(batch, rng, _Step(x_0, x_0_hat, t))
+            parts |= face_losses(weights, self.frozen_networks, inputs)
         counts = {name: parts.pop(name) for name in ("without_face",) if name in parts}
         return {"loss": torch.stack(list(parts.values())).sum(), **parts, **counts}
 
-    def _prior_loss(self, network: nn.Module, prior: Tensor, rng: StepRng) -> Tensor:
-        x_0 = prior[rng.integers("prior", len(prior)).cpu()].to(rng.device)
+    def _loss_inputs(self, batch: Batch, rng: StepRng, step: _Step) -> LossInputs:
+        positive = batch.fields.get("positive")
+        negatives, people = None, None
+        if self.prior is not None and self.settings.loss.needs_prior_negatives:
+            negatives, people = self.prior.negatives(_prior_rows(self.prior, rng), step.x_0.device)
+        return LossInputs(
+            step.x_0,
+            step.x_0_hat,
+            step.t,
+            batch.fields["landmarks"],
+            batch.fields["box"],
+            None if positive is None else positive.permute(0, 3, 1, 2).float() / 127.5 - 1,
+            batch.fields.get("positive_landmarks"),
+            batch.fields.get("identity"),
+            negatives,
+            people,
+        )
+
+    def _prior_loss(self, network: nn.Module, prior: PriorFaces, rng: StepRng) -> Tensor:
+        x_0 = prior.images[_prior_rows(prior, rng)].to(rng.device)
         t = rng.integers("prior t", 1000)
         noise = rng.normal("prior noise", tuple(x_0.shape[1:]))
         eps, _ = self.denoise(network, x_0, _checked(network).encode(x_0), t, noise)
@@ -205,51 +240,50 @@ def reconstruct(
     return network.decode(x_T, z_sem, steps)
 
 
-@torch.no_grad()
-def prior_faces(network: DiffusionAutoencoder, faces: Faces, count: int, seed: int) -> Tensor:
-    """Generate prior faces with the initial network, as in DreamBooth.
+@dataclass(frozen=True)
+class _Step:
+    """Clean faces, predicted clean faces and timesteps of a step."""
 
-    Args:
-        network: the autoencoder before training.
-        faces: faces whose z_sem the prior faces get; x_T is noise.
-        count: number of prior faces.
-        seed: seed of the choice of faces and of the noise.
+    x_0: Tensor
+    x_0_hat: Tensor
+    t: Tensor
 
-    Returns:
-        (count, 3, s, s) in [-1, 1], on the CPU; the same for the same network and seed.
-    """
-    side = network.config.size
-    indices = np.random.default_rng(seed_of(seed, "prior faces")).integers(len(faces), size=count)
-    x_T = torch.randn((count, 3, side, side), generator=torch.Generator().manual_seed(seed_of(seed, "prior")))
-    was_training = network.training
-    network.eval()
-    generated = []
-    for start in range(0, count, 16):
-        rows = indices[start : start + 16].tolist()
-        batch = collate([try_read(faces, row, index) for row, index in enumerate(rows)])
-        noise = x_T[start : start + len(batch)]
-        generated.append(network.decode(noise, network.encode(batch.x_0), PREVIEW_STEPS))
-    network.train(was_training)
-    return torch.cat(generated)
+
+def _prior_rows(prior: PriorFaces, rng: StepRng) -> Tensor:
+    """Draw the prior face of each row; L_PR and the triplet loss of a step use the same ones."""
+    return rng.integers("prior", len(prior)).cpu()
 
 
 def _refuse_without_init(settings: AutoencoderSettings) -> None:
     if settings.loss.prior:
         raise InputError("loss.prior needs `init_from`: the checkpoint that generates prior faces.")
+    if settings.loss.needs_prior_negatives:
+        raise InputError(
+            "loss.triplet.negative=prior needs `init_from`: the checkpoint that generates prior faces."
+        )
     if settings.lora is not None:
         raise InputError("lora needs `init_from`: the trained autoencoder that receives the adapters.")
 
 
-def _loss_inputs(batch: Batch, x_0: Tensor, x_0_hat: Tensor, t: Tensor) -> LossInputs:
-    positive = batch.fields.get("positive")
-    return LossInputs(
-        x_0,
-        x_0_hat,
-        t,
-        batch.fields["landmarks"],
-        None if positive is None else positive.permute(0, 3, 1, 2).float() / 127.5 - 1,
-        batch.fields.get("positive_landmarks"),
-        batch.fields.get("identity"),
+def _refuse_prior_of_one_person(prior: PriorFaces) -> None:
+    if prior.identity is not None and len(prior.identity.unique()) < 2:
+        raise InputError(
+            "loss.triplet.negative=prior needs prior faces of other people, and all of them have codes of one person. "
+            "Give prior_data of other people, such as {kind: synthface, identities: 200, images: 1}."
+        )
+
+
+def _prior_warnings(settings: AutoencoderSettings, prior: PriorFaces | None) -> tuple[str, ...]:
+    if (
+        prior is None
+        or prior.embeddings is None
+        or settings.prior_data is not None
+        or prior.identity is not None
+    ):
+        return ()
+    return (
+        "loss.triplet.negative=prior: prior faces have codes of the training data. If these images show one person, "
+        "the loss pushes this person away; give prior_data of other people.",
     )
 
 

@@ -28,8 +28,8 @@ from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 from facebench.training.losses import shared_network_warnings
 from facebench.training.losses.differentiable_crop import aligned_crop, box_crop
+from facebench.training.losses.frozen_networks import Embedder, open_recogniser
 from facebench.training.losses.id_booth import STABLE_DIFFUSION, IdentityTerm, NoisePrediction, step_loss
-from facebench.training.losses.identity_losses import Embedder, open_recogniser
 from facebench.training.models.lora import LoraSettings
 from facebench.training.models.stable_diffusion import Prompt, add_lora, lora_tensors, open_base
 

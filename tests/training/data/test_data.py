@@ -15,7 +15,7 @@ from facebench.core.errors import InputError
 from facebench.images.decoding import ImageError
 from facebench.synthface import FaceModel
 from facebench.training.data import FolderFaces, Population, SynthfaceFaces, rows_of_step
-from facebench.training.data.datasets import affectnet, celebahq, ffhq, tufts
+from facebench.training.data.datasets import affectnet, celebahq, ffhq, tufts, tufts_id_booth
 from facebench.training.data.lmdb import LmdbFaces, write_lmdb
 from tests.helpers.image_files import encode, picture
 
@@ -204,7 +204,40 @@ def test_tufts_provides_identities_and_expressions(tmp_path: Path) -> None:
     assert images.column("expression")[:5] == ["neutral", "happy", "eyes_closed", "shocked", "sunglasses"]
 
 
-@pytest.mark.parametrize("layout", [ffhq, celebahq, affectnet, tufts])
+def write_tufts_poses(root: Path, shots: range, poses: range, name: str) -> None:
+    """Empty images of four people; the selection reads names only."""
+    for person in range(1, 5):
+        folder = root / f"TD_RGB_A_Set{person}" / str(person)
+        folder.mkdir(parents=True)
+        for shot in shots:
+            for pose in poses:
+                (folder / name.format(shot=shot, pose=pose)).touch()
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("TD_RGB_A_{shot}_{pose}.jpg", "second_number"), ("TD_RGB_A_{pose}_{shot}.jpg", "first_number")],
+)
+def test_the_poses_of_tufts_are_the_number_that_selects_as_many_images_as_id_booth(
+    name: str, column: str, tmp_path: Path
+) -> None:
+    write_tufts_poses(tmp_path, range(1, 4), range(9), name)
+    images = tufts_id_booth(tmp_path)
+    assert len(images) == 4 * 3 * 7
+    assert set(images.column(column)) == set("1234567")
+    assert set(images.column("identity")) == set("1234")
+    (warning,) = images.warnings
+    assert "84 of 108 images of 4 people" in warning
+    assert "selection is not published" in warning
+
+
+def test_tufts_without_poses_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "TD_RGB_E_Set1" / "1" / "TD_RGB_E_1.jpg")
+    with pytest.raises(InputError, match="TD_RGB_E alone lacks the poses"):
+        tufts_id_booth(tmp_path)
+
+
+@pytest.mark.parametrize("layout", [ffhq, celebahq, affectnet, tufts, tufts_id_booth])
 def test_folders_of_another_layout_are_refused_with_the_expected_layout(
     layout: Callable[[Path], object], tmp_path: Path
 ) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from facebench.backbones import crops
 from facebench.backbones.face_alignment import TEMPLATE, similarity, warp
 from facebench.core.errors import InputError
-from facebench.training.losses.differentiable_crop import aligned_crop, box_crop
+from facebench.training.losses.differentiable_crop import aligned_crop, box_crop, deca_crop
 
 
 @pytest.fixture
@@ -46,6 +47,14 @@ def test_the_aligned_crop_matches_the_alignment_of_the_evaluation(image):
 def test_pixels_outside_the_image_are_black(image):
     crop = aligned_crop(torch.ones_like(image)[None], (0.3 * TEMPLATE - 20)[None])
     assert float(crop[0, :, 0, 0].max()) == -1.0
+
+
+def test_the_deca_crop_matches_that_of_the_evaluation():
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3)).astype(np.uint8)
+    box = np.array([-3.5, 6.25, 30.0, 37.0])
+    expected = crops.deca_crop(image, crops.deca_square(tuple(box)))
+    images = torch.from_numpy(image.astype(np.float64)).permute(2, 0, 1)[None] / 127.5 - 1
+    np.testing.assert_allclose(deca_crop(images, box[None])[0].permute(1, 2, 0), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["box", "aligned"])

@@ -14,16 +14,13 @@ from facebench.backbones.face_detection import FaceFinder
 from facebench.core.errors import InputError
 from facebench.synthface import FaceModel
 from facebench.training.data.folders import FolderFaces
-from facebench.training.data.pairs import FacesWithPartners, landmarks_of
+from facebench.training.data.pairs import FacesWithPartners, geometry_of
 from facebench.training.data.synthetic import Population, SynthfaceFaces
 from facebench.training.engine.rng import StepRng
 from facebench.training.losses import shared_network_warnings
-from facebench.training.losses.identity_losses import (
-    LossInputs,
-    LossWeights,
-    face_losses,
-    open_frozen_networks,
-)
+from facebench.training.losses.frozen_networks import open_frozen_networks
+from facebench.training.losses.identity_losses import LossInputs, face_losses
+from facebench.training.losses.loss_weights import LossWeights, ShapeLoss
 from facebench.training.models import DiffAE
 from facebench.training.tasks.face_batches import fixed_faces
 from tests.helpers import tiny_training
@@ -77,48 +74,58 @@ def test_identity_and_triplet_losses_have_gradients_for_the_network(untrained_re
 
 def test_the_shape_loss_of_the_clean_face_is_zero() -> None:
     batch = fixed_faces(FacesWithPartners(SynthfaceFaces(64, Population(2, 2, seed=3)), partners=False), 4)
-    weights = LossWeights(shape=1.0)
-    inputs = LossInputs(batch.x_0, batch.x_0, torch.zeros(4, dtype=torch.int64), batch.fields["landmarks"])
+    weights = LossWeights(shape=ShapeLoss(weight=1.0))
+    inputs = LossInputs(
+        batch.x_0,
+        batch.x_0,
+        torch.zeros(4, dtype=torch.int64),
+        batch.fields["landmarks"],
+        batch.fields["box"],
+    )
     assert float(face_losses(weights, open_frozen_networks(weights), inputs)["shape"]) < 1e-10
 
 
 def test_faces_without_landmarks_add_nothing_and_are_counted() -> None:
     batch = fixed_faces(FacesWithPartners(SynthfaceFaces(64, Population(2, 2, seed=3)), partners=False), 4)
-    weights = LossWeights(shape=1.0)
+    weights = LossWeights(shape=ShapeLoss(weight=1.0))
     networks = open_frozen_networks(weights)
     noisy = batch.x_0 + 0.3 * torch.randn(batch.x_0.shape, generator=torch.Generator().manual_seed(0))
     t = torch.zeros(4, dtype=torch.int64)
-    known = batch.fields["landmarks"]
+    known, boxes = batch.fields["landmarks"], batch.fields["box"]
     hidden = known.clone()
     hidden[1:] = torch.nan
-    alone = face_losses(weights, networks, LossInputs(batch.x_0, noisy, t, hidden))
+    alone = face_losses(weights, networks, LossInputs(batch.x_0, noisy, t, hidden, boxes))
     assert float(alone["without_face"]) == 3
-    first = LossInputs(batch.x_0[:1], noisy[:1], t[:1], known[:1])
+    first = LossInputs(batch.x_0[:1], noisy[:1], t[:1], known[:1], boxes[:1])
     assert float(alone["shape"]) == pytest.approx(
         float(face_losses(weights, networks, first)["shape"]) / 4, rel=1e-5
     )
     hidden[:] = torch.nan
-    assert set(face_losses(weights, networks, LossInputs(batch.x_0, noisy, t, hidden))) == {"without_face"}
+    assert set(face_losses(weights, networks, LossInputs(batch.x_0, noisy, t, hidden, boxes))) == {
+        "without_face"
+    }
 
 
 def test_prior_faces_are_the_same_for_the_same_initial_weights(initial: Path) -> None:
     content = settings(init_from=str(initial), prior_images=3, loss={"prior": 1.0})
     first, again = (tiny_training.prepare("diffae", **content).task for _ in range(2))
-    assert first.prior.shape == (3, 3, 64, 64)
-    assert torch.equal(first.prior, again.prior)
+    assert first.prior.images.shape == (3, 3, 64, 64)
+    assert torch.equal(first.prior.images, again.prior.images)
     parts = losses(first)
     assert float(parts["prior"].detach()) > 0
     with pytest.raises(InputError, match=r"loss\.prior needs `init_from`"):
         task(prior=1.0)
 
 
-def test_landmarks_of_small_faces_match_those_of_large_ones() -> None:
+def test_landmarks_and_boxes_of_small_faces_match_those_of_large_ones() -> None:
     model, finder = FaceModel(), FaceFinder()
     large = model.render(model.sample(1, seed=4), 128)[0]
     small = np.asarray(Image.fromarray(large).resize((64, 64), Image.Resampling.BOX))
     expected = (finder.find(large).landmarks + 0.5) / 2 - 0.5
-    assert np.abs(landmarks_of(small, finder) - expected).max() < 1.5
-    assert np.isnan(landmarks_of(np.zeros((64, 64, 3), np.uint8), finder)).all()
+    landmarks, box = geometry_of(small, finder)
+    assert np.abs(landmarks - expected).max() < 1.5
+    assert np.abs(box - np.array(finder.find(large).box) / 2).max() < 2.0
+    assert all(np.isnan(part).all() for part in geometry_of(np.zeros((64, 64, 3), np.uint8), finder))
 
 
 def test_people_with_a_single_image_are_refused(tmp_path: Path) -> None:

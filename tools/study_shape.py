@@ -1,0 +1,223 @@
+"""The renderer's β of the people of a study, and measures of each edited person against it.
+
+β is measured by two networks: FaceReader, which the shape loss may use, and a linear probe of features that no loss
+uses. The probe is a ridge regression on rendered people of other seeds; its error on new people is reported.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facebench import backbones
+from facebench.backbones.base import Backbone
+from facebench.backbones.face_alignment import TEMPLATE, Face, crop
+from facebench.backbones.face_detection import FaceFinder
+from facebench.synthface import FaceModel
+from facebench.synthface.shape import ShapeBasis
+from facebench.training.data.pairs import geometry_of
+from facebench.training.data.sources import SynthfaceData, open_faces
+from facebench.training.editing.edit_images import read_sources
+from facebench.training.tasks.face_reader import BASIS_PEOPLE
+
+Floats = NDArray[np.float64]
+Images = NDArray[np.uint8]
+
+READER, JUDGE = "facereader", "faceapi-recognition"
+PROBED = {JUDGE: "embedding", "sface": "embedding", "lite0": "features"}
+"""Networks and arrays of the probe; none of them is in a loss."""
+COMPONENTS = 30
+IMAGES, HELD_OUT = 3, 0.2
+"""Images of each of the probe's people, and the share of these people that measures its error."""
+BATCH = 64
+PENALTIES = np.logspace(0, 5, 11)
+
+
+@dataclass(frozen=True)
+class PersonMeasures:
+    """Measures of one edited image of each person, (n,) each; NaN where no face was found.
+
+    Attributes:
+        cosine: cosine of face-api's embeddings of edit and source.
+        beta_reader: RMS difference between FaceReader's β of the edit and the renderer's β, in standard deviations.
+        beta_probe: the same by the probe.
+        valence: |valence of the edit − valence of the rendered truth|, by FaceReader.
+    """
+
+    cosine: Floats
+    beta_reader: Floats
+    beta_probe: Floats
+    valence: Floats
+
+
+class ShapeTruth:
+    """Renderer's β of the people that `study.write_truth` renders, and the probe; both are kept in files.
+
+    Args:
+        folder: folder of these files.
+        people: number of people.
+        seed: seed of the people.
+        image: number of the image of each person.
+        size: pixels per side of the aligned faces.
+        strangers: number of other people from which the probe learns.
+    """
+
+    def __init__(
+        self, folder: Path, people: int, *, seed: int, image: int, size: int, strangers: int = 300
+    ) -> None:
+        self.folder, self.people, self.seed, self.image, self.size = folder, people, seed, image, size
+        self.strangers = strangers
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def measure(self, edits: Path, sources: Path, targets: Path) -> PersonMeasures:
+        """Compare edits with their sources, their rendered truth and the renderer's β; folders of idNNN.png."""
+        edit, source, target = (self._features(path) for path in (edits, sources, targets))
+        cosine = (edit[JUDGE] * source[JUDGE]).sum(axis=1)
+        return PersonMeasures(
+            cosine,
+            _rms(edit["shape"] - self.beta),
+            _rms(self._probed(edit) - self.beta),
+            np.abs(edit["valence"] - target["valence"]),
+        )
+
+    @cached_property
+    def beta(self) -> Floats:
+        """Renderer's β, (people, 30) in standard deviations."""
+        file = self.folder / "beta.npy"
+        if not file.exists():
+            images = self.image + 1
+            drawn = FaceModel().sample(
+                self.people * images, self.seed, images=images, expressions=("neutral",)
+            )
+            np.save(file, self._basis.code(drawn.take(slice(self.image, None, images))))
+        return np.load(file).astype(np.float64)
+
+    @cached_property
+    def probe_error(self) -> tuple[float, float]:
+        """RMS error of the probe on new people, and that of the mean β."""
+        saved = self._probe
+        return float(saved["error"]), float(saved["baseline"])
+
+    def _probed(self, features: dict[str, Floats]) -> Floats:
+        saved = self._probe
+        return (_joined(features) - saved["mean"]) / saved["std"] @ saved["weights"] + saved["offset"]
+
+    @cached_property
+    def _probe(self) -> dict[str, Floats]:
+        file = self.folder / "probe.npz"
+        if not file.exists():
+            np.savez(file, **self._fitted())
+        with np.load(file) as content:
+            return dict(content)
+
+    def _fitted(self) -> dict[str, Floats]:
+        data = SynthfaceData(
+            kind="synthface", identities=self.strangers, images=IMAGES, seed=1, render=128, align=True
+        )
+        faces = open_faces(data, self.size)
+        parameters = faces.all_parameters()  # type: ignore[attr-defined]
+        beta = self._basis.code(parameters.take(np.arange(self.strangers) * IMAGES)).astype(np.float64)
+        x = _joined(self._features_of(np.stack([faces.read(index).image for index in range(len(faces))])))
+        y, person = np.repeat(beta, IMAGES, axis=0), np.repeat(np.arange(self.strangers), IMAGES)
+        known = np.isfinite(x).all(axis=1)
+        x, y, person = x[known], y[known], person[known]
+        mean, std = x.mean(axis=0), x.std(axis=0) + 1e-6
+        x = (x - mean) / std
+        held_out = person >= self.strangers * (1 - HELD_OUT)
+        fitting = ~held_out
+        errors = []
+        for penalty in PENALTIES:
+            weights, offset = _ridge(x[fitting], y[fitting], penalty)
+            errors.append(float(_rms(x[held_out] @ weights + offset - y[held_out]).mean()))
+        weights, offset = _ridge(x, y, PENALTIES[int(np.argmin(errors))])
+        baseline = float(_rms(y[held_out] - y[fitting].mean(axis=0)).mean())
+        return {
+            "mean": mean, "std": std, "weights": weights, "offset": offset,
+            "error": np.array(min(errors)), "baseline": np.array(baseline),
+        }  # fmt: skip
+
+    def _features(self, folder: Path) -> dict[str, Floats]:
+        return self._features_of(read_sources(folder, self.size).images)
+
+    def _features_of(self, images: Images) -> dict[str, Floats]:
+        """Run all networks on aligned faces; rows without a face are NaN."""
+        faces = [_face(image, self._finder) for image in images]
+        features = {name: self._embedded(name, array, images, faces) for name, array in PROBED.items()}
+        for array in ("shape", "valence"):
+            features[array] = self._embedded(READER, array, images, faces)
+        return features
+
+    def _embedded(self, name: str, array: str, images: Images, faces: Sequence[Face | None]) -> Floats:
+        backbone = self._networks[name]
+        pairs = zip(images, faces, strict=True)
+        crops = [crop(backbone.crop, image, face or _any_face(self.size)) for image, face in pairs]
+        batches = torch.stack([backbone.preprocess(image) for image in crops]).split(BATCH)
+        values = np.concatenate([backbone.embed(batch)[array] for batch in batches]).astype(np.float64)
+        values[[face is None for face in faces]] = np.nan
+        return values
+
+    @cached_property
+    def _basis(self) -> ShapeBasis:
+        return ShapeBasis.of(BASIS_PEOPLE, COMPONENTS)
+
+    @cached_property
+    def _networks(self) -> dict[str, Backbone]:
+        return {name: backbones.build(name) for name in (*PROBED, READER)}
+
+    @cached_property
+    def _finder(self) -> FaceFinder:
+        return FaceFinder()
+
+
+def write_measures(path: Path, measures: PersonMeasures) -> None:
+    """Write one row per person."""
+    names = list(PersonMeasures.__dataclass_fields__)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(names)
+        table.writerows(zip(*(getattr(measures, name) for name in names), strict=True))
+
+
+def read_measures(path: Path) -> PersonMeasures:
+    """Read a file of `write_measures`."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = PersonMeasures.__dataclass_fields__
+    return PersonMeasures(**{name: np.array([float(row[name]) for row in rows]) for name in names})
+
+
+def _face(image: Images, finder: FaceFinder) -> Face | None:
+    landmarks, box = geometry_of(image, finder)
+    if np.isnan(landmarks).any():
+        return None
+    x, y, width, height = box.tolist()
+    return Face((x, y, width, height), landmarks, 1.0)
+
+
+def _any_face(size: int) -> Face:
+    """Return a face in the middle of an aligned image, in place of one that was not found."""
+    return Face((0.0, 0.0, float(size), float(size)), (TEMPLATE * size / 112).astype(np.float32), 0.0)
+
+
+def _joined(features: dict[str, Floats]) -> Floats:
+    return np.concatenate([features[name] for name in PROBED], axis=1)
+
+
+def _rms(difference: Floats) -> Floats:
+    return np.asarray(np.sqrt((difference**2).mean(axis=1)), np.float64)
+
+
+def _ridge(x: Floats, y: Floats, penalty: float) -> tuple[Floats, Floats]:
+    """Return the weights (features, components) and the offset of a ridge regression."""
+    centre, offset = x.mean(axis=0), y.mean(axis=0)
+    centred = x - centre
+    kernel = centred @ centred.T + penalty * np.eye(len(x))
+    weights = centred.T @ np.linalg.solve(kernel, y - offset)
+    return weights, offset - centre @ weights
