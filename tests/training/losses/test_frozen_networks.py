@@ -66,7 +66,7 @@ def test_the_gradient_of_the_shape_loss_matches_finite_differences(
     x = faces(1).requires_grad_()
     (gradient,) = torch.autograd.grad(loss_of(read, x), x)
     assert float(gradient.abs().max()) > 0
-    step = 1e-6
+    step = 1e-9  # larger steps cross kinks of the ReLUs
     for seed in range(2):
         direction = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         with torch.no_grad():
@@ -124,9 +124,8 @@ def test_missing_weights_are_named_with_the_way_to_get_them(
 ) -> None:
     monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
     for reader in ("deca", "emoca"):
-        with pytest.raises(WeightsError, match=rf"(?i){reader}.*facebench weights") as caught:
+        with pytest.raises(WeightsError, match=rf"(?s)missing: {reader}.*facebench weights import {reader}"):
             open_frozen_networks(LossWeights(shape=ShapeLoss(weight=1.0, reader=reader)))
-        assert "\n" not in str(caught.value).strip() or "licence" in str(caught.value).lower()
 
 
 def test_an_unknown_reader_is_refused() -> None:
