@@ -139,6 +139,18 @@ class Bench:
     metrics: Sequence[str]
     reference: Path | None = None
 
+    def edit(
+        self, cell: Path, autoencoder: Autoencoder, directions: Directions, aim: Aim, strength: float
+    ) -> None:
+        """Edit the neutral faces into `cell/edits`, or keep finished edits."""
+        edits = cell / "edits"
+        if not (edits / "manifest.csv").is_file():
+            shutil.rmtree(cell, ignore_errors=True)
+            sources = read_sources(self.faces / "neutral", autoencoder.size)
+            targets = read_sources(self.faces / aim.expression, autoencoder.size)
+            editor = Editor(autoencoder, directions, aim.attribute)
+            write_edits(sources, editor, [aim.sign * strength], edits, targets=targets)
+
     def judge(
         self,
         cell: Path,
@@ -149,16 +161,15 @@ class Bench:
         tags: dict[str, str],
     ) -> Run:
         """Edit the neutral faces and compare them with the truth, or read the record of a finished cell."""
+        self.edit(cell, autoencoder, directions, aim, strength)
+        return self.evaluate(cell, tags)
+
+    def evaluate(self, cell: Path, tags: dict[str, str]) -> Run:
+        """Compare the edits of a cell with the truth, or read the record of a finished cell."""
         if (cell / "record.json").is_file():
             return load_run(cell)
-        shutil.rmtree(cell, ignore_errors=True)
-        sources = read_sources(self.faces / "neutral", autoencoder.size)
-        targets = read_sources(self.faces / aim.expression, autoencoder.size)
-        edits = cell / "edits"
-        editor = Editor(autoencoder, directions, aim.attribute)
-        write_edits(sources, editor, [aim.sign * strength], edits, targets=targets)
         run = facebench.evaluate(
-            edits,
+            cell / "edits",
             self.reference,
             protocol="expression-transfer",
             suite="compact",

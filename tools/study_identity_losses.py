@@ -29,7 +29,7 @@ from scipy import stats
 from study import RENDERED, Aim, Bench, Once, codes_of_strangers, write_aligned, write_rows, write_truth
 from study_shape import PersonMeasures, ShapeTruth, read_measures, write_measures
 
-from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.record import Run
 from facebench.studies.factorial.crossed import Mean, crossed_mean
 from facebench.synthface import dataset
 from facebench.training import presets
@@ -105,15 +105,18 @@ def main() -> None:
         for variant in (START, *VARIANTS):
             if variant == START and seed > 0:
                 continue
-            cells = judge(variant, seed, recogniser, options)
-            runs += cells.values()
+            cells = edit_people(variant, seed, recogniser, options)
             measure_people(cells, truth, out / "faces")
-            write_rows(out / "results.csv", runs)
-    strongest = [run for run in runs if run.tags["strength"] == str(max(options.strengths))]
-    draw(strongest, out / "identity-losses.png")
-    draw_trade_off(runs, out / "trade-off.png")
+            if not options.people_only:
+                runs += judge(cells, variant, seed, out)
+                write_rows(out / "results.csv", runs)
     pictures(out).save(out / "edits.jpg", quality=90)
-    print(table(strongest, options.seeds))
+    draw_people(out, max(options.strengths), options.seeds, out / "people.png")
+    if runs:
+        strongest = [run for run in runs if run.tags["strength"] == str(max(options.strengths))]
+        draw(strongest, out / "identity-losses.png")
+        draw_trade_off(runs, out / "trade-off.png")
+        print(table(strongest, options.seeds))
     print(people_table(out, max(options.strengths), options.seeds, truth))
 
 
@@ -126,40 +129,41 @@ def train_recogniser(out: Path) -> Path:
     return model
 
 
-def judge(variant: str, seed: int, recogniser: Path, options: argparse.Namespace) -> dict[Path, Run]:
-    """Fine-tune one variant and evaluate its edits, or read the records of finished cells."""
+def edit_people(
+    variant: str, seed: int, recogniser: Path, options: argparse.Namespace
+) -> dict[tuple[str, float], Path]:
+    """Fine-tune one variant and edit every person; return the folders of the cells by aim and strength."""
     place = place_of(options.out, variant, seed)
     cells = {(aim, strength): place / f"{aim}-{strength}" for aim in AIMS for strength in options.strengths}
-    if all((cell / "record.json").exists() for cell in cells.values()):
-        return {cell: load_run(cell) for cell in cells.values()}
+    if all((cell / "edits" / "manifest.csv").exists() for cell in cells.values()):
+        return cells
     print(place.name, flush=True)
     if variant != START:
         train("compact-autoencoder", content(variant, seed, recogniser, options), place / "model")
     network = open_autoencoder(options.checkpoint if variant == START else place / "model")
     directions = find_directions(place / "directions", network, options.training_people)
-    faces = options.out / "faces"
-    sources = read_sources(faces / "neutral", network.config.size)
+    sources = read_sources(options.out / "faces" / "neutral", network.config.size)
     autoencoder = Once(network, Steps(options.render_steps, options.render_steps), sources)
-    bench = Bench(faces, METRICS, options.out / "album")
-    return {
-        cell: bench.judge(
-            cell,
-            autoencoder,
-            directions,
-            Aim(aim, aim),
-            strength,
-            {"variant": variant, "seed": str(seed), "aim": aim, "strength": str(strength)},
-        )
-        for (aim, strength), cell in cells.items()
-    }
+    bench = Bench(options.out / "faces", METRICS)
+    for (aim, strength), cell in cells.items():
+        bench.edit(cell, autoencoder, directions, Aim(aim, aim), strength)
+    return cells
 
 
-def measure_people(cells: dict[Path, Run], truth: ShapeTruth, faces: Path) -> None:
-    """Measure each edited person of some cells; finished cells are kept."""
-    for cell, run in cells.items():
+def measure_people(cells: dict[tuple[str, float], Path], truth: ShapeTruth, faces: Path) -> None:
+    """Measure each edited person; finished cells are kept."""
+    for (aim, _), cell in cells.items():
         if not (cell / PEOPLE_TABLE).exists():
-            measures = truth.measure(cell / "edits", faces / "neutral", faces / run.tags["aim"])
-            write_measures(cell / PEOPLE_TABLE, measures)
+            write_measures(cell / PEOPLE_TABLE, truth.measure(cell / "edits", faces / "neutral", faces / aim))
+
+
+def judge(cells: dict[tuple[str, float], Path], variant: str, seed: int, out: Path) -> list[Run]:
+    """Evaluate the edits of some cells, or read the records of finished cells."""
+    bench = Bench(out / "faces", METRICS, out / "album")
+    return [
+        bench.evaluate(cell, {"variant": variant, "seed": str(seed), "aim": aim, "strength": str(strength)})
+        for (aim, strength), cell in cells.items()
+    ]
 
 
 def place_of(out: Path, variant: str, seed: int) -> Path:
@@ -269,6 +273,21 @@ def truth_measures(out: Path, truth: ShapeTruth) -> dict[str, float]:
     return {name: float(np.mean([getattr(measures, name) for measures in measured])) for name in MEASURES}
 
 
+def draw_people(out: Path, strength: float, seeds: int, path: Path) -> None:
+    """Draw one panel for each measure: the mean of every variant, with its interval for new people and seeds."""
+    figure, axes = plt.subplots(1, len(MEASURES), figsize=(14, 4), layout="constrained", sharey=True)
+    for axis, name in zip(axes, MEASURES, strict=True):
+        for row, variant in enumerate((START, *VARIANTS)):
+            mean = _mean(people_by_seed(out, strength, variant, name, 1 if variant == START else seeds))
+            axis.plot([mean.value], [row], "o", color=f"C{row}")
+            if mean.low is not None and mean.high is not None:
+                axis.plot([mean.low, mean.high], [row, row], color=f"C{row}")
+        axis.set_yticks(range(len(VARIANTS) + 1), (START, *VARIANTS))
+        axis.set_title(f"{name} {'↑' if name == 'cosine' else '↓'}", fontsize=9)
+    axes[0].invert_yaxis()
+    figure.savefig(path, dpi=110)
+
+
 def draw(runs: Sequence[Run], path: Path) -> None:
     """Draw one panel for each metric: a dot for each seed, a line for the mean."""
     figure, axes = plt.subplots(2, 4, figsize=(13, 5.5), layout="constrained")
@@ -364,6 +383,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--recogniser", type=Path, help="recogniser of the losses; trained first by default")
     parser.add_argument(
         "--triplet", choices=FORMS, default=FORMS[0], help="positive and negative of the triplet loss"
+    )
+    parser.add_argument(
+        "--people-only", action="store_true", help="measure edited people only, without run records"
     )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--people", type=int, default=24)

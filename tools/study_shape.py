@@ -36,7 +36,7 @@ PROBED = {JUDGE: "embedding", "sface": "embedding", "lite0": "features"}
 COMPONENTS = 30
 IMAGES, HELD_OUT = 3, 0.2
 """Images of each of the probe's people, and the share of these people that measures its error."""
-BATCH = 64
+BATCH = 32
 PENALTIES = np.logspace(0, 5, 11)
 
 
@@ -156,10 +156,13 @@ class ShapeTruth:
 
     def _embedded(self, name: str, array: str, images: Images, faces: Sequence[Face | None]) -> Floats:
         backbone = self._networks[name]
-        pairs = zip(images, faces, strict=True)
-        crops = [crop(backbone.crop, image, face or _any_face(self.size)) for image, face in pairs]
-        batches = torch.stack([backbone.preprocess(image) for image in crops]).split(BATCH)
-        values = np.concatenate([backbone.embed(batch)[array] for batch in batches]).astype(np.float64)
+        parts = []
+        for start in range(0, len(images), BATCH):
+            pairs = zip(images[start : start + BATCH], faces[start : start + BATCH], strict=True)
+            crops = [crop(backbone.crop, image, face or _any_face(self.size)) for image, face in pairs]
+            batch = torch.stack([backbone.preprocess(image) for image in crops])
+            parts.append(backbone.embed(batch)[array])
+        values = np.concatenate(parts).astype(np.float64)
         values[[face is None for face in faces]] = np.nan
         return values
 
