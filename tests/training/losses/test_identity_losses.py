@@ -218,3 +218,14 @@ def test_metrics_with_the_recogniser_of_the_loss_are_named_in_a_warning(
         assert "eer_arcface" not in text.partition("Evaluate with")[2]
     assert "_arcface" in task(identity=1.0, recogniser=str(untrained_recogniser)).warnings[0]
     assert task(recogniser=str(untrained_recogniser)).warnings == ()
+
+
+def test_shape_metrics_with_the_reader_of_the_loss_are_named_first() -> None:
+    for reader in ("deca", "emoca"):
+        (text,) = shared_network_warnings.warnings(None, reader)
+        assert (
+            f"{reader.upper()} of the shape loss is also used by shape_distance_deca, shape_distance_emoca"
+            in text
+        )
+    (text,) = shared_network_warnings.warnings(None, "facereader")
+    assert "also used by shape_distance_reader, " in text
