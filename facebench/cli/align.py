@@ -58,7 +58,8 @@ def align(
         Crop | None, typer.Option(help="Crop and size: as recognisers read faces, or as in FFHQ.")
     ] = None,
     size: Annotated[
-        int | None, typer.Option(min=16, max=4096, help=f"Pixels per side of FFHQ's crop [default: {SIZE}].")
+        int | None,
+        typer.Option(min=16, max=4096, help="Width and height in pixels of FFHQ's crop; 256 if not given."),
     ] = None,
     detector: Annotated[Detector, typer.Option(help="Face detector.")] = Detector.yunet,
     jpeg: Annotated[

@@ -33,7 +33,7 @@ _PANELS = {
         "published": "List the tables of published papers, or print one table.",
     },
     "Edit and generate": {
-        "align": "Crop and align faces in photographs as FFHQ does.",
+        "align": "Crop and align faces in photographs, as FFHQ does by default.",
         "edit": "Edit faces along a direction of a diffusion autoencoder.",
         "reconstruct": "Encode faces with a diffusion autoencoder and decode them again.",
         "interpolate": "Generate the faces between two faces.",

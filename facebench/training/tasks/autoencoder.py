@@ -269,7 +269,7 @@ def _refuse_prior_of_one_person(prior: PriorFaces) -> None:
     if prior.identity is not None and len(prior.identity.unique()) < 2:
         raise InputError(
             "loss.triplet.negative=prior needs prior faces of other people, and all of them have codes of one person. "
-            "Give prior_data of other people, such as {kind: synthface, identities: 200, images: 1}."
+            "Give prior_data of other people."
         )
 
 
