@@ -102,7 +102,7 @@ def main() -> None:
     )
     runs = []
     for seed in range(options.seeds):
-        for variant in (START, *VARIANTS):
+        for variant in (START, *options.variants):
             if variant == START and seed > 0:
                 continue
             cells = edit_people(variant, seed, recogniser, options)
@@ -110,14 +110,14 @@ def main() -> None:
             if not options.people_only:
                 runs += judge(cells, variant, seed, out)
                 write_rows(out / "results.csv", runs)
-    pictures(out).save(out / "edits.jpg", quality=90)
-    draw_people(out, max(options.strengths), options.seeds, out / "people.png")
+    pictures(out, options.variants).save(out / "edits.jpg", quality=90)
+    draw_people(options, out / "people.png")
     if runs:
         strongest = [run for run in runs if run.tags["strength"] == str(max(options.strengths))]
-        draw(strongest, out / "identity-losses.png")
-        draw_trade_off(runs, out / "trade-off.png")
-        print(table(strongest, options.seeds))
-    print(people_table(out, max(options.strengths), options.seeds, truth))
+        draw(strongest, options.variants, out / "identity-losses.png")
+        draw_trade_off(runs, options.variants, out / "trade-off.png")
+        print(table(strongest, options.variants, options.seeds))
+    print(people_table(options, truth))
 
 
 def train_recogniser(out: Path) -> Path:
@@ -215,15 +215,15 @@ def find_directions(folder: Path, network: DiffusionAutoencoder, people: int) ->
     return files.read(folder)
 
 
-def table(runs: Sequence[Run], seeds: int) -> str:
+def table(runs: Sequence[Run], variants: Sequence[str], seeds: int) -> str:
     """Format the mean of each metric over seeds and edits, its interval over seeds, and the effect of each loss."""
     lines = ["| losses | " + " | ".join(name.rsplit("_", 1)[0] for name in METRICS) + " |"]
     lines.append("|" + "---|" * (len(METRICS) + 1))
-    for variant in (START, *VARIANTS):
+    for variant in (START, *variants):
         cells = [_with_interval(_by_seed(runs, variant, name)) for name in METRICS]
         lines.append(f"| {variant} | " + " | ".join(cells) + " |")
     if seeds > 1:
-        for variant, made in list(VARIANTS.items())[1:]:
+        for variant, made in added(variants):
             cells = []
             for name in METRICS:
                 both = zip(_by_seed(runs, variant, name), _by_seed(runs, made.added_to, name), strict=True)
@@ -232,7 +232,7 @@ def table(runs: Sequence[Run], seeds: int) -> str:
     return "\n".join(lines)
 
 
-def people_table(out: Path, strength: float, seeds: int, truth: ShapeTruth) -> str:
+def people_table(options: argparse.Namespace, truth: ShapeTruth) -> str:
     """Format the measures of people: means and paired differences, with intervals for new people and new seeds."""
     error, baseline = truth.probe_error
     lines = [
@@ -240,29 +240,34 @@ def people_table(out: Path, strength: float, seeds: int, truth: ShapeTruth) -> s
         "| losses | " + " | ".join(MEASURES) + " |",
         "|" + "---|" * (len(MEASURES) + 1),
     ]
-    rendered = truth_measures(out, truth)
+    rendered = truth_measures(options.out, truth)
     lines.append("| rendered truth | " + " | ".join(f"{rendered[name]:.3f}" for name in MEASURES) + " |")
-    read = functools.partial(people_by_seed, out, strength)
-    start = {name: read(START, name, 1) for name in MEASURES}
+    read = functools.partial(people_by_seed, options)
+    start = {name: read(START, name) for name in MEASURES}
     lines.append(f"| {START} | " + " | ".join(f"{np.mean(start[name]):.3f}" for name in MEASURES) + " |")
-    for variant in VARIANTS:
-        means = [_mean(read(variant, name, seeds)) for name in MEASURES]
+    for variant in options.variants:
+        means = [_mean(read(variant, name)) for name in MEASURES]
         lines.append(f"| {variant} | " + " | ".join(_interval(mean) for mean in means) + " |")
-    for variant, made in list(VARIANTS.items())[1:]:
-        pairs = [(read(variant, name, seeds), read(made.added_to, name, seeds)) for name in MEASURES]
-        means = [_mean(there - here) for there, here in pairs]
+    for variant, made in added(options.variants):
+        means = [_mean(read(variant, name) - read(made.added_to, name)) for name in MEASURES]
         lines.append(
             f"| {variant} − ({made.added_to}) | " + " | ".join(_interval(mean, "+") for mean in means) + " |"
         )
     return "\n".join(lines)
 
 
-def people_by_seed(out: Path, strength: float, variant: str, name: str, seeds: int) -> NDArray[np.float64]:
-    """Return a measure as (people, seeds), mean over the aims."""
+def added(variants: Sequence[str]) -> list[tuple[str, Variant]]:
+    """List the variants that add a loss to another one of these variants."""
+    return [(name, VARIANTS[name]) for name in variants if VARIANTS[name].added_to in variants]
+
+
+def people_by_seed(options: argparse.Namespace, variant: str, name: str) -> NDArray[np.float64]:
+    """Return a measure at the largest strength as (people, seeds), mean over the aims."""
     columns = []
-    for seed in range(seeds):
-        cells = [place_of(out, variant, seed) / f"{aim}-{strength}" for aim in AIMS]
-        columns.append(np.mean([getattr(read_measures(cell / PEOPLE_TABLE), name) for cell in cells], axis=0))
+    for seed in range(1 if variant == START else options.seeds):
+        place = place_of(options.out, variant, seed)
+        tables = [read_measures(place / f"{aim}-{max(options.strengths)}" / PEOPLE_TABLE) for aim in AIMS]
+        columns.append(np.mean([getattr(measures, name) for measures in tables], axis=0))
     return np.stack(columns, axis=1)
 
 
@@ -273,41 +278,42 @@ def truth_measures(out: Path, truth: ShapeTruth) -> dict[str, float]:
     return {name: float(np.mean([getattr(measures, name) for measures in measured])) for name in MEASURES}
 
 
-def draw_people(out: Path, strength: float, seeds: int, path: Path) -> None:
+def draw_people(options: argparse.Namespace, path: Path) -> None:
     """Draw one panel for each measure: the mean of every variant, with its interval for new people and seeds."""
     figure, axes = plt.subplots(1, len(MEASURES), figsize=(14, 4), layout="constrained", sharey=True)
+    variants = options.variants
     for axis, name in zip(axes, MEASURES, strict=True):
-        for row, variant in enumerate((START, *VARIANTS)):
-            mean = _mean(people_by_seed(out, strength, variant, name, 1 if variant == START else seeds))
+        for row, variant in enumerate((START, *variants)):
+            mean = _mean(people_by_seed(options, variant, name))
             axis.plot([mean.value], [row], "o", color=f"C{row}")
             if mean.low is not None and mean.high is not None:
                 axis.plot([mean.low, mean.high], [row, row], color=f"C{row}")
-        axis.set_yticks(range(len(VARIANTS) + 1), (START, *VARIANTS))
+        axis.set_yticks(range(len(variants) + 1), (START, *variants))
         axis.set_title(f"{name} {'↑' if name == 'cosine' else '↓'}", fontsize=9)
     axes[0].invert_yaxis()
     figure.savefig(path, dpi=110)
 
 
-def draw(runs: Sequence[Run], path: Path) -> None:
+def draw(runs: Sequence[Run], variants: Sequence[str], path: Path) -> None:
     """Draw one panel for each metric: a dot for each seed, a line for the mean."""
     figure, axes = plt.subplots(2, 4, figsize=(13, 5.5), layout="constrained")
     for axis, name in zip(axes.flat, METRICS, strict=True):
-        for row, variant in enumerate((START, *VARIANTS)):
+        for row, variant in enumerate((START, *variants)):
             values = _by_seed(runs, variant, name)
             axis.plot(values, [row] * len(values), "o", color=f"C{row}", markersize=4)
             axis.plot([statistics.fmean(values)] * 2, [row - 0.3, row + 0.3], color=f"C{row}")
-        axis.set_yticks(range(len(VARIANTS) + 1), (START, *VARIANTS) if axis in axes[:, 0] else [])
+        axis.set_yticks(range(len(variants) + 1), (START, *variants) if axis in axes[:, 0] else [])
         axis.invert_yaxis()
         arrow = {"higher": "↑", "lower": "↓", "neither": ""}[runs[0].metrics[name].better]
         axis.set_title(f"{name} {arrow}", fontsize=9)
     figure.savefig(path, dpi=110)
 
 
-def draw_trade_off(runs: Sequence[Run], path: Path) -> None:
+def draw_trade_off(runs: Sequence[Run], variants: Sequence[str], path: Path) -> None:
     """Draw cosine to the source against valence error: one line for each variant, one dot for each strength."""
     figure, axis = plt.subplots(figsize=(7.5, 5), layout="constrained")
     strengths = sorted({run.tags["strength"] for run in runs}, key=float)
-    for number, variant in enumerate((START, *VARIANTS)):
+    for number, variant in enumerate((START, *variants)):
         points = []
         for strength in strengths:
             own = [run for run in runs if run.tags["strength"] == strength]
@@ -324,10 +330,12 @@ def draw_trade_off(runs: Sequence[Run], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def pictures(out: Path, people: int = 8, side: int = 96, margin: int = 190) -> Image.Image:
+def pictures(
+    out: Path, variants: Sequence[str], people: int = 8, side: int = 96, margin: int = 190
+) -> Image.Image:
     """Draw rows of faces: sources, the rendered truth, and the happy edits of every variant with seed 0."""
     rows = {"neutral": out / "faces" / "neutral", "rendered truth": out / "faces" / "happy"}
-    for variant in (START, *VARIANTS):
+    for variant in (START, *variants):
         strongest = max(place_of(out, variant, 0).glob("happy-*"), key=lambda cell: float(cell.name[6:]))
         rows[variant] = next((strongest / "edits" / "images").iterdir())
     sheet = Image.new("RGB", (margin + people * side, len(rows) * side), "white")
@@ -386,6 +394,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--people-only", action="store_true", help="measure edited people only, without run records"
+    )
+    parser.add_argument(
+        "--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="sums of losses to compare"
     )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--people", type=int, default=24)

@@ -74,11 +74,12 @@ class ShapeTruth:
     ) -> None:
         self.folder, self.people, self.seed, self.image, self.size = folder, people, seed, image, size
         self.strangers = strangers
+        self._cache: dict[Path, dict[str, Floats]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def measure(self, edits: Path, sources: Path, targets: Path) -> PersonMeasures:
         """Compare edits with their sources, their rendered truth and the renderer's β; folders of idNNN.png."""
-        edit, source, target = (self._features(path) for path in (edits, sources, targets))
+        edit, source, target = self._features(edits), self._known(sources), self._known(targets)
         cosine = (edit[JUDGE] * source[JUDGE]).sum(axis=1)
         return PersonMeasures(
             cosine,
@@ -142,6 +143,12 @@ class ShapeTruth:
             "mean": mean, "std": std, "weights": weights, "offset": offset,
             "error": np.array(min(errors)), "baseline": np.array(baseline),
         }  # fmt: skip
+
+    def _known(self, folder: Path) -> dict[str, Floats]:
+        """Return the features of a folder that several edits are compared with."""
+        if folder not in self._cache:
+            self._cache[folder] = self._features(folder)
+        return self._cache[folder]
 
     def _features(self, folder: Path) -> dict[str, Floats]:
         return self._features_of(read_sources(folder, self.size).images)
