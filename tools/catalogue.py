@@ -36,6 +36,10 @@ _CODE = re.compile(r"\s*(<[!?A-Za-z]|SELECT |PRAGMA |INSERT |DELETE |UPDATE |BEG
 """Beginnings of markup, SQL and positions in a plot."""
 _DATE = datetime(2026, 1, 1, tzinfo=timezone.utc)
 """Date in the catalogues: files of equal content are equal."""
+_NO_TEXT = (
+    r"{% block (?:style|script|images|lang) %}.*?{% endblock %}|<(?:script|style)\b.*?</(?:script|style)>"
+)
+"""Parts of a template that hold no text."""
 _TYPER = (
     "(deprecated) ",
     "(dynamic)",
@@ -66,7 +70,9 @@ def messages(root: Path = ROOT) -> dict[str, str]:
     ignored = {line.replace("\\n", "\n") for line in IGNORED.read_text(encoding="utf-8").splitlines()}
     found: dict[str, str] = {}
     words = ((root / "facebench" / "core" / "catalogue.py", word) for word in WORDS)
-    for file, message in itertools.chain(_code_messages(root), _data_messages(root), words):
+    for file, message in itertools.chain(
+        _code_messages(root), _data_messages(root), _template_messages(root), words
+    ):
         if message not in ignored:
             found.setdefault(message, file.relative_to(root).as_posix())
     return found
@@ -153,7 +159,7 @@ class _Finder(ast.NodeVisitor):
 
 def _is_sentence(text: str) -> bool:
     return (
-        " " in text.strip() and _letters(text) > 3 and not _CODE.match(text) and not {"\\", "\0"} & set(text)
+        " " in text.strip() and _letters(text) > 2 and not _CODE.match(text) and not {"\\", "\0"} & set(text)
     )
 
 
@@ -249,6 +255,18 @@ def _value_name(node: ast.AST) -> str:
         case ast.NamedExpr(target=inner):
             return _value_name(inner)
     return "value"
+
+
+def _template_messages(root: Path) -> Iterator[tuple[Path, str]]:
+    """Return the texts between the tags of HTML templates; values of the template are placeholders."""
+    for file in sorted((root / "facebench").rglob("templates/*.html")):
+        content = re.sub(_NO_TEXT, "<>", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+        content = re.sub(r"{%.*?%}", "<>", content, flags=re.DOTALL)
+        attributes = re.findall(r'(?:title|aria-label|placeholder|alt)="([^"]*)"', content)
+        for text in [*re.split(r"<[^>]*>", content), *attributes]:
+            message = re.sub(r"{{[^}]*?(\w+)[^\w}]*}}", r"{\1}", " ".join(text.split()))
+            if _letters(message) > 2 and "=" not in message and "-src" not in message:
+                yield file, message
 
 
 def _data_messages(root: Path) -> Iterator[tuple[Path, str]]:

@@ -11,6 +11,7 @@ import typer
 from facebench.cli.choices import TableFormat
 from facebench.cli.messages import Console, print_line
 from facebench.core.errors import InputError
+from facebench.core.language import message
 from facebench.core.suggest import suggest
 from facebench.evaluation.run_folders import RUNS, named_runs, run_folders, run_summary
 
@@ -82,11 +83,11 @@ def _list(found: list[Path]) -> Table:
     from facebench.core.tables import Cell, Column, Table
 
     keys = {
-        "name": "Model",
-        "protocol": "Protocol",
-        "suite": "Suite",
+        "name": message("Model"),
+        "protocol": message("Protocol"),
+        "suite": message("Suite"),
         "created": "Date (UTC)",
-        "folder": "Folder",
+        "folder": message("Folder"),
     }
     rows = []
     for run in found:

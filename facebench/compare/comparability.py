@@ -13,9 +13,10 @@ SIZE_TOLERANCE = 0.01
 def reasons_not_comparable(first: Run, second: Run) -> list[str]:
     """Return the reasons why two runs are not comparable; an empty list if they are."""
     reasons = []
-    for field in ("protocol", "suite"):
-        if getattr(first, field) != getattr(second, field):
-            reasons.append(f"{field} {getattr(second, field)}, not {getattr(first, field)}")
+    if first.protocol != second.protocol:
+        reasons.append(f"protocol {second.protocol}, not {first.protocol}")
+    if first.suite != second.suite:
+        reasons.append(f"suite {second.suite}, not {first.suite}")
     if _minor_version(first) != _minor_version(second):
         reasons.append(f"measured by facebench {second.facebench.version}, not {first.facebench.version}")
     if first.tags.get(PICKED) != second.tags.get(PICKED):

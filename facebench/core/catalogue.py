@@ -7,6 +7,7 @@ the template it was built from is found in the catalogue, and its values are put
 from __future__ import annotations
 
 import gettext
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,11 +25,14 @@ _BREAKS = re.compile(r"((?<=[.!?])\s+|\n+\s*|; |: | · |(?<=^[•†–*✓✗])
 WORDS = (
     *("none", "images", "image", "identities", "pairs", "sources", "targets", "people", "faces", "units"),
     *("generated", "reference", "target", "reconstruction", "genuine", "impostor"),
+    *("passed", "failed"),
 )
 """Single words that are translated as values of `_WORD_VALUES`; other single words are names of the user."""
-_WORD_VALUES = frozenset({"unit", "role", "kind", "better", "worse"})
-_SEPARATOR = "; "
-"""Joins messages to a note."""
+_WORD_VALUES = frozenset({"unit", "role", "kind", "better", "worse", "outcome"})
+_PHRASES = frozenset({"reason", "sentence"})
+"""Values that hold colons: they are as long as possible."""
+_SEPARATOR, _JOINT = "; ", "；"
+"""Joins messages to a note; in Japanese."""
 
 
 class _Messages(gettext.GNUTranslations):
@@ -58,10 +62,19 @@ class _Template:
     def pattern(self) -> re.Pattern[str]:
         is_vague = self.letters < _SHORT and not self.parts[0][0]
         value = r"(\S*?)" if is_vague else r"(.*?)"
-        return re.compile(
-            "".join(re.escape(literal) + (value if name is not None else "") for literal, name in self.parts),
-            re.DOTALL,
-        )
+        following = [literal for literal, _ in self.parts[1:]]
+        pieces = []
+        for (literal, name), after in itertools.zip_longest(self.parts, following):
+            is_joined = after == ""  # another value follows at once
+            shown = r"(\S*)" if is_joined else r"(.*)" if name in _PHRASES else value
+            pieces.append(re.escape(literal) + ("" if name is None else shown))
+        return re.compile("".join(pieces), re.DOTALL)
+
+    @property
+    def ends_openly(self) -> bool:
+        """Whether the message ends in a value that is not introduced by a colon: such a value is one phrase."""
+        literal, name = self.parts[-1]
+        return name is not None and not literal.endswith((": ", "\n"))
 
     @cached_property
     def letters(self) -> int:
@@ -79,6 +92,8 @@ class _Template:
             return None
         match = self.pattern.fullmatch(text)
         if match is None:
+            return None
+        if self.ends_openly and any(mark in match.groups()[-1] for mark in (": ", _SEPARATOR)):
             return None
         names = [name for _, name in self.parts if name is not None]
         values: dict[str, str] = {}
@@ -120,13 +135,15 @@ class Catalogue:
     def translate(self, text: str) -> str:
         """Return the translation of a message; parts that the catalogue lacks stay English."""
         if text not in self._known:
-            self._known[text] = self._note(text) or self._whole(text) or self._parts(text)
+            self._known[text] = self._note(text) or self._whole(text) or self._pieces(text)
         return self._known[text]
 
     def _whole(self, text: str) -> str | None:
         """Translate a text that is one message; None if it is not in the catalogue."""
         if text in self._literals:
             return self._literals[text]
+        if text.endswith(".") and text[:-1] in self._literals:
+            return f"{self._literals[text[:-1]]}。"
         for template in self._templates:
             values = template.values(text)
             if values is not None:
@@ -143,7 +160,13 @@ class Catalogue:
         """Translate messages that are joined by semicolons; None if one of them is not in the catalogue."""
         messages = text.split(_SEPARATOR)
         translated = [self._whole(message) for message in messages] if len(messages) > 1 else [None]
-        return None if None in translated else "；".join(filter(None, translated))
+        return None if None in translated else _JOINT.join(filter(None, translated))
+
+    def _pieces(self, text: str) -> str:
+        """Translate what is joined by semicolons, or else the sentences of a text."""
+        if _SEPARATOR in text:
+            return _JOINT.join(map(self.translate, text.split(_SEPARATOR)))
+        return self._parts(text)
 
     def _parts(self, text: str) -> str:
         """Translate the sentences of a text that is not one message."""

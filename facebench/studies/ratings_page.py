@@ -14,7 +14,7 @@ from markupsafe import Markup
 from PIL import Image as Pillow
 
 from facebench.core.errors import InputError
-from facebench.core.html import environment
+from facebench.core.html import environment, translated_page
 from facebench.core.progress import Progress, no_progress
 from facebench.images.decoding import decode
 from facebench.images.errors import ImageError
@@ -132,7 +132,8 @@ def _render(images: ImageSet, study: RatingStudy, pairs: list[tuple[int, int]], 
     digest = hashlib.sha256(json.dumps([study.question, content], sort_keys=True).encode()).hexdigest()
     content["key"] = f"facebench-ratings-{digest[:16]}"
     page = environment("facebench.studies").get_template("ratings.html")
-    return page.render(question=study.question, side=study.side, content=_script_json(content))
+    rendered = page.render(question=study.question, side=study.side, content=_script_json(content))
+    return translated_page(rendered)
 
 
 def _cell(name: str) -> str:
