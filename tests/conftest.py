@@ -39,6 +39,8 @@ MARKERS = {
     "tests/backbones/test_inception.py": "slow",
     "tests/backbones/test_vgg16.py": "slow",
     "tests/backbones/test_clip.py": "large",
+    "tests/backbones/test_clip_text.py": "large",
+    "tests/features/test_texts.py": "large",
     "tests/backbones/test_dinov2.py": "large",
     "tests/system": "system",
     "tests/system/test_paper_suite_large.py": "large",

@@ -89,7 +89,7 @@ def build(name: str, source: WeightsSource, device: str) -> Clip:
     Raises:
         WeightsError: the weights belong to another network.
     """
-    state = _read(source)
+    state = clip_state(source)
     network = unfilled(vision_tower)
     if any(key.startswith(("vision_model.", "visual_projection.")) for key in state):
         state = _from_hf({k: v for k, v in state.items() if not _is_hf_text(k)}, name)
@@ -99,7 +99,8 @@ def build(name: str, source: WeightsSource, device: str) -> Clip:
     return Clip(name, network, source.used(), device)
 
 
-def _read(source: WeightsSource) -> dict[str, Tensor]:
+def clip_state(source: WeightsSource) -> dict[str, Tensor]:
+    """Read the parameters of both towers; OpenAI's file is a TorchScript archive."""
     if source.state is None and is_torchscript(source.file()):
         return tensors_of(source.file())
     return source.state_dict()
@@ -114,12 +115,33 @@ def _is_hf_text(key: str) -> bool:
 
 
 def _from_hf(state: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
+    """Convert names of transformers to those of OpenAI."""
+    with torch.device("meta"):
+        openai = {key: tuple(value.shape) for key, value in vision_tower().state_dict().items()}
+    shapes = {"visual_projection.weight": openai["proj"][::-1], **hf_shapes(_hf_names(), openai)}
+    renamed = rename_from_hf(state, _hf_names(), shapes, what)
+    renamed["proj"] = state["visual_projection.weight"].T
+    return renamed
+
+
+HfNames = Mapping[str, tuple[str, ...]]
+"""OpenAI's name of a parameter: the one or three names of transformers whose rows it holds."""
+
+
+def rename_from_hf(
+    state: Mapping[str, Tensor], names: HfNames, shapes: Mapping[str, tuple[int, ...]], what: str
+) -> dict[str, Tensor]:
     """Convert names of transformers to those of OpenAI; queries, keys and values become one matrix.
+
+    Args:
+        state: parameters of one tower.
+        names: names of the tower.
+        shapes: shape of every parameter that the state must have.
+        what: name of the backbone for error messages.
 
     Raises:
         WeightsError: a key is missing, unexpected, or has another shape.
     """
-    shapes = _hf_shapes()
     for key, shape in shapes.items():
         if key not in state:
             raise WeightsError(
@@ -132,9 +154,7 @@ def _from_hf(state: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
     for key in state:
         if key not in shapes:
             raise WeightsError(f"{what}: the weights contain '{key}', which the network does not have.")
-    renamed = {name: _gather(state, parts) for name, parts in _hf_names().items()}
-    renamed["proj"] = state["visual_projection.weight"].T
-    return renamed
+    return {name: _gather(state, parts) for name, parts in names.items()}
 
 
 def _gather(state: Mapping[str, Tensor], names: tuple[str, ...]) -> Tensor:
@@ -149,32 +169,39 @@ def _hf_names() -> dict[str, tuple[str, ...]]:
         "positional_embedding": ("vision_model.embeddings.position_embedding.weight",),
     }
     # "pre_layrnorm" is the spelling of transformers.
-    pairs = [("ln_pre", "pre_layrnorm"), ("ln_post", "post_layernorm")]
-    for layer in range(LAYERS):
-        openai, hf = f"transformer.resblocks.{layer}", f"encoder.layers.{layer}"
-        pairs += [
-            (f"{openai}.ln_1", f"{hf}.layer_norm1"),
-            (f"{openai}.ln_2", f"{hf}.layer_norm2"),
-            (f"{openai}.attn.out_proj", f"{hf}.self_attn.out_proj"),
-            (f"{openai}.mlp.c_fc", f"{hf}.mlp.fc1"),
-            (f"{openai}.mlp.c_proj", f"{hf}.mlp.fc2"),
-        ]
-        for kind in ("weight", "bias"):
-            names[f"{openai}.attn.in_proj_{kind}"] = tuple(
-                f"vision_model.{hf}.self_attn.{part}_proj.{kind}" for part in ("q", "k", "v")
-            )
-    for openai, hf in pairs:
+    for openai, hf in (("ln_pre", "pre_layrnorm"), ("ln_post", "post_layernorm")):
         for kind in ("weight", "bias"):
             names[f"{openai}.{kind}"] = (f"vision_model.{hf}.{kind}",)
+    return {**names, **hf_layers("vision_model", LAYERS)}
+
+
+def hf_layers(tower: str, layers: int) -> dict[str, tuple[str, ...]]:
+    """Map OpenAI's names of transformer layers to those of transformers.
+
+    Args:
+        tower: "vision_model" or "text_model".
+        layers: number of layers.
+    """
+    names: dict[str, tuple[str, ...]] = {}
+    for layer in range(layers):
+        openai, hf = f"transformer.resblocks.{layer}", f"{tower}.encoder.layers.{layer}"
+        pairs = [("ln_1", "layer_norm1"), ("ln_2", "layer_norm2"), ("attn.out_proj", "self_attn.out_proj")]
+        pairs += [("mlp.c_fc", "mlp.fc1"), ("mlp.c_proj", "mlp.fc2")]
+        for kind in ("weight", "bias"):
+            names |= {f"{openai}.{own}.{kind}": (f"{hf}.{other}.{kind}",) for own, other in pairs}
+            names[f"{openai}.attn.in_proj_{kind}"] = tuple(f"{hf}.self_attn.{p}_proj.{kind}" for p in "qkv")
     return names
 
 
-def _hf_shapes() -> dict[str, tuple[int, ...]]:
-    """Return the shape of every parameter under the names of transformers."""
-    with torch.device("meta"):
-        openai = {key: tuple(value.shape) for key, value in vision_tower().state_dict().items()}
-    shapes = {"visual_projection.weight": openai["proj"][::-1]}
-    for key, names in _hf_names().items():
-        for name in names:
-            shapes[name] = (openai[key][0] // len(names), *openai[key][1:])
-    return shapes
+def hf_shapes(names: HfNames, openai: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the parameters under the names of transformers.
+
+    Args:
+        names: names of one tower.
+        openai: shapes under OpenAI's names.
+    """
+    return {
+        name: (openai[key][0] // len(parts), *openai[key][1:])
+        for key, parts in names.items()
+        for name in parts
+    }

@@ -42,13 +42,15 @@ def generate(
     """
     import torch
 
-    from facebench.training.data import prior_provenance
+    from facebench.training.data import prior_provenance, prompt_manifest
     from facebench.training.data import prompts as prompt_lists
     from facebench.training.engine.model_file import device_of
     from facebench.training.models.stable_diffusion import apply_lora, open_base
 
     if (lora is None) != (identity is None):
         raise InputError("Images of a person need both --lora and --identity; prior images need neither.")
+    if identity is not None:
+        prompt_manifest.read(out / prompt_manifest.NAME)  # refused before anything is generated
     model = open_base(base)
     if lora is None:
         texts = [prompt_lists.CLASS] * count
@@ -76,4 +78,6 @@ def generate(
                 with atomic_path(path) as temporary:
                     result.images[0].save(temporary)
             stages.update("generating", number + 1, count)
+    if identity is not None:
+        prompt_manifest.add(out, identity, {f"{number:04d}.png": text for number, text in enumerate(texts)})
     print_line(f"wrote {count} images to {folder}")

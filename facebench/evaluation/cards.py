@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from facebench.backbones.domains import Domain, domain_of
 from facebench.backbones.own_networks import own_networks
+from facebench.backbones.text_networks import IMAGES, TEXT_NETWORKS
 from facebench.core.errors import InputError
 from facebench.core.shipped_data import data_folder
 from facebench.core.suggest import suggest
@@ -131,7 +132,8 @@ class Card(BaseModel):
     @property
     def backbones(self) -> tuple[str, ...]:
         """Networks whose outputs the metric reads."""
-        return (self.reads.backbone,) if self.identity_by is None else (self.reads.backbone, self.identity_by)
+        read = IMAGES if self.reads.backbone in TEXT_NETWORKS else self.reads.backbone
+        return (read,) if self.identity_by is None else (read, self.identity_by)
 
     @property
     def domain(self) -> Domain:

@@ -68,8 +68,20 @@ def extract_roles(
                 store=Store(),
                 progress=progress,
             )
+    _compare_texts(plan, extractions["generated"], device)
     environment = describe(device) | ({"device": cluster.device_name} if cluster else {})
     return ExtractedRoles(RoleFeatures(extractions, links), environment)
+
+
+def _compare_texts(plan: Plan, generated: Extraction, device: str) -> None:
+    """Compare the generated images with the texts of their manifest."""
+    if not plan.text_networks():
+        return
+    from facebench.backbones.clip_text import build_text
+    from facebench.features.texts import compare_texts
+
+    for name in plan.text_networks():
+        compare_texts(build_text(name, device=device), generated)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ RANKED: Mapping[Kind, tuple[str, ...]] = {
     ),
     "shape": ("deca", "emoca", "facereader"),
     "pose": ("headpose", "headpose-id-booth"),
-    "similarity": ("lpips",),
+    "similarity": ("lpips", "clip-prompt", "clip-surroundings"),
     "image": (),
 }
 """Networks by kind, best first: networks of the literature, then networks that are installed with facebench."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
+from facebench.backbones.text_networks import TEXT_NETWORKS
 from facebench.backbones.weights import availability
 from facebench.backbones.weights.registry import WITHOUT_WEIGHTS
 from facebench.core.errors import InputError
@@ -29,6 +30,7 @@ IMAGE_NETWORKS = frozenset(
     {"lite0", "inception-tf", "inception-clean", "inception-legacy", "clip-vitl14-336", "vgg16", "lpips"}
     | {"image-pixels"}
     | {"dinov2-vitl14", "dinov2-vitb14"}
+    | set(TEXT_NETWORKS)
 )
 """Networks that read whole images."""
 SUITES = ("auto", *get_args(Suite))
@@ -67,6 +69,10 @@ class Plan:
     def pair_networks(self) -> list[str]:
         """Return the networks that compare every generated image with its source."""
         return sorted({card.reads.backbone for card in self.cards} & PAIR_NETWORKS)
+
+    def text_networks(self) -> list[str]:
+        """Return the comparisons of generated images with texts of the manifest."""
+        return sorted({card.reads.backbone for card in self.cards} & set(TEXT_NETWORKS))
 
     def networks(self) -> list[str]:
         """Return all networks whose weights are needed."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from facebench.backbones.text_networks import TEXT_NETWORKS
 from facebench.core.errors import InputError
 from facebench.evaluation.cards import Card, Reads
 from facebench.evaluation.edits import (
@@ -266,6 +267,9 @@ def _check_roles(card: Card, features: RoleFeatures) -> None:
     for role in LINKED:
         if role in card.needs and role not in features.extractions:
             raise InputError(f"needs a manifest with the column '{role}'")
+    column = TEXT_NETWORKS.get(card.reads.backbone)
+    if column is not None and card.reads.backbone not in features.extractions["generated"].arrays:
+        raise InputError(column.missing)
 
 
 def _rows(features: RoleFeatures, role: str, reads: Reads) -> tuple[Array, Mask]:

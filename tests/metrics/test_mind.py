@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from facebench.core.errors import InputError
 from facebench.metrics import mind, sliced_wasserstein
+from facebench.metrics.mind import sliced_leave_out, squared_sliced_wasserstein
 from tests.helpers.metric_inputs import GOLDENS, NewGolden, few, gaussian, two_sets
 
 GOLDEN = NewGolden()
@@ -96,6 +97,30 @@ def test_many_blocks_give_what_one_gives(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_seed_fixes_the_value() -> None:
     x, y = gaussian(0, 90, 5), gaussian(1, 70, 5)
     assert mind(x, y, seed=1) == mind(x, y, seed=1) != mind(x, y, seed=2)
+
+
+def test_leaving_groups_out_of_sorted_lists_equals_computing_again() -> None:
+    x, y, labels = gaussian(1, 60, 5), gaussian(2, 60, 5) + 0.3, np.arange(60) % 6
+    again = [
+        squared_sliced_wasserstein(x[labels != g], y[labels[::-1] != g], None, count=40, seed=3)
+        for g in range(6)
+    ]
+    fast = sliced_leave_out([x, y], (labels, labels[::-1]), 6, count=40, seed=3)
+    np.testing.assert_allclose(fast, again, rtol=1e-12)
+
+
+@pytest.mark.parametrize("larger", [0, 1])
+def test_of_the_larger_set_the_same_rows_stay_drawn_without_each_group(larger: int) -> None:
+    sides = [gaussian(1, 40, 5), gaussian(2, 40, 5) + 0.3]
+    sides[larger] = np.concatenate([sides[larger], gaussian(3, 27, 5)])
+    labels = [np.arange(len(side)) % 5 for side in sides]
+    order = np.random.default_rng(3).permutation(67)
+    fast = sliced_leave_out(sides, (labels[0], labels[1]), 5, directions=np.eye(5), seed=3)
+    for group, value in enumerate(fast):
+        left = [side[label != group] for side, label in zip(sides, labels, strict=True)]
+        left[larger] = sides[larger][order[labels[larger][order] != group][: len(left[1 - larger])]]
+        expected = squared_sliced_wasserstein(left[0], left[1], np.eye(5), count=1, seed=0)
+        assert value == pytest.approx(expected, rel=1e-12)
 
 
 def test_bad_input_is_refused() -> None:

@@ -8,8 +8,10 @@ copying.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from facebench.core.errors import InputError
 from facebench.metrics.arrays import Array, Ints, two_matrices
@@ -21,6 +23,7 @@ from facebench.metrics.intervals.clipped import clipped_leave_out
 from facebench.metrics.intervals.neighbours import density_leave_out, precision_leave_out
 from facebench.metrics.intervals.shares import share_intervals
 from facebench.metrics.kernel_distance import cubic, kernel_distance
+from facebench.metrics.mind import mind, sliced_leave_out, sliced_wasserstein
 from facebench.metrics.mmd import kernel_leave_out
 from facebench.metrics.mmd_rbf import gaussian, mmd_rbf, origin
 from facebench.metrics.precision_recall import PrecisionRecall, precision_recall
@@ -42,7 +45,8 @@ def jackknife(
 
     The units of both sides are dealt at random to groups; the metric is computed without the g-th group of both sides,
     for every g, and value ± t · sqrt((G - 1) / G · Σ (θ_g - mean θ)²) is the interval, with t of G - 1 degrees of
-    freedom. Fréchet and kernel distances and the neighbour metrics reuse one pass over the data for all groups.
+    freedom. Fréchet, kernel and sliced distances and the neighbour metrics reuse one
+    pass over the data for all groups.
 
     Args:
         function: the metric, such as `frechet_distance` or `functools.partial(precision_recall, k=5)`.
@@ -166,6 +170,15 @@ def _density_coverage(
     return density_leave_out(sides[0], sides[1], labels, groups, k)
 
 
+def _mind(sides: list[Array], labels: tuple[Ints, Ints], groups: int, **parameters: Any) -> list[float]:
+    width = sides[0].shape[1]
+    return [3.0 * width * value for value in sliced_leave_out(sides, labels, groups, **parameters)]
+
+
+def _sliced(sides: list[Array], labels: tuple[Ints, Ints], groups: int, **parameters: Any) -> list[float]:
+    return [math.sqrt(value) for value in sliced_leave_out(sides, labels, groups, **parameters)]
+
+
 _QUICK: Mapping[Metric, Callable[..., Sequence[object]]] = {
     frechet_distance: _frechet,
     kernel_distance: _kid,
@@ -173,4 +186,6 @@ _QUICK: Mapping[Metric, Callable[..., Sequence[object]]] = {
     precision_recall: _precision_recall,
     density_coverage: _density_coverage,
     clipped_density_coverage: _clipped,
+    mind: _mind,
+    sliced_wasserstein: _sliced,
 }

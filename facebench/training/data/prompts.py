@@ -54,6 +54,16 @@ def prompts(which: str, count: int, seed: int = 0, gender: str | None = None) ->
     return texts if gender is None else [text.replace(PERSON, f"{gender} {PERSON}") for text in texts]
 
 
+def surroundings_of(prompt: str) -> str:
+    """Return the surroundings that a prompt of the complex set asks for; empty for other prompts.
+
+    Example:
+        >>> surroundings_of("face portrait photo of sks person, night club background")
+        'night club'
+    """
+    return next((place for place in SURROUNDINGS if prompt.endswith(f", {place} background")), "")
+
+
 def _complex(count: int, rng: np.random.Generator) -> list[str]:
     # No surroundings once and each of the ten twice: 21 prompts, as in the released set.
     surroundings = ["", *SURROUNDINGS, *SURROUNDINGS]
