@@ -57,6 +57,7 @@ _MODULES = {
     "faceapi-recognition": "faceapi_recognition",
     "face-pixels": "pixels",
     "image-pixels": "pixels",
+    "image-thumbnail": "thumbnail",
 }
 DETECTORS = ("yunet", "mtcnn")
 """Names of the face detectors."""

@@ -17,7 +17,7 @@ def degrade(
     kind: Annotated[
         str,
         typer.Option(
-            help="blur, jpeg, noise, occlusion, identity_drift, expression_strength or mode_collapse."
+            help="blur, jpeg, noise, occlusion, darkness, identity_drift, expression_strength or mode_collapse."
         ),
     ],
     strength: Annotated[

@@ -24,7 +24,15 @@ from facebench.metrics.registry import Sample, metric_function
 Need = Literal["reference", "identities", "source", "target", "reconstruction", "reencoded", "truth"]
 IntervalMethod = Literal["jackknife", "bootstrap_images", "bootstrap_identities", "none"]
 Damage = Literal[
-    "blur", "jpeg", "noise", "occlusion", "identity_drift", "expression_strength", "mode_collapse", "copying"
+    "blur",
+    "jpeg",
+    "noise",
+    "occlusion",
+    "darkness",
+    "identity_drift",
+    "expression_strength",
+    "mode_collapse",
+    "copying",
 ]
 Response = Literal["worse", "better", "rises", "falls", "stays"]
 

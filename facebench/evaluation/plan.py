@@ -28,7 +28,7 @@ PAIR_NETWORKS = frozenset({"lpips"})
 """Networks whose input is a pair of images, a generated image and its source (`facebench.features.pairs`)."""
 IMAGE_NETWORKS = frozenset(
     {"lite0", "inception-tf", "inception-clean", "inception-legacy", "clip-vitl14-336", "vgg16", "lpips"}
-    | {"image-pixels"}
+    | {"image-pixels", "image-thumbnail"}
     | {"dinov2-vitl14", "dinov2-vitb14"}
     | set(TEXT_NETWORKS)
 )

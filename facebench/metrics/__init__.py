@@ -11,6 +11,7 @@ from facebench.metrics.biometric_capacity import biometric_capacity
 from facebench.metrics.class_agreement import class_agreement
 from facebench.metrics.class_change import class_change
 from facebench.metrics.clipped_density_coverage import ClippedDensityCoverage, clipped_density_coverage
+from facebench.metrics.copied_share import CopiedShare, copied_share
 from facebench.metrics.density_coverage import DensityCoverage, density_coverage
 from facebench.metrics.det_curve import DetCurve, det_curve
 from facebench.metrics.distinct_identities import DistinctIdentities, distinct_identities
@@ -36,6 +37,7 @@ from facebench.metrics.kernel_distance import KernelDistance, kernel_distance
 from facebench.metrics.leakage import Leakage, closest_faces, leakage
 from facebench.metrics.macro_recall import macro_recall
 from facebench.metrics.mean_std import MeanStd, mean_std
+from facebench.metrics.membership import Membership, membership
 from facebench.metrics.mind import mind, sliced_wasserstein
 from facebench.metrics.mmd_rbf import mmd_rbf
 from facebench.metrics.moments import Moments, clipped_mass
@@ -59,6 +61,7 @@ __all__ = [
     "AffectAgreement",
     "BlockedVerification",
     "ClippedDensityCoverage",
+    "CopiedShare",
     "DensityCoverage",
     "DetCurve",
     "DistinctIdentities",
@@ -69,6 +72,7 @@ __all__ = [
     "KernelDistance",
     "Leakage",
     "MeanStd",
+    "Membership",
     "Moments",
     "OperatingPoint",
     "PairList",
@@ -89,6 +93,7 @@ __all__ = [
     "clipped_mass",
     "closest_faces",
     "control_linearity",
+    "copied_share",
     "cosine_similarity",
     "density_coverage",
     "det_curve",
@@ -111,6 +116,7 @@ __all__ = [
     "leakage",
     "macro_recall",
     "mean_std",
+    "membership",
     "mind",
     "mmd_rbf",
     "nearest_fmr",

@@ -23,6 +23,7 @@ from facebench.metrics.biometric_capacity import biometric_capacity
 from facebench.metrics.class_agreement import class_agreement, same_class
 from facebench.metrics.class_change import class_change, row_class_change
 from facebench.metrics.clipped_density_coverage import clipped_density_coverage
+from facebench.metrics.copied_share import copied_share
 from facebench.metrics.density_coverage import density_coverage
 from facebench.metrics.distinct_identities import distinct_identities
 from facebench.metrics.edit_control import edit_linearity, harmonic_edit_score, harmonic_edit_scores
@@ -242,6 +243,7 @@ _ENTRIES: tuple[MetricFunction, ...] = (
     _distance_of_sets(mind),
     _distance_of_sets(sliced_wasserstein),
     _distance_of_sets(authenticity, {"value": 100.0}),
+    _distance_of_sets(copied_share, {"share": 1.0}),
     # One set.
     MetricFunction(vendi_score, ("generated",), "set", resampling="jackknife"),
     MetricFunction(mean_std, ("generated",), "set", per_image={"mean": _values}),

@@ -1,6 +1,7 @@
 """Controlled degradations for the validation of metrics, with a strength from 0 (unchanged) to 1 (severe) and a seed.
 
-Of images: blur, jpeg, noise, occlusion. Of parameters: identity_drift, expression_strength. Of sets: mode_collapse.
+Of images: blur, jpeg, noise, occlusion, darkness. Of parameters: identity_drift, expression_strength.
+Of sets: mode_collapse.
 A valid metric changes with the strength of the degradations that it is meant to detect.
 """
 
@@ -32,6 +33,8 @@ from facebench.synthface.parameters import IDENTITY_FIELDS, Parameters
 from facebench.synthface.sampling import person
 
 Images = NDArray[np.uint8]
+_GAMMA = 2.2
+"""Exponent that approximates the curve of sRGB: a factor of linear light is a power of it in stored values."""
 
 
 def blur(images: Images, strength: float, seed: int = 0) -> Images:
@@ -94,6 +97,18 @@ def occlusion(images: Images, strength: float, seed: int = 0) -> Images:
     return _each(images, strength, seed, cover)
 
 
+def darkness(images: Images, strength: float, seed: int = 0) -> Images:
+    """Exposure that is lower by up to three stops, in linear light.
+
+    Arguments, result and errors as for `blur`.
+    """
+
+    def expose(image: Images, _: np.random.Generator) -> NDArray[Any]:
+        return np.asarray(image * 2.0 ** (-3.0 * strength / _GAMMA))
+
+    return _each(images, strength, seed, expose)
+
+
 def identity_drift(parameters: Parameters, strength: float, seed: int = 0) -> Parameters:
     """Interpolate the identity of each image towards a different stranger.
 
@@ -151,7 +166,8 @@ def mode_collapse(parameters: Parameters, strength: float, seed: int = 0) -> Par
 
 
 ON_IMAGES: dict[str, Callable[[Images, float, int], Images]] = {
-    "blur": blur, "jpeg": jpeg, "noise": noise, "occlusion": occlusion
+    "blur": blur, "jpeg": jpeg, "noise": noise, "occlusion": occlusion,
+    "darkness": darkness,
 }  # fmt: skip
 ON_PARAMETERS: dict[str, Callable[[Parameters, float, int], Parameters]] = {
     "identity_drift": identity_drift,

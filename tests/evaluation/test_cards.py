@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from facebench import backbones, metrics
+from facebench.backbones.text_networks import TEXT_NETWORKS
 from facebench.core.errors import InputError
 from facebench.evaluation.cards import Card, card_family, card_file, find_card, load_cards
 from facebench.evaluation.plan import DETECTOR
@@ -29,7 +30,7 @@ about: nothing
 @pytest.mark.parametrize("card", load_cards().values(), ids=lambda card: card.id)
 def test_every_card_names_a_function_and_a_backbone_that_exist(card: Card) -> None:
     assert card.compute in metrics.__all__
-    assert card.reads.backbone in {*backbones.names(), DETECTOR}
+    assert card.reads.backbone in {*backbones.names(), DETECTOR, *TEXT_NETWORKS}
     assert len(card.about) > 20
 
 

@@ -24,7 +24,7 @@ def test_the_metrics_of_a_question_exist(cells: list[str]) -> None:
     for name in names:
         function = name.partition("(")[0]
         known = name in load_cards() or name.startswith(("...", "--by")) or hasattr(metrics, function)
-        assert known or name in ("strength", "expression"), name
+        assert known or name in ("strength", "expression", "prompt", "surroundings"), name
 
 
 def numbers(cell: str) -> list[int]:

@@ -137,7 +137,7 @@ def entry(name: str) -> Entry:
     return known[name]
 
 
-WITHOUT_WEIGHTS = frozenset({"face-pixels", "image-pixels"})
+WITHOUT_WEIGHTS = frozenset({"face-pixels", "image-pixels", "image-thumbnail"})
 """Backbones that compute from pixels alone."""
 
 

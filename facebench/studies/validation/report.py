@@ -33,6 +33,7 @@ _LOOKS: dict[Damage, tuple[str, str]] = {
     "jpeg": ("#56B4E9", "s"),
     "noise": ("#D55E00", "^"),
     "occlusion": ("#E69F00", "v"),
+    "darkness": ("#666666", "d"),
     "identity_drift": ("#CC79A7", "D"),
     "expression_strength": ("#009E73", "P"),
     "mode_collapse": ("#000000", "X"),

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from facebench.core.errors import InputError
+from facebench.metrics import membership
+from tests.helpers.metric_inputs import gaussian
+
+
+def test_without_memory_the_area_is_a_half_and_p_is_uniform() -> None:
+    answers = [membership(*np.split(gaussian(seed, 450, 6), 3)) for seed in range(40)]
+    assert np.mean([answer.auc for answer in answers]) == pytest.approx(0.5, abs=0.02)
+    assert 0 <= sum(answer.p < 0.05 for answer in answers) <= 6
+
+
+def test_copies_of_training_rows_are_noticed() -> None:
+    points = gaussian(1, 600, 6)
+    training, held_out, strangers = np.split(points, 3)
+    generated = np.concatenate([strangers[:150], training[:50] + 0.01])
+    answer = membership(generated, training, held_out)
+    assert answer.auc == pytest.approx(
+        0.625, abs=0.05
+    )  # a quarter of the training rows is nearer than any other
+    assert answer.p < 0.001
+    assert answer.ratio < 1
+
+
+def test_an_empty_set_and_another_width_are_refused() -> None:
+    with pytest.raises(InputError):
+        membership(gaussian(0, 5, 2), gaussian(1, 5, 2), np.zeros((0, 2)))
+    with pytest.raises(InputError):
+        membership(gaussian(0, 5, 2), gaussian(1, 5, 2), gaussian(2, 5, 3))
