@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := demo
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope
 
-.PHONY: demo utility-demo study-demo study-directions study-identity-losses test test-fast test-portable test-portable-one \
+.PHONY: demo docs-numbers catalogue utility-demo study-demo study-directions study-identity-losses test test-fast test-portable test-portable-one \
 	test-oldest lint gate bench docs rooms format clean
 
 # Rebuilt only when the dependencies change.
@@ -83,6 +83,14 @@ format: $(VENV)/installed
 
 demo: $(VENV)/installed
 	$(BIN)/python tools/demo.py $(DEMO)
+
+# Writes the numbers of the demo into README and docs, where a mark names their record.
+docs-numbers: demo
+	$(BIN)/python -m tools.docs_numbers $(DEMO)
+
+# Finds new texts, and compiles the translations in facebench/core/locale.
+catalogue: $(VENV)/installed
+	$(BIN)/python -m tools.catalogue
 
 # Train a recogniser on synthetic people and verify other people with it: about half an hour, no download.
 utility-demo: $(VENV)/installed

@@ -14,8 +14,8 @@ from PIL import Image
 
 from facebench.training.engine.image_grid import grid
 
-SET = "--identities 40 --images 5 --size 128"
-EDITED = "--identities 30 --images 1 --size 128 --seed 3"
+SET = "--identities 20 --images 5 --size 128"
+EDITED = "--identities 8 --images 1 --size 128 --seed 3"
 EXPRESSIONS = ("happy", "angry")
 COLUMNS = 8
 
