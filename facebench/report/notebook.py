@@ -175,7 +175,7 @@ def _distribution(run: Run, metric: str, terms: pd.Series[float]) -> RunPlot:
         low, high if high > low else low + 1e-6, min(_BINS, max(4, round(len(rows) ** 0.5)) + 1)
     )
     with svg.drawing(f"plot-{metric}") as (figure, (ax,)):
-        ax.hist(rows, edges, color=svg.run_colour(0), alpha=0.45)
+        ax.hist(rows, edges.tolist(), color=svg.run_colour(0), alpha=0.45)
         if result.low is not None and result.high is not None:
             ax.axvspan(result.low, result.high, color=svg.INK, alpha=0.12, linewidth=0)
         ax.axvline(float(rows.mean()), color=svg.INK, linewidth=1)
@@ -202,11 +202,12 @@ def _curve(run: Run, name: str) -> RunPlot:
 
 def _thumbnails(run: Run, metric: str, ranked: pd.Series[float]) -> list[Thumbnail]:
     assert run.per_image is not None
-    generated = run.per_image[run.per_image["role"] == "generated"].set_index("image")
+    generated = run.per_image[run.per_image["role"] == "generated"]
+    digests = dict(zip(generated["image"], generated["sha256"], strict=True))
     decimals = run.metrics[metric].decimals
     return [
         replace(
-            thumbnail(run.inputs["generated"], str(name), str(generated.loc[name, "sha256"]), roots_of(run)),
+            thumbnail(run.inputs["generated"], str(name), str(digests[name]), roots_of(run)),
             caption=f"{value:.{decimals}f}",
         )
         for name, value in ranked.items()

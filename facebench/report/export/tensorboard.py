@@ -46,7 +46,7 @@ def export_tensorboard(runs: Sequence[Run], folder: Path) -> list[Path]:
             for metric, values in image_metrics(run).items():
                 writer.add_histogram(f"{run.protocol}/{metric}", values.dropna().to_numpy(), 0)
             named = {f"{run.protocol}/{name}": value for name, value in numbers.items() if "/" not in name}
-            for summary in hparams(properties(run), named):
+            for summary in hparams(properties(run), named):  # type: ignore[no-untyped-call]
                 writer.file_writer.add_summary(summary)
         written.append(target)
     return written
