@@ -354,7 +354,7 @@ CHANGES: dict[str, Callable[[Image.Image], tuple[Image.Image, int]]] = {
     "with a wide margin": lambda image: (margin(image), 75),
     "at half the size": lambda image: (
         image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS),
-        95,
+        75,
     ),
     "compressed (JPEG 40)": lambda image: (image, 40),
     "in grey": lambda image: (image.convert("L").convert("RGB"), 75),
