@@ -12,7 +12,7 @@ from facebench.core.language import message
 _PANELS = {
     message("Measure"): {
         "evaluate": "Evaluate a folder of generated faces and write a run record.",
-        "stats": "Write mean and covariance of features, with the keys of pytorch-fid and clean-fid.",
+        "stats": "Write reference statistics of features, with the keys of pytorch-fid and clean-fid.",
         "manifest": "Write a manifest from the paths of images: fields of a pattern become columns.",
         "metrics": "List the metrics, or print the card of one metric.",
         "protocols": "List the protocols, or print one protocol.",
@@ -44,6 +44,7 @@ _PANELS = {
     },
     message("Train"): {
         "train": "Train a model; the same command resumes a stopped run.",
+        "watch": "Evaluate the checkpoints of a training as they appear, and keep the best in best.json.",
         "grid": "Train, evaluate and compare a model for every combination of factors.",
         "utility": "Train recognisers on generated faces and verify them on real faces.",
         "verify-benchmark": "Measure the ten-fold verification accuracy of a trained recogniser.",

@@ -56,7 +56,10 @@ def _print_protocol(protocol: Protocol) -> None:
         console.print(f"  {role}: {kind}")
     headline = ", ".join("/".join(names) for names in protocol.headline)
     console.print(Text(translate(f"  headline: {headline}")))
-    for suite, metrics in protocol.suites.items():
+    suites: dict[str, tuple[str, ...]] = {**protocol.suites}
+    if protocol.clips:
+        suites[translate("frames of clips, in addition")] = protocol.clips
+    for suite, metrics in suites.items():
         console.print(f"\n[bold]{suite}[/bold]")
         for metric in metrics:
             card = find_card(metric)

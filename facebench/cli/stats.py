@@ -1,4 +1,4 @@
-"""`facebench stats`: mean and covariance of the features of an image set."""
+"""`facebench stats`: reference statistics of the features of an image set."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ def stats(
     ] = "inception-clean",
     device: Annotated[str, typer.Option(help="Device of the network: auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Write mean and covariance of features, with the keys of pytorch-fid and clean-fid."""
-    from facebench.evaluation.statistics import image_statistics, write_statistics
+    """Write reference statistics of features, with the keys of pytorch-fid and clean-fid.
+
+    `facebench evaluate DIR --reference FILE.npz` reads the file in place of the images.
+    """
+    from facebench.evaluation.statistics import image_statistics
+    from facebench.evaluation.statistics_files import write_statistics
 
     with Stages() as stages:
         statistics = image_statistics(images, network, device=device, progress=stages.update)

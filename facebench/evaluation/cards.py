@@ -35,7 +35,10 @@ Damage = Literal[
     "copying",
 ]
 Response = Literal["worse", "better", "rises", "falls", "stays"]
-
+OverFrames = Literal[
+    "ccc", "pearson", "drift", "consistency", "missing", "jitter", "head_motion", "head_motion_score"
+]
+"""Number of a clip, from its frames."""
 
 DETECTOR = "yunet"
 """Stands for the face detector of the run in metric cards, whichever `EvaluationConfig.detector` selects.
@@ -105,6 +108,8 @@ class Card(BaseModel):
     """Recogniser whose cosine of edit and source the function takes as well; only for metrics of edits."""
     false_match_rate: float | None = Field(default=None, gt=0, lt=1)
     """Rate of the threshold from which an edit and its source count as one person; only for metrics of edits."""
+    over_frames: OverFrames | None = None
+    """Number of each clip, from its frames (`facebench.evaluation.clips`); the function takes one row for each clip."""
     needs: tuple[Need, ...] = ()
     smallest_n: int = Field(default=2, ge=1)
     reliable_n: int = Field(default=2, ge=1)

@@ -25,6 +25,10 @@ from facebench.core.suggest import suggest
 from facebench.core.yaml_text import parse_yaml
 from facebench.images.names import printable
 
+_NAMED_LIKE_THE_MODEL = frozenset(
+    {".zip", ".tar", ".npz", ".lmdb", ".txt", ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
+)
+"""Suffixes of files of images; other files are manifests, whose folder has the name of the model."""
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -57,7 +61,10 @@ class EvaluationConfig(BaseModel):
     reference: _Path | dict[str, _Path] | None = Field(
         None,
         description="Real faces to compare with: one set, or several sets as NAME=DIR. "
-        "Metrics of named sets have ids such as fid_clean@FFHQ.",
+        "Metrics of named sets have ids such as fid_clean@FFHQ. An NPZ file with mu and sigma is read as statistics.",
+    )
+    reference_network: str | None = Field(
+        None, description="Network of reference statistics that do not name it, such as inception-legacy."
     )
     protocol: str = Field("quality", description="What to measure; see `facebench protocols`.")
     suite: Literal["auto", "paper", "compact"] = Field(
@@ -145,7 +152,7 @@ class EvaluationConfig(BaseModel):
         if self.name is not None:
             return self.name
         resolved = self.generated.resolve()
-        if resolved.suffix.lower() in (".zip", ".tar", ".npz"):
+        if resolved.suffix.lower() in _NAMED_LIKE_THE_MODEL:
             return resolved.stem
         return resolved.parent.name if resolved.is_file() else resolved.name
 

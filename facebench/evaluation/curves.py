@@ -59,7 +59,7 @@ def _shares(curve: DetCurve, at_least: Floats, edges: Floats) -> list[float]:
 
 
 def frechet_against_n(
-    metric: str, arguments: Sequence[Array], value: float, seed: int
+    metric: str, arguments: Sequence[Any], value: float, seed: int
 ) -> dict[str, Any] | None:
     """Return the Fréchet distance of an eighth, a quarter and half of the generated images.
 

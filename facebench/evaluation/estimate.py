@@ -28,6 +28,7 @@ from facebench.metrics.intervals.estimate import MAX_STORED_PAIRS
 from facebench.metrics.intervals.leakage import leakage_intervals
 from facebench.metrics.intervals.subject import bootstrap_subject, subject_scores
 from facebench.metrics.leakage import leakage_scores
+from facebench.metrics.moments import Moments
 from facebench.metrics.registry import MetricFunction, metric_function
 
 _SHARED_KEYS = {
@@ -36,6 +37,7 @@ _SHARED_KEYS = {
     "reads",
     "identity_by",
     "false_match_rate",
+    "over_frames",
     "needs",
     "interval",
     "smallest_n",
@@ -111,7 +113,8 @@ def _estimate(card: Card, features: RoleFeatures, seed: int) -> Estimate:
         estimate = _compute(card, sample, seed)
     except InputError as error:
         return Estimate(counts=counts, reason=str(error))
-    reference = sample.reference_units.digest if isinstance(sample, TwoSets) else ""
+    units = sample.reference_units if isinstance(sample, TwoSets) else None
+    reference = "" if units is None else units.digest
     return replace(
         estimate,
         generalises_to=generalises_to(sample.units, features),
@@ -143,7 +146,7 @@ def _estimate_rows(card: Card, function: MetricFunction, sample: Sample, seed: i
             found = {"value": answer.interval}
     except InputError as error:
         found, interval_reason = {}, f"no interval: {error}"
-    values, notes = numbers_of(answer), dict(getattr(answer, "notes", {}))
+    values, notes = numbers_of(answer), _notes(answer, sample)
     if sample.remark:
         name = field_of(card, values)
         notes[name] = join_notes(sample.remark, notes.get(name, ""))
@@ -167,13 +170,23 @@ def _curve(
     return frechet_against_n(card.id, arguments, answer, seed) if function.plotted_against_n else None
 
 
+def _notes(answer: object, sample: Sample) -> dict[str, str]:
+    """Return the notes of a result by field; a note of the sample holds for every field."""
+    notes = dict(getattr(answer, "notes", {}))
+    note = sample.note if isinstance(sample, TwoSets) else ""
+    return {name: join_notes(notes.get(name, ""), note) for name in numbers_of(answer)} if note else notes
+
+
 def _intervals(card: Card, function: Callable[..., Any], sample: Sample, seed: int) -> dict[str, Interval]:
     """Return the intervals by field, for the resampling units of the sample."""
     arguments = metric_function(card.compute).order(**sample.arrays)
     if card.interval == "bootstrap_images":
         return intervals.bootstrap_images(function, *arguments, units=sample.units, seed=seed)
+    if isinstance(sample, TwoSets) and isinstance(sample.reference, Moments):
+        return intervals.jackknife_against(sample.generated, sample.reference, units=sample.units, seed=seed)
     if card.interval == "jackknife" and not metric_function(card.compute).has_interval:
-        units = [sample.units, sample.reference_units] if isinstance(sample, TwoSets) else [sample.units]
+        sides = [sample.units, sample.reference_units] if isinstance(sample, TwoSets) else [sample.units]
+        units = [each for each in sides if each is not None]
         return intervals.jackknife(function, *arguments, units=units, seed=seed)
     return {}
 

@@ -27,6 +27,7 @@ class Evaluator:
         protocol: what to measure.
         reference: real faces as for `facebench.evaluate`; None for no reference.
         value_range: range of the values of float images.
+        keep_order: keep the order of the processes and updates, so that image i of two runs with one seed is a pair.
         options: further fields of `EvaluationConfig`, such as `suite="compact"`.
 
     Raises:
@@ -48,11 +49,13 @@ class Evaluator:
         reference: Any = None,
         *,
         value_range: Range = UNIT_RANGE,
+        keep_order: bool = False,
         **options: Any,
     ) -> None:
         config = EvaluationConfig.build(generated="", protocol=protocol, **options)
         make_plan(config.protocol, config.suite, config.metrics)
         self._reference, self._value_range = reference, value_range
+        self._keep_order = keep_order
         self._options = {"protocol": protocol, **options}
         self._images: list[Labelled] = []
 
@@ -90,7 +93,7 @@ class Evaluator:
     def _evaluate(self, images: Sequence[Labelled], progress: Progress) -> Run:
         if not images:
             raise InputError("There are no images. Add them with update(images).")
-        ordered = sorted(images, key=_content_key)
+        ordered = images if self._keep_order else sorted(images, key=_content_key)
         given = split_inputs(
             memory_set(ordered), self._reference, n=None, columns=None, value_range=self._value_range
         )

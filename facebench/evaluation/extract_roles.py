@@ -17,6 +17,7 @@ from facebench.core.progress import Progress
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.inputs import LINKED
 from facebench.evaluation.plan import Plan
+from facebench.evaluation.reference_files import Statistics, check_networks, check_widths
 from facebench.evaluation.role_features import Links, RoleFeatures, link_rows
 from facebench.features.engine.cluster import Cluster, open_cluster
 from facebench.features.extraction import Execution, Extraction, FaceOptions, extract
@@ -36,15 +37,20 @@ class ExtractedRoles:
 
 
 def extract_roles(
-    plan: Plan, sets: Mapping[str, ImageSet], config: EvaluationConfig, progress: Progress
+    plan: Plan,
+    sets: Mapping[str, ImageSet],
+    config: EvaluationConfig,
+    progress: Progress,
+    statistics: Statistics,
 ) -> ExtractedRoles:
-    """Compute or load the features of every role.
+    """Compute or load the features of every role; reference statistics are checked against the networks.
 
     Raises:
         InputError: a set has no usable image, or too many unusable files.
     """
     device = choose_device(config.device) if config.engine == "local" else "cpu"
     networks = {name: build(name, device=device) for name in plan.backbones()}
+    check_networks(statistics, networks, config)
     sets = dict(sets)
     with ExitStack() as stack:
         backbones = list(networks.values())
@@ -57,6 +63,7 @@ def extract_roles(
         extractions = _Extractor(plan, sets, networks, cluster, progress).run(
             detector(config.detector), config.max_rejected
         )
+    check_widths(statistics, extractions["generated"], config)
     links = _links(sets["generated"], extractions)
     for network in plan.pair_networks():
         if "source" in extractions:
@@ -70,7 +77,7 @@ def extract_roles(
             )
     _compare_texts(plan, extractions["generated"], device)
     environment = describe(device) | ({"device": cluster.device_name} if cluster else {})
-    return ExtractedRoles(RoleFeatures(extractions, links), environment)
+    return ExtractedRoles(RoleFeatures(extractions, links, statistics=statistics), environment)
 
 
 def _compare_texts(plan: Plan, generated: Extraction, device: str) -> None:

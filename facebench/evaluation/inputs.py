@@ -11,6 +11,7 @@ from facebench.core.errors import InputError
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.duplicates import without_duplicates
 from facebench.evaluation.plan import Plan
+from facebench.evaluation.statistics_files import holds_statistics
 from facebench.images.affectnet import affectnet, affectnet_split
 from facebench.images.image_set import ImageSet
 from facebench.images.sources.memory import images_in_memory
@@ -35,7 +36,7 @@ def split_inputs(generated: Any, reference: Any, **options: Any) -> Given:
     """Separate paths from images in memory.
 
     Args:
-        generated: path, or images as for `images_in_memory`.
+        generated: path, list of paths, or images as for `images_in_memory`.
         reference: path or images, or a mapping from names to paths or images; None for no reference.
         options: `n`, `columns` and `value_range` of generated images in memory; the range also holds for references.
 
@@ -47,11 +48,12 @@ def split_inputs(generated: Any, reference: Any, **options: Any) -> Given:
     def path_of(role: str, images: Any, **given: Any) -> Any:
         if isinstance(images, str | PathLike):
             return images
-        sets[role] = images if isinstance(images, ImageSet) else images_in_memory(images, **given)
+        sets[role] = _set_of(images, **given)
         return sets[role].root
 
     only = {"value_range": options["value_range"]}
-    if isinstance(generated, str | PathLike) and (options["n"] is not None or options["columns"]):
+    is_path = isinstance(generated, str | PathLike) or _are_paths(generated)
+    if is_path and (options["n"] is not None or options["columns"]):
         raise InputError("The options 'n' and 'columns' are for images in memory, not for a path.")
     paths: dict[str, Any] = {"generated": path_of("generated", generated, **options), "reference": None}
     if isinstance(reference, Mapping):
@@ -62,13 +64,28 @@ def split_inputs(generated: Any, reference: Any, **options: Any) -> Given:
     return Given(paths, sets)
 
 
+def _set_of(images: Any, **given: Any) -> ImageSet:
+    """Return the image set of a list of paths, or of images in memory."""
+    if isinstance(images, ImageSet):
+        return images
+    if _are_paths(images):
+        return ImageSet.of_paths(images)
+    return images_in_memory(images, **given)
+
+
+def _are_paths(images: Any) -> bool:
+    is_list = isinstance(images, list | tuple) and len(images) > 0
+    return is_list and all(isinstance(each, str | PathLike) for each in images)
+
+
 def open_sets(
     plan: Plan, config: EvaluationConfig, given: Mapping[str, ImageSet] | None = None
 ) -> dict[str, ImageSet]:
     """Open the image sets that the metrics of a plan need, by role.
 
     One reference set has the role `reference`; named sets have the roles `reference:NAME`. Linked roles that are
-    empty in the manifest are absent. Roles in `given` are in memory and replace the paths of the configuration.
+    empty in the manifest are absent, and so are references of statistics. Roles in `given` are in memory and replace
+    the paths of the configuration.
 
     Raises:
         InputError: a set cannot be read.
@@ -76,7 +93,8 @@ def open_sets(
     given = given or {}
     sets = {"generated": given.get("generated") or _open_generated(config)}
     for role, path in config.references.items():
-        sets[role] = given.get(role) or ImageSet.open(path)
+        if role in given or not holds_statistics(path):
+            sets[role] = given.get(role) or ImageSet.open(path)
     if config.drop_duplicates:
         sets = without_duplicates(sets)
     for role in LINKED:

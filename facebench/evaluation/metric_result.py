@@ -95,11 +95,13 @@ def _method(interval: Interval | None) -> str:
 
 
 def _independent_samples(estimate: Estimate, interval: Interval | None) -> tuple[float, str]:
-    """Return the effective number of identities for pairs, else the number of images of the smaller set."""
+    """Return the effective number of identities for pairs, of clips, else of images of the smaller set."""
     counts = estimate.counts
     if "identities" in counts:
         effective = counts["identities"] if interval is None else interval.units
         return effective, "identities"
+    if "clips" in counts:
+        return counts["clips"], "clips"
     return min((counts[name] for name in ("generated", "reference") if name in counts), default=0), "images"
 
 

@@ -92,7 +92,7 @@ def per_image_metric(metric: str, run: Run) -> PerImageMetric | None:
     name, _, reference = metric.partition("@")
     card = load_cards().get(name)
     table = run.per_image
-    if card is None or table is None or card.interval != "bootstrap_images":
+    if card is None or table is None or card.interval != "bootstrap_images" or card.over_frames is not None:
         return None
     if metric_function(card.compute).sample == "leakage":
         restored = _restore_leakage(card, reference, run)

@@ -16,6 +16,7 @@ from facebench.evaluation.affect_accuracy import agreements, confusions
 from facebench.evaluation.appearance_groups import add_groups, groups_by_appearance, with_appearance
 from facebench.evaluation.breakdown import check_column, count_ungrouped, estimate_groups
 from facebench.evaluation.cards import DETECTOR
+from facebench.evaluation.clips import has_clips
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.curves import FeatureMap, feature_map
 from facebench.evaluation.domain import SetDomain, domain_warnings, find_domains, mark_domains
@@ -34,6 +35,13 @@ from facebench.evaluation.picked import picked_tag
 from facebench.evaluation.plan import Plan, make_plan
 from facebench.evaluation.real_scale import add_scales
 from facebench.evaluation.record import GroupResult, Run
+from facebench.evaluation.reference_files import (
+    Statistics,
+    open_statistics,
+    plan_with_statistics,
+    statistics_records,
+    statistics_warnings,
+)
 from facebench.evaluation.unmatched import unmatched_warnings
 from facebench.evaluation.unofficial_weights import mark_unofficial
 from facebench.features.store.sqlite import Store
@@ -56,11 +64,13 @@ def evaluate(
 
     Args:
         generated: a flat folder, a folder with one sub-folder for each identity, a manifest (CSV or Parquet), or an
-            `EvaluationConfig` that holds all options. Archives (ZIP, TAR, NPZ, Parquet) are read without unpacking.
+            `EvaluationConfig` that holds all options. Archives (ZIP, TAR, NPZ, Parquet), LMDB databases, saved datasets
+            and videos are read without unpacking. A list of paths names single files.
             Images in memory: an array (n, h, w, 3), a tensor (n, 3, h, w), an iterable of images or of (image,
             columns), or a callable that returns as many images as it is asked for.
-        reference: real faces in the same forms. Several sets are a mapping from name to folder; their metrics have
-            ids such as `fid_clean@FFHQ`. Without a reference, metrics that need one have no value.
+        reference: real faces in the same forms, or an NPZ file of reference statistics (`facebench stats`). Several
+            sets are a mapping from name to folder; their metrics have ids such as `fid_clean@FFHQ`. Without a
+            reference, metrics that need one have no value.
         progress: callback invoked with the stage, the number of images done, and the total.
         n: number of images of a callable or an iterable.
         columns: columns of images in memory, with one value for each image.
@@ -96,11 +106,12 @@ def run_evaluation(
 ) -> Run:
     """Evaluate as configured: plan, extract, estimate, assemble; `given` holds the image sets in memory by role."""
     clock = _Clock()
-    plan, sets, domains = _plan(config, given)
-    extracted = extract_roles(plan, sets, config, progress)
+    planned = _plan(config, given)
+    plan, sets = planned.plan, planned.sets
+    extracted = extract_roles(plan, sets, config, progress, planned.statistics)
     if config.by is not None and groups_by_appearance(sets["generated"], config.by):
         extracted = replace(extracted, features=add_groups(extracted.features, config.by))
-    measured = _measure(plan, sets, domains, extracted, config)
+    measured = _measure(planned, extracted, config)
     if config.strict:
         refuse_if_strict(measured.warnings)
     clock.stop("features")
@@ -109,13 +120,24 @@ def run_evaluation(
     return _assemble(measured, extracted, estimated, config).model_copy(update={"timings": clock.seconds})
 
 
-def _plan(
-    config: EvaluationConfig, given: Mapping[str, ImageSet] | None
-) -> tuple[Plan, dict[str, ImageSet], dict[str, SetDomain]]:
+@dataclass(frozen=True)
+class _Planned:
+    """What is measured: metrics, image sets, their domains, and reference statistics."""
+
+    plan: Plan
+    sets: Mapping[str, ImageSet]
+    domains: Mapping[str, SetDomain]
+    statistics: Statistics
+
+
+def _plan(config: EvaluationConfig, given: Mapping[str, ImageSet] | None) -> _Planned:
     """Select the metrics and open the image sets; invalid input is reported before any network runs."""
-    plan = make_plan(config.protocol, config.suite, config.metrics)
+    statistics = open_statistics(config)
+    plan = plan_with_statistics(make_plan(config.protocol, config.suite, config.metrics), statistics, config)
     sets = open_sets(plan, config, given)
     picked_tag(sets["generated"])
+    if has_clips(sets["generated"]):
+        plan = plan.with_clips()
     if config.metrics is None:
         check_people(plan.protocol, sets["generated"])
     if config.by is not None and groups_by_appearance(sets["generated"], config.by):
@@ -125,35 +147,28 @@ def _plan(
     domains = find_domains(sets, config) if plan.needs_faces else {}
     if "generated" in domains:
         plan = plan.for_domain(domains["generated"].domain)
-    return plan, sets, domains
+    return _Planned(plan, sets, domains, statistics)
 
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What is measured: metrics, image sets, and their domains."""
+    """What is measured, and the properties of every image set."""
 
-    plan: Plan
-    sets: Mapping[str, ImageSet]
-    domains: Mapping[str, SetDomain]
+    planned: _Planned
     properties: Mapping[str, SetProperties]
     warnings: list[str]
     """Differences between the sets that distort a comparison."""
 
 
-def _measure(
-    plan: Plan,
-    sets: Mapping[str, ImageSet],
-    domains: Mapping[str, SetDomain],
-    extracted: ExtractedRoles,
-    config: EvaluationConfig,
-) -> _Inputs:
+def _measure(planned: _Planned, extracted: ExtractedRoles, config: EvaluationConfig) -> _Inputs:
     """Measure the properties of every set and compare the sets, before any metric."""
     extractions = {role: each for role, each in extracted.features.extractions.items() if role != REENCODED}
     finder = detector(config.detector)
     properties = {role: properties_of(each, finder) for role, each in extractions.items()}
-    warnings = sanity_warnings(properties, {role: str(sets[role].root) for role in extractions})
-    warnings += domain_warnings(domains) + duplicate_warnings(extracted.features.extractions)
-    return _Inputs(plan, sets, domains, properties, warnings)
+    warnings = sanity_warnings(properties, {role: str(planned.sets[role].root) for role in extractions})
+    warnings += domain_warnings(planned.domains) + duplicate_warnings(extracted.features.extractions)
+    warnings += statistics_warnings(planned.statistics, config)
+    return _Inputs(planned, properties, warnings)
 
 
 @dataclass(frozen=True)
@@ -184,7 +199,7 @@ def _assemble(
     measured: _Inputs, extracted: ExtractedRoles, estimated: _Estimated, config: EvaluationConfig
 ) -> Run:
     """Write the run record with its per-image table and the data of its plots."""
-    plan, sets, domains = measured.plan, measured.sets, measured.domains
+    plan, sets, domains = measured.planned.plan, measured.planned.sets, measured.planned.domains
     features = extracted.features
     inputs = {role: each for role, each in features.extractions.items() if role != REENCODED}
     run = Run(
@@ -198,7 +213,8 @@ def _assemble(
         inputs={
             role: input_record(sets[role], extraction, domains.get(role), measured.properties[role])
             for role, extraction in inputs.items()
-        },
+        }
+        | statistics_records(measured.planned.statistics, config),
         backbones=backbone_records(features.extractions["generated"]),
         environment=extracted.environment,
         seed=config.seed,

@@ -12,6 +12,7 @@ from facebench.backbones.weights.registry import WITHOUT_WEIGHTS
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
 from facebench.evaluation.cards import DETECTOR, Card, added_networks, card_family, find_card
+from facebench.evaluation.kinds import kind_of
 from facebench.evaluation.metric_result import Estimate, metric_result
 from facebench.evaluation.network_choice import (
     best_cards,
@@ -87,6 +88,20 @@ class Plan:
         missing = {card.id: metric_result(card, Estimate(reason=reason)) for card, reason in self.absent}
         return {**results, **missing}
 
+    def with_clips(self) -> Plan:
+        """Return the plan with the metrics of clips, for its networks and for networks that only these metrics read."""
+        if self.suite == "custom":
+            return self
+        known = set(self.networks()) | {DETECTOR}
+        cards = [find_card(metric) for metric in self.protocol.clips]
+        chosen = [
+            card for card in cards if kind_of(card) in ("pose", "image") or card.reads.backbone in known
+        ]
+        missing = {card.id: missing_entries(card) for card in chosen}
+        absent = [(card, reason_missing(card, missing[card.id])) for card in chosen if missing[card.id]]
+        ready = [card for card in chosen if not missing[card.id]]
+        return replace(self, cards=[*self.cards, *ready], absent=[*self.absent, *absent])
+
     def for_domain(self, domain: str) -> Plan:
         """Return the plan without the cards of a suite that another card replaces for images of this kind.
 
@@ -126,7 +141,7 @@ class Plan:
 
 def _alternatives(card: Card) -> str:
     """Return what cards of different networks have in common when they measure the same."""
-    common = card.model_dump(mode="json", include={"compute", "params", "field", "needs"})
+    common = card.model_dump(mode="json", include={"compute", "params", "field", "needs", "over_frames"})
     return f"{card_family(card.id)} {card.reads.array} {common}"
 
 

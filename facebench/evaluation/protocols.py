@@ -94,6 +94,8 @@ class Protocol(BaseModel):
     about: str
     roles: dict[Literal["generated", "reference"], Literal["folder", "identities", "manifest"]]
     suites: dict[Suite, tuple[str, ...]]
+    clips: tuple[str, ...] = ()
+    """Metrics that are added if the images are frames of clips (column `frame`), for the networks of the run."""
     primary: dict[Suite, str] = {}
     """Metric by which a leaderboard is sorted, by suite."""
     every_network: bool = False
@@ -134,18 +136,21 @@ class Protocol(BaseModel):
     @classmethod
     def _expand_groups(cls, suites: Any) -> Any:
         """Replace groups of metrics by their ids, and by those of networks that the user added."""
-        if not isinstance(suites, dict):
-            return suites
-        return {
-            suite: list(
-                dict.fromkeys(
-                    metric
-                    for entry in entries
-                    for metric in (_ids_of(MetricGroup(**entry)) if isinstance(entry, dict) else [entry])
-                )
-            )
-            for suite, entries in suites.items()
-        }
+        return (
+            {suite: _expanded(entries) for suite, entries in suites.items()}
+            if isinstance(suites, dict)
+            else suites
+        )
+
+    @field_validator("clips", mode="before")
+    @classmethod
+    def _expand_clips(cls, entries: Any) -> Any:
+        return _expanded(entries) if isinstance(entries, list) else entries
+
+
+def _expanded(entries: list[Any]) -> list[str]:
+    ids = (_ids_of(MetricGroup(**entry)) if isinstance(entry, dict) else [entry] for entry in entries)
+    return list(dict.fromkeys(metric for each in ids for metric in each))
 
 
 def _ids_of(group: MetricGroup) -> list[str]:
@@ -187,7 +192,7 @@ def _protocols(added: tuple[AddedNetwork, ...]) -> dict[str, Protocol]:
                     f"protocols/{protocol.id}.yaml: primary.{suite} names the metric '{metric}', "
                     f"which the suite does not have. {suggest(metric, protocol.suites.get(suite, ()))}"
                 )
-        for suite, ids in protocol.suites.items():
+        for suite, ids in {**protocol.suites, "clips": protocol.clips}.items():
             for metric in ids:
                 if metric not in known:
                     raise InputError(

@@ -29,19 +29,21 @@ from facebench.evaluation.cards import DETECTOR, Card
 from facebench.evaluation.estimate import numbers_of
 from facebench.evaluation.metric_result import field_of
 from facebench.evaluation.record import MetricResult, RealScale
+from facebench.evaluation.reference_rows import can_read_alone
 from facebench.evaluation.role_features import RoleFeatures
 from facebench.evaluation.samples import IdentityPairs, Sample, TwoSets, draw_sample, reference_sample
 from facebench.features.engine.cache import Cache
 from facebench.features.store.sqlite import Network, Store
 from facebench.metrics.arrays import Array
 from facebench.metrics.intervals.estimate import MAX_STORED_PAIRS
+from facebench.metrics.moments import Moments
 from facebench.metrics.registry import MetricFunction, metric_function
 from facebench.metrics.units import Units
 
 SPLITS = 4
 """Random splits of the reference set over which a scale is averaged; one for functions with an interval of their own,
 which take minutes."""
-_KEYS = {"compute", "params", "reads", "needs"}
+_KEYS = {"compute", "params", "reads", "over_frames", "needs"}
 """Cards that agree in these keys share one scale."""
 
 Rows = npt.NDArray[np.int64]
@@ -109,12 +111,14 @@ class _Scale:
 def _scale(card: Card, features: RoleFeatures, generated: int, seed: int, cache: Cache) -> _Scale | None:
     """Return the scale of a card; None where the reference set does not allow one."""
     kind = metric_function(card.compute).sample
+    if card.over_frames is not None:
+        return None
     try:
         if kind == "two_sets":
             sample = draw_sample(card, features)
             return (
                 _of_halves(card, sample, features, generated, seed, cache)
-                if isinstance(sample, TwoSets)
+                if isinstance(sample, TwoSets) and not isinstance(sample.reference, Moments)
                 else None
             )
         if kind in ("set", "verification") and _has_rows(card, features):
@@ -129,6 +133,8 @@ def _scale(card: Card, features: RoleFeatures, generated: int, seed: int, cache:
 
 def _has_rows(card: Card, features: RoleFeatures) -> bool:
     """Whether the network of the card has read the reference set."""
+    if "reference" in features.statistics:
+        return can_read_alone(card, features.statistics["reference"])
     extraction = features.extractions.get("reference")
     return (
         extraction is not None
@@ -140,10 +146,11 @@ def _has_rows(card: Card, features: RoleFeatures) -> bool:
 def _of_halves(
     card: Card, sample: TwoSets, features: RoleFeatures, generated: int, seed: int, cache: Cache
 ) -> _Scale:
+    assert isinstance(sample.reference, np.ndarray)
+    assert sample.reference_units is not None
+    reference = sample.reference
     rng = np.random.default_rng(seed)
-    units = (
-        sample.reference_units if _are_other_people(sample, features) else Units.rows(len(sample.reference))
-    )
+    units = sample.reference_units if _are_other_people(sample, features) else Units.rows(len(reference))
     count = 1 if metric_function(card.compute).has_interval else SPLITS
     halves = [_halves(units, seed + split) for split in range(count)]
     n = min(generated, *(len(first) for first, _ in halves))
@@ -154,10 +161,10 @@ def _of_halves(
     function, order = _function(card), metric_function(card.compute).order
 
     def value(split: tuple[Rows, Rows]) -> Any:
-        first, second = (sample.reference[rows] for rows in split)
+        first, second = (reference[rows] for rows in split)
         return function(*order(generated=first, reference=second))
 
-    values = _stored(card, sample.reference, splits, value, cache)
+    values = _stored(card, reference, splits, value, cache)
     note = "" if n == generated else f"from {n} images, fewer than the {generated} generated ones"
     return _Scale(values, {"generated": n, "reference": m}, note)
 

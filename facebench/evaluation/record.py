@@ -32,6 +32,7 @@ from facebench.evaluation.run_folders import (
     newest_run_folder,
     run_summary,
 )
+from facebench.images.image_set import Kind
 
 SCHEMA = 1
 
@@ -125,11 +126,11 @@ class InputRecord(_Model):
     """Images of one role, identified by their content."""
 
     path: Text
-    kind: Literal["folder", "identities", "manifest", "zip", "tar", "npz", "parquet", "memory"]
+    kind: Kind | Literal["statistics"]
     digest: Text
     """sha256 over names, columns and content of the used images."""
     images: Count
-    """Number of used images."""
+    """Number of used images; 0 for statistics that do not hold it."""
     faces: Count | None = None
     """Number of used images with a detected face; None when no network needs faces."""
     identities: Count | None = None
@@ -147,6 +148,8 @@ class InputRecord(_Model):
     """Median JPEG quality of the files; 100 for other formats."""
     grey_share: float | None = Field(None, ge=0, le=1)
     """Share of images without colour."""
+    statistics: Text = ""
+    """Network and array of reference statistics; empty for images."""
     rejected: list[RejectedFile] = []
 
 

@@ -10,12 +10,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from facebench.evaluation.role_features import Mask, RoleFeatures
 from facebench.metrics.units import Units
 
-_WORDS = {"identity": "new people", "source": "new source images", "target": "new targets"}
+_WORDS = {
+    "identity": "new people",
+    "source": "new source images",
+    "target": "new targets",
+    "clip": "new clips",
+}
 
 
 def units_of(features: RoleFeatures, role: str, rows: Mask) -> Units:
@@ -30,6 +37,14 @@ def units_of(features: RoleFeatures, role: str, rows: Mask) -> Units:
         items = features.extractions[role].items
         return Units.of([items[row].name for row in np.flatnonzero(rows)], kinds=["image"])
     return Units.of(*(labels[name] for name in chosen), kinds=chosen)
+
+
+def units_of_names(names: Sequence[str], identities: Sequence[str | None], unit: str) -> Units:
+    """Return the resampling units of reference images of which only names and identities are known."""
+    labels = [name or f"row {row}" for row, name in enumerate(identities)]
+    if unit in ("auto", "identity") and _is_shared(labels):
+        return Units.of(labels, kinds=["identity"])
+    return Units.of(names, kinds=["image"])
 
 
 def generalises_to(units: Units, features: RoleFeatures) -> str:

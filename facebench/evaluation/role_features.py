@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebench.evaluation.cards import DETECTOR
+from facebench.evaluation.statistics import ReferenceStatistics
 from facebench.features.extraction import Extraction
 from facebench.images.image_set import ImageSet
 from facebench.images.names import normal_form
@@ -30,6 +31,7 @@ class RoleFeatures:
         selected: by role, which items are used; all items if the role is absent.
         subject: the identity whose pairs are compared; None for all identities.
         unit: what is resampled for intervals; `auto` chooses it from the identities and links.
+        statistics: reference statistics by role, in place of reference images.
     """
 
     extractions: dict[str, Extraction]
@@ -37,6 +39,7 @@ class RoleFeatures:
     selected: Mapping[str, Mask] = field(default_factory=dict)
     subject: str | None = None
     unit: Literal["auto", "image", "identity", "source", "target", "source-target"] = "auto"
+    statistics: Mapping[str, ReferenceStatistics] = field(default_factory=dict)
 
     def rows(self, role: str, backbone: str, array: str) -> tuple[Rows, Mask]:
         """Return all rows of one array of a role, and a mask of the selected rows with a result."""
@@ -73,7 +76,8 @@ class RoleFeatures:
     @property
     def reference_names(self) -> list[str]:
         """Names of the named reference sets."""
-        return [role.partition(":")[2] for role in self.extractions if role.startswith("reference:")]
+        roles = [*self.extractions, *self.statistics]
+        return [role.partition(":")[2] for role in roles if role.startswith("reference:")]
 
     def with_reference(self, name: str) -> RoleFeatures:
         """Return the same features with one named reference set in the role `reference`."""
@@ -81,6 +85,8 @@ class RoleFeatures:
         selected = (
             {**self.selected, "reference": self.selected[role]} if role in self.selected else self.selected
         )
+        if role in self.statistics:
+            return replace(self, statistics={**self.statistics, "reference": self.statistics[role]})
         extractions = {**self.extractions, "reference": self.extractions[role]}
         return replace(self, extractions=extractions, selected=selected)
 
@@ -91,8 +97,10 @@ class RoleFeatures:
     def identities(self, role: str) -> list[str | None]:
         """Return the identity of every item of a role in normal form; None for unknown identities.
 
-        Two sets may spell a name in different letter case, Unicode form or spaces.
+        Two sets may spell a name in different letter case, Unicode form or spaces. Statistics have no items.
         """
+        if role in self.statistics:
+            return []
         return [name and normal_form(name) for name in self.column(role, "identity")]
 
     def numbers(self, column: str) -> npt.NDArray[np.float64]:

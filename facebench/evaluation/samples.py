@@ -11,6 +11,7 @@ import numpy as np
 from facebench.backbones.text_networks import TEXT_NETWORKS
 from facebench.core.errors import InputError
 from facebench.evaluation.cards import Card, Reads
+from facebench.evaluation.clips import clip_values
 from facebench.evaluation.edits import (
     complete_series,
     edit_rows,
@@ -22,9 +23,11 @@ from facebench.evaluation.edits import (
 from facebench.evaluation.expression_names import class_indices
 from facebench.evaluation.inputs import LINKED
 from facebench.evaluation.plan import PAIR_NETWORKS
+from facebench.evaluation.reference_rows import card_rows, reference_rows, reference_rows_alone, valid_rows
 from facebench.evaluation.resampling_units import units_of
 from facebench.evaluation.role_features import Mask, RoleFeatures
 from facebench.metrics.arrays import Array
+from facebench.metrics.moments import Moments
 from facebench.metrics.registry import metric_function
 from facebench.metrics.retrieval import FIELDS as RETRIEVAL_FIELDS
 from facebench.metrics.retrieval import retrieval_terms
@@ -64,10 +67,14 @@ class Sample:
 class TwoSets(Sample):
     """Rows of the generated and of the reference images, in no particular order."""
 
-    reference: Array
-    reference_units: Units
+    reference: Array | Moments
+    """Features; moments if only mean and covariance are known."""
+    reference_units: Units | None
+    """Resampling units of the reference; None for moments, which count as exact."""
     reference_identities: list[str | None]
     """Identities of the reference images; None for unknown identities."""
+    note: str = ""
+    """Why the value needs care."""
 
     @property
     def arrays(self) -> dict[str, Any]:
@@ -149,6 +156,21 @@ class Edits(Sample):
 
 
 @dataclass(frozen=True)
+class Clips(Sample):
+    """One number for each clip."""
+
+    @property
+    def size(self) -> int:
+        """Number of clips."""
+        return self.counts["clips"]
+
+    @property
+    def unit(self) -> str:
+        """Unit of `size`."""
+        return "clips"
+
+
+@dataclass(frozen=True)
 class EditGrid(ImagePairs):
     """Every face at every strength, (faces, k): which edits show the expression, and as partner, which keep the person.
 
@@ -200,12 +222,14 @@ def draw_sample(card: Card, features: RoleFeatures) -> Sample:
         InputError: the input lacks a role or column that the card needs; the record contains the message as reason.
     """
     _check_roles(card, features)
+    if card.over_frames is not None:
+        return _clips(card, features)
     sample = metric_function(card.compute).sample
     if sample == "verification":
         pairs = _identity_pairs(card.reads, features, against_reference="reference" in card.needs)
         return pairs if features.subject is None else _subject_pairs(pairs, features.subject)
     if sample in ("two_sets", "leakage"):
-        return _two_sets(card.reads, features)
+        return _two_sets(card, features)
     if sample == "pairs_of_images":
         return _image_pairs(card, features)
     if sample == "retrieval":
@@ -218,8 +242,7 @@ def draw_sample(card: Card, features: RoleFeatures) -> Sample:
         return _edit_grid(card, features)
     if sample == "verified_edits":
         return _verified_edits(card, features)
-    generated = _valid_rows(features, "generated", card.reads)
-    units = units_of(features, "generated", _rows(features, "generated", card.reads)[1])
+    generated, units = _generated_rows(card.reads, features)
     return Sample(generated, {"generated": len(generated)}, units)
 
 
@@ -233,7 +256,7 @@ def reference_sample(card: Card, features: RoleFeatures) -> Sample:
         rows, names = _identified_rows(features, "reference", card.reads)
         counts = {"reference": len(rows)}
         return IdentityPairs(rows, counts, Units.of(names, kinds=["identity"]), names)
-    rows = _valid_rows(features, "reference", card.reads)
+    rows = reference_rows_alone(card, features)
     return Sample(rows, {"reference": len(rows)}, Units.rows(len(rows)))
 
 
@@ -262,7 +285,10 @@ def truth_of(card: Card, features: RoleFeatures) -> Array:
 
 
 def _check_roles(card: Card, features: RoleFeatures) -> None:
-    if "reference" in card.needs and "reference" not in features.extractions:
+    if "reference" in card.needs and "reference" in features.statistics:
+        if metric_function(card.compute).sample != "two_sets":
+            raise InputError("needs reference images, not their statistics")
+    elif "reference" in card.needs and "reference" not in features.extractions:
         raise InputError("needs a reference set: --reference DIR")
     for role in LINKED:
         if role in card.needs and role not in features.extractions:
@@ -272,35 +298,26 @@ def _check_roles(card: Card, features: RoleFeatures) -> None:
         raise InputError(column.missing)
 
 
-def _rows(features: RoleFeatures, role: str, reads: Reads) -> tuple[Array, Mask]:
-    names = [reads.array] if isinstance(reads.array, str) else list(reads.array)
-    columns = [features.rows(role, reads.backbone, name) for name in names]
-    rows = columns[0][0] if len(names) == 1 else np.column_stack([column for column, _ in columns])
-    return rows, columns[0][1]
+def _generated_rows(reads: Reads, features: RoleFeatures) -> tuple[Array, Units]:
+    rows, valid = card_rows(features, "generated", reads)
+    return valid_rows(rows, valid, reads), units_of(features, "generated", valid)
 
 
-def _valid_rows(features: RoleFeatures, role: str, reads: Reads) -> Array:
-    rows, valid = _rows(features, role, reads)
-    selected = rows if valid.all() else rows[valid]
-    if not reads.normalise or len(selected) == 0:
-        return selected
-    selected = np.asarray(selected, dtype=np.float64)
-    return np.asarray(selected / np.linalg.norm(selected, axis=1, keepdims=True))
-
-
-def _two_sets(reads: Reads, features: RoleFeatures) -> TwoSets:
-    generated = _valid_rows(features, "generated", reads)
-    reference = _valid_rows(features, "reference", reads)
-    valid = {role: _rows(features, role, reads)[1] for role in ("generated", "reference")}
-    names = zip(features.identities("reference"), valid["reference"], strict=True)
+def _two_sets(card: Card, features: RoleFeatures) -> TwoSets:
+    generated, units = _generated_rows(card.reads, features)
+    reference = reference_rows(card, features)
+    counts = {"generated": len(generated)}
+    if reference.count is not None:
+        counts["reference"] = reference.count
     return TwoSets(
-        generated,
-        {"generated": len(generated), "reference": len(reference)},
-        units_of(features, "generated", valid["generated"]),
-        reference,
-        units_of(features, "reference", valid["reference"]),
-        [name for name, is_valid in names if is_valid],
+        generated, counts, units, reference.rows, reference.units, reference.identities, reference.note
     )
+
+
+def _clips(card: Card, features: RoleFeatures) -> Clips:
+    clips = clip_values(card, features)
+    counts = {"clips": len(clips.names), "generated": clips.frames}
+    return Clips(clips.values, counts, Units.of(clips.names, kinds=["clip"]))
 
 
 def _image_pairs(card: Card, features: RoleFeatures) -> ImagePairs:
@@ -435,7 +452,7 @@ def _subject_pairs(pairs: IdentityPairs, identity: str) -> SubjectPairs:
 
 def _identified_rows(features: RoleFeatures, role: str, reads: Reads) -> tuple[Array, list[str]]:
     """Return the rows with a result and an identity, and their identities."""
-    rows, valid = _rows(features, role, reads)
+    rows, valid = card_rows(features, role, reads)
     names = features.identities(role)
     if not any(name is not None for name in names):
         raise InputError(

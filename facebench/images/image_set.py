@@ -37,8 +37,9 @@ from facebench.images.sources.archive import MemberListing
 from facebench.images.sources.content import Content
 from facebench.images.sources.open_source import SUFFIXES as SOURCE_SUFFIXES
 from facebench.images.sources.open_source import files_of, open_source
+from facebench.images.sources.path_list import list_paths
 
-Kind = Literal["folder", "identities", "manifest", "zip", "tar", "npz", "parquet", "memory"]
+Kind = Literal["folder", "identities", "manifest"] | SourceKind
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,14 @@ class ImageSet:
 
         ZIP and TAR archives are read like folders, and never unpacked: by the manifest in them, by the labels of
         `dataset.json` (StyleGAN), by the files beside the images (WebDataset), or by the rule above. NPZ files hold
-        images as uint8 (n, h, w, 3), Parquet files hold them as bytes (Hugging Face). A folder of TAR or Parquet
-        files is one set. docs/images.md describes the layouts.
+        images as uint8 (n, h, w, 3), Parquet files and saved datasets hold them as bytes (Hugging Face), LMDB
+        databases too. Frames of videos are images with the columns `clip`, `frame` and `time`. A folder of TAR or
+        Parquet files or videos is one set, and a text file names one image in each line. docs/images.md describes the
+        layouts.
 
         Args:
-            path: a folder, a manifest ending in .csv, .tsv or .parquet, or a file ending in .zip, .tar, .npz or
-                .parquet with images.
+            path: a folder, a manifest ending in .csv, .tsv or .parquet, an archive, a database, a video, or a list of
+                paths.
             identities: None applies the rule above. True requires that sub-folders (or the column `identity` of the
                 manifest) are identities. False reads sub-folders at every depth as one flat set.
             roots: named folders elsewhere, whose files a manifest names as `@NAME/path`.
@@ -96,6 +99,23 @@ class ImageSet:
         if not images.items:
             raise InputError(_why_empty(path, images.rejected))
         _check_identities(images)
+        return images
+
+    @classmethod
+    def of_paths(cls, paths: Sequence[str | os.PathLike[str]]) -> ImageSet:
+        """List image files; names are relative to the deepest folder that holds them all.
+
+        Raises:
+            InputError: there is no path, or no file exists.
+
+        Example:
+            >>> ImageSet.of_paths(["tests/goldens/images/a/id000_angry.png"]).items[0].name
+            'id000_angry.png'
+        """
+        listing = list_paths(paths)
+        images = cls(listing.root, "list", listing.items(), tuple(listing.rejected))
+        if not images.items:
+            raise InputError(_why_empty(listing.root, images.rejected))
         return images
 
     def __len__(self) -> int:
@@ -176,10 +196,16 @@ def _opened(path: Path, identities: bool | None, roots: Roots) -> ImageSet:
 
 def _from_source(path: Path, kind: SourceKind, files: Sequence[Path], identities: bool | None) -> ImageSet:
     listed = open_source(path, kind, files, identities)
-    images = ImageSet(path, kind, listed.items, listed.rejected, listed.warnings, members=listed.members)
+    root = _root_of_list(path, listed.items) if kind == "list" else path
+    images = ImageSet(root, kind, listed.items, listed.rejected, listed.warnings, members=listed.members)
     if identities and images.items and "identity" not in images.columns:
         raise InputError(f"{path} has no column 'identity'. Add it, or leave out the identities option.")
     return images
+
+
+def _root_of_list(path: Path, items: Sequence[Item]) -> Path:
+    """Return the folder to which the names of listed files are relative."""
+    return path.parent if not items else items[0].path.parents[items[0].name.count("/")]
 
 
 def _from_folder(root: Path, identities: bool | None) -> ImageSet:

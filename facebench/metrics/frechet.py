@@ -199,6 +199,25 @@ def frechet_leave_out(
     return in_threads(distance, groups)
 
 
+def frechet_leave_out_one_side(
+    generated: Array, reference: Moments, labels: Ints, groups: int
+) -> list[float]:
+    """Fréchet distance without each group of generated rows in turn; the reference is fixed.
+
+    Args:
+        generated: (n, d) features.
+        reference: moments of the reference.
+        labels: group of every generated row, in [0, groups).
+        groups: how many groups.
+    """
+    side, fixed = _LeaveOut.of(generated, labels), fit_gaussian(reference, "reference")
+
+    def distance(group: int) -> float:
+        return distance_of_gaussians(side.without(group), fixed, _TOLERANCE_LEAVE_OUT)
+
+    return in_threads(distance, groups)
+
+
 @dataclass(frozen=True)
 class _LeaveOut:
     """One side of the distance, prepared for fits without one group of its rows."""

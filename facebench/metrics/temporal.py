@@ -135,3 +135,85 @@ def affect_track_agreement(targets: Sequence[Array], generated: Sequence[Array])
         raise InputError("affect tracks need a clip in which both the target and the generated track vary.")
     clips = [affect_agreement(np.asarray(t), np.asarray(g)) for t, g in varied]
     return float(np.mean([clip.ccc for clip in clips])), float(np.mean([clip.pearson for clip in clips]))
+
+
+def identity_drift(features: Array, frames: Array) -> float:
+    """Fall of the cosine with the first frame over a clip, from a straight line; near 0 is better.
+
+    The cosines of all later frames with the first one are fitted by least squares against the number of the frame. The
+    drift is the fall of this line from the second to the last frame. Noise of single frames cancels; a person who
+    changes steadily does not.
+
+    Args:
+        features: (frames, d) embeddings in order, at least three frames, any norm but 0.
+        frames: (frames,) numbers of the frames, ascending.
+
+    Raises:
+        InputError: fewer than three frames, a row of zeros, NaN or infinity.
+
+    Source:
+        Ordinary least squares; the cosine with the first frame is a term of VBench (arXiv:2311.17982).
+
+    Example:
+        >>> angles = np.arccos([1.0, 0.9, 0.8, 0.7])
+        >>> round(identity_drift(np.stack([np.cos(angles), np.sin(angles)], axis=1), np.arange(4)), 9)
+        0.2
+    """
+    rows = unit_rows(matrix(features, "features", 3), "features")
+    when = np.asarray(frames, dtype=np.float64)[1:]
+    cosines = rows[1:] @ rows[0]
+    centred = when - when.mean()
+    slope = float(centred @ cosines / (centred @ centred))
+    return -slope * float(when[-1] - when[0])
+
+
+def track_jitter(positions: Array, frames: Array) -> float:
+    """Jitter of tracked points over a clip with gaps, per frame³; lower is smoother.
+
+    Third differences are taken within runs of consecutive frames only.
+
+    Args:
+        positions: (frames, points, d) in order.
+        frames: (frames,) whole numbers of the frames, ascending.
+
+    Raises:
+        InputError: no four consecutive frames, NaN or infinity.
+
+    Source:
+        As `jitter`.
+
+    Example:
+        >>> track_jitter(np.arange(6.0).reshape(6, 1, 1) ** 2, np.arange(6))
+        0.0
+    """
+    tracks, numbers = np.asarray(positions, dtype=np.float64), np.asarray(frames, dtype=np.float64)
+    runs = np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(numbers) != 1) + 1)
+    long = [run for run in runs if len(run) >= 4]
+    if not long:
+        raise InputError("jitter needs four consecutive frames with a face.")
+    weights = [len(run) - 3 for run in long]
+    return float(np.average([jitter(tracks[run]) for run in long], weights=weights))
+
+
+def head_motion_score(generated: float, target: float) -> float:
+    """Agreement of the head motion of a generated clip with that of its target; higher is better, 1 is equal.
+
+        1 - |generated - target| / target
+
+    Args:
+        generated: `head_motion` of the generated clip.
+        target: `head_motion` of the target clip.
+
+    Raises:
+        InputError: the target does not move.
+
+    Source:
+        THEval (arXiv:2511.04520), score of one dimension.
+
+    Example:
+        >>> head_motion_score(1.5, 2.0)
+        0.75
+    """
+    if not target > 0:
+        raise InputError("the head of the target does not move, so there is no score.")
+    return 1.0 - abs(generated - target) / target

@@ -16,9 +16,12 @@ from tests.helpers.image_archives import (
     files_of,
     pixels_of,
     webdataset,
+    write_dataset,
+    write_lmdb,
     write_parquet,
     write_ppm_folder,
     write_tar,
+    write_video,
     write_zip,
 )
 
@@ -72,3 +75,32 @@ def test_an_array_gives_the_record_of_a_folder_of_ppm_files(
     assert_same(run, facebench.evaluate(folder, folder, **OPTIONS))
     for metric, result in run.metrics.items():
         assert result.value == pytest.approx(of_folder.metrics[metric].value, rel=1e-9, abs=1e-9), metric
+
+
+def test_databases_datasets_and_lists_give_the_record_of_a_flat_folder(tmp_path: Path, faces: Path) -> None:
+    files = {f"{i:06d}.png": data for i, data in enumerate(list(files_of(faces).values())[:20])}
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    (tmp_path / "list.txt").write_text("\n".join(f"flat/{name}" for name in files))
+    pytest.importorskip("datasets", reason="the package datasets is not installed")
+    expected = facebench.evaluate(folder, folder, **OPTIONS)
+    for source in (
+        write_lmdb(tmp_path / "a.lmdb", files),
+        write_dataset(tmp_path / "saved", ImageSet.open(folder)),
+        tmp_path / "list.txt",
+        [folder / name for name in files],
+    ):
+        assert_same(facebench.evaluate(source, source, **OPTIONS), expected)
+
+
+def test_a_video_gives_the_record_of_a_folder_of_frames(tmp_path: Path, faces: Path) -> None:
+    pytest.importorskip("av", reason="PyAV is not installed")
+    pixels = pixels_of(faces)[:12]
+    folder = write_ppm_folder(tmp_path / "ppm", pixels)
+    lines = [f"{i:06d}.ppm,clip,{i},{i / 25:.6f}" for i in range(12)]
+    (folder / "manifest.csv").write_text("\n".join(["image,clip,frame,time", *lines]))
+    video = write_video(tmp_path / "clip.mkv", pixels)
+    expected = facebench.evaluate(folder, folder, **OPTIONS)
+    assert_same(facebench.evaluate(video, video, **OPTIONS), expected)

@@ -11,7 +11,8 @@ import scipy.linalg
 
 from facebench import backbones, metrics
 from facebench.core.errors import InputError
-from facebench.evaluation.statistics import image_statistics, read_statistics, write_statistics
+from facebench.evaluation.statistics import image_statistics
+from facebench.evaluation.statistics_files import read_statistics, write_statistics
 from facebench.features.extraction import extract
 from facebench.images.image_set import ImageSet
 from facebench.metrics.moments import Moments

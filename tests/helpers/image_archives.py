@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from facebench.images.image_set import ImageSet
+from facebench.images.image_set import ImageSet, read
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -55,6 +55,44 @@ def write_parquet(path: Path, images: ImageSet, rows_per_group: int = 7) -> Path
     cells = [{"bytes": item.path.read_bytes(), "path": item.name} for item in images.items]
     columns = {name: images.column(name) for name in images.columns}
     pq.write_table(pa.table({"image": cells, **columns}), path, row_group_size=rows_per_group)
+    return path
+
+
+def write_lmdb(path: Path, files: Mapping[str, bytes], key: str = "64-{:05d}") -> Path:
+    """Write encoded images as an LMDB database, in the layout of DiffAE by default."""
+    import lmdb
+
+    with lmdb.open(str(path), map_size=2**26) as database, database.begin(write=True) as transaction:
+        for i, data in enumerate(files.values()):
+            transaction.put(key.format(i).encode(), data)
+        transaction.put(b"length", str(len(files)).encode())
+    return path
+
+
+def write_dataset(path: Path, images: ImageSet) -> Path:
+    """Write a folder of the library datasets."""
+    import datasets
+
+    features = {name: datasets.Value("string") for name in images.columns}
+    cells = [{"bytes": read(item), "path": item.name} for item in images.items]
+    content = {"image": cells, **{name: images.column(name) for name in images.columns}}
+    made = datasets.Dataset.from_dict(content, datasets.Features(image=datasets.Image(), **features))
+    made.save_to_disk(str(path))
+    return path
+
+
+def write_video(path: Path, pixels: np.ndarray, rate: int = 25) -> Path:
+    """Write pixels (n, h, w, 3) as a video without loss."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=rate)
+        stream.height, stream.width = pixels.shape[1:3]
+        stream.pix_fmt = "bgr0"
+        for image in pixels:
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
     return path
 
 

@@ -1,1 +1,1 @@
-"""Readers of images that are not files of a folder: ZIP, TAR, NPZ and Parquet files, and arrays in memory."""
+"""Readers of images that are not files of a folder: archives, databases, tables, videos, lists, and memory."""

@@ -25,7 +25,7 @@ from facebench.images.sources.content import MAX_TABLE, Content, Members
 
 LABELS = "dataset.json"
 """File of StyleGAN and EDM with the labels of an archive."""
-Kind = Literal["zip", "tar", "npz", "parquet", "memory"]
+Kind = Literal["zip", "tar", "npz", "parquet", "lmdb", "dataset", "video", "list", "memory"]
 
 
 class MemberListing:

@@ -7,7 +7,6 @@ dataset (`ClassLabel`) are written as their names. Row groups are read when an i
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -20,13 +19,19 @@ import pyarrow.parquet as pq
 
 from facebench.core.errors import InputError
 from facebench.images.errors import ImageError
-from facebench.images.manifest import cell_text
 from facebench.images.memory import machine_memory
-from facebench.images.sources.content import MAX_MEMBERS, unsafe
+from facebench.images.sources.content import MAX_MEMBERS
+from facebench.images.sources.image_table import (
+    cells_as_text,
+    class_names,
+    image_column_of,
+    row_names,
+    rows_of_columns,
+    scalar_columns,
+)
 
 CACHE = machine_memory() // 8
 """Bytes of row groups in memory."""
-_PREFERRED = ("image", "img", "jpg", "png")
 
 
 @dataclass(frozen=True)
@@ -104,19 +109,7 @@ def image_column(path: Path) -> str | None:
         schema = pq.read_schema(path)
     except (OSError, pa.ArrowException):
         return None
-    names = [field.name for field in schema if _holds_images(field.type)]
-    return next((name for name in _PREFERRED if name in names), names[0] if names else None)
-
-
-def _holds_images(kind: pa.DataType) -> bool:
-    if pa.types.is_struct(kind):
-        index = kind.get_field_index("bytes")
-        return index >= 0 and _is_bytes(kind.field(index).type)
-    return _is_bytes(kind)
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    return image_column_of(schema)
 
 
 def read_rows(path: Path) -> list[ParquetRow]:
@@ -142,43 +135,21 @@ def read_rows(path: Path) -> list[ParquetRow]:
                 for row in range(file.metadata.row_group(group).num_rows)
             ]
             schema = file.schema_arrow
-            scalar = [field.name for field in schema if field.name != column and _is_scalar(field.type)]
-            columns = {name: _texts(file, name, _class_names(schema, name)) for name in scalar}
+            columns = {
+                name: cells_as_text(
+                    file.read(columns=[name]).column(0).to_pylist(), class_names(schema, name)
+                )
+                for name in scalar_columns(schema, column)
+            }
             paths = _paths(file, column)
     except (OSError, pa.ArrowException) as error:
         detail = " ".join(str(error).split())[:200]
         raise InputError(f"{path} is not a readable Parquet file: {detail}. Copy it again.") from error
-    named = len(set(paths)) == len(paths) and all(text and not unsafe(text) for text in paths)
-    names = [str(text) for text in paths] if named else [f"{i:06d}" for i in range(len(places))]
-    cells = [{name: texts[i] for name, texts in columns.items() if texts[i]} for i in range(len(places))]
+    cells = rows_of_columns(columns, len(places))
     return [
         ParquetRow(name, ParquetImage(path, column, *place), cell)
-        for name, place, cell in zip(names, places, cells, strict=True)
+        for name, place, cell in zip(row_names(paths), places, cells, strict=True)
     ]
-
-
-def _is_scalar(kind: pa.DataType) -> bool:
-    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_floating)
-    return pa.types.is_boolean(kind) or any(test(kind) for test in tests)
-
-
-def _texts(file: pq.ParquetFile, column: str, classes: list[str]) -> list[str]:
-    cells = file.read(columns=[column]).column(0).to_pylist()
-    known = [
-        classes[cell] if classes and isinstance(cell, int) and 0 <= cell < len(classes) else cell
-        for cell in cells
-    ]
-    return [cell_text(cell).strip() for cell in known]
-
-
-def _class_names(schema: pa.Schema, column: str) -> list[str]:
-    """Return the names of the classes of a column, from the metadata of Hugging Face datasets."""
-    try:
-        content = json.loads((schema.metadata or {})[b"huggingface"])
-        names = content["info"]["features"][column]["names"]
-        return [str(name) for name in names]
-    except (KeyError, TypeError, ValueError):
-        return []
 
 
 def _paths(file: pq.ParquetFile, column: str) -> list[str | None]:

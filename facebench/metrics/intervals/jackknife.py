@@ -14,11 +14,11 @@ from dataclasses import replace
 from typing import Any
 
 from facebench.core.errors import InputError
-from facebench.metrics.arrays import Array, Ints, two_matrices
+from facebench.metrics.arrays import Array, Ints, matrix, two_matrices
 from facebench.metrics.clipped_density_coverage import ClippedDensityCoverage, clipped_density_coverage
 from facebench.metrics.density_coverage import DensityCoverage, density_coverage
-from facebench.metrics.frechet import frechet_distance, frechet_leave_out
-from facebench.metrics.interval import Interval, Metric, jackknifed, numbers, unwrap
+from facebench.metrics.frechet import frechet_distance, frechet_leave_out, frechet_leave_out_one_side
+from facebench.metrics.interval import Interval, Metric, jackknifed, join_notes, numbers, unwrap
 from facebench.metrics.intervals.clipped import clipped_leave_out
 from facebench.metrics.intervals.neighbours import density_leave_out, precision_leave_out
 from facebench.metrics.intervals.shares import share_intervals
@@ -26,6 +26,7 @@ from facebench.metrics.kernel_distance import cubic, kernel_distance
 from facebench.metrics.mind import mind, sliced_leave_out, sliced_wasserstein
 from facebench.metrics.mmd import kernel_leave_out
 from facebench.metrics.mmd_rbf import gaussian, mmd_rbf, origin
+from facebench.metrics.moments import Moments
 from facebench.metrics.precision_recall import PrecisionRecall, precision_recall
 from facebench.metrics.units import GROUPS, Factor, Units, deal_sides, plural
 from facebench.metrics.vendi import vendi_leave_out, vendi_score
@@ -99,6 +100,51 @@ def jackknife(
         if all(name in each for each in without)
     }
     return share_intervals(function, value, found)
+
+
+def jackknife_against(
+    generated: Array, reference: Moments, *, units: Units, seed: int = 0, level: float = 0.95
+) -> dict[str, Interval]:
+    """Delete-a-group jackknife interval of the Fréchet distance to a reference of which only moments are known.
+
+    Groups of generated rows are left out; the reference counts as exact.
+
+    Args:
+        generated: (n, d) features.
+        reference: mean and covariance of the reference.
+        units: resampling units of the generated rows.
+        seed: seed of the dealing.
+        level: nominal coverage.
+
+    Returns:
+        The interval under the name "value".
+
+    Raises:
+        InputError: too few units for two groups, or other widths of the features.
+
+    Source:
+        Kott 2001, "The delete-a-group jackknife".
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = rng.standard_normal((200, 3)), rng.standard_normal((200, 3)) + 1
+        >>> interval = jackknife_against(x, Moments.of(y), units=Units.rows(200))["value"]
+        >>> interval.low < frechet_distance(x, y) < interval.high
+        True
+    """
+    rows = matrix(generated, "generated", 2)
+    (factor,) = _factors([rows], [units])
+    groups = min(GROUPS, _most_groups(factor))
+    if groups < 2:
+        raise InputError(
+            f"{len(factor.names)} {plural(factor.kind)} are too few for a jackknife; at least 4 are needed."
+        )
+    (labels,) = deal_sides([factor], groups, seed)
+    without = frechet_leave_out_one_side(rows, reference, labels, groups)
+    found = jackknifed(float(frechet_distance(rows, reference)), without, level)
+    note = join_notes(Units((factor,)).note, "the reference counts as exact")
+    return {"value": replace(found, unit=factor.kind, note=note, units=factor.effective)}
 
 
 def _most_groups(factor: Factor) -> int:

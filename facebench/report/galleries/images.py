@@ -23,8 +23,8 @@ SIDE = 144
 """Longest side of a thumbnail in pixels."""
 MAX_IMAGES = 12
 """Number of images in each of the two galleries, best and worst."""
-ARCHIVES = ("zip", "tar", "npz", "parquet")
-"""Kinds of image sets whose images are stored in an archive or in memory."""
+ARCHIVES = ("zip", "tar", "npz", "parquet", "lmdb", "dataset", "video")
+"""Kinds of image sets whose images are not files of their own."""
 MAX_REJECTED = 50
 """Maximum number of listed rejected files; the record contains all."""
 

@@ -105,6 +105,8 @@ def _card_section(card: Card) -> str:
 def _protocol_section(protocol: Protocol) -> str:
     roles = [f"- {role}: {kind}" for role, kind in protocol.roles.items()]
     suites = [f"- suite {suite}: {', '.join(map(_link, ids))}" for suite, ids in protocol.suites.items()]
+    if protocol.clips:
+        suites.append(f"- in addition for frames of clips: {', '.join(map(_link, protocol.clips))}")
     return "\n\n".join(
         [f"## {protocol.id}", f"**{protocol.title}**", protocol.about.strip(), "\n".join(roles + suites)]
     )

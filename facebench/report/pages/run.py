@@ -36,6 +36,7 @@ from facebench.report.plots import curves
 from facebench.report.plots.affect import circumplex_plots
 from facebench.report.plots.heat import HeatMap, heat_maps
 from facebench.report.plots.svg import RUN_COLOURS
+from facebench.report.plots.tracks import track_plots
 from facebench.report.plots.trade_off import trade_off_plots
 
 FEW_IMAGES = 200
@@ -152,7 +153,11 @@ def _section(board: Board, text: dict[str, Any], prefix: str, folder: Path | Non
         ],
         comparisons=[comparison(runs[0], run, text) for run in runs[1:]],
         identity=curves.identity_plots(runs, text, prefix),
-        affect=circumplex_plots(runs, text, prefix) + trade_off_plots(runs, text, prefix),
+        affect=[
+            *circumplex_plots(runs, text, prefix),
+            *track_plots(runs, text, prefix),
+            *trade_off_plots(runs, text, prefix),
+        ],
         heat=[
             RunHeatMaps(run.name, index % RUN_COLOURS, maps)
             for index, run in enumerate(runs)
@@ -253,8 +258,10 @@ def _references(run: Run) -> Cell:
     """Sizes of the reference sets, with their names if they have names."""
     sets = curves.reference_sets([run])
     if list(sets.values()) in ([], [""]):
-        return _count(run.inputs["reference"].images if sets else None)
-    return Cell(", ".join(f"{name} {run.inputs[role].images:,}" for role, name in sets.items()))
+        return _count((run.inputs["reference"].images or None) if sets else None)
+    return Cell(
+        ", ".join(f"{name} {_count(run.inputs[role].images or None).text}" for role, name in sets.items())
+    )
 
 
 def _count(number: int | None) -> Cell:

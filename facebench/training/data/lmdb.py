@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from facebench.core.errors import InputError
 from facebench.images.decoding import decode
+from facebench.images.sources.lmdb import DIFFAE_KEY, LENGTH, open_database
 from facebench.training.data.faces import Face
 from facebench.training.data.folders import square
-
-DIGITS = 5
-LENGTH = b"length"
 
 
 class LmdbFaces:
@@ -79,16 +76,5 @@ def write_lmdb(path: Path, size: int, images: Iterable[bytes]) -> int:
     return count
 
 
-@cache
-def open_database(path: Path, process: int) -> Any:
-    """Open a database once per process; LMDB handles must not be shared with forked processes."""
-    import lmdb
-
-    try:
-        return lmdb.open(str(path), readonly=True, lock=False, readahead=False, subdir=path.is_dir())
-    except lmdb.Error as error:
-        raise InputError(f"{path}: is not a readable LMDB database ({error}).") from None
-
-
 def _key(size: int, index: int) -> bytes:
-    return f"{size}-{str(index).zfill(DIGITS)}".encode()
+    return DIFFAE_KEY.format(size, index).encode()

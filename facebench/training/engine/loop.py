@@ -26,6 +26,7 @@ from facebench.training.data.faces import Batch
 from facebench.training.data.loading import Loading, load_batches
 from facebench.training.engine import checkpoints, model_file
 from facebench.training.engine.allocator import keep_freed_memory
+from facebench.training.engine.callbacks.own import of_settings
 from facebench.training.engine.checkpoints import EMA as EMA_FILE
 from facebench.training.engine.checkpoints import MODEL, OPTIMIZER, Checkpoint
 from facebench.training.engine.ema import EMA
@@ -44,6 +45,7 @@ FREE_TO_CHANGE = frozenset(
         "checkpoint_every",
         "sample_every",
         "evaluate_every",
+        "evaluation",
         "workers",
         "gradient_accumulation",
         "compile",
@@ -128,6 +130,9 @@ class Trainer:
         if config.ema_decay is not None:
             self.ema = EMA(task.network, config.ema_decay, warmup=config.ema_warmup)
         self.train_step = TrainStep(task, config, self.accelerator)
+        self.evaluation = (
+            None if config.evaluation is None else of_settings(task, config.evaluation, out, on_message)
+        )
 
     def _prepare_network(self) -> None:
         network = self.task.network
@@ -178,8 +183,9 @@ class Trainer:
             if self.accelerator.is_main_process:
                 log.scalars(self.step, values)
                 self._sample(log)
-                self._evaluate(log)
-                self.task.network.train()
+                self._preview_metrics(log)
+            self._evaluate(log)
+            self.task.network.train()
             self._synchronize_task()
             if on_step is not None:
                 on_step(self.step, self.config.steps, values)
@@ -220,6 +226,23 @@ class Trainer:
             log.images(self.step, self.task.preview(self.evaluated_network.eval()))
 
     def _evaluate(self, log: Log) -> None:
+        """Evaluate generated images by a protocol, on all processes."""
+        if self.evaluation is None:
+            return
+        found = self.evaluation.evaluate(self.step, self.evaluated_network.eval())
+        if found is None or not self.accelerator.is_main_process:
+            return
+        log.scalars(self.step, found.numbers)
+        if found.is_best and found.judged.best is not None:
+            best = found.judged.best
+            self.progress.best = {
+                "name": best.metric,
+                "value": best.value,
+                "checkpoint": f"step-{self.step:08d}",
+            }
+            self._save_checkpoint()
+
+    def _preview_metrics(self, log: Log) -> None:
         if not self._is_evaluation_due():
             return
         numbers = self.task.evaluate(self.evaluated_network.eval())
@@ -231,6 +254,8 @@ class Trainer:
 
     def _is_best(self, numbers: Mapping[str, float]) -> bool:
         """Whether an evaluation is the best so far; if so, it is noted."""
+        if self.evaluation is not None:  # it selects the best checkpoint
+            return False
         if self.task.best_metric is None or self.task.best_metric[0] not in numbers:
             return False
         name, higher_is_better = self.task.best_metric
@@ -297,7 +322,8 @@ class Trainer:
         # A cosine schedule depends on the number of steps.
         free = FREE_TO_CHANGE - ({"steps"} if self.config.optimizer.decay == "cosine" else set())
         before = as_current(type(self.config), before)
-        return [line for line in differences(before, self.settings) if line.partition(":")[0] not in free]
+        changed = differences(before, self.settings)
+        return [line for line in changed if line.partition(":")[0].partition(".")[0] not in free]
 
     def _save_checkpoint(self) -> None:
         if not self.accelerator.is_main_process:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -84,6 +85,25 @@ class OptimizerConfig(Settings):
     """Norm to which gradients are clipped; null disables clipping."""
 
 
+class EvaluationSettings(Settings):
+    """Evaluation of generated images during training, by a protocol and with intervals."""
+
+    every: int = Field(..., gt=0)
+    """Steps between evaluations."""
+    images: int = Field(1000, gt=1)
+    """Generated images of one evaluation."""
+    reference: Path | None = None
+    """Folder of real faces, or statistics file; null takes as many faces of the training set."""
+    protocol: str = "quality"
+    suite: Literal["auto", "paper", "compact"] = "auto"
+    metrics: tuple[str, ...] | None = None
+    """Metric ids to compute; null for all of the protocol."""
+    metric: str | None = None
+    """Metric of the best checkpoint; null for the primary metric of the protocol."""
+    time_budget: float | None = Field(None, gt=0, le=1)
+    """Largest share of the time of the training that evaluations may take."""
+
+
 class TrainConfig(Settings):
     """Settings that all training tasks share."""
 
@@ -115,7 +135,9 @@ class TrainConfig(Settings):
     sample_every: int = Field(1000, gt=0)
     """Steps between sample images."""
     evaluate_every: int | None = Field(None, gt=0)
-    """Steps between evaluations; null disables evaluation."""
+    """Steps between evaluations on a few images; null disables them."""
+    evaluation: EvaluationSettings | None = None
+    """Evaluation by a protocol; it selects the best checkpoint if it is set."""
 
 
 def check(kind: type[S], content: Mapping[str, Any], where: str) -> S:

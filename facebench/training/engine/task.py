@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from facebench.core.errors import InputError
 from facebench.training.data.faces import Batch, Faces
 from facebench.training.engine.model_file import ModelFile
 from facebench.training.engine.rng import StepRng
@@ -50,6 +51,14 @@ class Task(ABC):
     def evaluate(self, network: nn.Module) -> dict[str, float]:
         """Compute metrics by name."""
         return {}
+
+    def generate(self, network: nn.Module, count: int) -> NDArray[np.uint8]:
+        """Generate images (count, height, width, 3) with the random numbers of torch.
+
+        Raises:
+            InputError: the task makes no images.
+        """
+        raise InputError("This training makes no images, so it has no `evaluation`. Remove the setting.")
 
     def on_evaluation(self, numbers: Mapping[str, float]) -> None:  # noqa: B027 - optional
         """Adapt `lr_factor` and `finished` to an evaluation."""

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from facebench.core.errors import InputError
 from facebench.training import losses
 from facebench.training.data.faces import Batch, Faces
+from facebench.training.data.loading import collate, try_read
 from facebench.training.data.pairs import FacesWithPartners
 from facebench.training.data.sources import DataSettings, open_faces
 from facebench.training.engine.fingerprint import fingerprint
@@ -192,6 +193,19 @@ class AutoencoderTask(Task):
             reconstruct(_checked(network), part, from_noise=True) for part in torch.split(x_0, 16)
         ]
         return self._preview_metrics.compute(torch.cat(reconstructions).cpu())
+
+    def generate(self, network: nn.Module, count: int) -> NDArray[np.uint8]:
+        """Decode random faces of the training set from z_sem and random noise."""
+        autoencoder, device = _checked(network), _device(network)
+        rows = torch.randint(len(self.faces), (count,)).tolist()
+        generated = []
+        for start in range(0, count, 16):
+            batch = collate([try_read(self.faces, row, i) for i, row in enumerate(rows[start : start + 16])])
+            x_T = torch.randn(batch.x_0.shape)
+            with torch.no_grad():
+                z_sem = autoencoder.encode(batch.x_0.to(device))
+                generated.append(autoencoder.decode(x_T.to(device), z_sem, PREVIEW_STEPS).cpu())
+        return to_images(torch.cat(generated))
 
     def state(self) -> dict[str, Any]:
         """Return the fingerprint of the initial weights if adapters or prior faces depend on them."""

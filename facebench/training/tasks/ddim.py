@@ -71,15 +71,23 @@ class DDIMTask(Task):
         values = self._preview_metrics.compute(samples)
         return {name: values[name] for name in ("fd_lite0", "faces_found")}
 
+    def generate(self, network: nn.Module, count: int) -> NDArray[np.uint8]:
+        """Generate faces from random noise."""
+        side = self.settings.model.size
+        return to_images(self._decode(network, torch.randn((count, 3, side, side))))
+
     def model(self, network: nn.Module, provenance: Mapping[str, Any]) -> ModelFile:
         """Return the network as a model file."""
         config = self.settings.model.model_dump(mode="json")
         return ModelFile("ddim", network.state_dict(), config, dict(provenance))
 
-    @torch.no_grad()
     def _sample(self, network: nn.Module, count: int) -> Tensor:
         side = self.settings.model.size
         x_T = torch.randn((count, 3, side, side), generator=torch.Generator().manual_seed(0))
+        return self._decode(network, x_T)
+
+    @torch.no_grad()
+    def _decode(self, network: nn.Module, x_T: Tensor) -> Tensor:
         device = next(network.parameters()).device
         parts = [
             ddim_decode(network, part.to(device), None, PREVIEW_STEPS).cpu() for part in torch.split(x_T, 16)

@@ -83,6 +83,13 @@ def test_columns_come_from_pairs_and_from_lists() -> None:
     assert images.columns == ("age", "identity", "split")
 
 
+def test_images_of_mixed_sizes_keep_their_sizes() -> None:
+    images = images_in_memory([PIXELS[0], PIXELS[1, :16, :16], Image.fromarray(PIXELS[2]).resize((30, 40))])
+    assert [read(item)[:12].split(b"\n")[1] for item in images.items] == [b"20 16", b"16 16", b"30 40"]
+    with pytest.raises(InputError, match="type object"):
+        images_in_memory(np.array([[[[None] * 3] * 16] * 16], dtype=object))
+
+
 def raising() -> Iterator[np.ndarray]:
     yield PIXELS[0]
     raise RuntimeError("out of memory\nsecond line")

@@ -22,13 +22,12 @@ from numpy.typing import NDArray
 
 from facebench.core.errors import InputError
 from facebench.images.decoding import decode as decode_image
+from facebench.images.sources.lmdb import DATA_FILE, LENGTH, open_database
 from facebench.training.data.faces import Face
-from facebench.training.data.lmdb import LENGTH, open_database
 from facebench.training.rig.buffers.dataset import About
 from facebench.training.rig.buffers.images import BUFFERS
 from facebench.training.rig.buffers.tensor_pickle import read_tensor
 
-DATA_FILE = "data.mdb"
 MEAN_SHAPE = "mean_shape.pkl"
 DIGESTED = 64
 """Photos in the digest of a database."""
