@@ -125,10 +125,9 @@ class ShapeTruth:
         faces = open_faces(data, self.size)
         parameters = faces.all_parameters()  # type: ignore[attr-defined]
         beta = self._basis.code(parameters.take(np.arange(self.strangers) * IMAGES)).astype(np.float64)
-        x = _joined(self._features_of(np.stack([faces.read(index).image for index in range(len(faces))])))
+        images = np.stack([faces.read(index).image for index in range(len(faces))])
+        x = np.nan_to_num(_joined(self._features_of(images)))  # rows without a face have no features
         y, person = np.repeat(beta, IMAGES, axis=0), np.repeat(np.arange(self.strangers), IMAGES)
-        known = np.isfinite(x).all(axis=1)
-        x, y, person = x[known], y[known], person[known]
         mean, std = x.mean(axis=0), x.std(axis=0) + 1e-6
         x = (x - mean) / std
         held_out = person >= self.strangers * (1 - HELD_OUT)
