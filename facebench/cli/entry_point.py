@@ -27,6 +27,10 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 """Exit code of a program that SIGPIPE ends."""
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+_PATH_ERRORS = frozenset(
+    {errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR}
+)
+"""Errors of paths that a user gave and that no reader reported with more detail."""
 
 app = typer.Typer(
     cls=LazyGroup,
@@ -122,6 +126,9 @@ def _run_command(words: list[str] | None) -> int:
     except OSError as error:
         if _is_broken_pipe(error):
             return BROKEN_PIPE
+        if error.errno in _PATH_ERRORS and error.filename is not None:
+            _print_error(f"error: {_shortened(str(error.filename))}: {error.strerror}. Check the path.")
+            return INPUT_ERROR
         if error.errno not in _DISK_ERRORS:
             return _report_internal_error(error)
         _print_error(f"error: the output cannot be written: {error}. Free some space, or write elsewhere.")
@@ -129,6 +136,10 @@ def _run_command(words: list[str] | None) -> int:
     except Exception as error:
         return _report_internal_error(error)
     return 0
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= 200 else f"{path[:100]}…{path[-50:]}"
 
 
 def _is_broken_pipe(error: BaseException | None) -> bool:

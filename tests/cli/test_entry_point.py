@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from facebench import __version__, cli
 from facebench.cli.command_table import COMMANDS
@@ -204,3 +205,12 @@ def test_an_unknown_language_is_an_input_error(facebench: Command) -> None:
     result = facebench("metrics", "--lang", "fr")
     assert result.returncode == 2
     assert "does not write the language 'fr'" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--reference", "--out"])
+def test_a_path_that_is_too_long_is_an_input_error(facebench: Command, option: str, tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
+    done = facebench("evaluate", tmp_path, option, "a" * 5000)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr) < 1000
