@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 
 from facebench.compare.board_table import (
@@ -158,12 +159,19 @@ class Board:
         """Return the first result of a metric, for its title and direction."""
         return next(run.metrics[metric] for run in self.runs if metric in run.metrics)
 
-    def table(self, address: Callable[[Run], str] = lambda run: "") -> RankedTable:
+    def table(self, address: Callable[[Run], str] | None = None) -> RankedTable:
         """Build the table: one row per model, sorted; models that cannot be distinguished from the best are bold.
 
         Args:
             address: returns the link target of the name of a run; empty for no link.
         """
+        return self._without_links if address is None else self._arranged(address)
+
+    @cached_property
+    def _without_links(self) -> RankedTable:
+        return self._arranged(lambda run: "")
+
+    def _arranged(self, address: Callable[[Run], str]) -> RankedTable:
         rows = [model.row(address(model.newest)) for model in self.models]
         rows += [Row(REAL_ROW, {}, self.real, published=True)] if self.real else []
         rows += [published_row(row) for row in self.published]

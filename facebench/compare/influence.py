@@ -110,17 +110,32 @@ class Joint:
 
     def error(self, weights: Floats) -> Error:
         """Return the error of a weighted sum of the values of the runs."""
-        variances = [(part, float(np.square(part.values @ weights).sum())) for part in self.parts]
-        gains = [(part, v) for part, v in variances if part.sign > 0 and v > 0]
-        if not gains:
-            return Error(0.0, math.inf)
-        crossed = any(part.sign < 0 for part, _ in variances)
-        total = max(sum(part.sign * v for part, v in variances), max(v for _, v in gains))
-        sizes = [part.degrees_of_freedom for part, _ in gains]
-        if crossed:
-            return Error(math.sqrt(total), float(min(sizes)))
-        spread = sum(v**2 / size for (_, v), size in zip(gains, sizes, strict=True))
-        return Error(math.sqrt(total), sum(v for _, v in gains) ** 2 / spread)
+        standard, freedom = self.errors(weights[None])
+        return Error(float(standard[0]), float(freedom[0]))
+
+    def errors(self, weights: Floats) -> tuple[Floats, Floats]:
+        """Return standard errors and degrees of freedom (sums,) of weighted sums; weights are (sums, runs)."""
+        return self.errors_of(self.influences(weights))
+
+    def influences(self, weights: Floats) -> list[Floats]:
+        """Return the influences (labels, sums) on weighted sums for each kind of unit."""
+        return [part.values @ weights.T for part in self.parts]
+
+    def errors_of(self, influences: Sequence[Floats]) -> tuple[Floats, Floats]:
+        """Return standard errors and degrees of freedom (sums,) from the influences (labels, sums) on sums."""
+        variances = np.array([np.square(values).sum(axis=0) for values in influences])
+        signs = np.array([part.sign for part in self.parts], dtype=np.float64)[:, None]
+        sizes = np.array([part.degrees_of_freedom for part in self.parts], dtype=np.float64)[:, None]
+        gains = np.where(signs > 0, variances, 0.0)
+        largest = gains.max(axis=0, initial=0.0)
+        total = np.maximum((signs * variances).sum(axis=0), largest)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if (signs < 0).any():
+                freedom = np.where(gains > 0, np.broadcast_to(sizes, gains.shape), np.inf).min(axis=0)
+            else:
+                freedom = np.square(gains.sum(axis=0)) / (np.square(gains) / sizes).sum(axis=0)
+        exact = largest == 0
+        return np.where(exact, 0.0, np.sqrt(total)), np.where(exact, np.inf, freedom)
 
     def shared(self, first: int, second: int) -> int:
         """Return the largest number of units of one kind that two runs share."""

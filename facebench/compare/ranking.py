@@ -17,15 +17,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 
 from facebench.compare.replicates import Estimates
 from facebench.core.tables import Mark
-from facebench.metrics.arrays import Floats
+from facebench.metrics.arrays import Floats, Ints
+from facebench.metrics.quantiles import t_quantile
 
 LEVEL = 0.95
 DRAWS = 10_000
 """Draws of the joint distribution; the standard error of a critical value is about 0.02."""
+_FEWEST, _NUMBERS = 1_000, 20_000_000
+"""Fewest draws, and most draws times pairs: boards of more than 63 models use fewer draws than `DRAWS`."""
+_BLOCK = 1_000_000
+"""Draws times pairs in memory at once: 8 MB."""
 
 
 @dataclass(frozen=True)
@@ -63,27 +67,26 @@ class Ranking:
         """Return the smallest and the largest rank of each model, jointly at 95 %."""
         pairs = list(itertools.combinations(models, 2))
         critical = self._critical(pairs, two_sided=True)
-        better = dict.fromkeys(models, 0)
-        worse = dict.fromkeys(models, 0)
-        for a, b in pairs:
-            t = self._t(a, b)
-            if abs(t) > critical:
-                winner, loser = (a, b) if t > 0 else (b, a)
-                worse[winner] += 1
-                better[loser] += 1
-        return {model: (1 + better[model], len(models) - worse[model]) for model in models}
+        t = self._t(models, models)
+        worse, better = (t > critical).sum(axis=1), (t < -critical).sum(axis=1)
+        return {
+            model: (1 + int(better[place]), len(models) - int(worse[place]))
+            for place, model in enumerate(models)
+        }
 
     def _is_possibly_best(self, model: int, models: Sequence[int]) -> bool:
-        pairs = [(other, model) for other in models if other != model]
-        if not pairs:
+        others = [other for other in models if other != model]
+        if not others:
             return True
-        return max(self._t(*pair) for pair in pairs) <= self._critical(pairs)
+        pairs = [(other, model) for other in others]
+        return float(self._t(others, [model]).max()) <= self._critical(pairs)
 
-    def _t(self, a: int, b: int) -> float:
-        """By how many standard errors model a is better than model b."""
-        difference = float(self.values[a] - self.values[b])
-        error = float(self.errors[a, b])
-        return difference / error if error > 0 else math.copysign(math.inf, difference) if difference else 0.0
+    def _t(self, first: Sequence[int], second: Sequence[int]) -> Floats:
+        """By how many standard errors each of the first models is better than each of the second (f, s)."""
+        differences = self.values[list(first), None] - self.values[list(second)]
+        errors = self.errors[np.ix_(list(first), list(second))]
+        exact = np.where(differences == 0, 0.0, np.copysign(np.inf, differences))
+        return np.divide(differences, errors, out=exact, where=errors > 0)
 
     def _critical(self, pairs: Sequence[tuple[int, int]], two_sided: bool = False) -> float:
         """The value that the largest t of some differences exceeds with 5 % if all models are equal."""
@@ -92,11 +95,22 @@ class Ranking:
             return 0.0
         freedom = min(float(self.freedoms[pair]) for pair in pairs)
         if len(pairs) == 1:
-            return float(scipy.stats.t.ppf(0.5 + LEVEL / 2 if two_sided else LEVEL, freedom))
-        first, second = (list(side) for side in zip(*pairs, strict=True))
-        drawn = (self.draws[:, first] - self.draws[:, second]) / self.errors[first, second]
-        largest = (np.abs(drawn) if two_sided else drawn).max(axis=1)
+            return t_quantile(0.5 + LEVEL / 2 if two_sided else LEVEL, freedom)
+        largest = self._largest(np.array(pairs), two_sided)
         return float(np.quantile(largest * _scales(len(largest), freedom), LEVEL))
+
+    def _largest(self, pairs: Ints, two_sided: bool) -> Floats:
+        """Largest t of the pairs (n, 2) in every draw."""
+        draws = self.draws[: max(_FEWEST, _NUMBERS // len(pairs))]
+        first, second = pairs.T
+        scale = self.errors[first, second]
+        largest = np.empty(len(draws))
+        step = max(1, _BLOCK // len(pairs))
+        for start in range(0, len(draws), step):
+            part = slice(start, start + step)
+            t = (draws[part, first] - draws[part, second]) / scale
+            largest[part] = (np.abs(t) if two_sided else t).max(axis=1)
+        return largest
 
 
 def rank(estimates: Estimates | None, values: Sequence[float], decimals: int, sign: int) -> Ranking:
@@ -110,15 +124,10 @@ def rank(estimates: Estimates | None, values: Sequence[float], decimals: int, si
     """
     printed = sign * np.array([round(value, decimals) for value in values])
     count = len(values)
-    errors, freedoms = np.zeros((count, count)), np.full((count, count), np.inf)
     if estimates is None:
-        return Ranking(printed, errors, freedoms, np.zeros((1, count)))
-    for a, b in itertools.combinations(range(count), 2):
-        weights = np.zeros(count)
-        weights[[a, b]] = 1.0, -1.0
-        error = estimates.error(weights)
-        errors[a, b] = errors[b, a] = error.standard
-        freedoms[a, b] = freedoms[b, a] = error.degrees_of_freedom
+        exact, infinite = np.zeros((count, count)), np.full((count, count), np.inf)
+        return Ranking(printed, exact, infinite, np.zeros((1, count)))
+    errors, freedoms = estimates.difference_errors()
     return Ranking(printed, errors, freedoms, _draws(estimates.covariance()))
 
 

@@ -76,19 +76,38 @@ class Estimates:
 
     def error(self, weights: Floats) -> Error:
         """Return the error of a weighted sum of the values of the models."""
+        standard, freedom = self.errors(weights[None])
+        return Error(float(standard[0]), float(freedom[0]))
+
+    def errors(self, weights: Floats) -> tuple[Floats, Floats]:
+        """Return standard errors and degrees of freedom (sums,) of weighted sums; weights are (sums, models)."""
         runs = weights @ self.averaging
-        measured = self.joint.error(runs)
+        return self._with_training(*self.joint.errors(runs), np.square(runs).sum(axis=1))
+
+    def difference_errors(self) -> tuple[Floats, Floats]:
+        """Return standard errors and degrees of freedom of all differences of two models, (models, models)."""
+        count = len(self.values)
+        influences = self.joint.influences(self.averaging)
+        errors, freedoms = np.zeros((count, count)), np.full((count, count), np.inf)
+        for model in range(1, count):
+            shares = [values[:, :model] - values[:, model : model + 1] for values in influences]
+            squares = np.square(self.averaging[:model] - self.averaging[model]).sum(axis=1)
+            standard, freedom = self._with_training(*self.joint.errors_of(shares), squares)
+            errors[model, :model] = errors[:model, model] = standard
+            freedoms[model, :model] = freedoms[:model, model] = freedom
+        return errors, freedoms
+
+    def _with_training(self, standard: Floats, measured: Floats, squares: Floats) -> tuple[Floats, Floats]:
+        """Add the variance between training runs to the errors of sums; `squares` are those of the weights."""
         if not self.training.is_replicated:
-            return measured
-        squares = float(np.square(runs).sum())
+            return standard, measured
         between = self.training.variance * squares
-        within = max(0.0, measured.standard**2 - self.training.measurement * squares)
-        total = max(between + within, measured.standard**2)
-        if total == 0:
-            return Error(0.0, float(self.training.degrees_of_freedom))
-        parts = between**2 / self.training.degrees_of_freedom + within**2 / measured.degrees_of_freedom
-        freedom = (between + within) ** 2 / parts if parts > 0 else measured.degrees_of_freedom
-        return Error(math.sqrt(total), freedom)
+        within = np.maximum(np.square(standard) - self.training.measurement * squares, 0.0)
+        total = np.maximum(between + within, np.square(standard))
+        parts = np.square(between) / self.training.degrees_of_freedom + np.square(within) / measured
+        with np.errstate(divide="ignore", invalid="ignore"):
+            freedom = np.where(parts > 0, np.square(between + within) / parts, measured)
+        return np.sqrt(total), np.where(total == 0, float(self.training.degrees_of_freedom), freedom)
 
     def covariance(self) -> Floats:
         """Return the covariance matrix of the values of the models."""
