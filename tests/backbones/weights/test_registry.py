@@ -19,7 +19,16 @@ net:
 """
 
 
-NO_BACKBONE = ("yunet", "mtcnn", "flame", "flame-texture", "diffae-64-synthface", "directions-64-synthface")
+NO_BACKBONE = (
+    "yunet",
+    "mtcnn",
+    "flame",
+    "flame-texture",
+    "diffae-64-synthface",
+    "directions-64-synthface",
+    "ffhq256-autoenc",
+    "ffhq256-autoenc-cls",
+)
 """Entries for detection, rendering and editing, which no metric uses."""
 
 
