@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := demo
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope
 
-.PHONY: demo docs-numbers catalogue utility-demo study-demo study-directions study-identity-losses test test-fast test-portable test-portable-one \
+.PHONY: demo docs-numbers notebook catalogue utility-demo study-demo study-directions study-identity-losses test test-fast test-portable test-portable-one \
 	test-oldest lint gate bench docs rooms format clean
 
 # Rebuilt only when the dependencies change.
@@ -87,6 +87,10 @@ demo: $(VENV)/installed
 # Writes the numbers of the demo into README and docs, where a mark names their record.
 docs-numbers: demo
 	$(BIN)/python -m tools.docs_numbers $(DEMO)
+
+# Executes the example notebook of the docs and writes its outputs.
+notebook: $(VENV)/installed
+	$(BIN)/python -m tools.example_notebook
 
 # Finds new texts, and compiles the translations in facebench/core/locale.
 catalogue: $(VENV)/installed

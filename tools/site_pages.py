@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -11,6 +14,9 @@ from mkdocs.structure.files import File, Files
 from facebench.evaluation.cards import Card, card_families, find_card, load_cards
 from facebench.evaluation.protocols import Protocol, load_protocols
 from facebench.report.pages.cards import facts
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # mkdocs loads this file outside the package of tools
+from tools.example_notebook import NOTEBOOK, markdown
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -32,7 +38,8 @@ def pages() -> dict[str, str]:
     """Return the text of every page by its path relative to docs/."""
     found = {f"metrics/{metric}.md": metric_page(card) for metric, card in load_cards().items()}
     found |= {f"protocols/{name}.md": protocol_page(one) for name, one in load_protocols().items()}
-    return found | {"metrics/index.md": index_page()}
+    notebook = markdown(json.loads(NOTEBOOK.read_text(encoding="utf-8")))
+    return found | {"metrics/index.md": index_page(), "notebook.md": notebook}
 
 
 def metric_page(card: Card) -> str:
