@@ -22,6 +22,7 @@ from facebench.backbones.face_alignment import TEMPLATE, Face, crop
 from facebench.backbones.face_detection import FaceFinder
 from facebench.synthface import FaceModel
 from facebench.synthface.shape import ShapeBasis
+from facebench.training.data.loading import try_read
 from facebench.training.data.pairs import geometry_of
 from facebench.training.data.sources import SynthfaceData, open_faces
 from facebench.training.editing.edit_images import read_sources
@@ -125,9 +126,12 @@ class ShapeTruth:
         faces = open_faces(data, self.size)
         parameters = faces.all_parameters()  # type: ignore[attr-defined]
         beta = self._basis.code(parameters.take(np.arange(self.strangers) * IMAGES)).astype(np.float64)
-        images = np.stack([faces.read(index).image for index in range(len(faces))])
+        reads = [try_read(faces, index, index) for index in range(len(faces))]
+        found = [(row, face) for row, face, _ in reads if face is not None]
+        rows = np.array([row for row, _ in found])
+        images = np.stack([face.image for _, face in found])
         x = np.nan_to_num(_joined(self._features_of(images)))  # rows without a face have no features
-        y, person = np.repeat(beta, IMAGES, axis=0), np.repeat(np.arange(self.strangers), IMAGES)
+        y, person = beta[rows // IMAGES], rows // IMAGES
         mean, std = x.mean(axis=0), x.std(axis=0) + 1e-6
         x = (x - mean) / std
         held_out = person >= self.strangers * (1 - HELD_OUT)
