@@ -21,6 +21,8 @@ _SHORT = 12
 """Templates with fewer letters that begin with a value, such as `{n} images`, match only values without spaces."""
 _BREAKS = re.compile(r"((?<=[.!?])\s+|\n+\s*|; |: | · |(?<=^[•†–*✓✗]) )")
 """Ends of the parts of a message that are translated separately when no template matches the message."""
+_SYMBOLS = "•†–*✓✗"
+"""Signs before a message; they belong to no value."""
 
 WORDS = (
     *("none", "images", "image", "identities", "pairs", "sources", "targets", "people", "faces", "units"),
@@ -88,7 +90,7 @@ class _Template:
 
     def values(self, text: str) -> dict[str, str] | None:
         """Return the values of the placeholders in a message; None if the message is not of this template."""
-        if self.anchor not in text:
+        if self.anchor not in text or (text[0] in _SYMBOLS and self.message[0] != text[0]):
             return None
         match = self.pattern.fullmatch(text)
         if match is None:
