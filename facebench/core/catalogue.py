@@ -121,18 +121,16 @@ class Catalogue:
     """
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        self._literals: dict[str, str] = {}
-        self._templates: list[_Template] = []
-        for message, translation in texts.items():
-            template = _Template(message, translation)
-            if any(name is not None and not name.isidentifier() for _, name in template.parts):
-                continue  # of Typer
-            if any(name is not None for _, name in template.parts):
-                self._templates.append(template)
-            else:
-                self._literals[message.replace("{{", "{").replace("}}", "}")] = translation.format()
-        self._templates.sort(key=lambda template: -template.letters)
+        self._literals = {message: text for message, text in texts.items() if "{" not in message}
+        self._texts = {message: text for message, text in texts.items() if "{" in message}
         self._known: dict[str, str] = {}
+
+    @cached_property
+    def _templates(self) -> list[_Template]:
+        """Messages with values, the longest first; those of Typer, whose values have no name, are left out."""
+        found = [_Template(message, text) for message, text in self._texts.items()]
+        named = [each for each in found if all(name is None or name.isidentifier() for _, name in each.parts)]
+        return sorted(named, key=lambda template: -template.letters)
 
     def translate(self, text: str) -> str:
         """Return the translation of a message; parts that the catalogue lacks stay English."""
