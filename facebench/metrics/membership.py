@@ -13,7 +13,7 @@ import numpy as np
 import scipy.stats
 
 from facebench.metrics.arrays import Array, Floats, two_matrices
-from facebench.metrics.distances import Scale, Side
+from facebench.metrics.balls import Sets
 from facebench.metrics.knn import nearest_neighbours
 from facebench.metrics.rates import comparisons_won
 
@@ -70,5 +70,5 @@ def membership(generated: Array, training: Array, held_out: Array) -> Membership
 
 def _nearest(points: Array, generated: Array) -> Floats:
     """Distance of each point to its nearest generated row."""
-    scale = Scale.of(points, generated)
-    return np.sqrt(nearest_neighbours(Side(points, scale), Side(generated, scale), 1)[0][:, 0])
+    sides = Sets.of(points, generated)
+    return np.asarray(np.sqrt(nearest_neighbours(sides.generated, sides.reference, 1)[0][:, 0]))
