@@ -21,7 +21,15 @@ from facebench.evaluation.metric_result import Estimate, field_of, metric_result
 from facebench.evaluation.record import MetricResult
 from facebench.evaluation.resampling_units import generalises_to
 from facebench.evaluation.role_features import RoleFeatures
-from facebench.evaluation.samples import EditGrid, IdentityPairs, Sample, SubjectPairs, TwoSets, draw_sample
+from facebench.evaluation.samples import (
+    Clips,
+    EditGrid,
+    IdentityPairs,
+    Sample,
+    SubjectPairs,
+    TwoSets,
+    draw_sample,
+)
 from facebench.metrics import intervals
 from facebench.metrics.interval import Interval, join_notes
 from facebench.metrics.intervals.estimate import MAX_STORED_PAIRS
@@ -180,6 +188,8 @@ def _notes(answer: object, sample: Sample) -> dict[str, str]:
 def _intervals(card: Card, function: Callable[..., Any], sample: Sample, seed: int) -> dict[str, Interval]:
     """Return the intervals by field, for the resampling units of the sample."""
     arguments = metric_function(card.compute).order(**sample.arrays)
+    if isinstance(sample, Clips) and sample.size < 2:
+        raise InputError("one clip does not show how clips vary")
     if card.interval == "bootstrap_images":
         return intervals.bootstrap_images(function, *arguments, units=sample.units, seed=seed)
     if isinstance(sample, TwoSets) and isinstance(sample.reference, Moments):

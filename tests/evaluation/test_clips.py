@@ -65,6 +65,26 @@ def test_the_protocol_adds_clips_only_to_frames(tmp_path: Path, faces: Path) -> 
     assert {card.id for card, _ in with_clips.absent} >= {"track_head_motion"} - added
 
 
+def test_each_card_reads_an_array_of_its_network() -> None:
+    backbones = {
+        metric: find_card(metric).reads.backbone
+        for metric in (
+            "track_valence_ccc_faceapi",
+            "track_identity_drift_faceapi",
+            "track_arousal_pearson_reader",
+        )
+    }
+    assert list(backbones.values()) == ["faceapi-expression", "faceapi-recognition", "facereader"]
+
+
+def test_one_clip_has_no_interval(tmp_path: Path) -> None:
+    folder = make_clips(tmp_path, 1, 4)
+    run = facebench.evaluate(folder / "manifest.csv", metrics="track_frames_without_face", name="model")
+    result = run.metrics["track_frames_without_face"]
+    assert (result.value, result.low) == (0.0, None)
+    assert "one clip does not show how clips vary" in result.note
+
+
 def features(columns: list[dict[str, str]]) -> RoleFeatures:
     return RoleFeatures({"generated": extraction(columns)}, {})
 
