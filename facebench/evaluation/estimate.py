@@ -242,6 +242,7 @@ def _estimate_subject(sample: SubjectPairs, seed: int) -> Estimate:
 
 def _estimate_leakage(card: Card, sample: TwoSets, seed: int) -> Estimate:
     """Compute leakage; the intervals include the uncertainty of the threshold from the training set."""
+    assert not isinstance(sample.reference, Moments)  # leakage needs images
     scores = leakage_scores(sample.generated, sample.reference, sample.reference_identities, **card.params)
     answer = scores.summary()
     found = leakage_intervals(scores, sample.units)

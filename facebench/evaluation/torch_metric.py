@@ -13,7 +13,7 @@ from facebench.evaluation.evaluator import Evaluator
 from facebench.evaluation.record import Run
 
 
-class FaceMetric(Metric):  # type: ignore[misc]
+class FaceMetric(Metric):
     """Evaluates generated faces; `compute` returns a dict of numbers, and `run` holds the record.
 
     Images are kept in the memory of the CPU, and gathered over processes when `compute` is called. The state is no
@@ -37,7 +37,8 @@ class FaceMetric(Metric):  # type: ignore[misc]
         # The evaluator gathers the images itself.
         super().__init__(sync_on_compute=False)
         self.chosen = None if metrics is None else tuple(metrics)
-        self.evaluator = Evaluator(**({} if metrics is None else {"metrics": ",".join(metrics)}), **options)
+        chosen: dict[str, Any] = {} if metrics is None else {"metrics": ",".join(metrics)}
+        self.evaluator = Evaluator(**chosen, **options)
         self.run: Run | None = None
 
     def update(self, images: Any, **columns: Sequence[Any]) -> None:

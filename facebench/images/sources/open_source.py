@@ -25,7 +25,7 @@ SUFFIXES: dict[str, Kind] = {
     ".parquet": "parquet",
     ".lmdb": "lmdb",
     path_list.SUFFIX: "list",
-    **dict.fromkeys(video.SUFFIXES, cast("Kind", "video")),
+    **dict.fromkeys(video.SUFFIXES, "video"),
 }
 _SHARDS: tuple[Kind, ...] = ("tar", "parquet", "video")
 """Formats of which a folder may hold several files."""

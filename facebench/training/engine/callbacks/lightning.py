@@ -10,12 +10,12 @@ import torch
 try:
     from lightning.pytorch import Callback
 except ImportError:
-    from pytorch_lightning import Callback
+    from pytorch_lightning import Callback  # type: ignore[assignment]
 
 from facebench.training.engine.callbacks.periodic import PeriodicEvaluation
 
 
-class LightningEvaluation(Callback):  # type: ignore[misc]
+class LightningEvaluation(Callback):
     """Evaluates a LightningModule, logs the numbers to all loggers, and saves the best checkpoint.
 
     The numbers also become `trainer.callback_metrics`, which other callbacks monitor.

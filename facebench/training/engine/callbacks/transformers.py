@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 from facebench.training.engine.callbacks.periodic import PeriodicEvaluation
 
 
-class TrainerEvaluation(TrainerCallback):  # type: ignore[misc]
+class TrainerEvaluation(TrainerCallback):
     """Evaluates the model of a Trainer, logs the numbers, and saves the best checkpoint.
 
     The best checkpoint is recorded in the state of the Trainer, so that `save_total_limit` keeps it.
