@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -47,6 +47,7 @@ class Ranking:
     errors: Floats
     freedoms: Floats
     draws: Floats
+    _found: dict[tuple[int, ...], list[int]] = field(default_factory=dict, compare=False, repr=False)
 
     def marks(self, models: Sequence[int]) -> dict[int, Mark]:
         """Return "best" for models that cannot be distinguished from the best; "second" likewise for the rest."""
@@ -59,6 +60,11 @@ class Ranking:
         """Return the models that cannot be distinguished from the best of some models."""
         if len(models) == 0:
             return []
+        if tuple(models) not in self._found:
+            self._found[tuple(models)] = self._best(models)
+        return self._found[tuple(models)]
+
+    def _best(self, models: Sequence[int]) -> list[int]:
         kept = [model for model in models if self._is_possibly_best(model, models)]
         printed = {float(self.values[model]) for model in kept}
         return [model for model in models if float(self.values[model]) in printed]
@@ -78,8 +84,17 @@ class Ranking:
         others = [other for other in models if other != model]
         if not others:
             return True
-        pairs = [(other, model) for other in others]
-        return float(self._t(others, [model]).max()) <= self._critical(pairs)
+        largest = float(self._t(others, [model]).max())
+        # The critical value lies between that of one comparison and Bonferroni's, so most models need no simulation.
+        compared = [other for other in others if self.errors[other, model] > 0]
+        if not compared:
+            return largest <= 0
+        freedom = float(self.freedoms[compared, model].min())
+        if largest <= t_quantile(LEVEL, freedom):
+            return True
+        if largest > t_quantile(1 - (1 - LEVEL) / len(compared), freedom):
+            return False
+        return largest <= self._critical([(other, model) for other in compared])
 
     def _t(self, first: Sequence[int], second: Sequence[int]) -> Floats:
         """By how many standard errors each of the first models is better than each of the second (f, s)."""
