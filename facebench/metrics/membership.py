@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 
 from facebench.metrics.arrays import Array, Floats, two_matrices
 from facebench.metrics.balls import Sets
@@ -59,6 +58,8 @@ def membership(generated: Array, training: Array, held_out: Array) -> Membership
     generated, held_out = two_matrices(generated, held_out)
     trained, others = (_nearest(rows, generated) for rows in (training, held_out))
     wins = comparisons_won(np.sort(-trained), np.sort(-others))
+    import scipy.stats  # here, because the import takes 0.4 s
+
     test = scipy.stats.mannwhitneyu(trained, others, alternative="less")
     median = float(np.median(others))
     return Membership(
