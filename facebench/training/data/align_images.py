@@ -138,7 +138,9 @@ def _find_in_border(image: Image, finder: FaceDetector) -> Face | None:
         return None
     x, y, width, height = face.box
     return replace(
-        face, box=(x - left, y - top, width, height), landmarks=face.landmarks - np.float32([left, top])
+        face,
+        box=(x - left, y - top, width, height),
+        landmarks=face.landmarks - np.array([left, top], np.float32),
     )
 
 

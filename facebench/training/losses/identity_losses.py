@@ -83,9 +83,9 @@ def _identity_rows(
     if weights.triplet.weight:
         positive = clean if weights.triplet.positive == "self" else _partners(embed, inputs)
         negative = _negatives(weights, positive, inputs)
-        vectors = (faces.vectors[has_face] for faces in (positive, negative))
+        near, far = positive.vectors[has_face], negative.vectors[has_face]
         usable = (positive.known & negative.known)[has_face]
-        triplet = losses.triplet_identity(anchor, *vectors, weights.margin, "none")
+        triplet = losses.triplet_identity(anchor, near, far, weights.margin, "none")
         rows["triplet"] = weights.triplet.weight * triplet * usable
     return rows
 

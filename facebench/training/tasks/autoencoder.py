@@ -280,7 +280,7 @@ def _refuse_without_init(settings: AutoencoderSettings) -> None:
 
 
 def _refuse_prior_of_one_person(prior: PriorFaces) -> None:
-    if prior.identity is not None and len(prior.identity.unique()) < 2:
+    if prior.identity is not None and len(torch.unique(prior.identity)) < 2:
         raise InputError(
             "loss.triplet.negative=prior needs prior faces of other people, and all of them have codes of one person. "
             "Give prior_data of other people."

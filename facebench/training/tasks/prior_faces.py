@@ -90,7 +90,9 @@ def with_embeddings(prior: PriorFaces, embed: Embedder) -> PriorFaces:
     """
     finder = FaceFinder()
     landmarks = np.stack([geometry_of(image, finder)[0] for image in to_images(prior.images)])
-    parts = zip(prior.images.split(BATCH), torch.from_numpy(landmarks).split(BATCH), strict=True)
+    parts = zip(
+        torch.split(prior.images, BATCH), torch.split(torch.from_numpy(landmarks), BATCH), strict=True
+    )
     embedded = [embed_faces(embed, images, points) for images, points in parts]
     known = torch.cat([part.known for part in embedded])
     if not bool(known.any()):
