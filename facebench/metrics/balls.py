@@ -30,8 +30,8 @@ class Sets:
     @classmethod
     def of(cls, generated: Array, reference: Array) -> Sets:
         """Prepare both sets."""
-        scale, sides = prepare(generated, reference)
-        return cls(*sides, scale)
+        scale, (left, right) = prepare(generated, reference)
+        return cls(left, right, scale)
 
 
 def radii(features: Side, k: int) -> Floats:
