@@ -1,6 +1,7 @@
 """All speed targets in one table, with the machine described: `make bench`.
 
     python benchmarks/targets.py [--only NAME ...] [--scale 1.0] [--out benchmarks/results/targets.json]
+                                 [--page docs/performance.md]
 
 Every row measures facebench and, where one exists, its peer in the same run. Ratios carry over to other machines,
 seconds do not. `--scale 0.02` checks within a minute that every measurement runs; its numbers mean nothing. Results of
@@ -25,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parents[1]
+MARKS = ("<!-- targets -->", "<!-- end of targets -->")
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import busy_seconds, machine  # noqa: E402
@@ -411,6 +413,27 @@ def show(rows: list[Row], console: Console) -> None:
     console.print(table)
 
 
+def write_page(rows: list[Row], described: dict[str, object], page: Path) -> None:
+    """Write the rows as a Markdown table between the marks of a page."""
+    lines = [
+        f"{described['processor']}, {described['cores']} cores, {described['memory_gib']} GiB, Python "
+        f"{described['python']}, torch {described['torch']}. Load is the number of running processes: above the "
+        "number of cores, seconds are too long.",
+        "",
+        "| what | value | target | | detail | load |",
+        "|---|---:|---:|---|---|---:|",
+    ]
+    for row in rows:
+        target = "" if row.target is None else f"{'≥' if row.least else '≤'} {row.target:g}"
+        verdict = {True: "met", False: "missed", None: ""}[row.met]
+        lines.append(
+            f"| {row.what} | {row.value:.3g} {row.unit} | {target} | {verdict} | {row.detail} | {row.load:g} |"
+        )
+    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
+    after = rest.partition(MARKS[1])[2]
+    page.write_text("\n".join([before + MARKS[0], *lines, MARKS[1] + after]), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -418,18 +441,23 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), default=list(BENCHMARKS))
     parser.add_argument("--scale", type=float, default=1.0, help="share of the images of every measurement")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/targets.json")
+    parser.add_argument("--page", type=Path, help="page whose table of targets is replaced")
+    parser.add_argument("--measured", action="store_true", help="measure nothing, show the file")
     given = parser.parse_args()
     results: dict[str, object] = (
         json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
     )
     groups = dict(results.get("groups", {}))  # type: ignore[call-overload]
-    for name in given.only:
+    for name in [] if given.measured else given.only:
         groups[name] = [asdict(row) for row in measured(name, given.scale)]
         given.out.parent.mkdir(parents=True, exist_ok=True)
         results = {"machine": machine(), "scale": given.scale, "groups": groups}
         given.out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         Console(stderr=True).print(f"measured: {name}")
-    show([Row(**row) for name in BENCHMARKS for row in groups.get(name, [])], Console())
+    rows = [Row(**row) for name in BENCHMARKS for row in groups.get(name, [])]
+    show(rows, Console())
+    if given.page is not None:
+        write_page(rows, dict(results["machine"]), given.page)  # type: ignore[call-overload]
 
 
 if __name__ == "__main__":
