@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from facebench.core.errors import InputError
+from facebench.images.cage_table import cage_rows, cage_table, image_folder
 from facebench.images.image_set import ImageSet
 from facebench.images.listing import SUFFIXES, Item, Rejected
 
@@ -26,35 +27,32 @@ Row = tuple[Path, Mapping[str, str]]
 
 
 def affectnet_split(root: Path) -> str | None:
-    """Return the split that a folder holds, "val" before "train"; None if it is not AffectNet."""
+    """Return the split that a folder or CAGE's table holds, "val" before "train"; None if it is not AffectNet."""
     for split in ("val", "train"):
         if (root / f"{split}_set" / "annotations").is_dir() or (root / _TABLES[split]).is_file():
+            return split
+        if cage_table(root, split) is not None:
             return split
     return None
 
 
 def affectnet(root: Path, split: str = "train") -> ImageSet:
-    """AffectNet, either as annotation folders (train_set/, val_set/) or as CSV (training.csv, validation.csv).
+    """AffectNet in one of three layouts.
+
+    - Annotation folders: train_set/, val_set/.
+    - CSV of the authors: training.csv, validation.csv.
+    - CSV of CAGE with the columns number, exp, val, aro: `root` is the file, or a folder that holds
+      train_set_annotation_without_lnd.csv, itself or in affectnet_annotations/.
 
     Columns: expression (see `AFFECTNET`), valence, arousal. Images of other classes are not used, and a warning of the
     set states their number. Images of the table that are missing are listed as rejected.
 
-    Source: Mollahosseini et al. 2017 and the two published layouts.
+    Source: Mollahosseini et al. 2017 and the two published layouts; Wagner et al. 2024 for CAGE's.
 
     Raises:
         InputError: another layout, an annotation that is missing, or no usable image.
     """
-    folder = root / f"{split}_set"
-    if (folder / "annotations").is_dir():
-        labelled = list(_folder_rows(folder))
-    else:
-        table = root / _TABLES.get(split, f"{split}.csv")
-        if not table.is_file():
-            raise InputError(
-                f"{root}: is not AffectNet's {split} set. Expected {folder.name}/images and {folder.name}/annotations, "
-                f"or {table.name} beside Manually_Annotated_Images/."
-            )
-        labelled = list(_table_rows(root, table))
+    root, labelled = _labelled(root, split)
     rows = [(path, columns) for path, *labels in labelled if (columns := _columns(*labels)) is not None]
     missing = [path for path, _ in rows if not path.is_file()]
     names = {path: path.relative_to(root).as_posix() for path, _ in rows}
@@ -68,6 +66,23 @@ def affectnet(root: Path, split: str = "train") -> ImageSet:
     warnings = (f"{excluded} images of AffectNet's classes 8 to 10 (none, uncertain, no face) are not used",)
     ordered = tuple(sorted(items, key=lambda item: item.name))
     return ImageSet(root, "manifest", ordered, rejected, warnings if excluded else ())
+
+
+def _labelled(root: Path, split: str) -> tuple[Path, list[tuple[Path, str, str, str]]]:
+    """Return the folder that names are relative to, and the path, expression, valence and arousal of each image."""
+    folder, table = root / f"{split}_set", root / _TABLES.get(split, f"{split}.csv")
+    if (folder / "annotations").is_dir():
+        return root, list(_folder_rows(folder))
+    if table.is_file():
+        return root, list(_table_rows(root, table))
+    numbered = cage_table(root, split)
+    if numbered is not None:
+        images = image_folder(numbered, split)
+        return images.parent, list(cage_rows(numbered, images))
+    raise InputError(
+        f"{root}: is not AffectNet's {split} set. Expected {folder.name}/images and {folder.name}/annotations, "
+        f"{table.name} beside Manually_Annotated_Images/, or CAGE's table with the columns number, exp, val, aro."
+    )
 
 
 def _folder_rows(folder: Path) -> Iterable[tuple[Path, str, str, str]]:

@@ -66,3 +66,42 @@ def test_annotations_that_hold_code_or_no_number_are_refused(tmp_path: Path) -> 
     np.save(tmp_path / "val_set" / "annotations" / "0_exp.npy", np.array([object()]), allow_pickle=True)
     with pytest.raises(InputError, match=r"0_exp\.npy is not a NumPy file of one number"):
         affectnet(tmp_path, "val")
+
+
+def cage(root: Path, rows: list[str], split: str = "val") -> Path:
+    """Write CAGE's table in its own folder, and an image for each row whose number is even."""
+    images, notes = root / f"{split}_set" / "images", root / "affectnet_annotations"
+    images.mkdir(parents=True)
+    notes.mkdir(exist_ok=True)
+    for row in rows:
+        number = row.partition(",")[0]
+        if number.isdigit() and int(number) % 2 == 0:
+            Image.fromarray(np.full((32, 32, 3), int(number), np.uint8)).save(images / f"{number}.jpg")
+    table = notes / f"{split}_set_annotation_without_lnd.csv"
+    table.write_text("\n".join(["number,exp,val,aro", *rows]))
+    return table
+
+
+def test_the_table_of_cage_is_read_from_its_folder_or_directly(tmp_path: Path) -> None:
+    table = cage(tmp_path, ["0,0,-0.176846,-0.0776398", "2,4,-0.06,0.53", "3,1,0.5,0.1", "4,8,-2,-2"])
+    for root in (tmp_path, table):
+        assert affectnet_split(root) == "val"
+        images = affectnet(root, "val")
+        assert images.column("expression") == ["neutral", "afraid"]
+        assert images.column("valence") == ["-0.176846", "-0.06"]
+        assert [(Path(file.name).name, file.reason) for file in images.rejected] == [("3.jpg", "missing")]
+        assert len(images.warnings) == 1
+    cage(tmp_path, ["2,1,0.5,0.5"], "train")
+    assert affectnet(tmp_path, "train").column("expression") == ["happy"]
+
+
+def test_a_damaged_table_of_cage_names_the_line(tmp_path: Path) -> None:
+    table = cage(tmp_path, ["0,0,0,0", "first,4,-0.06,0.53"])
+    with pytest.raises(InputError, match=r"without_lnd.csv, line 3: the number of the image is 'first'"):
+        affectnet(table, "val")
+    (tmp_path / "val_set" / "images").rename(tmp_path / "val_set" / "pictures")
+    with pytest.raises(InputError, match="its images are in none of"):
+        affectnet(table, "val")
+    table.write_text("number,exp,val\n0,0,0")
+    with pytest.raises(InputError, match="CAGE's table with the columns number, exp, val, aro"):
+        affectnet(table, "val")
