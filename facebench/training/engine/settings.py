@@ -83,6 +83,8 @@ class OptimizerConfig(Settings):
     """Steps of half a period of the cosine, which then oscillates; null for all steps of the run."""
     max_grad_norm: float | None = Field(1.0, gt=0, validation_alias=AliasChoices("max_grad_norm", "clip"))
     """Norm to which gradients are clipped; null disables clipping."""
+    sam_rho: float | None = Field(None, gt=0)
+    """Radius of sharpness-aware minimisation (SAM), which takes two passes for each step; null disables it."""
 
 
 class EvaluationSettings(Settings):

@@ -60,6 +60,10 @@ class Task(ABC):
         """
         raise InputError("This training makes no images, so it has no `evaluation`. Remove the setting.")
 
+    def begin_step(self, step: int) -> bool:
+        """Prepare a step, from 0; return whether a new phase starts, before which the optimizer forgets its state."""
+        return False
+
     def on_evaluation(self, numbers: Mapping[str, float]) -> None:  # noqa: B027 - optional
         """Adapt `lr_factor` and `finished` to an evaluation."""
 

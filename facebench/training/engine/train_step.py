@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from facebench.core.errors import FacebenchError
+from facebench.core.errors import FacebenchError, InputError
 from facebench.training.data.faces import Batch
 from facebench.training.data.order import seed_of
 from facebench.training.engine.optimizer import learning_rate, make_optimizer
 from facebench.training.engine.rng import StepRng
+from facebench.training.engine.sam import perturbed
 from facebench.training.engine.settings import TrainConfig
 from facebench.training.engine.task import Task
 
@@ -36,6 +37,10 @@ class TrainStep:
 
     def __init__(self, task: Task, config: TrainConfig, accelerator: Accelerator) -> None:
         self.task, self.config, self.accelerator = task, config, accelerator
+        if config.optimizer.sam_rho is not None and config.precision == "fp16":
+            raise InputError(
+                "SAM (optimizer.sam_rho) and fp16 do not go together. Use precision=bf16 or float32."
+            )
         self.optimizer = make_optimizer(config.optimizer, task.parameters())
         self.losses, self._scaled_optimizer = accelerator.prepare(_Losses(task), self.optimizer)
 
@@ -45,12 +50,26 @@ class TrainStep:
         Raises:
             TrainingStopped: a loss is not finite.
         """
+        if self.task.begin_step(step):
+            self.optimizer.state.clear()
+        parts = self.config.gradient_accumulation
+        rho = self.config.optimizer.sam_rho
+        if rho is None:
+            return self._pass(step, (next(batches) for _ in range(parts)))
+        held = [next(batches) for _ in range(parts)]
+        mean = self._pass(step, held)
+        with perturbed(self.task.parameters(), rho):
+            self._scaled_optimizer.zero_grad(set_to_none=True)
+            self._pass(step, held)
+        return mean
+
+    def _pass(self, step: int, batches: Iterable[Batch]) -> dict[str, float]:
+        """Accumulate the gradients of the parts of a batch; return the mean losses."""
         parts = self.config.gradient_accumulation
         # Dropout uses the global generator.
         torch.manual_seed(seed_of(self.config.seed, "network", step, self.accelerator.process_index))
         mean: dict[str, float] = {}
-        for part in range(parts):
-            batch = next(batches)
+        for part, batch in enumerate(batches):
             with nullcontext() if part == parts - 1 else self.accelerator.no_sync(self.losses):
                 losses = self._evaluate_loss(step, batch)
                 self.accelerator.backward(losses["loss"] / parts)

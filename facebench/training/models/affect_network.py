@@ -41,6 +41,10 @@ class AffectNetwork(nn.Module):
         named = {"valence": columns[:, -2], "arousal": columns[:, -1]}
         return named if self.kind == "maxvit-va" else {**named, "expression": columns[:, :-2]}
 
+    def last_layer(self) -> nn.Linear:
+        """Return the layer that gives the outputs."""
+        return [layer for layer in self.body.modules() if isinstance(layer, nn.Linear)][-1]
+
 
 class SmallNetwork(nn.Sequential):
     """Four strided convolutions and a linear layer on a 4 x 4 grid; for tests and small experiments."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
@@ -42,6 +43,12 @@ class AffectSettings(TrainConfig):
     balance: int | None = Field(None, gt=0)
     """Number of training images, drawn once with equal numbers of every class; null for all."""
     augment: bool = True
+    head_steps: int = Field(0, ge=0)
+    """First steps, which train only the last layer; then the optimizer starts anew on all layers."""
+    head_learning_rate: float | None = Field(None, gt=0)
+    """Learning rate of these steps; null for that of the optimizer."""
+    selected_by: Literal["score", "expression_accuracy"] = "score"
+    """Number of the evaluation that selects the best checkpoint."""
     init_from: Path | None = None
     """Checkpoint with initial weights; layers of another shape keep their random values."""
 
@@ -49,15 +56,18 @@ class AffectSettings(TrainConfig):
 class AffectTask(Task):
     """Train an affect network on labelled faces."""
 
-    best_metric = ("score", True)
     keep_best = True
+    network: AffectNetwork
 
     def __init__(self, settings: AffectSettings) -> None:
         if settings.network == "maxvit-va" and settings.loss != "va":
             raise InputError("The network 'maxvit-va' has no expression classes: use loss=va.")
         if settings.network.startswith("maxvit") and settings.size != 224:
             raise InputError(f"MaxViT reads 224 pixels, not {settings.size}. Use size=224.")
+        if settings.head_steps and PartialState().num_processes > 1:
+            raise InputError("head_steps trains in one process. Start the command without a launcher.")
         self.settings = settings
+        self.best_metric = (settings.selected_by, True)
         self.faces: AffectFaces = AffectFaces(settings.data, settings.size, settings.balance, settings.seed)
         self.held_out = AffectFaces(settings.held_out, settings.size)
         expression = torch.from_numpy(np.asarray(self.faces.labels("expression"), np.int64))
@@ -71,6 +81,17 @@ class AffectTask(Task):
             self.warnings = (
                 "the network starts from random weights; the published recipes start from ImageNet: init_from=FILE",
             )
+
+    def begin_step(self, step: int) -> bool:
+        """Train the last layer in the first steps, then all layers."""
+        settings = self.settings
+        is_head = step < settings.head_steps
+        head = set(self.network.last_layer().parameters())
+        for parameter in self.network.parameters():
+            parameter.requires_grad_(not is_head or parameter in head)
+        rate = settings.head_learning_rate
+        self.lr_factor = rate / settings.optimizer.learning_rate if is_head and rate is not None else 1.0
+        return step > 0 and step == settings.head_steps
 
     def losses(self, network: nn.Module, batch: Batch, rng: StepRng) -> dict[str, Tensor]:
         """Compute the losses of a batch."""

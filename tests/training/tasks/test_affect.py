@@ -14,7 +14,8 @@ from facebench.backbones.maxvit import maxvit_network
 from facebench.core.errors import FacebenchError, InputError
 from facebench.training.data.affect_faces import AffectFaces, AffectNetData
 from facebench.training.data.sources import FolderData
-from facebench.training.engine import model_file
+from facebench.training.engine import loop, model_file
+from facebench.training.engine.checkpoints import MODEL, OPTIMIZER, Checkpoint
 from facebench.training.losses.affect import affect_losses, class_weights, concordance
 from facebench.training.models.affect_network import AffectNetwork, load_initial
 from facebench.training.presets import read
@@ -183,3 +184,33 @@ def test_a_network_that_does_not_fit_its_loss_is_an_error(tmp_path: Path) -> Non
     content = {**read("cage-maxvit-va"), "loss": "combined"}
     with pytest.raises(InputError, match="has no expression classes: use loss=va"):
         registry.prepare("affect", content, "test")
+
+
+def test_the_first_steps_train_only_the_last_layer_then_the_optimizer_starts_anew(tmp_path: Path) -> None:
+    changes = [
+        *SMALL, "steps=4", "head_steps=2", "head_learning_rate=0.01", "optimizer.sam_rho=0.05",
+        "optimizer.warmup=0", "selected_by=expression_accuracy", "checkpoint_every=1", "evaluate_every=4",
+        "keep_checkpoints=9", "data.identities=16", "held_out.identities=8",
+    ]  # fmt: skip
+    content = read("affect-synthface", changes)
+    prepared = registry.prepare("affect", content, "test")
+    first = {name: value.clone() for name, value in prepared.task.network.state_dict().items()}
+    loop.fit(prepared.task, prepared.settings, tmp_path / "run", device="cpu", on_message=lambda _: None)
+    trained = {name for name, _ in prepared.task.network.named_parameters()}
+    head = {name for name in trained if name.startswith("body.14")}
+    saved = [
+        Checkpoint.load(tmp_path / "run" / "checkpoints" / f"step-{step:08d}").tensors
+        for step in (1, 2, 3, 4)
+    ]
+
+    def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+        return {name for name in trained if not torch.equal(before[name], after[name])}
+
+    models = [tensors[MODEL] for tensors in saved]
+    assert len(head) == 2
+    assert changed(first, models[0]) == changed(models[0], models[1]) == head
+    assert changed(models[1], models[2]) == trained
+    steps = [{int(value) for name, value in each[OPTIMIZER].items() if "step" in name} for each in saved]
+    assert steps == [{1}, {2}, {1}, {2}], "the optimizer starts anew with the second phase"
+    again = registry.prepare("affect", content, "test")
+    assert again.task.best_metric == ("expression_accuracy", True)
