@@ -51,7 +51,8 @@ def factorial(
     common: Annotated[
         bool,
         typer.Option(
-            "--common", help="One run: compare only pairs of source and target that all cells have."
+            "--common",
+            help="One run: compare only pairs of source and target, and trainings, that all cells have.",
         ),
     ] = False,
     lang: Annotated[

@@ -39,24 +39,44 @@ def make_cell_record(
     error: Callable[[Mapping[str, str]], float] = arousal_of,
     seed: int = 0,
     name: str = "lab",
+    trainings: int = 1,
+    of_training: float = 0.0,
 ) -> Run:
-    """Transfers whose arousal error is that of the cell plus random effects of the person and the target."""
+    """Transfers whose arousal error is that of the cell plus random effects of the person and the target.
+
+    Several trainings are numbered in the column `seed`; each model (data, stage, resnet) has an error of its own with
+    the deviation `of_training`, which all cells of the model share.
+    """
     rng = np.random.default_rng(seed)
+    models = np.random.default_rng([seed, 1])
+    of_model: dict[tuple[str, ...], float] = {}
     of_person, of_target = 0.03 * rng.standard_normal(people), 0.04 * rng.standard_normal(targets)
     rows = []
     for cell in itertools.product(*factors.values()):
         tags = dict(zip(factors, cell, strict=True))
-        for person, target, photo in itertools.product(range(people), range(targets), range(photographs)):
-            distance = error(tags) + of_person[person] + of_target[target] + 0.01 * rng.standard_normal()
+        for training, person, target, photo in itertools.product(
+            range(trainings), range(people), range(targets), range(photographs)
+        ):
+            model = (*(tags.get(factor, "") for factor in ("data", "stage", "resnet")), str(training))
+            if of_training and model not in of_model:
+                of_model[model] = of_training * models.standard_normal()
+            distance = (
+                error(tags)
+                + of_model.get(model, 0.0)
+                + of_person[person]
+                + of_target[target]
+                + 0.01 * rng.standard_normal()
+            )
             rows.append(
                 {
                     "role": "generated",
-                    "image": f"{'-'.join(cell)}/{person}/{target}/{photo}.png",
+                    "image": f"{'-'.join(cell)}/{training}/{person}/{target}/{photo}.png",
                     "source": f"albums/p{person}/{photo}.png",
                     "target": f"targets/obama{target + 1:02d}.png",
                     "identity": f"p{person}",
                     "expression": EXPRESSIONS[target % len(EXPRESSIONS)],
                     **tags,
+                    **({"seed": str(training)} if trainings > 1 else {}),
                     f"arousal:{NETWORK}": 0.1 + abs(distance),
                     f"valence:{NETWORK}": 0.1 + abs(0.2 + 0.02 * rng.standard_normal()),
                 }

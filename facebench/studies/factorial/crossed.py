@@ -13,6 +13,7 @@ the pigeonhole bootstrap (Owen 2007).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,6 +57,14 @@ class Mean:
         return replace(self, low=low, high=high)
 
 
+@dataclass(frozen=True)
+class Variance:
+    """One term of the variance of a mean, with its degrees of freedom; terms may be negative."""
+
+    value: float
+    freedom: float
+
+
 def crossed_mean(table: Floats, seed: int = 0) -> Mean:
     """Return the mean of a table and its interval for new people and new targets.
 
@@ -81,15 +90,35 @@ def crossed_mean(table: Floats, seed: int = 0) -> Mean:
         variance = float(table.var(ddof=1)) / table.size
         kind = "targets, this person" if people == 1 else "people, this target"
         return _student(value, variance, table.size - 1, f"Student's t over {table.size} {kind} only")
+    method = f"Student's t with {people} people and {targets} targets random (Satterthwaite)"
+    return student_mean(value, crossed_variance(table, seed), method)
+
+
+def crossed_variance(table: Floats, seed: int = 0) -> list[Variance]:
+    """Return the terms of the variance of a mean over people and targets, both random.
+
+    Args:
+        table: (people, targets), at least two numbers; gaps are NaN and resampled.
+        seed: seed of the bootstrap of tables with gaps.
+    """
+    people, targets = table.shape
+    if np.isnan(table).any():
+        drawn = _draws(table, seed)
+        return [Variance(float(np.nanvar(drawn, ddof=1)), max(min(people, targets) - 1, 1))]
+    if people == 1 or targets == 1:
+        return [Variance(float(table.var(ddof=1)) / table.size, table.size - 1)]
     squares = _mean_squares(table)
     kept = [squares[0], *(ms for ms in squares[1:] if ms[0] > squares[0][0])]
     # Each kept component adds MS − MS_e; the first term is MS_e itself.
     signs = [1.0 - (len(kept) - 1), *([1.0] * (len(kept) - 1))]
-    total = sum(sign * ms for sign, (ms, _) in zip(signs, kept, strict=True))
-    spread = sum((sign * ms) ** 2 / df for sign, (ms, df) in zip(signs, kept, strict=True))
-    freedom = total**2 / spread if spread > 0 else 1.0
-    method = f"Student's t with {people} people and {targets} targets random (Satterthwaite)"
-    return _student(value, total / table.size, freedom, method)
+    return [Variance(sign * ms / table.size, df) for sign, (ms, df) in zip(signs, kept, strict=True)]
+
+
+def student_mean(value: float, variances: Sequence[Variance], method: str) -> Mean:
+    """Return a mean with Student's t interval and Satterthwaite's degrees of freedom."""
+    total = sum(each.value for each in variances)
+    spread = sum(each.value**2 / each.freedom for each in variances)
+    return _student(value, total, total**2 / spread if spread > 0 else 1.0, method)
 
 
 def _mean_squares(table: Floats) -> list[tuple[float, int]]:
@@ -117,6 +146,18 @@ def _student(value: float, variance: float, freedom: float, method: str) -> Mean
 
 
 def _bootstrapped(table: Floats, value: float, seed: int) -> Mean:
+    """Return the mean of a table with gaps, and its interval from resamples of people and targets."""
+    people, targets = table.shape
+    drawn = _draws(table, seed)
+    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    error = float(np.nanstd(drawn, ddof=1))
+    p = float(2 * scipy.stats.norm.sf(abs(value) / error)) if error > 0 else float(value == 0)
+    gaps = int(np.isnan(table).sum())
+    method = f"pigeonhole bootstrap with {people} people and {targets} targets random, {gaps} gaps"
+    return Mean(value, float(low), float(high), p, method)
+
+
+def _draws(table: Floats, seed: int) -> Floats:
     """Resample people and targets independently; a cell counts as often as its person times its target."""
     rng = np.random.default_rng(seed)
     people, targets = table.shape
@@ -126,10 +167,4 @@ def _bootstrapped(table: Floats, value: float, seed: int) -> Mean:
     column = rng.multinomial(targets, np.full(targets, 1 / targets), RESAMPLES).astype(float)
     weight = np.einsum("bp,pt,bt->b", row, known.astype(float), column)
     with np.errstate(invalid="ignore", divide="ignore"):
-        drawn = np.einsum("bp,pt,bt->b", row, filled, column) / weight
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    error = float(np.nanstd(drawn, ddof=1))
-    p = float(2 * scipy.stats.norm.sf(abs(value) / error)) if error > 0 else float(value == 0)
-    gaps = int((~known).sum())
-    method = f"pigeonhole bootstrap with {people} people and {targets} targets random, {gaps} gaps"
-    return Mean(value, float(low), float(high), p, method)
+        return np.asarray(np.einsum("bp,pt,bt->b", row, filled, column) / weight)

@@ -1,7 +1,8 @@
 """Factorial study from one record: the cells are columns of the manifest.
 
 Every cell holds transfers of the same pairs of a source and a target image. An effect is a weighted sum of cells. It is
-computed for each person and target first, and its mean then has people and targets as random factors.
+computed for each person and target first, and its mean then has people and targets as random factors. Cells that were
+trained several times, numbered in a column `seed`, have the training as a third random factor.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from facebench.evaluation.inputs import LINKED
 from facebench.evaluation.per_image import image_terms
 from facebench.evaluation.record import MetricResult, Run, load_run
 from facebench.metrics.arrays import Floats
-from facebench.studies.factorial.crossed import Mean, crossed_mean
+from facebench.studies.factorial.crossed import Mean
 from facebench.studies.factorial.effects import Cell, Effect, Levels, Study, contrasts, sentences_html
+from facebench.studies.factorial.trainings import mean_of_trainings
 
 PEOPLE = ("identity", "person")
 """Columns that name the person, in order of preference."""
-NOT_FACTORS = ("seed", "run", "replicate")
-"""Columns that number repetitions of a cell, over which values are averaged."""
+TRAININGS = ("seed", "run", "replicate")
+"""Columns that number the trainings of a cell, in order of preference; they are random, not factors."""
 MAX_LEVELS = 12
 """Columns with more values are not factors unless they are named."""
 _TABLE_COLUMNS = ("role", "image", "sha256", "width", "height", "map_x", "map_y")
@@ -42,14 +44,20 @@ class Values:
     """One metric by cell, person and target.
 
     Attributes:
-        values: (cells, people, targets) means over photographs; NaN where a person has no value of a target.
+        trained: (cells, trainings, people, targets) means over photographs; NaN where a person has no value of a
+            target.
         left_out: pairs of a source and a target that are left out because a cell has no value of them.
         pairs: pairs of a source and a target that all cells have.
     """
 
-    values: Floats
+    trained: Floats
     left_out: int
     pairs: int
+
+    @property
+    def values(self) -> Floats:
+        """Means over trainings, (cells, people, targets)."""
+        return np.asarray(self.trained.mean(axis=1))
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ class RecordStudy:
         target_columns: columns that describe a target, by column; one value per target.
         values: values of each metric.
         record: the record.
+        trainings: numbers of the trainings of every cell; a single text without such a column.
     """
 
     study: Study
@@ -71,6 +80,7 @@ class RecordStudy:
     target_columns: dict[str, list[str]]
     values: dict[str, Values]
     record: Run = field(repr=False)
+    trainings: list[str] = field(default_factory=list)
 
     def __repr__(self) -> str:
         """Return one line: the record and the sizes of the study."""
@@ -102,7 +112,8 @@ class RecordOptions:
     Attributes:
         metrics: ids; by default all metrics that are means over images and have a better direction.
         factors: columns; by default all columns with 2 to 12 values that neither source nor target determines.
-        common: compare the pairs that all cells have; otherwise cells with different pairs are an error.
+        common: compare the pairs and the trainings that all cells have; otherwise cells with different ones are an
+            error.
         seed: seed of bootstraps.
     """
 
@@ -127,29 +138,31 @@ def study_record(run: Run | str | Path, options: RecordOptions | None = None) ->
     loaded = run if isinstance(run, Run) else load_run(run)
     rows = _generated(loaded)
     levels = _levels(rows, options.factors)
+    rows = _same_trainings(rows, levels, options.common)
     rows = _paired(rows, levels, options.common)
     cells = [cell for cell in itertools.product(*levels.values()) if cell in set(_cells(rows, levels))]
     people, targets = sorted(set(rows["person"])), _natural(set(rows["target"]))
+    trainings = _natural(set(rows["training"]))
     metrics, left_out = _metrics(loaded, options.metrics)
     values = {}
     for metric in metrics:
         terms = image_terms(metric, loaded)
         assert terms is not None
         values[metric] = _values(
-            rows.assign(value=rows["image"].map(terms)), levels, (cells, people, targets)
+            rows.assign(value=rows["image"].map(terms)), levels, (cells, trainings, people, targets)
         )
-    usable = {metric: each for metric, each in values.items() if np.isfinite(each.values).any()}
+    usable = {metric: each for metric, each in values.items() if np.isfinite(each.trained).any()}
     left_out |= {metric: "No pair has a value in every cell." for metric in values if metric not in usable}
     if not usable:
         raise InputError(f"{loaded.name}: no metric has a value of one pair in every cell.")
     effects = {
-        metric: _effects(metric, (levels, cells), each.values, options.seed)
+        metric: _effects(metric, (levels, cells), each.trained, options.seed)
         for metric, each in usable.items()
     }
     runs = [_cell_run(loaded, place, (levels, cells), usable, options.seed) for place in range(len(cells))]
     study = Study(runs, levels, list(usable), effects, left_out)
     columns = _target_columns(rows, levels, targets)
-    return RecordStudy(study, people, targets, columns, usable, loaded)
+    return RecordStudy(study, people, targets, columns, usable, loaded, trainings)
 
 
 def _generated(run: Run) -> pd.DataFrame:
@@ -169,14 +182,38 @@ def _generated(run: Run) -> pd.DataFrame:
     rows = rows[complete].copy()
     person = next((name for name in PEOPLE if name in rows and rows[name].notna().all()), "source")
     rows["person"] = rows[person].astype(str)
+    training = next((name for name in TRAININGS if name in rows and rows[name].nunique() > 1), None)
+    rows["training"] = "" if training is None else rows[training].astype(str)
     return rows
+
+
+def _same_trainings(rows: pd.DataFrame, levels: Levels, common: bool) -> pd.DataFrame:
+    """Keep the trainings that all cells have.
+
+    Raises:
+        InputError: cells have different trainings and `common` is not set, or they share none.
+    """
+    of_cell: dict[Cell, set[str]] = {}
+    for cell, training in zip(_cells(rows, levels), rows["training"], strict=True):
+        of_cell.setdefault(cell, set()).add(training)
+    every, shared = set.union(*of_cell.values()), set.intersection(*of_cell.values())
+    if shared == every:
+        return rows
+    if not common or not shared:
+        cell, has = min(of_cell.items(), key=lambda each: len(each[1]))
+        lacking = _natural(every - has)[0]
+        raise InputError(
+            f"The cells have different trainings: {'-'.join(cell)} lacks the training {lacking}. Complete the cells, "
+            f"or compare the {len(shared)} of {len(every)} trainings that all cells have: --common."
+        )
+    return rows[rows["training"].isin(shared)]
 
 
 def _levels(rows: pd.DataFrame, wanted: Sequence[str] | None) -> Levels:
     known = [
         str(name)
         for name in rows.columns
-        if name not in (*_TABLE_COLUMNS, *LINKED, *PEOPLE)
+        if name not in (*_TABLE_COLUMNS, *LINKED, *PEOPLE, "training")
         and not str(name).startswith("face_")
         and ":" not in str(name)
         and pd.api.types.is_string_dtype(rows[name].dropna())
@@ -204,7 +241,7 @@ def _levels(rows: pd.DataFrame, wanted: Sequence[str] | None) -> Levels:
 
 def _is_factor(rows: pd.DataFrame, name: str) -> bool:
     count = rows[name].nunique()
-    if name in NOT_FACTORS or not 2 <= count <= MAX_LEVELS:
+    if name in TRAININGS or not 2 <= count <= MAX_LEVELS:
         return False
     # A column that the source or the target determines describes an image, not a cell.
     return all(int(rows.groupby(side)[name].nunique().max()) > 1 for side in ("source", "target"))
@@ -222,8 +259,8 @@ def _paired(rows: pd.DataFrame, levels: Levels, common: bool) -> pd.DataFrame:
     """
     pairs: dict[Cell, set[tuple[str, str]]] = {}
     keys = list(rows[["source", "target"]].astype(str).itertuples(index=False, name=None))
-    for cell, key in zip(_cells(rows, levels), keys, strict=True):
-        pairs.setdefault(cell, set()).add(key)
+    for cell, training, key in zip(_cells(rows, levels), rows["training"], keys, strict=True):
+        pairs.setdefault((*cell, training) if training else cell, set()).add(key)
     every, shared = set.union(*pairs.values()), set.intersection(*pairs.values())
     if shared == every:
         return rows
@@ -269,22 +306,23 @@ def _metrics(run: Run, wanted: Sequence[str] | None) -> tuple[list[str], dict[st
 
 
 def _values(
-    rows: pd.DataFrame, levels: Levels, axes: tuple[Sequence[Cell], Sequence[str], Sequence[str]]
+    rows: pd.DataFrame,
+    levels: Levels,
+    axes: tuple[Sequence[Cell], Sequence[str], Sequence[str], Sequence[str]],
 ) -> Values:
-    """Mean over photographs of each cell, person and target, over pairs with a value in every cell."""
-    cells, people, targets = axes
-    factors = list(levels)
+    """Mean over photographs of each cell, training, person and target, over pairs with a value in all of them."""
+    cells, trainings, people, targets = axes
+    factors = [*levels, "training"]
     by_pair = rows.groupby(["person", "source", "target", *factors], observed=True)["value"].mean()
     table = by_pair.unstack(factors)
     complete = table[table.notna().all(axis=1)]
     means = complete.groupby(level=["person", "target"]).mean()
-    values = np.full((len(cells), len(people), len(targets)), np.nan)
+    values = np.full(tuple(map(len, axes)), np.nan)
     row, column = {name: i for i, name in enumerate(people)}, {name: i for i, name in enumerate(targets)}
-    for place, cell in enumerate(cells):
-        key = cell if len(factors) > 1 else cell[0]
-        for pair, value in means[key].items():
+    for (place, cell), (number, training) in itertools.product(enumerate(cells), enumerate(trainings)):
+        for pair, value in means[(*cell, training)].items():
             person, target = cast(tuple[str, str], pair)
-            values[place, row[person], column[target]] = value
+            values[place, number, row[person], column[target]] = value
     return Values(values, len(table) - len(complete), len(table))
 
 
@@ -295,8 +333,8 @@ def _effects(metric: str, design: tuple[Levels, Sequence[Cell]], values: Floats,
         if weights is None:
             effects.append(Effect(metric, factors, compared, None, method="confounded with other effects"))
             continue
-        mean = crossed_mean(np.tensordot(weights, values, axes=1), seed)
-        rounding = 1e-12 * float(np.abs(weights) @ np.nanmean(np.abs(values), axis=(1, 2)))
+        mean = mean_of_trainings(np.tensordot(weights, values, axes=1), seed)
+        rounding = 1e-12 * float(np.abs(weights) @ np.nanmean(np.abs(values), axis=(1, 2, 3)))
         if abs(mean.value) <= rounding:
             mean = Mean(0.0, 0.0, 0.0, 1.0, mean.method)
         effects.append(
@@ -312,12 +350,12 @@ def _effects(metric: str, design: tuple[Levels, Sequence[Cell]], values: Floats,
 def _cell_run(
     run: Run, place: int, design: tuple[Levels, Sequence[Cell]], values: Mapping[str, Values], seed: int
 ) -> Run:
-    """One cell as a run: its levels as tags, and its means with people and targets random."""
+    """One cell as a run: its levels as tags, and its means with trainings, people and targets random."""
     levels, cells = design
     cell = cells[place]
     metrics: dict[str, MetricResult] = {}
     for metric, each in values.items():
-        mean = crossed_mean(each.values[place], seed).within(*find_card(metric.partition("@")[0]).range)
+        mean = mean_of_trainings(each.trained[place], seed).within(*find_card(metric.partition("@")[0]).range)
         change = {"value": mean.value, "low": mean.low, "high": mean.high, "method": mean.method}
         n = {"generated": each.pairs - each.left_out}
         metrics[metric] = run.metrics[metric].model_copy(update={**change, "level": 0.95, "n": n})
@@ -329,7 +367,14 @@ def _target_columns(rows: pd.DataFrame, levels: Levels, targets: Sequence[str]) 
     """Columns of the manifest with one value per target, such as the expression."""
     columns: dict[str, list[str]] = {}
     for name in rows.columns:
-        known = str(name) not in (*_TABLE_COLUMNS, *LINKED, *PEOPLE, *levels) and ":" not in str(name)
+        known = str(name) not in (
+            *_TABLE_COLUMNS,
+            *TRAININGS,
+            "training",
+            *LINKED,
+            *PEOPLE,
+            *levels,
+        ) and ":" not in str(name)
         if not known or not pd.api.types.is_string_dtype(rows[name].dropna()) or rows[name].isna().any():
             continue
         values = rows.groupby("target")[name].unique()

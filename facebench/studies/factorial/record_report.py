@@ -27,6 +27,7 @@ from facebench.studies.factorial.record_tables import (
     metric_name,
     record_sentences,
     texts,
+    trainings_table,
     worst_tables,
 )
 from facebench.studies.factorial.report import main_effects_plot, svg
@@ -113,8 +114,13 @@ def _page(record: RecordStudy, lang: str) -> str:
         tables += worst_tables(record, metric, lang).values()
     tables.append(cells_rows(record, lang))
     images = max(each.pairs for each in record.values.values()) * len(study.runs)
-    intro = text["intro"].format(
-        cells=len(study.runs), people=len(record.people), targets=len(record.targets), images=f"{images:,}"
+    images *= len(record.trainings)
+    intro = text["intro" if len(record.trainings) == 1 else "intro_trainings"].format(
+        cells=len(study.runs),
+        people=len(record.people),
+        targets=len(record.targets),
+        images=f"{images:,}",
+        trainings=len(record.trainings),
     )
     return (
         environment("facebench.studies.factorial")
@@ -151,6 +157,8 @@ def write_study(record: RecordStudy, folder: Path, langs: Sequence[str] | None =
             for kind, table in worst_tables(record, metric, lang).items():
                 written.append(_text(folder / f"worst-{kind}-{_file(metric)}{mark}.tex", table.latex()))
     tables = {"effects": effects_rows(record), "cells": cells_rows(record), "curves": curves_table(record)}
+    if len(record.trainings) > 1:
+        tables["trainings"] = trainings_table(record)
     for metric in curve_metrics(record):
         tables |= {
             f"worst-{kind}-{_file(metric)}": table for kind, table in worst_tables(record, metric).items()

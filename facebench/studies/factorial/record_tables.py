@@ -19,6 +19,7 @@ from facebench.metrics.arrays import Floats
 from facebench.studies.factorial.crossed import Mean, crossed_mean
 from facebench.studies.factorial.effects import Effect, Study
 from facebench.studies.factorial.record_cells import RecordStudy
+from facebench.studies.factorial.trainings import mean_of_trainings, spread_of_trainings
 
 _FOLDER = Path(__file__).parent / "languages"
 SHOWN_WORST = 12
@@ -163,6 +164,10 @@ def cells_rows(record: RecordStudy, lang: str = "en") -> Table:
     for metric in study.metrics:
         result = study.result(metric)
         columns.append(Column(metric, f"{metric} {result.arrow}".strip(), about=result.title))
+        if len(record.trainings) > 1:
+            columns.append(
+                Column(f"{metric}_training_sd", text["training_sd"], about=text["training_sd_about"])
+            )
     marks = {metric: _marks(study, metric) for metric in study.metrics}
     rows = []
     for place, run in enumerate(study.runs):
@@ -172,8 +177,30 @@ def cells_rows(record: RecordStudy, lang: str = "en") -> Table:
             small = _interval(result.low, result.high, result.decimals)
             value = "–" if result.value is None else f"{result.value:.{result.decimals}f}"
             cells.append(Cell(value, result.value, small=small, mark=marks[metric][place]))
+            if len(record.trainings) > 1:
+                deviation = spread_of_trainings(record.values[metric].trained[place])
+                cells.append(Cell(f"{deviation:.{result.decimals}f}", deviation))
         rows.append(cells)
-    return Table(columns, rows, text["cells"], [text["cells_note"]])
+    note = "cells_note" if len(record.trainings) == 1 else "cells_note_trainings"
+    return Table(columns, rows, text["cells"], [text[note].format(trainings=len(record.trainings))])
+
+
+def trainings_table(record: RecordStudy) -> Table:
+    """Return one row per cell, training and metric: the mean over people and targets."""
+    factors = list(record.study.levels)
+    columns = [Column("metric", "metric", numeric=False)]
+    columns += [Column(factor, factor, numeric=False) for factor in factors]
+    columns += [Column("training", "training", numeric=False), Column("value", "value")]
+    rows = []
+    for metric, each in record.values.items():
+        means = np.nanmean(each.trained, axis=(2, 3))
+        for run, values in zip(record.study.runs, means, strict=True):
+            levels = [Cell(run.tags[factor]) for factor in factors]
+            rows += [
+                [Cell(metric), *levels, Cell(training), Cell(f"{value:.6g}", float(value))]
+                for training, value in zip(record.trainings, values, strict=True)
+            ]
+    return Table(columns, rows)
 
 
 def _marks(study: Study, metric: str) -> list[Mark]:
@@ -201,7 +228,7 @@ def worst_tables(record: RecordStudy, metric: str, lang: str = "en") -> dict[str
         names = sorted(set(expressions))
         means = [crossed_mean(overall[:, np.array(expressions) == name]) for name in names]
         tables["expression"] = _worst(record, metric, "expression", names, means, lang)
-    cells = [crossed_mean(cell) for cell in values]
+    cells = [mean_of_trainings(cell) for cell in record.values[metric].trained]
     names = [record.cell_name(place) for place in range(len(cells))]
     tables["cell"] = _worst(record, metric, "cell", names, cells, lang)
     return tables

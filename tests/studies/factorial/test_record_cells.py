@@ -142,3 +142,40 @@ def test_what_makes_no_study_is_refused(record: Run) -> None:
     bare = record.model_copy(deep=True).with_per_image(table.drop(columns="target"))
     with pytest.raises(InputError, match="no column 'target'"):
         study_record(bare)
+
+
+@pytest.fixture(scope="module")
+def trained() -> Run:
+    """Three trainings of every model, whose errors differ as much as the effect of the data."""
+    return make_cell_record(photographs=1, trainings=3, of_training=0.04)
+
+
+def test_the_trainings_of_a_cell_are_random(trained: Run) -> None:
+    study = study_record(trained, RecordOptions([METRIC]))
+    assert study.trainings == ["0", "1", "2"]
+    assert "seed" not in study.study.levels
+    assert study.values[METRIC].trained.shape == (32, 3, 6, 8)
+    effects = {(e.factors, e.levels): e for e in study.study.effects[METRIC]}
+    data, target = effects[("data",), ("FFHQ",)], effects[("target_extractor",), ("EMOCA",)]
+    assert "3 trainings, 6 people and 8 targets random" in data.method
+    # What the extractors of one model share cancels, so their effect stays precise.
+    assert data.high - data.low > 10 * (target.high - target.low)
+    once = study_record(make_cell_record(photographs=1), RecordOptions([METRIC]))
+    fixed = {(e.factors, e.levels): e for e in once.study.effects[METRIC]}[("data",), ("FFHQ",)]
+    assert data.high - data.low > 3 * (fixed.high - fixed.low)
+    assert fixed.clear
+    assert not data.clear
+
+
+def test_cells_with_other_trainings_are_refused_by_name(trained: Run) -> None:
+    table = trained.per_image
+    assert table is not None
+    cut = (table["resnet"] == "50") & (table["data"] == "FFHQ") & (table["seed"] == "2")
+    less = dropped(trained, ~cut)
+    with pytest.raises(InputError, match=r"different trainings: FFHQ-.*-50-.* lacks the training 2"):
+        study_record(less)
+    study = study_record(less, RecordOptions([METRIC], common=True))
+    assert study.trainings == ["0", "1"]
+    missing = (table["resnet"] == "50") & (table["seed"] == "2") & (table["target"] == "targets/obama03.png")
+    with pytest.raises(InputError, match=r"-2 lacks the target targets/obama03"):
+        study_record(dropped(trained, ~missing))

@@ -13,10 +13,12 @@ from facebench.core.errors import InputError
 from facebench.studies.factorial.record_cells import RecordOptions, RecordStudy, study_record
 from facebench.studies.factorial.record_report import curves_plot, study_page, write_study
 from facebench.studies.factorial.record_tables import (
+    cells_rows,
     curves_table,
     effects_rows,
     record_sentences,
     texts,
+    trainings_table,
     worst_tables,
 )
 from facebench.studies.factorial.report import svg
@@ -124,3 +126,24 @@ def test_the_command_studies_one_run(tmp_path: Path) -> None:
     refused = facebench("factorial", run, run, "--common")
     assert refused.code == 2
     assert "--common belongs to a study of one run" in refused.text.replace("\n", " ")
+
+
+def test_several_trainings_are_shown_as_spread(tmp_path: Path) -> None:
+    study = study_record(
+        make_cell_record(photographs=1, targets=3, trainings=2, of_training=0.02), RecordOptions([METRIC])
+    )
+    cells = {column.key: place for place, column in enumerate(cells_rows(study).columns)}
+    row = cells_rows(study).rows[0]
+    rows = [each for each in trainings_table(study).rows if [cell.text for cell in each[1:-2]] == [
+        cell.text for cell in row[1:6]
+    ]]  # fmt: skip
+    values = [each[-1].number for each in rows]
+    assert len(values) == 2
+    assert row[cells[METRIC]].number == pytest.approx(sum(values) / 2)
+    assert row[cells[f"{METRIC}_training_sd"]].number == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
+    names = {path.name for path in write_study(study, tmp_path)}
+    assert "trainings.csv" in names
+    page = (tmp_path / "study.html").read_text()
+    assert "32 cells with 2 trainings each, 6 people, 3 targets, 1,152 generated faces" in page
+    assert "SD of trainings" in page
+    assert "学習間の標準偏差" in (tmp_path / "study.ja.html").read_text()
