@@ -12,12 +12,15 @@ from typing import Any
 
 from facebench.core.errors import FacebenchError
 from facebench.images.image_set import ImageSet
+from facebench.studies.grid.evaluation_time import UNMEASURED_SECONDS, EvaluationTime, evaluation_time
 from facebench.studies.grid.grid_file import Cell, Grid
 from facebench.studies.grid.plan import Job, model_name
 from facebench.training.presets import read
 
 BUFFER_SECONDS = 0.3
 """Seconds per image of DECA and of the rendering on one processor core (docs/diffusionrig.md)."""
+RENDER_SECONDS = {64: 0.025, 128: 0.031, 256: 0.089}
+"""Seconds of a rendered face on one processor core, by pixels per side (docs/performance.md)."""
 BUFFER_BYTES = {64: 13_000, 256: 108_000}
 """Bytes per image of a buffer set."""
 TRANSFER_BYTES = 100_000
@@ -37,6 +40,7 @@ class Forecast:
         parts: accumulated parts per batch that the memory requires, by ResNet; empty without a GPU.
         step_seconds: measured seconds of one training image, by ResNet; empty where nothing is trained.
         hours: hours on one device, by kind of job.
+        evaluation: time of one image in the evaluation.
     """
 
     jobs: dict[str, int]
@@ -47,6 +51,7 @@ class Forecast:
     parts: dict[str, int]
     step_seconds: dict[str, float]
     hours: dict[str, float]
+    evaluation: EvaluationTime
 
     @property
     def ready(self) -> bool:
@@ -67,6 +72,12 @@ class Forecast:
             f"memory: resnet{resnet}: batches in {n} accumulated parts" for resnet, n in self.parts.items()
         ]
         lines += [f"measured: resnet{r}: {s:.3f} s per training image" for r, s in self.step_seconds.items()]
+        lines.append(f"measured: evaluation: {self.evaluation.seconds:.3f} s per image")
+        if self.evaluation.unmeasured:
+            lines.append(
+                f"assumed: {UNMEASURED_SECONDS} s per image in each of {', '.join(self.evaluation.unmeasured)}, which "
+                "have no weights here"
+            )
         lines += [f"time: {kind}: {_duration(hours)}" for kind, hours in self.hours.items()]
         lines.append(f"time: all on one device: {_duration(sum(self.hours.values()))}")
         return lines
@@ -87,6 +98,7 @@ def forecast(grid: Grid, jobs: Sequence[Job], grid_folder: Path, out: Path) -> F
     seconds = {resnet: _measured(grid, cell) for resnet, cell in trained.items()}
     existing = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
     images = _images(grid, grid_folder)
+    evaluation = evaluation_time(_evaluation_networks(grid), grid.buffers.size)
     return Forecast(
         dict(Counter(job.name.split()[0] for job in jobs)),
         _missing(grid, grid_folder),
@@ -95,23 +107,36 @@ def forecast(grid: Grid, jobs: Sequence[Job], grid_folder: Path, out: Path) -> F
         shutil.disk_usage(existing).free,
         _parts(grid, trained),
         seconds,
-        _hours(grid, jobs, images, seconds),
+        _hours(grid, jobs, images, seconds) | _evaluation_hours(grid, images, evaluation),
+        evaluation,
     )
 
 
 def _networks(grid: Grid) -> list[str]:
     """Names of the networks that extractors and evaluation need."""
-    from facebench.evaluation.plan import make_plan
-
     readers = {str(level) for factor in ("conditioner", "target", "source") for level in grid.factors[factor]}
     names = sorted(readers - {"synthface", "compact"}) + (["facereader"] if "compact" in readers else [])
     names += ["flame", "flame-texture"] if readers & {"deca", "emoca"} else []
+    return list(dict.fromkeys([*names, *_evaluation_networks(grid)]))
+
+
+def _evaluation_networks(grid: Grid) -> list[str]:
+    """Names of the networks that the metrics read, also of those without weights here."""
+    from facebench.evaluation.cards import DETECTOR, find_card
+    from facebench.evaluation.plan import make_plan, suite_cards
+    from facebench.evaluation.protocols import find_protocol
+
     settings = grid.evaluate
     try:
-        names += make_plan(settings.protocol, settings.suite, settings.metrics).networks()
+        if settings.metrics is not None:
+            cards = [find_card(metric) for metric in settings.metrics]
+        elif settings.suite == "auto":
+            cards = make_plan(settings.protocol).cards
+        else:
+            cards = suite_cards(find_protocol(settings.protocol), settings.suite)
     except FacebenchError:
-        return names  # `_missing` reports it
-    return list(dict.fromkeys(names))
+        return []  # `_missing` reports it
+    return sorted({name for card in cards for name in card.backbones} - {DETECTOR})
 
 
 def _missing(grid: Grid, grid_folder: Path) -> list[str]:
@@ -228,28 +253,27 @@ def _disk(grid: Grid, jobs: Sequence[Job], images: dict[str, int]) -> int:
     sets = sum(
         images.get(job.name.split(" ")[1].rpartition("-")[0], 0) for job in jobs if job.name[:8] == "buffers "
     )
-    albums = sum(job.name.startswith("album ") for job in jobs)
-    album_images = images[grid.personal.albums] if grid.personal else 0
-    people = max(len({job.name.split("-")[0] for job in jobs if job.name.startswith("album ")}), 1)
+    albums = sum(job.name.startswith("album ") for job in jobs) * _album_images(grid, jobs, images)
     models = [cell for cell in grid.cells if f"model {model_name(cell)}" in {job.name for job in jobs}]
     trainings = sum(job.name.startswith(("model ", "person ")) for job in jobs)
     # A run keeps its model and three checkpoints with two moments each.
     model_bytes = 2.5 * memory.parameter_bytes(_configuration(grid, models[0])) * trainings if models else 0
     transfers = _transfers(grid, images) * TRANSFER_BYTES * (grid.buffers.size / 256) ** 2
-    return int(per_image * (sets + albums * album_images / people) + model_bytes + transfers)
+    return int(per_image * (sets + albums) + model_bytes + transfers)
 
 
 def _hours(
     grid: Grid, jobs: Sequence[Job], images: dict[str, int], seconds: dict[str, float]
 ) -> dict[str, float]:
     """Hours of each kind of job on one device."""
-    hours: dict[str, float] = {}
+    hours: dict[str, float] = {"rendered sets": _rendering_hours(grid, jobs)}
     mean = sum(seconds.values()) / len(seconds) if seconds else 0.0
     buffered = sum(
         images.get(job.name.split(" ")[1].rpartition("-")[0], 0)
         for job in jobs
         if job.name.startswith("buffers ")
     )
+    buffered += sum(job.name.startswith("album ") for job in jobs) * _album_images(grid, jobs, images)
     hours["buffers"] = buffered * BUFFER_SECONDS / 3600
     stages = [("model", grid.train.config, grid.train.changes)]
     if grid.personal is not None:
@@ -261,7 +285,33 @@ def _hours(
     # A forward pass takes about a third of a training step.
     drawn = _transfers(grid, images) * grid.transfer.steps * grid.transfer.candidates
     hours["transfer"] = drawn * mean / 3 / 3600
+    hours["buffers of transfers"] = _transfers(grid, images) * BUFFER_SECONDS / 3600
     return hours
+
+
+def _album_images(grid: Grid, jobs: Sequence[Job], images: dict[str, int]) -> float:
+    """Mean number of photographs of an album."""
+    people = {job.name.split(" ")[1].rpartition("-")[0] for job in jobs if job.name.startswith("album ")}
+    return images[grid.personal.albums] / len(people) if grid.personal is not None and people else 0.0
+
+
+def _rendering_hours(grid: Grid, jobs: Sequence[Job]) -> float:
+    """Hours of the sets of rendered faces."""
+    names = {job.name for job in jobs}
+    synths = [source.synth for name, source in grid.sets.items() if f"set {name}" in names]
+    seconds = 0.0
+    for synth in synths:
+        if synth is not None:
+            side = min((side for side in RENDER_SECONDS if side >= synth.size), default=max(RENDER_SECONDS))
+            scale = max(1.0, (synth.size / side) ** 2)
+            seconds += synth.identities * synth.images * RENDER_SECONDS[side] * scale
+    return seconds / 3600
+
+
+def _evaluation_hours(grid: Grid, images: dict[str, int], evaluation: EvaluationTime) -> dict[str, float]:
+    """Hours of the evaluation: every transfer, and each source and target once."""
+    sets = images.get(grid.transfer.source, 0) + images[grid.transfer.target]
+    return {"evaluate": (_transfers(grid, images) + sets) * evaluation.seconds / 3600}
 
 
 def _duration(hours: float) -> str:

@@ -13,7 +13,8 @@ import yaml
 from facebench import load_run
 from facebench.core.errors import InputError
 from facebench.studies.grid import Grid, plan, read_grid
-from facebench.studies.grid.forecast import forecast
+from facebench.studies.grid.evaluation_time import UNMEASURED_SECONDS, evaluation_time
+from facebench.studies.grid.forecast import BUFFER_SECONDS, forecast
 from tests.helpers.image_files import encode, picture
 from tests.helpers.paper_weights import facebench, own_cache
 from tests.helpers.paths import REPOSITORY
@@ -119,9 +120,24 @@ def test_the_forecast_names_what_is_missing_and_measures_a_step(tmp_path: Path) 
     assert needs.step_seconds["18"] > 0
     assert needs.hours["model"] == pytest.approx(2 * 4 * 2 * needs.step_seconds["18"] / 3600)
     assert 0 < needs.disk_needed < needs.disk_free
+    assert needs.evaluation.seconds > 0
+    transfers = 4 * (2 * 2 * 3 + 2 * 2)
+    images = transfers + 2 * 2 + 3
+    assert needs.hours["evaluate"] == pytest.approx(images * needs.evaluation.seconds / 3600)
+    assert needs.hours["buffers of transfers"] == pytest.approx(transfers * BUFFER_SECONDS / 3600)
+    assert needs.hours["rendered sets"] > 0
     assert shown.code == 0, shown.text
     assert "time: all on one device" in shown.text
     assert not (tmp_path / "out").exists()
+
+
+def test_an_evaluation_is_measured_with_the_networks_at_hand() -> None:
+    alone = evaluation_time([], 64)
+    assert 0 < alone.seconds < 2
+    assert evaluation_time(["facereader"], 64).unmeasured == ()
+    missing = evaluation_time(["emonet-8-flip"], 64)
+    assert missing.unmeasured == ("emonet-8-flip",)
+    assert missing.seconds > UNMEASURED_SECONDS
 
 
 def test_missing_albums_are_shown_and_stop_a_run(tmp_path: Path) -> None:
