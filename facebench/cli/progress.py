@@ -26,7 +26,7 @@ from rich.text import Text
 from facebench.core.language import message, translate
 
 QUIET_SECONDS = 60
-"""Interval of the progress lines of a training run when stderr is not a terminal."""
+"""Interval of the progress lines when stderr is not a terminal."""
 
 _Self = TypeVar("_Self", bound="_Bars")
 
@@ -66,9 +66,15 @@ def _stop(progress: Progress) -> None:
 
 
 class Stages(_Bars):
-    """One bar for each stage of a command: images done, images per second, time left."""
+    """One bar for each stage of a command: images done, images per second, time left.
+
+    Without a terminal, such as in a batch job, a stage prints one line a minute.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
+        self._quiet: dict[str, tuple[float, int]] = {}
+        """Time and images done at the first update of each stage."""
+        self._last_line = time.monotonic()
         super().__init__(
             console or Console(stderr=True),
             TextColumn("{task.description}"),
@@ -77,6 +83,17 @@ class Stages(_Bars):
             _ImagesPerSecond(),
             TimeRemainingColumn(),
         )
+
+    def update(self, name: str, done: int, total: int | None) -> None:
+        """Set the progress of a bar, or print a line."""
+        super().update(name, done, total)
+        now = time.monotonic()
+        start, first = self._quiet.setdefault(name, (now, done))
+        if self._progress.disable and now - self._last_line > QUIET_SECONDS and done > first:
+            self._last_line = now
+            speed = (done - first) / (now - start)
+            left = "" if total is None else f" of {total:,}, {(total - done) / speed / 60:.0f} min left"
+            print(f"{name}: {done:,}{left}, {speed:.1f} per second", file=sys.stderr, flush=True)
 
 
 class Downloads(_Bars):
