@@ -289,6 +289,9 @@ class Trainer:
         newest = Checkpoint.latest(self.folder)
         if newest is None:
             self.out.mkdir(parents=True, exist_ok=True)
+            initial = self.task.initial_optimizer()
+            if initial:
+                checkpoints.restore_optimizer(self.train_step.optimizer, initial)
             if self.accelerator.is_main_process:
                 text = yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True)
                 atomic_write_text(self.out / "settings.yaml", text)

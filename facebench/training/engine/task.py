@@ -60,6 +60,10 @@ class Task(ABC):
         """
         raise InputError("This training makes no images, so it has no `evaluation`. Remove the setting.")
 
+    def initial_optimizer(self) -> dict[str, Tensor]:
+        """Return the state with which the optimizer starts, as in checkpoints; empty for a new optimizer."""
+        return {}
+
     def begin_step(self, step: int) -> bool:
         """Prepare a step, from 0; return whether a new phase starts, before which the optimizer forgets its state."""
         return False

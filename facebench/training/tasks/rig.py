@@ -29,6 +29,7 @@ from facebench.training.models.config import NetworkConfig
 from facebench.training.rig import memory
 from facebench.training.rig.buffers import Buffers, open_buffers
 from facebench.training.rig.files import open_rig, provenance_of, refuse_other_buffers, to_conditions
+from facebench.training.rig.optimizer_state import moments_of_stage_1, numbered_tensors
 from facebench.training.tasks.face_batches import PREVIEW_STEPS
 
 
@@ -45,6 +46,9 @@ class BaseRigSettings(TrainConfig):
     """Keep the encoder's weights in stage 2, as released. Its batch statistics follow the album in any case."""
     init_from: Path | None = Field(None, validation_alias=AliasChoices("init_from", "start"))
     """Checkpoint that provides the initial weights of stage 2."""
+    init_optimizer: Path | None = None
+    """Optimizer state of stage 1 with whose moments stage 2 continues: optNNNNNN.pt, or a run of facebench. The public
+    scripts do this, with the learning rate of stage 1. Null starts a new optimizer."""
     fit_memory: bool = False
     """Split batches into as many accumulated parts as the free memory of the CUDA device requires."""
     preview_images: int = Field(8, gt=0, validation_alias=AliasChoices("preview_images", "shown"))
@@ -102,6 +106,16 @@ class BaseRigTask(Task):
         needs = memory.bytes_per_image(self.network.config), memory.parameter_bytes(self.network.config)
         parts = memory.parts_that_fit(config.batch_size, *needs, available)
         return config.model_copy(update={"gradient_accumulation": max(parts, config.gradient_accumulation)})
+
+    def initial_optimizer(self) -> dict[str, Tensor]:
+        """Return the moments of stage 1, where `init_optimizer` names them."""
+        settings = self.settings
+        if settings.init_optimizer is None:
+            return {}
+        if settings.init_from is None or settings.optimizer.kind == "sgd":
+            raise InputError("`init_optimizer` belongs to stage 2 with Adam. Leave it out.")
+        moments = moments_of_stage_1(settings.init_optimizer, settings.init_from, self.network)
+        return numbered_tensors(moments, self.network, self.parameters())
 
     def timestep_weight(self, t: Tensor) -> Tensor:
         """Weights of the squared error of eps, one per timestep: P2, as released."""

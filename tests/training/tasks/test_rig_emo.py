@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from facebench.training.engine import model_file
+from facebench.training.engine.checkpoints import OPTIMIZER, Checkpoint
 from facebench.training.engine.settings import check
 from facebench.training.models import DiffusionRigEmo, DiffusionRigEmoConfig
 from facebench.training.presets import read
@@ -200,3 +201,19 @@ def test_a_database_of_the_lab_trains_both_stages(place: Path, tmp_path: Path, a
         run(*personal)
     else:
         assert "was not made as an album" in refused(*personal)
+
+
+def test_stage_2_may_continue_with_the_moments_of_stage_1(place: Path, tmp_path: Path) -> None:
+    words = (f"data={place / 'album'}", f"init_from={place / 'model'}", "steps=1", "checkpoint_every=1")
+    common = ("train", "rig", *words, "--config", place / "stage2.yaml", "--device", "cpu")
+    run(*common, "--out", tmp_path / "new")
+    run(*common, f"init_optimizer={place / 'model'}", "--out", tmp_path / "continued")
+    steps = {}
+    for name in ("new", "continued"):
+        tensors = Checkpoint.load(tmp_path / name / "checkpoints" / "step-00000001").tensors[OPTIMIZER]
+        steps[name] = {int(value) for key, value in tensors.items() if key.endswith(".step")}
+    assert steps == {"new": {1}, "continued": {3}}, "two steps of stage 1, one of stage 2"
+    settings = model_file.read(tmp_path / "continued", "rig-emo").provenance["settings"]
+    assert settings["init_optimizer"] == str(place / "model")
+    text = refused(*common, "init_optimizer=opt100000.pt", "--out", tmp_path / "none")
+    assert "There is no optimizer state opt100000.pt" in text
