@@ -34,6 +34,7 @@ from facebench.training.engine.gradient_checkpointing import recompute_blocks
 from facebench.training.engine.interrupt import InterruptFlag
 from facebench.training.engine.log import Log
 from facebench.training.engine.memory_layout import training_memory_format
+from facebench.training.engine.sam import check_precision
 from facebench.training.engine.settings import TrainConfig, as_current, differences
 from facebench.training.engine.task import Task
 from facebench.training.engine.train_step import TrainingStopped, TrainStep
@@ -121,6 +122,7 @@ class Trainer:
         self.task, self.config, self.out = task, config, out
         self.settings = config.model_dump(mode="json")
         self.on_message = on_message
+        check_precision(config)
         precision = {"float32": "no"}.get(config.precision, config.precision)
         self.accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
         self.step = 0

@@ -12,8 +12,23 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from facebench.core.errors import InputError
+from facebench.training.engine.settings import TrainConfig
+
 _EPSILON = 1e-12
 """Added to the norm; a gradient of zero moves nothing."""
+
+
+def check_precision(config: TrainConfig) -> None:
+    """Refuse SAM with fp16, whose gradients may overflow before the move.
+
+    Raises:
+        InputError: both are set.
+    """
+    if config.optimizer.sam_rho is not None and config.precision == "fp16":
+        raise InputError(
+            "SAM (optimizer.sam_rho) and fp16 do not go together. Use precision=bf16 or float32."
+        )
 
 
 @contextmanager

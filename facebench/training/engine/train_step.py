@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from facebench.core.errors import FacebenchError, InputError
+from facebench.core.errors import FacebenchError
 from facebench.training.data.faces import Batch
 from facebench.training.data.order import seed_of
 from facebench.training.engine.optimizer import learning_rate, make_optimizer
@@ -37,10 +37,6 @@ class TrainStep:
 
     def __init__(self, task: Task, config: TrainConfig, accelerator: Accelerator) -> None:
         self.task, self.config, self.accelerator = task, config, accelerator
-        if config.optimizer.sam_rho is not None and config.precision == "fp16":
-            raise InputError(
-                "SAM (optimizer.sam_rho) and fp16 do not go together. Use precision=bf16 or float32."
-            )
         self.optimizer = make_optimizer(config.optimizer, task.parameters())
         self.losses, self._scaled_optimizer = accelerator.prepare(_Losses(task), self.optimizer)
 

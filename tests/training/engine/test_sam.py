@@ -47,7 +47,7 @@ def test_a_run_with_sam_accumulates_and_resumes_to_the_same_weights(
     settings: MakeSettings, tmp_path: Path
 ) -> None:
     def run(name: str, steps: int, **changes: Any) -> dict[str, torch.Tensor]:
-        optimizer = {"learning_rate": 1e-3, "sam_rho": 0.05}
+        optimizer = {"kind": "sgd", "learning_rate": 1e-3, "sam_rho": 0.05}
         content = settings(model=NO_DROPOUT, optimizer=optimizer, steps=steps, **changes)
         return dict(model_file.read(train(content, tmp_path / name), "diffae").tensors)
 
@@ -56,7 +56,7 @@ def test_a_run_with_sam_accumulates_and_resumes_to_the_same_weights(
     resumed = run("parts", 4)
     accumulated = run("accumulated", 4, gradient_accumulation=2)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    assert all(torch.allclose(whole[name], accumulated[name], atol=1e-4) for name in whole)
+    assert max(float((whole[name] - accumulated[name]).abs().max()) for name in whole) < 1e-5
 
 
 def test_sam_without_enough_precision_is_an_error(settings: MakeSettings, tmp_path: Path) -> None:
