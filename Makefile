@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := demo
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope
 
-.PHONY: demo docs-numbers notebook catalogue utility-demo study-demo study-directions study-identity-losses test test-fast test-portable test-portable-one \
+.PHONY: demo docs-numbers notebook catalogue utility-demo study-demo study-id-booth-demo study-directions study-identity-losses test test-fast test-portable test-portable-one \
 	test-oldest lint gate bench docs rooms format clean
 
 # Rebuilt only when the dependencies change.
@@ -104,6 +104,10 @@ utility-demo: $(VENV)/installed
 study-demo: $(VENV)/installed
 	$(BIN)/python tools/study_demo.py study-demo
 
+# The tables of ID-Booth in small: rendered people and tiny base models; a stopped study continues.
+study-id-booth-demo: $(VENV)/installed
+	$(BIN)/python tools/study_id_booth_demo.py study-id-booth-demo
+
 # The studies of docs/studies with the shipped autoencoder; a stopped study continues.
 study-directions: $(VENV)/installed
 	$(BIN)/python tools/study_directions.py
@@ -112,4 +116,4 @@ study-identity-losses: $(VENV)/installed
 	$(BIN)/python tools/study_identity_losses.py
 
 clean:
-	rm -rf $(DEMO) utility-demo study-demo runs dist site .coverage
+	rm -rf $(DEMO) utility-demo study-demo study-id-booth-demo runs dist site .coverage

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facebench.cli.entry_point import run_command
+from facebench.cli.machine_options import Address, Engine, EngineOption, Gpus, Workers, machines
 from facebench.cli.messages import print_line
 from facebench.core.files import safe_file_name
 
@@ -22,10 +22,10 @@ def grid(
         Path | None,
         typer.Option(help="Output folder, runs/NAME by default; the same command continues a stopped grid."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Number of parallel jobs.")] = 1,
-    gpus: Annotated[
-        str | None, typer.Option(help="Indices of GPUs, such as 0,1,2,3; each runs one job at a time.")
-    ] = None,
+    workers: Workers = 1,
+    gpus: Gpus = None,
+    engine: EngineOption = Engine.local,
+    address: Address = None,
     show: Annotated[
         bool,
         typer.Option(
@@ -48,14 +48,7 @@ def grid(
             print_line(f"{finished}/{jobs} {(time.monotonic() - start) / 60:.1f} min  {state}: {name}")
 
     folder = out or Path("runs") / safe_file_name(content.grid)
-    study = run_grid(
-        path,
-        folder,
-        workers=workers,
-        gpus=gpus.split(",") if gpus else (),
-        progress=report,
-        runner=run_command,
-    )
+    study = run_grid(path, folder, machines(workers, gpus, engine, address), progress=report)
     print_line((folder / "logs" / "factorial.log").read_text(encoding="utf-8"))
     print_line(f"wrote {study}")
 

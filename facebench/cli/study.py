@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facebench.cli.messages import print_line, print_skipped
+from facebench.cli.choices import split_list
+from facebench.cli.machine_options import Address, Engine, EngineOption, Gpus, Workers, machines
+from facebench.cli.messages import print_line, print_skipped, requires_extra
+from facebench.cli.named_values import parse_references
+from facebench.core.errors import InputError
+
+if TYPE_CHECKING:
+    from facebench.studies.id_booth import Request
 
 app = typer.Typer(help="Prepare and run studies.", no_args_is_help=True, add_completion=False)
 
@@ -42,3 +50,94 @@ def ratings(
     atomic_write_text(out, page)
     print_line(f"wrote {out}; open it in a browser, or send it to the people who rate")
     print_line(f"then compare: facebench validate --against RATINGS.csv --run RUN  (RUN evaluates {images})")
+
+
+@app.command("id-booth")
+def id_booth(
+    people: Annotated[Path, typer.Option(help="Photographs: one sub-folder for each person, or a manifest.")],
+    base: Annotated[
+        list[str],
+        typer.Option(metavar="[LABEL=]NAME", help="Base model: a folder, or a name in the hub cache."),
+    ],
+    reference: Annotated[
+        list[str], typer.Option(metavar="NAME=DIR", help="Real set; TFD and FFHQ in the paper.")
+    ],
+    changes: Annotated[
+        list[str] | None, typer.Argument(help="Changed settings, such as draw.images=100.")
+    ] = None,
+    losses: Annotated[
+        str, typer.Option(help="Losses, separated by commas.")
+    ] = "dreambooth,portraitbooth,id-booth",
+    config: Annotated[
+        str,
+        typer.Option(
+            help="id-booth-released (as the scripts compute), id-booth (as the paper says), or a file."
+        ),
+    ] = "id-booth-released",
+    released: Annotated[
+        bool | None,
+        typer.Option(
+            "--released/--mended",
+            help="Repeat or mend all defects of the scripts; by default the preset decides.",
+        ),
+    ] = None,
+    recogniser: Annotated[Path | None, typer.Option(help="Recogniser of the identity losses.")] = None,
+    benchmarks: Annotated[
+        Path | None, typer.Option(help="Folder of verification benchmarks, for table 3.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the study; the same command continues it.")] = Path(
+        "runs/id-booth"
+    ),
+    workers: Workers = 1,
+    gpus: Gpus = None,
+    engine: EngineOption = Engine.local,
+    address: Address = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the plan with time, disk and what is missing; run nothing.")
+    ] = False,
+) -> None:
+    """Train ID-Booth's models, draw and evaluate their images, and write its three tables."""
+    with requires_extra("train"):
+        from facebench.studies.id_booth import Request, run_study
+        from facebench.studies.id_booth.request import Networks
+        from facebench.studies.id_booth.settings import read_settings
+
+    references = parse_references(reference)
+    if not isinstance(references, dict):
+        raise InputError("Give each real set a name, such as --reference TFD=DIR.")
+    request = Request.read(
+        people,
+        base,
+        tuple(split_list(losses) or ()),
+        {name: Path(path) for name, path in references.items()},
+        read_settings(config, changes or (), released),
+        Networks(recogniser, benchmarks),
+    )
+    if show:
+        _show(request, out)
+        return
+    start = time.monotonic()
+
+    def report(name: str, state: str, finished: int, jobs: int) -> None:
+        if state != "known":
+            print_line(f"{finished}/{jobs} {(time.monotonic() - start) / 60:.1f} min  {state}: {name}")
+
+    study = run_study(
+        request,
+        out,
+        machines(workers, gpus, engine, address),
+        progress=report,
+        on_note=lambda text: print_line(f"note: {text}", style="dim"),
+    )
+    for table in study.tables:
+        print_line(f"wrote {table}")
+    study.check()
+
+
+def _show(request: Request, out: Path) -> None:
+    """Print the jobs of the study and its needs."""
+    from facebench.studies.id_booth.forecast import forecast
+
+    for line in forecast(request, out):
+        is_missing = line.startswith("missing: ") and not line.endswith("nothing")
+        print_line(line, style="yellow" if is_missing else "")

@@ -80,6 +80,7 @@ def _scores_table(scores: list[BenchmarkScore]) -> Table:
         Column("eer", "EER ↓"),
         Column("tar_at_far_0.01", "TAR at FAR 1 % ↑"),
         Column("tar_at_far_0.001", "TAR at FAR 0.1 % ↑"),
+        Column("tar_at_far_0.0001", "TAR at FAR 0.01 % ↑"),
     ]
     rows = [
         [

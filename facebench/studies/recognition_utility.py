@@ -23,7 +23,12 @@ from facebench.images.image_set import read
 from facebench.training import presets
 from facebench.training.data.people import AlignedFaces, FolderPeople
 from facebench.training.engine import loop, settings
-from facebench.training.recognition.benchmark_verification import BenchmarkScore, verify
+from facebench.training.recognition.benchmark_verification import (
+    MOST_RESOLVED,
+    BenchmarkScore,
+    pooled_tar,
+    verify,
+)
 from facebench.training.recognition.benchmarks import Pairs, find_benchmark, open_benchmark
 from facebench.training.recognition.recogniser import KIND, load_recogniser
 from facebench.training.tasks import registry
@@ -33,6 +38,7 @@ PROTOCOL = "recognition-utility"
 BENCHMARKS = ("lfw", "agedb_30", "calfw", "cfp_fp", "cplfw")
 LEVEL = 0.95
 DETAILS = "utility.json"
+POOLED_TAR = "utility_tar_far_1e4"
 
 _NO_RECIPE = {
     "seed", "data", "validation", "workers", "checkpoint_every", "keep_checkpoints", "sample_every", "compile",
@@ -195,6 +201,7 @@ def _metrics(
         )
         for name in request.names
     }
+    metrics[POOLED_TAR] = _pooled_tar(request, scores, counts)
     average, std = _average_names(request)
     metrics[average] = _result(average, np.mean(tests, axis=0), counts)
     spread = _result(std, np.array([np.std([test.mean() for test in tests])]), counts)
@@ -204,6 +211,23 @@ def _metrics(
         | ({"value": None} if reason else {})
     )
     return metrics
+
+
+def _pooled_tar(
+    request: Request, scores: Mapping[str, Sequence[BenchmarkScore]], counts: dict[str, int]
+) -> MetricResult:
+    """TAR at FAR 1e-4 over the pairs of all test sets, mean over trainings."""
+    tests = [scores[name] for name in request.names if name != request.validation]
+    pooled = [pooled_tar([of_seeds[seed] for of_seeds in tests]) for seed in range(request.seeds)]
+    values = [value for value in pooled if value is not None]
+    impostors = sum(len(of_seeds[0].impostor) for of_seeds in tests)
+    counts = counts | {"impostor_pairs": impostors}
+    if values:
+        return _result(POOLED_TAR, np.array(values), counts)
+    reason = f"needs {MOST_RESOLVED:,} impostor pairs, the test sets have {impostors:,}"
+    return _result(POOLED_TAR, np.zeros(1), counts).model_copy(
+        update={"value": None, "low": None, "high": None, "note": "", "reason": reason}
+    )
 
 
 def _average_names(request: Request) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from tests.helpers.paths import REPOSITORY
 
 SHARED = {
     "__init__", "autoencoder_options", "choices", "command_table", "entry_point", "lazy_group", "messages",
-    "named_values", "options_from_model", "plain_tables", "progress",
+    "machine_options", "named_values", "options_from_model", "plain_tables", "progress",
     "run_output", "terminal_tables",
 }  # fmt: skip
 """Files that declare no command."""

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from facebench.cli.entry_point import run_command
-from facebench.studies.grid import run_grid
+from facebench.studies.grid import Machines, run_grid
 from facebench.training.engine import loop
 from tests.studies.grid.test_run import FACES, GRID, STUDIES
 from tests.training.tasks.test_rig import SMALL
@@ -31,7 +31,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     path = tmp_path / "grid.yaml"
     who = {"source": "held-out", "target": "held-out", "pairs": 12, "steps": 1}
     path.write_text(yaml.safe_dump(GRID | {"sets": SETS, "transfer": who, "compare": ["face_found"]}))
-    run_grid(path, tmp_path / "grid", runner=run_command)
+    run_grid(path, tmp_path / "grid", Machines(runner=run_command))
     monkeypatch.syspath_prepend(str(STUDIES.parent / "tools"))
     words = ["--file", path, "--grid", tmp_path / "grid", "--out", tmp_path / "out", "--model", "a-synthface-18",
              "--rows", 0, 1, "--changes", "steps=1"]  # fmt: skip

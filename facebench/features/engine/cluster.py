@@ -7,7 +7,6 @@ networks; they need neither the image folder nor the store. The block of a lost 
 from __future__ import annotations
 
 import itertools
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -24,6 +23,7 @@ from facebench.core.suggest import suggest
 from facebench.features.engine.cache import network_of
 from facebench.features.engine.compute import Compute, Event, default_batch_size
 from facebench.features.engine.preparation import ImageTask
+from facebench.features.engine.ray_connection import connect
 from facebench.features.store.sqlite import Network
 
 ENGINES = ("local", "ray")
@@ -102,13 +102,10 @@ class Cluster:
         batch_size: int | None = None,
         face_detector: str = "yunet",
     ) -> None:
-        self._ray = _import_ray(local=address is None)
+        self._ray, self._connected_here = connect(address)
         self._detector = face_detector
         self._expected = [network_of(detector(face_detector)), *map(network_of, backbones)]
         self._builds, self._batch_size = list(builds), batch_size
-        self._connected_here = not self._ray.is_initialized()
-        if self._connected_here:
-            _connect(self._ray, address)
         self.warnings: list[str] = []
         self._workers: list[_WorkerHandle] = []
         self._running: dict[Any, tuple[_WorkerHandle, list[ImageTask] | None]] = {}
@@ -258,27 +255,3 @@ def open_cluster(
     if address is not None:
         raise InputError(f"The address '{address}' refers to a Ray cluster. Add --engine ray.")
     return nullcontext()
-
-
-def _import_ray(local: bool) -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage statistics are sent
-    if local:  # restricts a cluster on this machine to local connections; Ray reads it when it is imported
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    try:
-        import ray
-    except ImportError:
-        raise InputError(
-            "The engine 'ray' needs Ray, which is not installed. Install it with `pip install facebench[ray]`."
-        ) from None
-    return ray
-
-
-def _connect(ray: Any, address: str | None) -> None:
-    options = {"include_dashboard": False} if address is None else {}
-    try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"There is no Ray cluster at '{address}' ({error}). Start one with `ray start --head`, or leave out "
-            "--address to use this machine."
-        ) from None

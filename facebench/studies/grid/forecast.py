@@ -14,7 +14,8 @@ from facebench.core.errors import FacebenchError
 from facebench.images.image_set import ImageSet
 from facebench.studies.grid.evaluation_time import UNMEASURED_SECONDS, EvaluationTime, evaluation_time
 from facebench.studies.grid.grid_file import Cell, Grid
-from facebench.studies.grid.plan import Job, model_name
+from facebench.studies.grid.job import Job
+from facebench.studies.grid.plan import model_name
 from facebench.training.presets import read
 
 BUFFER_SECONDS = 0.3
@@ -78,8 +79,8 @@ class Forecast:
                 f"assumed: {UNMEASURED_SECONDS} s per image in each of {', '.join(self.evaluation.unmeasured)}, which "
                 "have no weights here"
             )
-        lines += [f"time: {kind}: {_duration(hours)}" for kind, hours in self.hours.items()]
-        lines.append(f"time: all on one device: {_duration(sum(self.hours.values()))}")
+        lines += [f"time: {kind}: {duration(hours)}" for kind, hours in self.hours.items()]
+        lines.append(f"time: all on one device: {duration(sum(self.hours.values()))}")
         return lines
 
 
@@ -314,7 +315,8 @@ def _evaluation_hours(grid: Grid, images: dict[str, int], evaluation: Evaluation
     return {"evaluate": (_transfers(grid, images) + sets) * evaluation.seconds / 3600}
 
 
-def _duration(hours: float) -> str:
+def duration(hours: float) -> str:
+    """Return hours as text."""
     if hours < 1:
         return f"{hours * 60:.0f} min"
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"

@@ -18,16 +18,13 @@ from typing import Any
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
 from facebench.studies.grid.grid_file import ALL_PAIRS, FACTORS, Cell, Grid, PersonalSettings
+from facebench.studies.grid.job import OUT, Job, add_job, make_job
 from facebench.studies.grid.plan import (
-    OUT,
-    Job,
-    add_job,
     buffers_job,
     cell_name,
     checkpoint_of,
     existing,
     existing_model,
-    make_job,
     model_name,
     path_of,
     synth_job,
@@ -203,4 +200,4 @@ def _factorial_job(grid: Grid) -> Job:
     factors = [COLUMNS[factor] for factor in FACTORS if len(grid.factors[factor]) > 1]
     words = ["factorial", f"{OUT}/runs/all", "--factors", ",".join(factors), "--out", f"{OUT}/study"]
     words += ["--metrics", ",".join(grid.compare)] if grid.compare else []
-    return make_job("factorial", words, ["evaluate"], "study")
+    return replace(make_job("factorial", words, ["evaluate"], "study"), repeats=True)

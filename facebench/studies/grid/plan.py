@@ -6,8 +6,8 @@ Every model is used with every combination of target and source extractor.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +22,8 @@ from facebench.studies.grid.grid_file import (
     TransferSettings,
     text_of,
 )
+from facebench.studies.grid.job import OUT, Job, add_job, make_job
 from facebench.training.presets import read
-
-
-@dataclass(frozen=True)
-class Job:
-    """One command of a grid.
-
-    Attributes:
-        name: unique name, also of its log.
-        words: words of the command after `facebench`; `OUT` stands for the folder of the grid.
-        needs: names of jobs that must finish first.
-        folder: output folder, relative to the folder of the grid.
-        fresh: whether output of an interrupted run is removed first; other commands resume.
-        content: content of edited files that the command reads: training settings, or the list of pairs.
-    """
-
-    name: str
-    words: tuple[str, ...]
-    needs: tuple[str, ...] = ()
-    folder: str = ""
-    fresh: bool = False
-    content: str = ""
-
-
-OUT = "{out}"
 
 
 def plan(grid: Grid, grid_folder: Path, *, strict: bool = True) -> list[Job]:
@@ -78,11 +55,6 @@ def plan(grid: Grid, grid_folder: Path, *, strict: bool = True) -> list[Job]:
             add_job(jobs, _evaluate(grid, cell, by, number))
     add_job(jobs, _compare(grid, jobs))
     return list(jobs.values())
-
-
-def add_job(jobs: dict[str, Job], job: Job) -> None:
-    """Add a job unless one of its name exists."""
-    jobs.setdefault(job.name, job)
 
 
 def synth_job(name: str, synth: Synth) -> Job:
@@ -220,14 +192,9 @@ def _compare(grid: Grid, jobs: Mapping[str, Job]) -> Job:
         "--plots",
         f"{OUT}/study/plots",
     ]
-    return make_job("factorial", words, [name for name in jobs if name.startswith("evaluate ")], "study")
-
-
-def make_job(
-    name: str, words: Sequence[Any], needs: Sequence[str] = (), folder: str = "", fresh: bool = False
-) -> Job:
-    """Return a job with its words as text."""
-    return Job(name, tuple(str(word) for word in words), tuple(needs), folder, fresh)
+    # The comparison may get more runs.
+    job = make_job("factorial", words, [name for name in jobs if name.startswith("evaluate ")], "study")
+    return replace(job, repeats=True)
 
 
 def model_name(cell: Cell) -> str:

@@ -1,4 +1,4 @@
-"""Record of the base model that generated a folder of prior images, checked when training starts."""
+"""Record of the model that generated a folder of images; that of prior images is checked when training starts."""
 
 from __future__ import annotations
 
@@ -6,32 +6,46 @@ import json
 from pathlib import Path
 from typing import Any
 
+from facebench.backbones.weights.digest import sha256_of
 from facebench.core.errors import InputError
 from facebench.core.files import atomic_write_text
 from facebench.core.json_files import parse_json
-from facebench.training.engine.fingerprint import fingerprint
 from facebench.training.models.stable_diffusion import Base
 
 NAME = "prior.json"
+"""Record beside prior images."""
+OF_PERSON = "model.json"
+"""Record beside images of a person."""
 
 
-def record(folder: Path, base: Base) -> None:
-    """Record that a model generates the images of a folder.
+def record(folder: Path, base: Base, name: str = NAME, lora: Path | None = None) -> None:
+    """Record the model that generates the images of a folder: base model, digests of its tensors, adapters.
+
+    Args:
+        folder: folder of the images.
+        base: the base model.
+        name: name of the record.
+        lora: file or run of the adapters; None without adapters.
 
     Raises:
         InputError: the folder holds images of another or an unknown model.
     """
-    recorded = _read(folder)
-    unet = fingerprint(base.unet)
+    recorded = _read(folder / name)
+    digests = base.digests()
     if recorded is None and any(folder.glob("*.png")):
         raise InputError(
-            f"{folder} already holds images of an unknown model ({NAME} is missing). Choose another folder."
+            f"{folder} already holds images of an unknown model ({name} is missing). Choose another folder."
         )
-    if recorded is not None and recorded.get("unet") != unet:
+    if recorded is not None and recorded.get("unet") != digests["unet"]:
         raise InputError(
-            f"{folder} holds prior images of {recorded.get('base')}, not of {base.name}. Choose another folder."
+            f"{folder} holds images of {recorded.get('base')}, not of {base.name}. Choose another folder."
         )
-    atomic_write_text(folder / NAME, json.dumps({"base": base.name, "unet": unet}) + "\n")
+    content: dict[str, Any] = {"base": base.name, **digests}
+    if lora is not None:
+        content["lora"] = sha256_of(lora / "model.safetensors" if lora.is_dir() else lora)
+    if recorded is not None and recorded.get("lora") != content.get("lora"):
+        raise InputError(f"{folder} holds images with other adapters. Delete them, or choose another folder.")
+    atomic_write_text(folder / name, json.dumps(content) + "\n")
 
 
 def check(folder: Path, base: Base, unet: str) -> tuple[str, ...]:
@@ -53,7 +67,7 @@ def check(folder: Path, base: Base, unet: str) -> tuple[str, ...]:
         raise InputError(
             f"There are no prior images in {folder}. Generate them with the base model: {command.format(folder)}"
         )
-    recorded = _read(folder)
+    recorded = _read(folder / NAME)
     if recorded is None:
         return (
             f"{folder}: the model of the prior images is unknown ({NAME} is missing). They preserve the prior only if "
@@ -68,8 +82,7 @@ def check(folder: Path, base: Base, unet: str) -> tuple[str, ...]:
     return ()
 
 
-def _read(folder: Path) -> dict[str, Any] | None:
-    path = folder / NAME
+def _read(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:

@@ -8,6 +8,7 @@ Source: Tomašević et al. 2025 (ID-Booth) and the script released with it.
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,59 @@ def prompts(which: str, count: int, seed: int = 0, gender: str | None = None) ->
     else:
         texts = _lines(Path(which))
         texts = [texts[number % len(texts)] for number in range(count)]
-    return texts if gender is None else [text.replace(PERSON, f"{gender} {PERSON}") for text in texts]
+    return [with_gender(text, gender) for text in texts]
+
+
+def released_prompts(
+    people: int,
+    models: int,
+    count: int = IMAGES,
+    *,
+    trailing_comma: bool = True,
+    per_model: bool = True,
+) -> list[list[list[str]]]:
+    """Return the complex prompts of all people as the script of ID-Booth draws them from one random stream.
+
+    Args:
+        people: number of people, in natural order of their names.
+        models: number of models that the script runs one after the other.
+        count: images per person: the script has 21, or 100 without the prompt that has no surroundings.
+        trailing_comma: keep the comma after a prompt without surroundings.
+        per_model: draw the side portraits again for every model, so that models differ in them.
+
+    Returns:
+        Texts by person, model and image.
+
+    Example:
+        >>> released_prompts(1, 2, 3)[0][0][0].startswith("face ")
+        True
+    """
+    rng = random.Random(0)
+    places = [*SURROUNDINGS] * 10 if count == 100 else ["", *SURROUNDINGS, *SURROUNDINGS]
+    texts = []
+    for _ in range(people):
+        order = rng.sample(places, len(places))
+        drawn = [order[number % len(order)] for number in range(count)]
+        sides = [[rng.choice([True, False]) for _ in range(count)] for _ in range(models if per_model else 1)]
+        texts.append(
+            [
+                [_released(place, side, trailing_comma) for place, side in zip(drawn, row, strict=True)]
+                for row in (sides if per_model else sides * models)
+            ]
+        )
+    return texts
+
+
+def _released(place: str, side: bool, trailing_comma: bool) -> str:
+    text = BASE.replace("portrait", "side-portrait") if side else BASE
+    if place:
+        return f"{text}, {place} background"
+    return f"{text}, " if trailing_comma else text
+
+
+def with_gender(text: str, gender: str | None) -> str:
+    """Insert a word before "sks person"; None inserts nothing."""
+    return text if gender is None else text.replace(PERSON, f"{gender} {PERSON}")
 
 
 def surroundings_of(prompt: str) -> str:

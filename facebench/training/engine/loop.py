@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 
@@ -124,6 +125,8 @@ class Trainer:
         self.on_message = on_message
         check_precision(config)
         precision = {"float32": "no"}.get(config.precision, config.precision)
+        # Accelerate keeps the precision of the first training of a process; a study trains several models in one.
+        AcceleratorState._reset_state()
         self.accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
         self.step = 0
         self.progress = _Progress()

@@ -35,6 +35,8 @@ class IdentityTerm:
     """Embed crops with a frozen recogniser, (n, d)."""
     weigh_timesteps: bool = True
     """Multiply the loss by (1 - t/T)^2."""
+    weight: float = 1.0
+    """Weight of the loss in the sum."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class StepLoss:
     identity: Tensor | None
     """Weighted identity loss; None if it is disabled or no face was found."""
     without_face: int
-    """Number of instance images whose x̂₀ shows no face; they have no identity loss."""
+    """Number of instance images without an identity loss: x̂₀ or a clean image shows no face."""
 
 
 def step_loss(
@@ -77,7 +79,8 @@ def step_loss(
     Args:
         prediction: predicted noise of instance and prior images.
         term: the identity loss.
-        embeddings: (2n, d) embeddings of the clean images: positives, then negatives.
+        embeddings: (2n, d) embeddings of the clean images: positives, then negatives; NaN where a clean image shows
+            no face.
         prior_weight: weight of L_PR.
         schedule: the noise schedule.
 
@@ -96,15 +99,21 @@ def step_loss(
     rows = []
     for row, image in enumerate(images):
         face = term.crop(image)
-        if face is None:
+        if face is None or not _has_targets(term.kind, positive[row], negative[row]):
             continue
         loss = _identity(term, term.recognise(face), positive[row, None], negative[row, None])
         weight = losses.timestep_weight(t[row], len(schedule)) if term.weigh_timesteps else 1.0
         rows.append(weight * loss)
     if not rows:
         return StepLoss(reconstruction, reconstruction, None, half)
-    identity = torch.stack(rows).sum() / half
+    identity = term.weight * torch.stack(rows).sum() / half
     return StepLoss(reconstruction + identity, reconstruction, identity, half - len(rows))
+
+
+def _has_targets(kind: IdentityLoss, positive: Tensor, negative: Tensor) -> bool:
+    """Whether the clean images that a loss compares with show faces."""
+    compared = [positive] if kind == "identity" else [positive, negative]
+    return all(bool(torch.isfinite(embedding).all()) for embedding in compared)
 
 
 def _identity(term: IdentityTerm, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:

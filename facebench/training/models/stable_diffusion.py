@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from facebench.core.errors import InputError, WeightsError
 from facebench.training.engine.fingerprint import fingerprint
+from facebench.training.models.base_mirrors import mirrors_of
 
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 """Attention projections of the U-Net that receive adapters, as in the released ID-Booth recipe."""
@@ -58,6 +59,12 @@ class Base:
     def vae(self) -> Any:
         """The variational autoencoder."""
         return self.pipeline.vae
+
+    def digests(self) -> dict[str, str]:
+        """Return the fingerprints of the tensors of each network; they identify the base model."""
+        parts = ("unet", "vae", "text_encoder", "text_encoder_2")
+        networks = {part: getattr(self.pipeline, part, None) for part in parts}
+        return {part: fingerprint(network) for part, network in networks.items() if network is not None}
 
     @torch.no_grad()
     def prompt(self, text: str, side: int) -> Prompt:
@@ -110,11 +117,12 @@ class Base:
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
 
-def open_base(path: str | Path) -> Base:
+def open_base(path: str | Path, vae: str | Path | None = None) -> Base:
     """Open a base model from this machine, without downloading.
 
     Args:
         path: a folder in diffusers' layout, or the name of a model in the local hub cache.
+        vae: another autoencoder for the base model, as a folder or a name; None for its own.
 
     Raises:
         InputError: the model is not on this machine.
@@ -133,7 +141,7 @@ def open_base(path: str | Path) -> Base:
         first = str(error).splitlines()[0]
         raise InputError(
             f"{path}: is not on this machine as a diffusers model ({first}). Read its licence and download it, for "
-            f"example: hf download {path}"
+            f"example: hf download {path}{mirrors_of(str(path))}"
         ) from None
     kinds = {StableDiffusionPipeline: "sd", StableDiffusionXLPipeline: "sdxl"}
     kind = next((name for pipeline_type, name in kinds.items() if isinstance(pipeline, pipeline_type)), None)
@@ -143,10 +151,24 @@ def open_base(path: str | Path) -> Base:
         raise WeightsError(
             f"{path}: does not predict eps. Use a model that does, such as stable-diffusion-2-1-base."
         )
+    if vae is not None:
+        pipeline.vae = _open_vae(vae)
     for part in (pipeline.unet, pipeline.vae):
         part.requires_grad_(False).eval()
     pipeline.set_progress_bar_config(disable=True)
     return Base(kind, str(path), pipeline)  # type: ignore[arg-type]
+
+
+def _open_vae(path: str | Path) -> Any:
+    from diffusers import AutoencoderKL
+
+    loader: Any = AutoencoderKL
+    try:
+        return loader.from_pretrained(str(path), local_files_only=True, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"vae={path}: is not on this machine as an autoencoder of diffusers ({str(error).splitlines()[0]})."
+        ) from None
 
 
 def add_lora(unet: nn.Module, rank: int, alpha: float, seed: int) -> nn.Module:

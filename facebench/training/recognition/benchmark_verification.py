@@ -10,6 +10,7 @@ All images are embedded twice, with and without a mirror flip.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import nn
 
 from facebench.metrics import verification
 from facebench.metrics.interval import Interval, jackknifed
+from facebench.metrics.tar_at_far import tar_at_far
 from facebench.training.recognition.benchmarks import Pairs
 from facebench.training.recognition.recogniser import embed
 from facebench.training.recognition.verification_protocol import (
@@ -31,8 +33,11 @@ from facebench.training.recognition.verification_protocol import (
 
 LEVEL = 0.95
 METHOD = "jackknife over ten folds"
-FARS = {"0.01": "fmr100", "0.001": "fmr1000"}
+FARS = {"0.01": "fmr100", "0.001": "fmr1000", "0.0001": "fmr10000"}
 """False acceptance rate → name of the false non-match rate at a threshold that does not exceed it."""
+LOWEST_FAR = 1e-4
+MOST_RESOLVED = 10_000
+"""Number of impostor pairs from which the lowest rate can be measured; LFW and its variants have 3,000."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +67,8 @@ class BenchmarkScore:
         tar: true acceptance rate by false acceptance rate; higher is better. It is None when there are too few
             impostor pairs to measure the false acceptance rate.
         left_out: one message per pair with an unusable image.
+        genuine: (g,) similarities of pairs of one person, for rates over several benchmarks.
+        impostor: (i,) similarities of pairs of two people.
     """
 
     name: str
@@ -72,6 +79,8 @@ class BenchmarkScore:
     eer: Share
     tar: dict[str, Share]
     left_out: tuple[str, ...]
+    genuine: npt.NDArray[np.float64]
+    impostor: npt.NDArray[np.float64]
 
     def plain(self) -> dict[str, Any]:
         """Convert to JSON types."""
@@ -114,8 +123,30 @@ def score(pairs: Pairs, distances: npt.NDArray[np.float64]) -> BenchmarkScore:
     rates = {name: _rate_with_interval(name, distances, pairs.same) for name in ("eer", *FARS.values())}
     tar = {far: _complement(rates[name]) for far, name in FARS.items()}
     return BenchmarkScore(
-        pairs.name, len(pairs.same), pairs.digest, folded, accuracy, rates["eer"], tar, pairs.left_out
+        pairs.name,
+        len(pairs.same),
+        pairs.digest,
+        folded,
+        accuracy,
+        rates["eer"],
+        tar,
+        pairs.left_out,
+        -distances[pairs.same],
+        -distances[~pairs.same],
     )
+
+
+def pooled_tar(scores: Sequence[BenchmarkScore]) -> float | None:
+    """True acceptance rate at FAR 1e-4 over the pairs of several benchmarks with one threshold; higher is better.
+
+    None with fewer than 10,000 impostor pairs. The four test sets of ID-Booth have 12,500.
+    """
+    genuine, impostor = (
+        np.concatenate([getattr(score, part) for score in scores]) for part in ("genuine", "impostor")
+    )
+    if len(impostor) < MOST_RESOLVED or not len(genuine):
+        return None
+    return tar_at_far(genuine, impostor, LOWEST_FAR)
 
 
 def _rate_with_interval(name: str, distances: npt.NDArray[np.float64], same: npt.NDArray[np.bool_]) -> Share:
@@ -132,6 +163,10 @@ def _rate(name: str, distances: npt.NDArray[np.float64], same: npt.NDArray[np.bo
     """One error rate of `facebench.metrics.verification`, with −d as similarity."""
     if same.all() or not same.any():
         return None
+    if name == FARS["0.0001"]:
+        if np.count_nonzero(~same) < MOST_RESOLVED:
+            return None
+        return 1 - tar_at_far(-distances[same], -distances[~same], LOWEST_FAR)
     rate = getattr(verification(-distances[same], -distances[~same]), name)
     return None if rate is None else float(rate)
 

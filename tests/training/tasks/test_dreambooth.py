@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,64 +22,7 @@ from facebench.training.engine.rng import StepRng
 from facebench.training.models.stable_diffusion import apply_lora, open_base
 from facebench.training.tasks import registry
 from facebench.training.tasks.face_batches import fixed_faces
-
-SIDE = 64
-
-
-def tokenizer(folder: Path) -> Any:
-    from transformers import CLIPTokenizer
-
-    letters = "abcdefghijklmnopqrstuvwxyz-,"
-    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    folder.mkdir(parents=True)
-    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=77)
-
-
-def base_model(folder: Path, kind: str) -> Path:
-    """Tiny base model with random weights."""
-    from diffusers import (
-        AutoencoderKL,
-        DDPMScheduler,
-        StableDiffusionPipeline,
-        StableDiffusionXLPipeline,
-        UNet2DConditionModel,
-    )
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-    torch.manual_seed(0)
-    text = CLIPTextConfig(
-        vocab_size=58, hidden_size=32, intermediate_size=37, num_hidden_layers=2, num_attention_heads=4,
-        projection_dim=32, bos_token_id=56, eos_token_id=57, pad_token_id=57,
-    )  # fmt: skip
-    vae = AutoencoderKL(
-        block_out_channels=(16, 16, 16, 16), down_block_types=["DownEncoderBlock2D"] * 4, latent_channels=4,
-        up_block_types=["UpDecoderBlock2D"] * 4, norm_num_groups=8, sample_size=SIDE,
-    )  # fmt: skip
-    extra: dict[str, Any] = {"cross_attention_dim": 32}
-    if kind == "sdxl":
-        extra = {
-            "cross_attention_dim": 64, "addition_embed_type": "text_time", "addition_time_embed_dim": 8,
-            "projection_class_embeddings_input_dim": 32 + 6 * 8, "transformer_layers_per_block": (1, 1),
-        }  # fmt: skip
-    unet = UNet2DConditionModel(
-        block_out_channels=(16, 32), layers_per_block=1, sample_size=SIDE // 8, norm_num_groups=8,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=4, use_linear_projection=True, **extra,
-    )  # fmt: skip
-    schedule = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
-    words = tokenizer(folder / "words")
-    if kind == "sd":
-        pipeline = StableDiffusionPipeline(
-            vae, CLIPTextModel(text), words, unet, schedule, None, None, requires_safety_checker=False
-        )
-    else:
-        pipeline = StableDiffusionXLPipeline(
-            vae, CLIPTextModel(text), CLIPTextModelWithProjection(text), words, words, unet, schedule
-        )
-    pipeline.save_pretrained(folder / "model", safe_serialization=True)
-    return folder / "model"
+from tests.helpers.diffusion_bases import SIDE, base_model
 
 
 @pytest.fixture(scope="module")
@@ -301,10 +243,13 @@ def test_clean_images_without_a_face_are_named_before_training(
     if what == "data":
         changes = {"data": {"kind": "folder", "path": str(folder)}}
     registry.prepare("dreambooth", content(bases["sd"], place, **changes), "test")
-    with pytest.raises(InputError, match=rf"No face was found in 1 of \d images of {what} \(wall\.png\)"):
-        registry.prepare(
-            "dreambooth", content(bases["sd"], place, identity_loss="identity", **changes), "test"
-        )
+    given = content(bases["sd"], place, identity_loss="triplet", **changes)
+    notes = " ".join(registry.prepare("dreambooth", given, "test").task.warnings)
+    assert f"images of {what} (wall.png). Steps with these images have no identity loss." in notes
+    for file in folder.glob("[0-9]*.png"):
+        file.unlink()
+    with pytest.raises(InputError, match=rf"No face was found in 1 of 1 images of {what} \(wall\.png\)"):
+        registry.prepare("dreambooth", given, "test")
 
 
 def test_gradient_checkpointing_saves_activations_and_keeps_the_gradients(
