@@ -10,9 +10,10 @@ import typer
 
 from facebench.cli.choices import split_list
 from facebench.cli.machine_options import Address, Engine, EngineOption, Gpus, Workers, machines
-from facebench.cli.messages import print_line, print_skipped, requires_extra
+from facebench.cli.messages import print_line, print_skipped
 from facebench.cli.named_values import parse_references
 from facebench.core.errors import InputError
+from facebench.core.extras import requires_extra
 
 if TYPE_CHECKING:
     from facebench.studies.id_booth import Request

@@ -112,10 +112,10 @@ def test_a_full_disk_in_the_middle_stops_one_person(inputs: Path, tmp_path: Path
     out = tmp_path / "out"
 
     def run(words: Sequence[str]) -> int:
-        """Run a command; the disk holds no file of more than a kilobyte while person id001 is trained."""
+        """Run a command; the disk holds no file of more than 16 KiB while person id001 is trained."""
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         if words[0] == "train" and words[-1].endswith("id001"):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, limits[1]))
         try:
             return run_command(words)
         finally:
