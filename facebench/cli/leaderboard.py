@@ -35,7 +35,7 @@ def leaderboard(
     ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help="Names to show, as NAME=LABEL separated by commas."),
+        typer.Option(help="Names of models or metrics to show, as NAME=LABEL separated by commas."),
     ] = None,
     style: Annotated[
         TableFormat,

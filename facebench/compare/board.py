@@ -181,8 +181,9 @@ class Board:
         return arrange_table(rows, metrics, layout, self.title, self._notes(), self.sorted_by)
 
     def _notes(self) -> list[str]:
+        models = self.models
         notes = [f"Separate table: {reason}." for reason in self.separation_reasons]
-        results = [(m, r) for model in self.models for m, r in model.newest.metrics.items()]
+        results = [(m, r) for model in models for m, r in model.newest.metrics.items()]
         daggers = ((result.note, metric) for metric, result in results if result.value is not None)
         missing = ((result.reason, metric) for metric, result in results if result.value is None)
         sentences, reasons = group_sentences(daggers), group_sentences(missing, whole=True)
@@ -194,10 +195,10 @@ class Board:
         notes += [
             f"{model.name}: newest of {len(model.runs)} runs with this name; the CSV file contains all of them. "
             "Use a different --name for each model."
-            for model in self.models
+            for model in models
             if len(model.runs) > 1 and len(model.replicates) == 1
         ]
-        seeds = [len(model.replicates) for model in self.models]
+        seeds = [len(model.replicates) for model in models]
         if max(seeds) > 1:
             notes.append(
                 "Models with several seeds: mean over the training runs, interval for new runs and new units, "
@@ -205,7 +206,7 @@ class Board:
             )
         notes += [f"{REAL_ROW}: {REAL.partition(': ')[2]}; not ranked."] if self.real else []
         notes.append("Brackets: 95 % interval.")
-        if len(self.models) > 1:
+        if len(models) > 1:
             notes.append(MARKS)
         return notes
 

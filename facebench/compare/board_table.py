@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from facebench.compare.metric_names import metric_names
 from facebench.compare.published import MARK, PublishedRow
 from facebench.compare.ranked_column import RankedColumn
 from facebench.compare.table_row import Row
@@ -56,6 +57,27 @@ class RankedTable(Table):
         if metric not in self.best_names:
             raise InputError(f"The table has no metric '{metric}'. {suggest(metric, self.best_names)}")
         return self.best_names[metric]
+
+
+def with_names(table: RankedTable, labels: Mapping[str, str]) -> RankedTable:
+    """Return the table with the names of the literature in place of the ids of metrics.
+
+    Args:
+        table: the table.
+        labels: names that replace them, by id.
+    """
+    names = metric_names(list(table.best_names), labels)
+    columns = [
+        replace(
+            column,
+            title=column.title.replace(column.key, names[column.key]),
+            about=f"{column.key}: {column.about}",
+        )
+        if column.key in names
+        else column
+        for column in table.columns
+    ]
+    return replace(table, columns=columns)
 
 
 def arrange_table(

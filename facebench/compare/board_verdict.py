@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from facebench.compare.board import Board, Model
+from facebench.compare.board_table import RankedTable
 from facebench.compare.verdict import verdict
 
 SHOWN = 3
@@ -20,7 +21,7 @@ def board_verdict(board: Board) -> str:
         return ""
     table = board.table()
     best = [name for name in dict.fromkeys(table.best(metric)) if name in {model.name for model in models}]
-    order = [name for name in _order(board) if name in {model.name for model in models}]
+    order = [name for name in _order(table) if name in {model.name for model in models}]
     if not best:
         return ""
     run = board.runs[0]
@@ -32,9 +33,8 @@ def board_verdict(board: Board) -> str:
     return f"{start} {best[0]} is best by {metric}{_lead(board, order)}"
 
 
-def _order(board: Board) -> list[str]:
+def _order(table: RankedTable) -> list[str]:
     """Names of the models in the order of the table."""
-    table = board.table()
     place = next(index for index, column in enumerate(table.columns) if column.key == "model")
     return [row[place].text for row in table.rows]
 

@@ -14,9 +14,11 @@ from facebench.compare.board_table import (
     published_notes,
     published_row,
     table_layout,
+    with_names,
 )
 from facebench.compare.board_verdict import board_verdict
 from facebench.compare.comparability import reasons_not_comparable
+from facebench.compare.latex_tables import fitting_latex
 from facebench.compare.leaderboard_page import leaderboard_page
 from facebench.compare.published import MARK, PublishedRow, published_rows
 from facebench.core.errors import InputError
@@ -69,7 +71,7 @@ class Leaderboard:
                 ranked.
             sort: metric by which the models are sorted, best first; the primary metric of the protocol by default.
             metrics: metrics that are shown, in this order; all by default.
-            labels: names that are shown, by name of the model.
+            labels: names that are shown, by name of the model or id of the metric.
 
         Raises:
             InputError: a record cannot be read, or no run has a metric or a name.
@@ -124,11 +126,14 @@ class Leaderboard:
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """Format as Markdown, one table per board, and write it to `path` when given."""
-        return _write_text(path, "\n".join(table.markdown() for table in self.tables))
+        return _write_text(path, "\n".join(table.markdown() for table in self._named_tables()))
 
     def to_latex(self, path: str | Path | None = None) -> str:
-        """Format as LaTeX (booktabs), one tabular per board, and write it to `path` when given."""
-        return _write_text(path, "\n".join(table.latex() for table in self.tables))
+        """Format as LaTeX (booktabs, graphicx), one tabular per board, and write it to `path` when given.
+
+        A table is shrunk to the width of the text, and a table of many metrics is split into several.
+        """
+        return _write_text(path, "\n".join(fitting_latex(table) for table in self._named_tables()))
 
     def to_html(self, path: str | Path | None = None) -> str:
         """Render one self-contained page.
@@ -142,6 +147,11 @@ class Leaderboard:
         file = Path(path)
         file = file if file.suffix.lower() in (".html", ".htm") else file / "index.html"
         return _write_text(file, leaderboard_page(self.boards, self.published_tables(), file.parent))
+
+    def _named_tables(self) -> list[RankedTable]:
+        """The tables with the names of the literature."""
+        labels = self.boards[0].labels if self.boards else {}
+        return [with_names(table, labels) for table in self.tables]
 
     def _csv_table(self) -> Table:
         metrics = list(dict.fromkeys(metric for board in self.boards for metric in board.metrics))
@@ -192,8 +202,8 @@ def _check_choices(boards: Sequence[Board], metrics: Sequence[str], labels: Mapp
             raise InputError(f"No run has the metric '{metric}'. {suggest(metric, known)}")
     names = {model_name(run) for board in boards for run in board.runs}
     for name in labels:
-        if name not in names:
-            raise InputError(f"No run has the name '{name}'. {suggest(name, names)}")
+        if name not in names | known:
+            raise InputError(f"No model and no metric has the name '{name}'. {suggest(name, names | known)}")
 
 
 def _published_table(protocol: str, rows: Sequence[PublishedRow]) -> RankedTable:

@@ -11,16 +11,23 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from facebench.compare.board import Board, Model
-from facebench.compare.board_table import RankedTable
+from facebench.compare.board_table import RankedTable, with_names
+from facebench.compare.board_verdict import board_verdict
 from facebench.compare.replicates import SEED
 from facebench.core.html import environment, translated_page
 from facebench.core.tables import Cell, Column, Table
+from facebench.evaluation.cards import load_cards
+from facebench.evaluation.kinds import kind_of
 from facebench.evaluation.protocols import load_protocols
 from facebench.evaluation.record import Run
 
 REPORT = Path("report") / "index.html"
 """Path of the report in a run folder, to which the page links: `facebench report RUN --html RUN/report`."""
 
+MOST_RECORDS = 20
+"""Largest number of run records that the page contains."""
+MOST_COLUMNS = 10
+"""Largest number of metrics that are all shown at first."""
 _NO_DATASET = "none"
 
 
@@ -48,12 +55,20 @@ def _section(board: Board, folder: Path | None) -> dict[str, Any]:
     def address(run: Run) -> str:
         return "" if folder is None else _report_address(run, folder)
 
-    records = [(_label(model, run), run) for model in board.models for run in model.runs[::-1]]
-    earlier = [(_label(model, run), address(run)) for model in board.models for run in model.runs[-2::-1]]
+    models = board.models
+    records = [(_label(model, run), run) for model in models for run in model.runs[::-1]]
+    earlier = [(_label(model, run), address(run)) for model in models for run in model.runs[-2::-1]]
+    table = page_table(board, address)
     return {
-        "table": Markup(page_table(board, address).html()),
+        "table": Markup(table.html()),
+        "groups": _column_groups(board, table),
+        "tags": {
+            tag: sorted({run.tags[tag] for run in board.runs if tag in run.tags}) for tag in _tags_of(board)
+        },
+        "rows": len(table.rows),
+        "verdict": board_verdict(board) if len(models) <= MOST_RECORDS else "",
         "filters": _filters(board),
-        "records": records,
+        "records": records if len(records) <= MOST_RECORDS else [],
         "earlier": [(label, link) for label, link in earlier if link],
     }
 
@@ -65,7 +80,7 @@ def page_table(board: Board, address: Callable[[Run], str] = lambda run: "") -> 
         board: the board.
         address: returns the link target of the name of a run; empty for no link.
     """
-    table = board.table(address)
+    table = with_names(board.table(address), board.labels)
     index = {column.key: position for position, column in enumerate(table.columns)}
     tags = _tags(table)
     metrics = _by_importance(board, [metric for metric in table.best_names if metric in index])
@@ -82,6 +97,29 @@ def page_table(board: Board, address: Callable[[Run], str] = lambda run: "") -> 
         for row, own in zip(table.rows, table.row_tags, strict=True)
     ]
     return Table(columns, rows, table.caption, table.notes, table.breaks)
+
+
+def _column_groups(board: Board, table: Table) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+    """Groups of metrics for the choice of columns: key, title, and whether the column is shown at first.
+
+    Boards with many metrics show the headline of the protocol at first.
+    """
+    columns = [column for column in table.columns if column.numeric]
+    metrics = [column.key for column in columns]
+    protocol = load_protocols().get(board.runs[0].protocol)
+    headline = metrics if protocol is None else protocol.headline_of(metrics)
+    shown = set(metrics if len(metrics) <= MOST_COLUMNS or board.chosen is not None else headline)
+    shown |= {board.sorted_by} if board.sorted_by else set()
+    groups: dict[str, list[tuple[str, str, bool]]] = {}
+    for column in columns:
+        card = load_cards().get(column.key.partition("@")[0])
+        kind = "further" if card is None else kind_of(card)
+        groups.setdefault(kind, []).append((column.key, column.title, column.key in shown))
+    return list(groups.items())
+
+
+def _tags_of(board: Board) -> list[str]:
+    return sorted({tag for run in board.runs for tag in run.tags} - {SEED})
 
 
 def _tags(table: RankedTable) -> list[str]:
@@ -103,6 +141,10 @@ def _published_section(protocol: str, table: Table) -> dict[str, Any]:
     return {
         "table": Markup(table.html()),
         "filters": {"protocol": protocol, "suite": "published", "dataset": _NO_DATASET},
+        "groups": [],
+        "tags": {},
+        "rows": len(table.rows),
+        "verdict": "",
         "records": [],
         "earlier": [],
     }

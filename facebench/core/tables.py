@@ -243,7 +243,8 @@ def _csv_fields(cell: Cell, column: Column) -> list[str]:
 
 def _html_heading(column: Column) -> str:
     about, title = escape_html(column.about), escape_html(column.title)
-    return f'<th scope="col"{_html_class(column)} title="{about}">{title}</th>'
+    key = escape_html(column.key)
+    return f'<th scope="col"{_html_class(column)} data-key="{key}" title="{about}">{title}</th>'
 
 
 def _html_cell(cell: Cell, column: Column) -> str:

@@ -1,4 +1,4 @@
-// A click (or Enter) on a heading sorts its table by that column; a second one turns the order round.
+// A heading is a button that sorts its table by that column; a second click reverses the order.
 // Cells without a value stay at the end.
 for (const table of document.querySelectorAll("table.facebench")) {
   const headings = [...table.querySelectorAll("thead th")];
@@ -18,12 +18,22 @@ for (const table of document.querySelectorAll("table.facebench")) {
       return (a - b) * (descending ? -1 : 1);
     };
     table.tBodies[0].append(...rows.sort((a, b) => compare(key(a), key(b))));
+    table.dispatchEvent(new Event("sorted"));
   };
   headings.forEach((heading, column) => {
-    heading.tabIndex = 0;
-    heading.addEventListener("click", () => sort(heading, column));
-    heading.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") sort(heading, column);
-    });
+    if (!heading.textContent.trim()) return;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...heading.childNodes);
+    heading.append(button);
+    button.addEventListener("click", () => sort(heading, column));
   });
+}
+// A region that scrolls can be reached by the keyboard, and is named by its table.
+for (const region of document.querySelectorAll(".scroll")) {
+  const caption = region.querySelector("caption");
+  region.tabIndex = 0;
+  if (!caption) continue;
+  region.setAttribute("role", "region");
+  region.setAttribute("aria-label", caption.textContent);
 }
