@@ -144,7 +144,7 @@ def test_cells_without_a_value_are_last_in_both_orders(browser: Browser, tmp_pat
     file = tmp_path / "board.html"
     Leaderboard.from_runs(runs).to_html(file)
     page = Opened(browser.new_page(), file).page
-    heading = page.locator("th", has_text="fd_lite0")
+    heading = page.locator("th", has_text="FD (Lite0)")
     heading.click()
     assert column(page, "table", 1) == ["a", "b", "none"]
     heading.click()
