@@ -90,7 +90,9 @@ def test_screenshots_are_small_and_the_page_fits(
     page = context.new_page()
     page.goto(pages[name].as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    folder = SCREENS if os.environ.get("FACEBENCH_WRITE_SCREENS") == "1" else tmp_path
+    # Without a Japanese font the browser draws boxes: these pictures are not kept.
+    kept = os.environ.get("FACEBENCH_WRITE_SCREENS") == "1" and not name.endswith("-ja")
+    folder = SCREENS if kept else tmp_path
     folder.mkdir(exist_ok=True)
     file = folder / f"{name}-{width}-{scheme}.jpg"
     page.screenshot(path=file, type="jpeg", quality=60)
