@@ -9,6 +9,7 @@ Paper: Radford et al. 2021, "Learning transferable visual models from natural la
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -112,7 +113,8 @@ def build_text(name: str, source: WeightsSource | None = None, device: str = "cp
     network = unfilled(text_tower)
     load_strictly(network, text, what)
     # The mask of attention is a buffer outside the state dict, which `unfilled` leaves without content.
-    network.attn_mask = network.build_causal_mask()
+    build_mask: Any = network.build_causal_mask
+    network.attn_mask = build_mask()
     return ClipText(name, network, source.used(), device)
 
 

@@ -56,7 +56,7 @@ def _print_protocol(protocol: Protocol) -> None:
         console.print(f"  {role}: {kind}")
     headline = ", ".join("/".join(names) for names in protocol.headline)
     console.print(Text(translate(f"  headline: {headline}")))
-    suites: dict[str, tuple[str, ...]] = {**protocol.suites}
+    suites: dict[str, tuple[str, ...]] = {str(suite): metrics for suite, metrics in protocol.suites.items()}
     if protocol.clips:
         suites[translate("frames of clips, in addition")] = protocol.clips
     for suite, metrics in suites.items():

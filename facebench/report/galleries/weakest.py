@@ -109,7 +109,7 @@ def _groups(images: RunImages, ordered: pd.Series[float], column: str, decimals:
         WeakGroup(
             str(name),
             f"{mean:.{decimals}f}",
-            int(sizes[name]),
+            int(sizes[str(name)]),
             images.thumbnail("generated", str(table.index[table["name"] == name][0])),
         )
         for name, mean in means.iloc[:shown].items()

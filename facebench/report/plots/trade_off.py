@@ -31,7 +31,11 @@ def trade_off_plots(runs: Sequence[Run], text: dict[str, Any], prefix: str) -> l
 def _plot(curves: list[tuple[int, dict[str, Any]]], text: dict[str, Any], name: str) -> Plot:
     with svg.drawing(name) as (figure, (ax,)):
         for index, curve in curves:
-            bars = {"xerr": _ends(curve, "gained"), "yerr": _ends(curve, "kept"), "elinewidth": 0.7}
+            bars: dict[str, Any] = {
+                "xerr": _ends(curve, "gained"),
+                "yerr": _ends(curve, "kept"),
+                "elinewidth": 0.7,
+            }
             ax.errorbar(
                 curve["gained"], curve["kept"], fmt="o-", markersize=3, color=svg.run_colour(index), **bars
             )

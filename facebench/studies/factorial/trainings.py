@@ -80,7 +80,7 @@ def _interaction(table: Floats) -> float:
     """Mean square of the interaction of rows and columns."""
     rows, columns = table.shape
     rest = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
-    return float((rest**2).sum()) / ((rows - 1) * (columns - 1))
+    return float((rest**2).sum() / ((rows - 1) * (columns - 1)))
 
 
 def _three_way(tables: Floats) -> float:

@@ -269,7 +269,7 @@ def _hours(
     """Hours of each kind of job on one device."""
     hours: dict[str, float] = {"rendered sets": _rendering_hours(grid, jobs)}
     mean = sum(seconds.values()) / len(seconds) if seconds else 0.0
-    buffered = sum(
+    buffered: float = sum(
         images.get(job.name.split(" ")[1].rpartition("-")[0], 0)
         for job in jobs
         if job.name.startswith("buffers ")
