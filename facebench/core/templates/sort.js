@@ -26,7 +26,8 @@ for (const table of document.querySelectorAll("table.facebench")) {
     button.type = "button";
     button.append(...heading.childNodes);
     heading.append(button);
-    button.addEventListener("click", () => sort(heading, column));
+    // The whole heading reacts to the mouse; the keyboard uses the button, whose click arrives here too.
+    heading.addEventListener("click", () => sort(heading, column));
   });
 }
 // A region that scrolls can be reached by the keyboard, and is named by its table.
