@@ -33,7 +33,7 @@ def export(
         ),
     ],
 ) -> None:
-    """Write runs in the format of another tool; nothing is sent.
+    """Write runs for TensorBoard, Weights & Biases, MLflow or a Hugging Face model card.
 
     Each run of a board becomes a run of the tool. A model card takes runs of one model.
     """
