@@ -40,9 +40,9 @@ def test_more_strengths_never_lower_the_area_which_is_a_share(seed: int, faces: 
 
 def test_intervals_resample_the_faces() -> None:
     rng = np.random.default_rng(0)
-    gained = rng.random((60, 4)) < np.linspace(0.1, 0.9, 4)
-    kept = rng.random((60, 4)) < np.linspace(0.95, 0.5, 4)
-    interval = estimate(edit_trade_off, gained.astype(float), kept.astype(float))
+    gained = (rng.random((60, 4)) < np.linspace(0.1, 0.9, 4)).astype(float)
+    kept = (rng.random((60, 4)) < np.linspace(0.95, 0.5, 4)).astype(float)
+    interval = estimate(edit_trade_off, gained, kept)
     assert interval.low < edit_trade_off(gained, kept).area < interval.high
     assert interval.high - interval.low < 0.35
 
