@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from facebench.backbones.weights.cache import cache_dir
 from facebench.core.errors import InputError
+from facebench.core.files import check_regular
 from facebench.core.suggest import suggest
 from facebench.core.yaml_text import parse_yaml
 
@@ -185,6 +186,7 @@ def read_spec(file: Path) -> NetworkSpec:
     Raises:
         InputError: the file cannot be read, or a key is missing, unknown or wrong; names file and key.
     """
+    check_regular(file)
     try:
         content = parse_yaml(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

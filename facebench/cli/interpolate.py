@@ -17,6 +17,7 @@ from facebench.cli.autoencoder_options import (
 from facebench.cli.choices import Device
 from facebench.cli.messages import print_line
 from facebench.core.errors import InputError
+from facebench.core.files import check_regular
 
 
 def interpolate(
@@ -50,6 +51,7 @@ def interpolate(
 
 
 def _read_bytes(path: Path) -> bytes:
+    check_regular(path)
     try:
         return path.read_bytes()
     except OSError as error:

@@ -62,6 +62,16 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         raise
 
 
+def check_regular(path: Path) -> None:
+    """Refuse to read a pipe, socket or device, from which reading may never end.
+
+    Raises:
+        InputError: the path exists and is neither a regular file nor a folder.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} is not a regular file and is not read. Give a file.")
+
+
 def atomic_write_text(target: str | Path, text: str) -> None:
     """Replace a file by UTF-8 text, atomically."""
     with atomic_path(target) as temporary:

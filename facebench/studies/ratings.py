@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from facebench.core.errors import InputError
+from facebench.core.files import check_regular
 from facebench.core.suggest import suggest
 from facebench.core.tables import Cell, Column, Table
 from facebench.evaluation.per_image import image_terms
@@ -71,6 +72,7 @@ def read_ratings(path: Path) -> Ratings:
     Raises:
         InputError: the file cannot be read, lacks the columns, or holds a rating that is not a number.
     """
+    check_regular(path)
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from facebench.core.errors import InputError
-from facebench.core.files import atomic_path, atomic_write_text, safe_file_name
+from facebench.core.files import atomic_path, atomic_write_text, check_regular, safe_file_name
 
 
 def test_an_exception_keeps_the_old_content_and_leaves_no_temporary_file(tmp_path: Path) -> None:
@@ -86,3 +86,19 @@ def test_many_writes_to_one_folder_scan_it_once(tmp_path: Path, monkeypatch: pyt
     for number in range(20):
         atomic_write_text(tmp_path / f"{number}.txt", "x")
     assert len(scans) == 1
+
+
+def test_a_pipe_is_not_read_because_reading_may_never_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe is not a regular file and is not read"):
+        check_regular(tmp_path / "pipe")
+    check_regular(tmp_path)
+    check_regular(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("words", [("grid",), ("networks", "add"), ("validate", "--against")])
+def test_commands_refuse_a_pipe_without_a_writer(tmp_path: Path, words: tuple[str, ...]) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    command = [sys.executable, "-m", "facebench", *words, str(tmp_path / "pipe.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr

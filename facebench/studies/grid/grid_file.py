@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from facebench.core.errors import InputError
+from facebench.core.files import check_regular
 from facebench.core.suggest import suggest
 from facebench.core.yaml_text import parse_yaml
 from facebench.images.image_set import ImageSet
@@ -146,6 +147,7 @@ def read_grid(path: Path) -> Grid:
         InputError: not a YAML mapping, an unknown key, factor or level, an unknown set, or a breakdown column that the
             transfers will lack.
     """
+    check_regular(path)
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -171,6 +173,7 @@ def text_of(path: Path) -> str:
     Raises:
         InputError: it cannot be read.
     """
+    check_regular(path)
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

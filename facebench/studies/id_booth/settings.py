@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field
 
 from facebench.core.errors import InputError
+from facebench.core.files import check_regular
 from facebench.core.suggest import suggest
 from facebench.core.yaml_text import parse_yaml
 from facebench.training.engine.settings import Settings, check
@@ -175,6 +176,7 @@ def _content(config: str) -> dict[str, Any]:
 def _text(config: str) -> str:
     path = Path(config)
     if path.suffix in (".yaml", ".yml"):
+        check_regular(path)
         try:
             return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
