@@ -119,6 +119,8 @@ class Joint:
 
     def influences(self, weights: Floats) -> list[Floats]:
         """Return the influences (labels, sums) on weighted sums for each kind of unit."""
+        if not self.parts:
+            return [np.zeros((0, len(weights)))]  # no unit, so no error
         return [part.values @ weights.T for part in self.parts]
 
     def errors_of(self, influences: Sequence[Floats]) -> tuple[Floats, Floats]:

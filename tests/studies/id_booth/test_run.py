@@ -124,7 +124,7 @@ def test_a_full_disk_in_the_middle_stops_one_person(inputs: Path, tmp_path: Path
     request = request_of(inputs, inputs / "people", ("dreambooth",))
     study = run_study(request, out, Machines(runner=run))
     assert [failure.job.name for failure in study.failures] == ["lora SD-2.1-dreambooth id001"]
-    assert "Free some space" in study.failures[0].reason
+    assert "File too large" in study.failures[0].reason
     assert len(study.tables) == 8
     run_study(request, out, Machines(runner=run_command)).check()
 
