@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 
-from facebench.evaluation.record import MetricResult, Run
+from facebench.evaluation.record import MetricResult
 from facebench.studies.id_booth.tables import write_tables
+from tests.helpers.records import make_run
 
 
 def test_recognisers_of_one_training_each_make_a_table(tmp_path: Path) -> None:
@@ -15,11 +15,14 @@ def test_recognisers_of_one_training_each_make_a_table(tmp_path: Path) -> None:
         result = MetricResult(
             title="accuracy", value=value, n={}, better="higher", decimals=3, backbone="trained"
         )
-        run = Run(
-            facebench="0", created=datetime.now(timezone.utc), name=name, tags={"base": "SD-XL", "prompt": "Complex"},
-            protocol="recognition-utility", suite="resnet18-cosface", inputs={}, backbones={}, environment={}, seed=0,
-            metrics={"utility_lfw": result}, warnings=[],
-        )  # fmt: skip
+        run = make_run(name).model_copy(
+            update={
+                "protocol": "recognition-utility",
+                "suite": "resnet18-cosface",
+                "tags": {"base": "SD-XL", "prompt": "Complex"},
+                "metrics": {"utility_lfw": result},
+            }
+        )
         run.save(tmp_path / name)
         folders.append(tmp_path / name)
     files = write_tables(tmp_path / "tables", [], folders)

@@ -306,7 +306,9 @@ def test_tar_thresholds_do_not_exceed_the_stated_far() -> None:
     distances = np.where(same, rng.normal(0.8, 0.3, 4000), rng.normal(1.6, 0.3, 4000)).clip(0, 4)
     made = synthetic_like(same)
     found = score(made, distances)
-    for far, share in found.tar.items():
+    assert found.tar["0.0001"].value is None  # needs 10,000 impostors
+    for far in ("0.01", "0.001"):
+        share = found.tar[far]
         assert share.value is not None
         assert share.interval is not None
         accepted = np.sort(distances[same])[: round(share.value * 2000)]
