@@ -74,7 +74,7 @@ def read_ratings(path: Path) -> Ratings:
     """
     check_regular(path)
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, compression=None)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path} cannot be read as CSV: {error}") from error
     domain = table["domain"] if "domain" in table else pd.Series("", index=table.index)
