@@ -86,7 +86,7 @@ def build(
         The backbone: `.network` (an `nn.Module`, None for ONNX), `.preprocess(image)` and `.embed(batch)`.
 
     Raises:
-        InputError: there is no such backbone.
+        InputError: the backbone is unknown.
         WeightsError: the weights are missing, damaged, unsafe or belong to another network.
     """
     from facebench.backbones.own_networks import own_networks
@@ -122,7 +122,7 @@ def detector(name: str = "yunet") -> FaceDetector:
         returns one face: the largest and most central one of YuNet, the largest one of MTCNN.
 
     Raises:
-        InputError: there is no such detector.
+        InputError: the detector is unknown.
         WeightsError: the detector's weights are missing or damaged.
     """
     if name not in DETECTORS:

@@ -3,7 +3,7 @@
 Measures: the image itself, coarsely.
 Input: whole image, RGB, resized to 32 x 32 by area averages, divided by 255.
 Arrays: `pixels` (n, 3072).
-Licence: Apache-2.0 (code of this project; there are no weights).
+Licence: Apache-2.0 (code of this project, without weights).
 Paper: Torralba et al. 2008, "80 million tiny images", for the use of 32 x 32 pixels.
 """
 

@@ -78,7 +78,7 @@ class BestRun:
         """Compare a run, whose record lies in the sub-folder `name`, with the best one.
 
         Raises:
-            InputError: the run has no such metric, or the record of the best run cannot be read.
+            InputError: the run lacks the metric, or the record of the best run cannot be read.
         """
         metric, result = self._metric_of(run)
         if not is_finite(result):

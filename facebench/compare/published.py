@@ -61,7 +61,7 @@ def published_table(name: str) -> Table:
     """Return one table as published.
 
     Raises:
-        InputError: there is no such table.
+        InputError: the table is unknown.
     """
     if name not in tables():
         raise InputError(f"There is no published table '{name}'. {suggest(name, tables())}")

@@ -112,10 +112,10 @@ class Catalogue:
         texts: translation by English message; values stand in braces, `{{` is a brace.
 
     Example:
-        >>> texts = {"There is no {kind} '{name}'. {help}": "{kind}「{name}」はありません。{help}", "a metric": "指標"}
-        >>> texts |= {"Did you mean {names}?": "{names} のことですか？"}
-        >>> Catalogue(texts).translate("There is no a metric 'fdi'. Did you mean fid?")
-        '指標「fdi」はありません。fid のことですか？'
+        >>> texts = {"Unknown {kind} '{name}'. {help}": "{kind}「{name}」はありません。{help}"}
+        >>> texts |= {"face detector": "顔検出器", "Did you mean {names}?": "{names} のことですか？"}
+        >>> Catalogue(texts).translate("Unknown face detector 'yune'. Did you mean yunet?")
+        '顔検出器「yune」はありません。yunet のことですか？'
         >>> Catalogue(texts).translate("Not in the catalogue")
         'Not in the catalogue'
     """

@@ -57,7 +57,7 @@ def clip_values(card: Card, features: RoleFeatures) -> ClipValues:
     """Compute the number of each clip.
 
     Raises:
-        InputError: there are no frames, a frame is no number or occurs twice, or no clip has a number.
+        InputError: no frame is given, a frame is not a number or occurs twice, or no clip has a number.
     """
     assert card.over_frames is not None
     reduce = _REDUCTIONS[card.over_frames]
@@ -79,7 +79,7 @@ def clips_of(features: RoleFeatures) -> dict[str, Ints]:
     """Return the rows of the selected generated images by clip, in the order of their frames.
 
     Raises:
-        InputError: there is no column `frame`, or a frame is no number or occurs twice in a clip.
+        InputError: the column `frame` is missing, or a frame is not a number or occurs twice in a clip.
     """
     numbers = features.numbers(FRAME)
     texts = features.column("generated", FRAME)

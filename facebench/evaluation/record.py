@@ -413,7 +413,7 @@ def load_run(path: str | Path) -> Run:
         path: run folder, record file, folder NAME-PROTOCOL, or name of a run below the folder `runs`.
 
     Raises:
-        InputError: there is no record, the name has runs of several protocols, the record is not JSON, a field is out
+        InputError: the record does not exist, the name has several protocols, the record is not JSON, a field is out
             of its bounds, a file beside it is damaged, or a newer facebench wrote it. The message names the file and
             the key.
     """
@@ -441,7 +441,7 @@ def load_run(path: str | Path) -> Run:
 
 
 def _newest_of_name(path: Path) -> Path:
-    """Return the newest run of a name below `runs`; the path itself when it is no such name."""
+    """Return the newest run of a name below `runs`; the path itself when it is not the name of a run."""
     runs = named_runs(path)
     protocols = {run_summary(run)["protocol"]: run for run in runs}
     if len(protocols) > 1:

@@ -36,7 +36,7 @@ def image_folder(table: Path, split: str) -> Path:
     """Return the folder of the images: `train_set/images` or `images`, beside the table or one level above.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: the folder does not exist.
     """
     bases = (table.parent, table.parent.parent)
     places = [base / name for base in bases for name in (f"{split}_set/images", "images")]

@@ -106,7 +106,7 @@ class ImageSet:
         """List image files; names are relative to the deepest folder that holds them all.
 
         Raises:
-            InputError: there is no path, or no file exists.
+            InputError: the list holds no path, or no file exists.
 
         Example:
             >>> ImageSet.of_paths(["tests/goldens/images/a/id000_angry.png"]).items[0].name

@@ -176,7 +176,7 @@ def metric_function(name: str) -> MetricFunction:
         name: of a function in `facebench.metrics`, as in the `compute` key of a card.
 
     Raises:
-        InputError: no such function; the message lists close matches.
+        InputError: the function is unknown; the message lists close matches.
 
     Example:
         >>> metric_function("frechet_distance").arguments

@@ -103,7 +103,7 @@ def plot(run: Run, name: str | None = None) -> RunPlot:
             (verification scores and error rates); the first metric of the headline that can be drawn if None.
 
     Raises:
-        InputError: the run has no such metric, or nothing to draw it from.
+        InputError: the run lacks the metric, or nothing to draw it from.
     """
     if name in _CURVES:
         return _curve(run, name)

@@ -56,7 +56,7 @@ class Watch:
         metric: metric that selects the best checkpoint; the primary metric of the protocol if None.
 
     Raises:
-        InputError: there is no such folder, the command lacks a placeholder, or an option is wrong.
+        InputError: the folder does not exist, the command lacks a placeholder, or an option is wrong.
     """
 
     checkpoints: Path

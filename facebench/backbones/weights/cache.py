@@ -67,7 +67,7 @@ def resolve(name: str) -> WeightFile:
         name: name of a registry entry, e.g. "yunet".
 
     Raises:
-        InputError: there is no such entry.
+        InputError: the entry is unknown.
         WeightsError: the file is missing, or differs from the registry or the lock file.
 
     Example:

@@ -137,7 +137,7 @@ def import_file(entry: Entry, source: Path, *, unofficial: bool = False) -> Path
         Path of the copy.
 
     Raises:
-        WeightsError: there is no such file, it is not the file of the registry, it cannot be loaded, or the
+        WeightsError: the file does not exist, it is not the file of the registry, it cannot be loaded, or the
             cache folder cannot be written to.
     """
     if unofficial and wheel_path(entry) is not None:

@@ -114,7 +114,7 @@ def select_state(content: Any, what: str, *, prefix: str = "", entry: str | None
         entry: key of the state dict in the checkpoint; a bare state dict is accepted as well.
 
     Raises:
-        WeightsError: there is no state dict of tensors.
+        WeightsError: the file holds no state dict of tensors.
     """
     from torch import Tensor
 

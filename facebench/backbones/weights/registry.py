@@ -129,7 +129,7 @@ def entry(name: str) -> Entry:
     """Return the entry with this name.
 
     Raises:
-        InputError: there is no such entry.
+        InputError: the entry is unknown.
     """
     known = entries()
     if name not in known:

@@ -38,7 +38,7 @@ def list_paths(paths: Sequence[str | os.PathLike[str]]) -> Listing:
     Files that do not exist, or that are named twice, are rejected in the listing.
 
     Raises:
-        InputError: there is no path, or a path holds a null character.
+        InputError: the list holds no path, or a path holds a null character.
     """
     if not paths:
         raise InputError("The list of paths is empty.")

@@ -255,7 +255,7 @@ def _paired(rows: pd.DataFrame, levels: Levels, common: bool) -> pd.DataFrame:
     """Keep the pairs of a source and a target that all cells have.
 
     Raises:
-        InputError: cells have different pairs and `common` is not set, or there is no common pair.
+        InputError: cells have different pairs and `common` is not set, or the cells share no pair.
     """
     pairs: dict[Cell, set[tuple[str, str]]] = {}
     keys = list(rows[["source", "target"]].astype(str).itertuples(index=False, name=None))

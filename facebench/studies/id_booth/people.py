@@ -42,7 +42,7 @@ def read_people(root: Path) -> list[Person]:
         root: one sub-folder for each person, or a manifest with the column `identity`, and `gender` if known.
 
     Raises:
-        InputError: there are no people, or the photographs of two people are in one folder.
+        InputError: the folder holds no people, or the photographs of two people are in one folder.
     """
     images = ImageSet.open(root)
     names, genders = images.column("identity"), images.column("gender")

@@ -137,7 +137,7 @@ def read_settings(config: str, changes: Sequence[str] = (), released: bool | Non
         released: repeat all defects (true) or none (false); None keeps those of the preset.
 
     Raises:
-        InputError: no such preset or file, or a key or value is wrong.
+        InputError: the preset or file does not exist, or a key or value is wrong.
 
     Example:
         >>> read_settings("id-booth-released", ["defects.trailing_comma=false"]).defects.trailing_comma

@@ -91,7 +91,7 @@ class Directions:
             (n, d) edited latents.
 
         Raises:
-            InputError: there is no such attribute.
+            InputError: the attribute is unknown.
         """
         if attribute not in self.attributes:
             raise InputError(
@@ -161,7 +161,7 @@ def read(path: Path) -> Directions:
     An official classifier (`last.ckpt`) gives the directions of the 40 attributes of CelebA.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
         WeightsError: the file is damaged or missing, or does not hold directions.
     """
     path = located(path)

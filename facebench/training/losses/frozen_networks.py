@@ -68,7 +68,7 @@ def open_recogniser(path: Path) -> Embedder:
     """Open a frozen recogniser: a model of `facebench train recognition`, or weights of ArcFace iresnet100.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
         WeightsError: the file holds neither.
     """
     if path.suffix in (".pth", ".pt"):

@@ -74,7 +74,7 @@ def open_autoencoder(path: Path, device: torch.device | str = "cpu") -> Diffusio
         device: device of the network.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
         WeightsError: the file holds another kind of model, code, or weights that do not fit.
     """
     path = located(path)
@@ -96,7 +96,7 @@ def load_encoder(network: CompactAutoencoder, path: Path, *, needs_decoder: bool
         needs_decoder: refuse a file without a decoder where the autoencoder has one.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
         WeightsError: the file holds another kind of model, or an encoder of other sizes.
     """
     model = model_file.read(located(path), "semantic-encoder")
@@ -144,7 +144,7 @@ def open_rig_model(path: Path) -> tuple[Rig, Mapping[str, Any]]:
     """Open a rig of `facebench train` in evaluation mode; return it with the provenance in its header.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
         WeightsError: the file holds another kind of model, is damaged, or has another architecture.
     """
     model = model_file.read(path)
@@ -157,7 +157,7 @@ def checkpoint(path: Path) -> Mapping[str, Any]:
     """Read the weights of an official checkpoint without running code in it.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
         WeightsError: it is damaged or holds code.
     """
     if not path.is_file():

@@ -78,7 +78,7 @@ def load_official(name: str, state_dict: Mapping[str, Any]) -> nn.Module:
         The network in evaluation mode, on the CPU: a `DiffAE`, `LatentDPM`, `DiffusionRig` or `DiffusionRigEmo`.
 
     Raises:
-        InputError: no such network.
+        InputError: the network is unknown.
         WeightsError: a key is missing, unexpected or has another shape; the first one is named.
     """
     builders: dict[str, Callable[[Mapping[str, Tensor]], Official]] = {

@@ -198,7 +198,7 @@ def apply_lora(base: Base, lora: Path) -> None:
     """Load the adapters of a training run into the pipeline.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
         WeightsError: the file holds no adapters, or those of another base model.
     """
     from facebench.training.engine import model_file

@@ -58,7 +58,7 @@ def open_benchmark(path: Path) -> Pairs:
             112 x 112 pixels are taken as aligned; in all others the face is detected.
 
     Raises:
-        InputError: there is no such benchmark, the file is damaged or unsafe, or too many images are unusable.
+        InputError: the benchmark is unknown, the file is damaged or unsafe, or too many images are unusable.
     """
     if path.is_dir():
         files, labels = read_lfw(path)

@@ -91,7 +91,7 @@ def load_recogniser(path: Path) -> Trained:
     """Load the trained backbone of a run folder or of its `model.safetensors`, in evaluation mode.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
         WeightsError: the file is damaged or holds another kind of model.
     """
     model = model_file.read(path, KIND)

@@ -61,7 +61,7 @@ def open_rig(path: Path) -> Trained:
     Official checkpoints do not record their training. All of them were trained with DECA's buffers.
 
     Raises:
-        InputError: there is no such file.
+        InputError: the file does not exist.
         WeightsError: the file is damaged, or holds another kind of model or architecture.
     """
     if path.suffix in OFFICIAL_SUFFIXES:

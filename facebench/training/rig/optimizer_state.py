@@ -30,7 +30,7 @@ def moments_of_stage_1(path: Path, checkpoint: Path, network: Rig) -> Moments:
         network: the network of stage 2.
 
     Raises:
-        InputError: there is no such file or checkpoint.
+        InputError: the file or checkpoint does not exist.
         WeightsError: the file holds no optimizer state, or that of another network.
     """
     if path.is_dir():

@@ -97,7 +97,7 @@ class BufferSet:
     The fields `shape` and `identity` are float32, see `flame_codes.person_codes`.
 
     Raises:
-        InputError: there is no set, or it is unfinished or damaged.
+        InputError: the set does not exist, or it is unfinished or damaged.
     """
 
     def __init__(self, folder: str | Path) -> None:

@@ -48,7 +48,7 @@ def open_extractor(name: str, device: str = "cpu") -> Extractor:
     """Build an extractor by name.
 
     Raises:
-        InputError: there is no such extractor.
+        InputError: the extractor is unknown.
         WeightsError: a file that it needs is missing or wrong.
 
     Example:
@@ -63,7 +63,7 @@ def check_extractor(name: str) -> str:
     """Return the name of an extractor.
 
     Raises:
-        InputError: there is no such extractor.
+        InputError: the extractor is unknown.
     """
     if name not in EXTRACTORS:
         raise InputError(f"There is no extractor '{name}'. {suggest(name, EXTRACTORS)}")
