@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,11 +17,27 @@ from facebench.cli.messages import Console, print_line
 from facebench.core.errors import InputError
 from facebench.core.language import translate
 from facebench.core.suggest import suggest
+from facebench.evaluation.kinds import KINDS, kind_of
 
 if TYPE_CHECKING:
     from facebench.evaluation.cards import Card
 
 _SUITES = ("paper", "compact")
+
+
+@dataclass(frozen=True)
+class _Filter:
+    """Properties of the metrics that are listed; None and False select all."""
+
+    text: str | None
+    protocol: str | None
+    suite: str | None
+    kind: str | None
+    at_hand: bool
+
+    @property
+    def is_text_only(self) -> bool:
+        return not (self.protocol or self.suite or self.kind or self.at_hand)
 
 
 def metrics(
@@ -29,15 +46,22 @@ def metrics(
     ] = None,
     protocol: Annotated[str | None, typer.Option(help="Only metrics of this protocol.")] = None,
     suite: Annotated[str | None, typer.Option(help="Only metrics of this suite: paper or compact.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help=f"Only metrics of this kind of measurement: {', '.join(KINDS)}.")
+    ] = None,
+    at_hand: Annotated[
+        bool, typer.Option("--at-hand", help="Only metrics whose weights are on this machine.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List the metrics, or print the card of one metric."""
     from facebench.evaluation.cards import load_cards
 
-    if text is not None and text in load_cards() and not (protocol or suite or as_json):
+    wanted = _Filter(text, protocol, suite, kind, at_hand)
+    if text in load_cards() and wanted.is_text_only and not as_json:
         _print_card(text)
         return
-    cards = _select(text, protocol, suite)
+    cards = _select(wanted)
     if as_json:
         sys.stdout.write(json.dumps([_fields(card) for card in cards], indent=2, ensure_ascii=False) + "\n")
     elif sys.stdout.isatty():
@@ -52,26 +76,47 @@ def metrics(
         )
 
 
-def _select(text: str | None, protocol: str | None, suite: str | None) -> list[Card]:
-    """Return the cards that match every filter.
+def _select(wanted: _Filter) -> list[Card]:
+    """Return the cards that match every property.
 
     Raises:
-        InputError: the protocol or the suite is unknown, or no metric matches.
+        InputError: the protocol, the suite or the kind is unknown, or no metric matches.
     """
+    from facebench.evaluation.network_choice import missing_entries
+
+    if wanted.kind is not None and wanted.kind not in KINDS:
+        raise InputError(f"'{wanted.kind}' is not a kind of measurement. The kinds are {', '.join(KINDS)}.")
+    selected = _containing(wanted)
+    if wanted.kind is not None:
+        selected = [card for card in selected if kind_of(card) == wanted.kind]
+    if not selected:
+        raise InputError(f"None of these metrics is of the kind '{wanted.kind}'. Leave out one option.")
+    if wanted.at_hand:
+        selected = [card for card in selected if not missing_entries(card)]
+    if not selected:
+        raise InputError(
+            "The weights of these metrics are not on this machine. `facebench doctor` shows how to get them."
+        )
+    return selected
+
+
+def _containing(wanted: _Filter) -> list[Card]:
+    """Return the cards of a protocol and suite whose id or title contains all words of the text."""
     from facebench.evaluation.cards import load_cards
 
-    if suite is not None and suite not in _SUITES:
-        raise InputError(f"There is no suite '{suite}'. {suggest(suite, _SUITES)}")
-    cards = load_cards()
-    known = list(cards) if protocol is None and suite is None else _suite_metrics(protocol, suite)
-    words = (text or "").lower().split()
+    text, cards = wanted.text or "", load_cards()
+    if wanted.suite is not None and wanted.suite not in _SUITES:
+        raise InputError(f"'{wanted.suite}' is not a suite. {suggest(wanted.suite, _SUITES)}")
+    by_suite = wanted.protocol is not None or wanted.suite is not None
+    known = _suite_metrics(wanted.protocol, wanted.suite) if by_suite else list(cards)
+    words = text.lower().split()
     selected = [cards[metric] for metric in known if all(word in _searched(cards[metric]) for word in words)]
     if not selected and text in _protocol_names():
         raise InputError(
-            f"There is no metric '{text}'; it is a protocol. List its metrics: facebench metrics --protocol {text}"
+            f"'{text}' is a protocol, not a metric. List its metrics: facebench metrics --protocol {text}"
         )
     if not selected:
-        raise InputError(f"No metric contains '{text or ''}'. {suggest(text or '', known)}")
+        raise InputError(f"No metric contains '{text}'. {suggest(text, known)}")
     return selected
 
 
@@ -102,13 +147,17 @@ def _protocol_names() -> list[str]:
 
 
 def _fields(card: Card) -> dict[str, object]:
+    from facebench.evaluation.network_choice import missing_entries
+
     return {
         "id": card.id,
         "better": card.better,
         "title": card.title,
         "unit": card.unit,
+        "kind": kind_of(card),
         "backbone": card.reads.backbone,
         "needs": list(card.needs),
+        "at_hand": not missing_entries(card),
     }
 
 
@@ -119,7 +168,8 @@ def _print_list(console: Console, cards: Sequence[Card]) -> None:
         for line in _wrapped(translate(card.title), max(console.width - 2, 20)):
             console.print(Text(f"  {line}"), soft_wrap=True)
     print_line(
-        f"{len(cards)} metrics. Filter them by --protocol, --suite or TEXT; `facebench metrics ID` prints a card.",
+        f"{len(cards)} metrics. Filter them by --protocol, --suite, --kind, --at-hand or TEXT; "
+        "`facebench metrics ID` prints a card.",
         style="dim",
         stderr=True,
     )

@@ -52,6 +52,16 @@ def test_text_selects_by_id_and_title(facebench: Command) -> None:
     assert all("recall" in line.lower() and "lite0" in line.lower() for line in titles)
 
 
+def test_a_kind_selects_what_metrics_measure(facebench: Command) -> None:
+    lines = facebench("metrics", "--kind", "quality", "--protocol", "identity").stdout.splitlines()
+    assert {find_card(line.split(" ")[0]).reads.backbone for line in lines} == {"crfiqa-l", "sface-quality"}
+
+
+def test_at_hand_leaves_out_metrics_whose_weights_are_missing(facebench: Command) -> None:
+    lines = facebench("metrics", "--kind", "quality", "--at-hand").stdout.splitlines()
+    assert {find_card(line.split(" ")[0]).reads.backbone for line in lines} == {"sface-quality"}
+
+
 def test_json_has_the_fields_of_the_cards(facebench: Command) -> None:
     content = json.loads(facebench("metrics", "fid_clean", "--json").stdout)
     assert ("fid_clean", "lower") in [(card["id"], card["better"]) for card in content]
@@ -73,7 +83,13 @@ def test_a_terminal_gets_whole_ids_and_wrapped_titles(capsys: pytest.CaptureFixt
     [
         (["factorial-nothing"], "No metric contains 'factorial-nothing'"),
         (["fid_claen"], "Did you mean fid_clean"),
-        (["expression-transfer"], "it is a protocol. List its metrics: facebench metrics --protocol expr"),
+        (
+            ["expression-transfer"],
+            "is a protocol, not a metric. List its metrics: facebench metrics --protocol",
+        ),
+        (["--kind", "qualty"], "The kinds are fidelity, identity, quality, affect, shape, pose"),
+        (["--kind", "pose", "lite0"], "None of these metrics is of the kind 'pose'"),
+        (["fid_clean", "--at-hand"], "The weights of these metrics are not on this machine"),
         (["--suite", "papr"], "Did you mean paper?"),
         (["--protocol", "qualty"], "Did you mean quality?"),
     ],
