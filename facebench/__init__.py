@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from facebench.core.version import __version__
+from facebench.evaluation.run_views import RunViews, provide_run_views
 
 if TYPE_CHECKING:
     from facebench import backbones, compare, metrics, synthface, training
@@ -67,6 +68,15 @@ __all__ = [
     "synthface",
     "training",
 ]
+
+
+def _notebook_views() -> RunViews:
+    from facebench.report import notebook
+
+    return notebook
+
+
+provide_run_views(_notebook_views)
 
 
 def __getattr__(name: str) -> Any:

@@ -262,7 +262,7 @@ def _template_messages(root: Path) -> Iterator[tuple[Path, str]]:
     for file in sorted((root / "facebench").rglob("templates/*.html")):
         content = re.sub(_NO_TEXT, "<>", file.read_text(encoding="utf-8"), flags=re.DOTALL)
         content = re.sub(r"{%.*?%}", "<>", content, flags=re.DOTALL)
-        attributes = re.findall(r'(?:title|aria-label|placeholder|alt)="([^"]*)"', content)
+        attributes = re.findall(r'(?:title|aria-label|placeholder|alt|data-text[\w-]*)="([^"]*)"', content)
         for text in [*re.split(r"<[^>]*>", content), *attributes]:
             message = re.sub(r"{{[^}]*?(\w+)[^\w}]*}}", r"{\1}", " ".join(text.split()))
             if _letters(message) > 2 and "=" not in message and "-src" not in message:

@@ -15,6 +15,7 @@ from facebench.compare.board_table import RankedTable, with_names
 from facebench.compare.board_verdict import board_verdict
 from facebench.compare.replicates import SEED
 from facebench.core.html import environment, translated_page
+from facebench.core.language import message
 from facebench.core.tables import Cell, Column, Table
 from facebench.evaluation.cards import load_cards
 from facebench.evaluation.kinds import kind_of
@@ -29,6 +30,20 @@ MOST_RECORDS = 20
 MOST_COLUMNS = 10
 """Largest number of metrics that are all shown at first."""
 _NO_DATASET = "none"
+_FILTERS = {"protocol": message("Protocol"), "suite": message("Suite"), "dataset": message("Data set")}
+"""Names of the filters."""
+_KINDS = {
+    "fidelity": message("Fidelity"),
+    "identity": message("Identity"),
+    "quality": message("Face quality"),
+    "affect": message("Affect"),
+    "shape": message("Shape"),
+    "pose": message("Pose"),
+    "similarity": message("Similarity"),
+    "image": message("Image"),
+    "further": message("Other"),
+}
+"""Names of the groups of metrics."""
 
 
 def leaderboard_page(
@@ -46,7 +61,7 @@ def leaderboard_page(
     sections = [_section(board, folder) for board in boards]
     sections += [_published_section(protocol, table) for protocol, table in published.items()]
     template = environment("facebench.compare").get_template("leaderboard.html")
-    return translated_page(template.render(sections=sections, choices=choices))
+    return translated_page(template.render(sections=sections, choices=choices, filter_names=_FILTERS))
 
 
 def _section(board: Board, folder: Path | None) -> dict[str, Any]:
@@ -114,7 +129,7 @@ def _column_groups(board: Board, table: Table) -> list[tuple[str, list[tuple[str
     for column in columns:
         card = load_cards().get(column.key.partition("@")[0])
         kind = "further" if card is None else kind_of(card)
-        groups.setdefault(kind, []).append((column.key, column.title, column.key in shown))
+        groups.setdefault(_KINDS[kind], []).append((column.key, column.title, column.key in shown))
     return list(groups.items())
 
 

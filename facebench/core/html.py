@@ -1,7 +1,8 @@
 """Templates of self-contained HTML pages.
 
 A page extends `page.html`, which holds the head, the style sheet, and a script that sorts tables. It loads nothing
-and forbids itself to load anything. Every value in a template is escaped.
+and forbids itself to load anything. Every value in a template is escaped. Scripts read their texts from attributes
+`data-text-...` of the page, which are translated with it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from facebench.core.escape import escape_html, visible
 from facebench.core.language import ENGLISH, language, translate
 
 _MARKUP = re.compile(r"(<(?:script|style|pre)\b.*?</(?:script|style|pre)>|<[^>]*>)", re.DOTALL)
-_ATTRIBUTE = re.compile(r'(?<= )(title|aria-label|placeholder|alt)="([^"]*)"')
+_ATTRIBUTE = re.compile(r'(?<= )(title|aria-label|placeholder|alt|data-text[\w-]*)="([^"]*)"')
 _NAMES = ("<td", "<a", "<option")
 """Elements whose single words are names, such as those of models."""
+_NO_CHOICE = '<option value="">'
+"""The option of a filter that selects everything; its text is not a name."""
 
 
 def environment(package: str) -> Environment:
@@ -64,7 +67,9 @@ def translated_page(page: str) -> str:
     for index in range(0, len(parts), 2):
         element = parts[index - 1] if index else ""
         if parts[index].strip():
-            parts[index] = _translated_text(parts[index], is_name=element.startswith(_NAMES))
+            parts[index] = _translated_text(
+                parts[index], is_name=element.startswith(_NAMES) and element != _NO_CHOICE
+            )
     for index in range(1, len(parts), 2):
         parts[index] = _ATTRIBUTE.sub(_translated_attribute, parts[index])
     return "".join(parts)

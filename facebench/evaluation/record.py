@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +31,7 @@ from facebench.evaluation.run_folders import (
     newest_run_folder,
     run_summary,
 )
+from facebench.evaluation.run_views import run_views
 from facebench.images.image_set import Kind
 
 SCHEMA = 1
@@ -272,7 +272,7 @@ class Run(_Model):
             name: a metric that is a mean over images, or "scores", "roc" or "det"; the first metric of the headline
                 that can be drawn if None.
         """
-        return _notebook().plot(self, name)
+        return run_views().plot(self, name)
 
     def images(self, *, worst: str | None = None, best: str | None = None, n: int = 12) -> Any:
         """Return the worst or best images for a notebook, a `facebench.report.notebook.RunImages`.
@@ -282,7 +282,7 @@ class Run(_Model):
             best: metric whose best images are returned; give either this or `worst`.
             n: number of images.
         """
-        return _notebook().images(self, worst=worst, best=best, n=n)
+        return run_views().images(self, worst=worst, best=best, n=n)
 
     @property
     def per_image(self) -> pd.DataFrame | None:
@@ -399,11 +399,6 @@ class Run(_Model):
             for metric, result in results.items()
         ]
         return pd.DataFrame(rows)
-
-
-def _notebook() -> Any:
-    """Return the views of a run in a notebook. They lie in a room above, so they are imported by name when used."""
-    return importlib.import_module("facebench.report.notebook")
 
 
 def load_run(path: str | Path) -> Run:

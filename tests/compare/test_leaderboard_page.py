@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from facebench.compare.leaderboard import Leaderboard
 from facebench.compare.leaderboard_page import page_table
+from facebench.core.language import use_language
 from tests.helpers.records import make_run
 
 
@@ -41,3 +42,11 @@ def test_block_tags_are_repeated_in_every_row() -> None:
     table = page_table(Leaderboard.from_runs(runs).boards[0])
     tags = [index for index, column in enumerate(table.columns) if column.key.startswith("tag-")]
     assert [[row[index].text for index in tags] for row in table.rows] == [["SD-2.1", "Complex"]] * 2
+
+
+def test_filters_and_groups_of_columns_are_japanese() -> None:
+    with use_language("ja"):
+        page = Leaderboard.from_runs([make_run("a", fd_lite0=1.0), make_run("b", fd_lite0=2.0)]).to_html()
+    assert '<label>プロトコル <select name="protocol"><option value="">すべて</option>' in page
+    assert "<legend>忠実度</legend>" in page
+    assert "{total} モデル中 {shown} 件を表示" in page

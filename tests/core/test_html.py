@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from jinja2 import UndefinedError
 
-from facebench.core.html import environment
+from facebench.core.html import environment, translated_page
+from facebench.core.language import use_language
+from tests.helpers.paths import REPOSITORY
 
 HOSTILE = "<script>\x00\x1b\n\u202e</script>"
 
@@ -36,3 +40,33 @@ def test_pages_extend_the_shared_page_of_core(package: str) -> None:
     assert "<h1>x</h1>" in page
     assert "default-src 'none'" in page
     assert "table.facebench" in page
+
+
+def test_texts_of_scripts_are_translated_with_the_page() -> None:
+    page = '<p data-text-count="{shown} of {total} models" data-sort="2"></p>'
+    with use_language("ja"):
+        assert translated_page(page) == (
+            '<p data-text-count="{total} モデル中 {shown} 件を表示" data-sort="2"></p>'
+        )
+
+
+def test_the_choice_of_everything_is_translated_and_names_are_not() -> None:
+    page = '<select><option value="">all</option><option value="all">all</option></select>'
+    with use_language("ja"):
+        assert translated_page(page) == (
+            '<select><option value="">すべて</option><option value="all">all</option></select>'
+        )
+
+
+def test_scripts_of_pages_hold_no_sentences() -> None:
+    """Scripts read their texts from the page, where the catalogue translates them."""
+    folder = REPOSITORY / "facebench"
+    scripts = {file: file.read_text(encoding="utf-8") for file in folder.rglob("templates/*.js")}
+    for file in folder.rglob("templates/*.html"):
+        blocks = re.findall(r"{% block script %}(.*?){% endblock %}", file.read_text(encoding="utf-8"), re.S)
+        scripts[file] = "\n".join(blocks)
+    assert len(scripts) > 5
+    for file, script in scripts.items():
+        code = re.sub(r"^\s*//.*$", "", script, flags=re.M)
+        sentences = re.findall(r"""["'`]([A-Z][a-z]+ [^"'`]*)["'`]""", code)
+        assert sentences == [], file.name

@@ -36,7 +36,7 @@ document.querySelectorAll("section").forEach((section, number) => {
       if (row.hidden !== hidden) row.hidden = hidden;
     }
     more.hidden = count <= limit;
-    status.textContent = status.dataset.text
+    status.textContent = status.dataset.textCount
       .replace("{shown}", Math.min(count, limit))
       .replace("{total}", texts.size);
   };
