@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime
 import torch
+from onnx.external_data_helper import uses_external_data
 
 from facebench.backbones.weights.reading import reading
 from facebench.core.errors import WeightsError
@@ -78,6 +81,39 @@ def open_session(
             providers=["CPUExecutionProvider"],
             enable_fallback=0,
         )
+
+
+def image_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """Return the inputs that a run has to give: a node reads them, and the file holds no value for them.
+
+    Old files list weights as inputs too, and quantised files list weights that no node reads any more.
+    """
+    read = _names_read(graph)
+    held = {value.name for value in (*graph.initializer, *graph.sparse_initializer)}
+    return [value for value in graph.input if value.name in read - held]
+
+
+def _names_read(graph: onnx.GraphProto) -> set[str]:
+    """Return the names that the nodes of a graph read, with those of the branches and loops in it."""
+    names = {name for node in graph.node for name in node.input}
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+            names |= _names_read(inner)
+    return names
+
+
+def copy_complete(source: Path, target: Path) -> None:
+    """Copy an ONNX file; weights that lie in files beside it are written into the copy.
+
+    Raises:
+        WeightsError: a file of weights is missing, or the network is larger than one ONNX file may be (2 GB).
+    """
+    with reading(source, "an ONNX network with its files of weights"):
+        model = onnx.load(source, load_external_data=False)
+        if any(map(uses_external_data, model.graph.initializer)):
+            onnx.save(onnx.load(source), target)
+            return
+    shutil.copyfile(source, target)
 
 
 def run_session(

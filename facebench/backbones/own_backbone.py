@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
+import onnxruntime
 import torch
 from PIL import Image as PillowImage
 from torch import Tensor
 
 from facebench.backbones.base import Backbone, Image, WeightsUsed
-from facebench.backbones.onnx_network import open_session
+from facebench.backbones.onnx_network import image_inputs, open_session
 from facebench.backbones.own_networks import NetworkSpec, Output, OwnNetwork
 from facebench.backbones.torch_network import exact_float32
 from facebench.backbones.weights.digest import sha256_of
@@ -176,10 +178,14 @@ def _runner(own: OwnNetwork, device: str) -> tuple[Run, str]:
 
 
 def _onnx_runner(path: Path) -> Run:
-    session = open_session(path)
+    session = _open_onnx(path)
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type != "tensor(float)":
-        raise WeightsError(f"{path} needs one float32 input, an image batch; it has {len(inputs)} inputs.")
+        actual = ", ".join(f"{value.name} {value.type} {value.shape}" for value in inputs[:4])
+        raise WeightsError(
+            f"{path} needs one float32 input, an image batch; it has {len(inputs)} inputs: {actual}. Export it with "
+            "the image as the only input, or wrap it in Python code (key 'code')."
+        )
     names = [output.name for output in session.get_outputs()]
     step = inputs[0].shape[0] if isinstance(inputs[0].shape[0], int) else 0
 
@@ -195,6 +201,22 @@ def _onnx_runner(path: Path) -> Run:
         return _named([np.concatenate(each)[: len(batch)] for each in zip(*parts, strict=True)], names)
 
     return run
+
+
+def _open_onnx(path: Path) -> onnxruntime.InferenceSession:
+    """Open an ONNX file; inputs that no node reads are removed in memory."""
+    session = open_session(path)
+    if len(session.get_inputs()) == 1:
+        return session
+    with reading(path, "an ONNX network"):
+        model = onnx.load(path)
+        inputs = image_inputs(model.graph)
+        if len(inputs) == len(session.get_inputs()):
+            return session
+        del model.graph.input[:]
+        model.graph.input.extend(inputs)
+        content = model.SerializeToString()
+    return open_session(path, content=content)
 
 
 def _torchscript_runner(path: Path, device: str) -> Run:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from facebench.backbones.base import Backbone, Crop, Image
-from facebench.backbones.onnx_network import open_session, run_session
+from facebench.backbones.onnx_network import image_inputs, open_session, run_session
 from facebench.backbones.onnx_network import session_options as default_options
 from facebench.backbones.weights import WeightsSource
 from facebench.backbones.weights.reading import reading
@@ -101,10 +101,7 @@ def patch_onnx(path: Path) -> onnx.ModelProto:
     with reading(path, "SFace's ONNX file"):
         model = onnx.load(path)
         graph = model.graph
-        read = {name for node in graph.node for name in node.input}
-        computed = {value.name for value in graph.initializer}
-        computed |= {name for node in graph.node for name in node.output}
-        inputs = [value for value in graph.input if value.name in read - computed]
+        inputs = image_inputs(graph)
         shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in inputs]
         outputs = [value.name for value in graph.output]
         names = [value.name for value in inputs]

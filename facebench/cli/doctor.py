@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
@@ -15,16 +17,25 @@ from facebench.cli.messages import Console
 from facebench.core.language import message, translate
 from facebench.core.version import __version__
 
+if TYPE_CHECKING:
+    from facebench.evaluation.network_choice import NetworkState
+
+_NARROW = 60
+"""On terminals with fewer columns, kinds of measurement are rows of their own."""
+
 
 def doctor() -> None:
     """Show versions, devices, networks at hand, missing weights and free disk space."""
     from facebench.backbones import weights
     from facebench.core.environment import versions
+    from facebench.evaluation.network_choice import network_states
     from facebench.evaluation.protocols import load_protocols
     from facebench.features.store.sqlite import default_folder
 
     console = Console()
     table = Table.grid(padding=(0, 2))
+    for _ in range(2):
+        table.add_column(overflow="fold")
     table.add_row(Text("facebench", style="bold"), __version__)
     table.add_row("Python", f"{platform.python_version()} on {platform.platform()}")
     for library, version in versions().items():
@@ -34,17 +45,17 @@ def doctor() -> None:
     table.add_row(translate(message("weights")), _folder_and_free_space(weights.cache_dir()))
     console.print(table)
     console.print()
-    console.print(_networks())
+    states = network_states()
+    console.print(_networks(states, console.width))
     for name, protocol in load_protocols().items():
         for suite, metrics in protocol.suites.items():
-            console.print(f"{name} · {suite}: ", _readiness(metrics), sep="", soft_wrap=True)
+            _print_readiness(console, f"{name} · {suite}: ", metrics)
+    _print_commands(console, states)
 
 
-def _networks() -> Table:
-    """Return the networks by kind of measurement, best first, with the command that brings missing weights."""
-    from facebench.backbones.weights.availability import command_for
-    from facebench.evaluation.network_choice import NetworkState, network_states
-
+def _networks(states: Mapping[str, Sequence[NetworkState]], width: int) -> Table:
+    """Return the networks by kind of measurement, best first, and how missing weights are obtained."""
+    is_narrow = width < _NARROW
     table = Table(
         title=translate("Networks by kind of measurement. auto takes the best one at hand (●)."),
         title_justify="left",
@@ -52,26 +63,47 @@ def _networks() -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    for heading in (message("kind"), message("network"), "", message("weights")):
+    for heading in ([] if is_narrow else [message("kind")]) + [message("network"), message("weights")]:
         table.add_column(translate(heading), overflow="fold")
-
-    def weights_of(state: NetworkState) -> Text:
-        if not state.missing:
-            return Text(
-                translate("at hand, not the official ones" if state.unofficial else "at hand"), style="green"
-            )
-        return Text("; ".join(map(command_for, state.missing)), style="yellow")
-
-    for kind, states in network_states().items():
-        for place, state in enumerate(states):
+    for kind, networks in states.items():
+        if is_narrow:
+            table.add_row(Text(translate(kind), style="bold"))
+        for place, state in enumerate(networks):
+            first = [] if is_narrow else [translate(kind) if place == 0 else ""]
             table.add_row(
-                translate(kind) if place == 0 else "",
+                *first,
                 Text(state.network),
-                "●" if state.is_best else "",
-                weights_of(state),
-                end_section=place == len(states) - 1,
+                Text("● " if state.is_best else "  ") + _weights(state),
+                end_section=place == len(networks) - 1,
             )
     return table
+
+
+def _weights(state: NetworkState) -> Text:
+    """Return whether a network has its weights, or how they are obtained."""
+    from facebench.backbones.weights.availability import way_to
+
+    if not state.missing:
+        return Text(
+            translate("at hand, not the official ones" if state.unofficial else "at hand"), style="green"
+        )
+    ways = dict.fromkeys(map(way_to, state.missing))
+    return Text(", ".join(map(translate, ways)), style="yellow")
+
+
+def _print_commands(console: Console, states: Mapping[str, Sequence[NetworkState]]) -> None:
+    """Print the commands that bring the missing weights, each on a line of its own."""
+    from facebench.backbones.weights.availability import command_for
+
+    missing = {
+        entry.name: entry for networks in states.values() for state in networks for entry in state.missing
+    }
+    if not missing:
+        return
+    console.print()
+    console.print(translate("Commands for the missing weights:"), style="bold")
+    for entry in missing.values():
+        console.print(Text(f"  {command_for(entry)}"), soft_wrap=True)
 
 
 def _devices() -> list[str]:
@@ -88,14 +120,26 @@ def _folder_and_free_space(folder: Path) -> str:
     return translate(f"{folder} ({shutil.disk_usage(existing).free / 1e9:.0f} GB free)")
 
 
-def _readiness(metrics: Sequence[str]) -> Text:
+def _print_readiness(console: Console, label: str, metrics: Sequence[str]) -> None:
+    """Print which part of a suite can run; continuation lines are indented and no name is cut."""
+    text, style = _readiness(metrics)
+    lines = textwrap.wrap(
+        label + text, console.width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    shown = Text("\n".join(lines))
+    shown.stylize(style, start=len(label))
+    console.print(shown, soft_wrap=True)
+
+
+def _readiness(metrics: Sequence[str]) -> tuple[str, str]:
+    """Return which part of a suite can run, and the style of the text."""
     from facebench.evaluation.cards import find_card
     from facebench.evaluation.network_choice import missing_entries
 
     cards = [find_card(metric) for metric in metrics]
     missing = {entry.name for card in cards for entry in missing_entries(card)}
     if not missing:
-        return Text(translate(message("ready")), style="green")
+        return translate(message("ready")), "green"
     ready = sum(not missing_entries(card) for card in cards)
     names = ", ".join(sorted(missing))
-    return Text(translate(f"{ready} of {len(cards)} metrics, weights missing: {names}"), style="yellow")
+    return translate(f"{ready} of {len(cards)} metrics, weights missing: {names}"), "yellow"

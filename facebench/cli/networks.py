@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facebench.backbones.own_networks import NetworkSpec, OwnNetwork, networks_folder, own_networks, read_spec
+from facebench.backbones.weights.digest import sha256_of
 from facebench.cli.messages import Console, print_line
 from facebench.cli.progress import Stages
 from facebench.core.errors import InputError
@@ -163,7 +164,8 @@ def _store(own: OwnNetwork, sha256: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.resolve() != target.resolve():
             with atomic_path(target) as copy:
-                shutil.copyfile(source, copy)
+                _copy(source, copy)
+            sha256 = sha256_of(target)
         place = f"{spec.name}/{source.name}"
         stored = {"file": place} if own.code is None else {"code": f"{place}:{own.code[1]}"}
         content = spec.model_copy(update={**stored, "sha256": sha256}).model_dump(mode="json")
@@ -173,6 +175,16 @@ def _store(own: OwnNetwork, sha256: str) -> None:
         )
     except OSError as error:
         raise InputError(f"The network cannot be stored in {folder}: {error.strerror or error}.") from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy the file of a network, with the weights that an ONNX file keeps beside it."""
+    if source.suffix != ".onnx":
+        shutil.copyfile(source, target)
+        return
+    from facebench.backbones.onnx_network import copy_complete
+
+    copy_complete(source, target)
 
 
 def _metrics_of(name: str) -> list[str]:

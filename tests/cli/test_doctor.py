@@ -20,5 +20,23 @@ def test_doctor_shows_the_networks_of_each_kind(
     assert next(line[:2] for line in lines if line[:1] == ["affect"]) == ["affect", "emonet-8-flip"]
     assert ["faceapi-expression", "●", "at", "hand"] in lines
     assert ["facereader", "●", "at", "hand"] in lines
-    assert "facebench weights fetch emonet-8 --accept-licence" in done.stdout
+    commands = done.stdout.partition("Commands for the missing weights:\n")[2].splitlines()
+    assert "  facebench weights fetch emonet-8 --accept-licence" in commands
+    assert (
+        "  facebench weights import maxvit-va FILE (from facebench train affect --config cage-maxvit-va)"
+        in commands
+    )
     assert "quality · compact: ready" in done.stdout
+
+
+def test_a_narrow_terminal_cuts_no_name(
+    facebench: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "40")
+    table = facebench("doctor").stdout.partition("Commands for the missing weights:\n")[0]
+    lines = [line.split() for line in table.splitlines()]
+    assert ["arcface-iresnet100", "import"] in lines
+    assert ["faceapi-expression", "●", "at", "hand"] in lines
+    assert ["emonet-8-flip", "fetch,", "licence"] in lines
+    assert max(map(len, table.splitlines())) <= 40

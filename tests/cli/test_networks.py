@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 import yaml
@@ -166,6 +167,39 @@ def test_a_file_that_is_no_network_is_refused(
         done = facebench("networks", "add", write(file=name))
         assert done.returncode == 2
         assert "cannot be read as" in done.stderr
+
+
+def test_weights_among_the_inputs_of_an_onnx_file_are_no_inputs(
+    facebench: Command, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    path, file = tmp_path / "own.onnx", write()
+    assert facebench("networks", "add", file).returncode == 0
+    images = torch.rand(2, 3, 112, 112)
+    expected = backbones.build("mynet").embed(images)["valence"]
+    model = onnx.load(path)
+    for name, shape in (("matrix", [3, 10]), ("replaced", [7])):
+        model.graph.input.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+    onnx.save(model, path)
+    done = facebench("networks", "add", file)
+    assert done.returncode == 0, done.stderr
+    assert (backbones.build("mynet").embed(images)["valence"] == expected).all()
+    del model.graph.initializer[0]
+    onnx.save(model, path)
+    refused = facebench("networks", "add", file)
+    assert refused.returncode == 2
+    assert "it has 2 inputs: input tensor(float) ['n', 3, 112, 112], matrix tensor(float)" in refused.stderr
+
+
+def test_weights_beside_an_onnx_file_are_copied_too(
+    facebench: Command, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    path, file = tmp_path / "own.onnx", write()
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="own.data", size_threshold=100)
+    done = facebench("networks", "add", file)
+    assert done.returncode == 0, done.stderr
+    path.unlink()
+    (tmp_path / "own.data").unlink()
+    assert backbones.build("mynet").embed(torch.rand(1, 3, 112, 112))["valence"].shape == (1,)
 
 
 def test_a_torchscript_network_is_measured_with(

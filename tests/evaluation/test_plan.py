@@ -85,7 +85,8 @@ def test_the_paper_suite_sets_aside_metrics_without_weights() -> None:
         "the weights of emotieff-b0 are missing: facebench weights fetch emotieff-b0"
     )
     assert reasons["valence_error_maxvit"].startswith(
-        "the weights of maxvit-va are missing: facebench weights import maxvit-va FILE"
+        "the weights of maxvit-va are missing: facebench weights import maxvit-va FILE "
+        "(from facebench train affect --config cage-maxvit-va)"
     )
     assert not set(reasons) & ids(plan)
     results = plan.with_absent({})

@@ -10,6 +10,7 @@ from facebench.backbones.weights.download import PAUSES
 from facebench.backbones.weights.fetch import Accept, ask_licence, fetch, offline
 from facebench.backbones.weights.registry import Entry
 from facebench.core.errors import WeightsError
+from facebench.core.language import message
 from facebench.core.progress import Progress
 
 OFFLINE = "FACEBENCH_OFFLINE forbids the network."
@@ -39,11 +40,26 @@ def command_for(entry: Entry) -> str:
     Example:
         >>> command_for(registry.entry("crfiqa-l"))
         'facebench weights import crfiqa-l FILE (from https://github.com/fdbtrs/CR-FIQA)'
+        >>> command_for(registry.entry("maxvit-va"))
+        'facebench weights import maxvit-va FILE (from facebench train affect --config cage-maxvit-va)'
     """
     if not entry.urls:
-        return f"facebench weights import {entry.name} FILE (from {entry.home})"
+        return f"facebench weights import {entry.name} FILE (from {entry.trained_by or entry.home})"
     consent = "" if lockfile.licence_accepted(cache_dir(), entry) else " --accept-licence"
     return f"facebench weights fetch {entry.name}{consent}"
+
+
+def way_to(entry: Entry) -> str:
+    """Return in one or two words how a missing file is obtained.
+
+    Example:
+        >>> [way_to(registry.entry(name)) for name in ("headpose", "crfiqa-l", "maxvit-va")]
+        ['fetch', 'import', 'train']
+    """
+    if entry.urls:
+        accepted = lockfile.licence_accepted(cache_dir(), entry)
+        return message("fetch") if accepted else message("fetch, licence")
+    return message("train") if entry.trained_by else message("import")
 
 
 def nothing_at_hand(entries: Iterable[Entry]) -> WeightsError:

@@ -63,6 +63,8 @@ class Entry(BaseModel):
     """Name of the file inside the zip archive that `urls` give."""
     manual: str | None = None
     """Instructions for a manual download, for files that need a browser or a registration."""
+    trained_by: str | None = None
+    """Command that trains the network, for weights that nobody publishes."""
     placeholders: tuple[str, ...] = ()
     """Prefixes of class names in the checkpoint that are read as empty placeholders."""
     wheel: Wheel | None = None
