@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from facebench.backbones import DETECTORS
+from facebench.evaluation.inputs import HELD_OUT
 from facebench.evaluation.picked import PICKED
 from facebench.evaluation.record import Run
 
@@ -21,8 +22,10 @@ def reasons_not_comparable(first: Run, second: Run) -> list[str]:
         reasons.append(f"measured by facebench {second.facebench.version}, not {first.facebench.version}")
     if first.tags.get(PICKED) != second.tags.get(PICKED):
         reasons.append(f"{_selection(second)}, not {_selection(first)}")
-    if _reference_digests(first) != _reference_digests(second):
+    if _digests(first, "reference") != _digests(second, "reference"):
         reasons.append("different reference set")
+    if _digests(first, HELD_OUT) != _digests(second, HELD_OUT):
+        reasons.append("different held-out images")
     reasons += _face_reasons(first, second)
     for name in sorted(set(first.backbones) & set(second.backbones)):
         if first.backbones[name].sha256 != second.backbones[name].sha256:
@@ -53,10 +56,8 @@ def _minor_version(run: Run) -> list[str]:
     return run.facebench.version.split(".")[:2]
 
 
-def _reference_digests(run: Run) -> dict[str, str]:
-    return {
-        role: record.digest for role, record in run.inputs.items() if role.partition(":")[0] == "reference"
-    }
+def _digests(run: Run, kind: str) -> dict[str, str]:
+    return {role: record.digest for role, record in run.inputs.items() if role.partition(":")[0] == kind}
 
 
 def _size_reasons(first: Run, second: Run) -> list[str]:

@@ -104,7 +104,7 @@ def _estimate_group(
     views = {
         "group": features.select(members),
         "subject": features.for_subject(name),
-        # A generated face of the group can match any identity of the training set.
+        # A generated face of the group can match any image of the training set.
         "all_references": features.select({"generated": members["generated"]}),
     }
     cards_of: dict[str, list[Card]] = {view: [] for view in views}
@@ -118,7 +118,7 @@ def _estimate_group(
 
 def _view(card: Card, column: str) -> str:
     sample = metric_function(card.compute).sample
-    if sample == "leakage":
+    if sample in ("leakage", "membership"):
         return "all_references"
     return "subject" if column == "identity" and sample == "verification" else "group"
 

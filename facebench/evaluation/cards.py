@@ -21,7 +21,9 @@ from facebench.core.suggest import suggest
 from facebench.evaluation.yaml_files import AddedNetwork, load_folder
 from facebench.metrics.registry import Sample, metric_function
 
-Need = Literal["reference", "identities", "source", "target", "reconstruction", "reencoded", "truth"]
+Need = Literal[
+    "reference", "held_out", "identities", "source", "target", "reconstruction", "reencoded", "truth"
+]
 IntervalMethod = Literal["jackknife", "bootstrap_images", "bootstrap_identities", "none"]
 Damage = Literal[
     "blur",
@@ -50,6 +52,7 @@ _REQUIRED_NEEDS: dict[Sample, set[Need]] = {
     "pairs_of_images": {"source", "target", "reconstruction", "reencoded", "truth"},
     "verification": {"identities"},
     "leakage": {"reference"},
+    "membership": {"held_out"},
     "retrieval": {"identities"},
     "edits": {"source"},
     "edit_series": {"source"},
@@ -79,6 +82,7 @@ class Card(BaseModel):
     |---|---|
     | nothing | the generated rows |
     | reference | generated rows, reference rows |
+    | reference, held_out | generated rows, rows of the training set, rows of images that were not trained on |
     | identities | genuine and impostor scores of all pairs among the generated rows |
     | identities, reference | genuine and impostor scores of all generated × reference pairs |
     | source | generated rows, source rows, matched by the manifest |

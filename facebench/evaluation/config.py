@@ -63,6 +63,11 @@ class EvaluationConfig(BaseModel):
         description="Real faces to compare with: one set, or several sets as NAME=DIR. "
         "Metrics of named sets have ids such as fid_clean@FFHQ. An NPZ file with mu and sigma is read as statistics.",
     )
+    held_out: _Path | None = Field(
+        None,
+        description="Images that were not trained on, from the source of the training set; for membership_*, with the "
+        "training set as reference.",
+    )
     reference_network: str | None = Field(
         None, description="Network of reference statistics that do not name it, such as inception-legacy."
     )

@@ -33,19 +33,23 @@ def duplicate_warnings(extractions: Mapping[str, Extraction]) -> list[str]:
     return warnings
 
 
-def without_duplicates(sets: Mapping[str, ImageSet]) -> dict[str, ImageSet]:
+def without_duplicates(sets: Mapping[str, ImageSet], *, keep_copied: bool = False) -> dict[str, ImageSet]:
     """Return the sets without duplicate images.
 
     Of copies in one set the first is kept. An image of several identities is removed. An image that is both generated
     and in a reference set is removed from the reference set. Removed files have the reason "duplicate".
+
+    Args:
+        sets: image sets by role.
+        keep_copied: keep reference images that are also generated, for metrics that look for copies.
     """
     contents = {role: _Contents(role, images.items, _hashes(images.items)) for role, images in sets.items()}
-    generated = contents["generated"]
+    generated, kept = contents["generated"], ("generated", "held_out")
     return {
         role: _without(
             images,
             contents[role].repeated()
-            | ({} if role == "generated" else generated.shared_with(contents[role])),
+            | ({} if keep_copied or role in kept else generated.shared_with(contents[role])),
         )
         for role, images in sets.items()
     }

@@ -25,6 +25,7 @@ from facebench.evaluation.samples import (
     Clips,
     EditGrid,
     IdentityPairs,
+    MemberSets,
     Sample,
     SubjectPairs,
     TwoSets,
@@ -196,6 +197,7 @@ def _intervals(card: Card, function: Callable[..., Any], sample: Sample, seed: i
         return intervals.jackknife_against(sample.generated, sample.reference, units=sample.units, seed=seed)
     if card.interval == "jackknife" and not metric_function(card.compute).has_interval:
         sides = [sample.units, sample.reference_units] if isinstance(sample, TwoSets) else [sample.units]
+        sides += [sample.held_out_units] if isinstance(sample, MemberSets) else []
         units = [each for each in sides if each is not None]
         return intervals.jackknife(function, *arguments, units=units, seed=seed)
     return {}

@@ -18,6 +18,8 @@ from facebench.images.sources.memory import images_in_memory
 
 LINKED = ("source", "target", "reconstruction")
 """Roles of images that a manifest links to generated images."""
+HELD_OUT = "held_out"
+"""Role of images that were not trained on."""
 
 
 LABELLED = "affect-accuracy"
@@ -95,8 +97,10 @@ def open_sets(
     for role, path in config.references.items():
         if role in given or not holds_statistics(path):
             sets[role] = given.get(role) or ImageSet.open(path)
+    if config.held_out is not None and plan.needs(HELD_OUT):
+        sets[HELD_OUT] = ImageSet.open(config.held_out)
     if config.drop_duplicates:
-        sets = without_duplicates(sets)
+        sets = without_duplicates(sets, keep_copied=plan.finds_copies)
     for role in LINKED:
         if plan.needs(role) and any(sets["generated"].column(role)):
             sets[role] = sets["generated"].linked(role)[0]

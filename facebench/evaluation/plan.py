@@ -83,6 +83,11 @@ class Plan:
         """Return whether any metric needs a role."""
         return any(role in card.needs for card in self.cards)
 
+    @property
+    def finds_copies(self) -> bool:
+        """Whether a metric looks for images of the reference set among the generated images."""
+        return any(card.claims.get("copying") in ("worse", "better") for card in self.cards)
+
     def with_absent(self, results: Mapping[str, MetricResult]) -> dict[str, MetricResult]:
         """Return the results with an entry without a value for every metric whose weights are missing."""
         missing = {card.id: metric_result(card, Estimate(reason=reason)) for card, reason in self.absent}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,14 @@ from facebench.evaluation.edits import (
     source_threshold,
 )
 from facebench.evaluation.expression_names import class_indices
-from facebench.evaluation.inputs import LINKED
+from facebench.evaluation.inputs import HELD_OUT, LINKED
 from facebench.evaluation.plan import PAIR_NETWORKS
 from facebench.evaluation.reference_rows import card_rows, reference_rows, reference_rows_alone, valid_rows
 from facebench.evaluation.resampling_units import units_of
 from facebench.evaluation.role_features import Mask, RoleFeatures
 from facebench.metrics.arrays import Array
 from facebench.metrics.moments import Moments
+from facebench.metrics.registry import Sample as Kind
 from facebench.metrics.registry import metric_function
 from facebench.metrics.retrieval import FIELDS as RETRIEVAL_FIELDS
 from facebench.metrics.retrieval import retrieval_terms
@@ -81,6 +82,19 @@ class TwoSets(Sample):
         """Generated rows, reference rows, and identities of the reference rows."""
         identities = self.reference_identities
         return {**super().arrays, "reference": self.reference, "reference_identities": identities}
+
+
+@dataclass(frozen=True)
+class MemberSets(TwoSets):
+    """Rows of the generated images, of the training set, and of images that were not trained on."""
+
+    held_out: Array = field(kw_only=True)
+    held_out_units: Units = field(kw_only=True)
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """Generated rows, training rows, and held-out rows."""
+        return {**super().arrays, HELD_OUT: self.held_out}
 
 
 @dataclass(frozen=True)
@@ -224,26 +238,7 @@ def draw_sample(card: Card, features: RoleFeatures) -> Sample:
     _check_roles(card, features)
     if card.over_frames is not None:
         return _clips(card, features)
-    sample = metric_function(card.compute).sample
-    if sample == "verification":
-        pairs = _identity_pairs(card.reads, features, against_reference="reference" in card.needs)
-        return pairs if features.subject is None else _subject_pairs(pairs, features.subject)
-    if sample in ("two_sets", "leakage"):
-        return _two_sets(card, features)
-    if sample == "pairs_of_images":
-        return _image_pairs(card, features)
-    if sample == "retrieval":
-        return _queries(card.reads, features)
-    if sample == "edits":
-        return _strongest_edits(card, features)
-    if sample == "edit_series":
-        return _edit_series(card, features)
-    if sample == "edit_trade_off":
-        return _edit_grid(card, features)
-    if sample == "verified_edits":
-        return _verified_edits(card, features)
-    generated, units = _generated_rows(card.reads, features)
-    return Sample(generated, {"generated": len(generated)}, units)
+    return _SAMPLES[metric_function(card.compute).sample](card, features)
 
 
 def reference_sample(card: Card, features: RoleFeatures) -> Sample:
@@ -290,6 +285,8 @@ def _check_roles(card: Card, features: RoleFeatures) -> None:
             raise InputError("needs reference images, not their statistics")
     elif "reference" in card.needs and "reference" not in features.extractions:
         raise InputError("needs a reference set: --reference DIR")
+    if HELD_OUT in card.needs and HELD_OUT not in features.extractions:
+        raise InputError("needs images that were not trained on: --held-out DIR")
     for role in LINKED:
         if role in card.needs and role not in features.extractions:
             raise InputError(f"needs a manifest with the column '{role}'")
@@ -303,6 +300,16 @@ def _generated_rows(reads: Reads, features: RoleFeatures) -> tuple[Array, Units]
     return valid_rows(rows, valid, reads), units_of(features, "generated", valid)
 
 
+def _one_set(card: Card, features: RoleFeatures) -> Sample:
+    generated, units = _generated_rows(card.reads, features)
+    return Sample(generated, {"generated": len(generated)}, units)
+
+
+def _scores(card: Card, features: RoleFeatures) -> Sample:
+    pairs = _identity_pairs(card.reads, features, against_reference="reference" in card.needs)
+    return pairs if features.subject is None else _subject_pairs(pairs, features.subject)
+
+
 def _two_sets(card: Card, features: RoleFeatures) -> TwoSets:
     generated, units = _generated_rows(card.reads, features)
     reference = reference_rows(card, features)
@@ -312,6 +319,25 @@ def _two_sets(card: Card, features: RoleFeatures) -> TwoSets:
     return TwoSets(
         generated, counts, units, reference.rows, reference.units, reference.identities, reference.note
     )
+
+
+def _member_sets(card: Card, features: RoleFeatures) -> MemberSets:
+    """Add the held-out rows.
+
+    Raises:
+        InputError: a held-out file is in the training set as well.
+    """
+    contents = [set(features.extractions[role].sha256) - {""} for role in ("reference", HELD_OUT)]
+    if shared := len(contents[0] & contents[1]):
+        raise InputError(
+            f"{shared} held-out images are in the training set as well; remove them from one set"
+        )
+    two = _two_sets(card, features)
+    rows, valid = card_rows(features, HELD_OUT, card.reads)
+    held_out, units = valid_rows(rows, valid, card.reads), units_of(features, HELD_OUT, valid)
+    known = {entry.name: getattr(two, entry.name) for entry in fields(two)}
+    known["counts"] = {**two.counts, HELD_OUT: len(held_out)}
+    return MemberSets(**known, held_out=held_out, held_out_units=units)
 
 
 def _clips(card: Card, features: RoleFeatures) -> Clips:
@@ -408,10 +434,10 @@ def _verified_edits(card: Card, features: RoleFeatures) -> VerifiedEdits:
     return VerifiedEdits(rows[both], counts, units, sources[both], limits)
 
 
-def _queries(reads: Reads, features: RoleFeatures) -> Sample:
+def _queries(card: Card, features: RoleFeatures) -> Sample:
     """Every generated image as a query in the reference set; rows as in `retrieval_rates`."""
-    generated, identities = _identified_rows(features, "generated", reads)
-    gallery, known = _identified_rows(features, "reference", reads)
+    generated, identities = _identified_rows(features, "generated", card.reads)
+    gallery, known = _identified_rows(features, "reference", card.reads)
     if not set(identities) & set(known):
         raise InputError("no identity has the same name in the generated and in the reference set")
     terms = retrieval_terms(generated, gallery, identities, known)
@@ -461,3 +487,18 @@ def _identified_rows(features: RoleFeatures, role: str, reads: Reads) -> tuple[A
     identified = valid & np.array([name is not None for name in names], dtype=np.bool_)
     selected = zip(names, identified, strict=True)
     return rows[identified], [name for name, is_valid in selected if is_valid and name is not None]
+
+
+_SAMPLES: Mapping[Kind, Callable[[Card, RoleFeatures], Sample]] = {
+    "set": _one_set,
+    "two_sets": _two_sets,
+    "leakage": _two_sets,
+    "membership": _member_sets,
+    "pairs_of_images": _image_pairs,
+    "verification": _scores,
+    "retrieval": _queries,
+    "edits": _strongest_edits,
+    "edit_series": _edit_series,
+    "edit_trade_off": _edit_grid,
+    "verified_edits": _verified_edits,
+}

@@ -7,11 +7,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from facebench.metrics.arrays import Array, Floats, two_matrices
+from facebench.metrics.arrays import Array, Floats, Ints, two_matrices
 from facebench.metrics.balls import Sets
 from facebench.metrics.knn import nearest_neighbours
 from facebench.metrics.rates import comparisons_won
@@ -56,7 +57,27 @@ def membership(generated: Array, training: Array, held_out: Array) -> Membership
     """
     generated, training = two_matrices(generated, training)
     generated, held_out = two_matrices(generated, held_out)
-    trained, others = (_nearest(rows, generated) for rows in (training, held_out))
+    return _compare(_nearest(training, generated), _nearest(held_out, generated))
+
+
+def membership_leave_out(sides: Sequence[Array], labels: Sequence[Ints], groups: int) -> list[Membership]:
+    """Results without each group of rows of the generated, training and held-out set; one pass over the data.
+
+    Args:
+        sides: the three sets.
+        labels: the group of each row, by set.
+        groups: number of groups.
+    """
+    generated, points = sides[0], sides[1:]
+    kept = [_nearest_without(rows, generated, labels[0], groups) for rows in points]
+    return [
+        _compare(*(without[g][label != g] for without, label in zip(kept, labels[1:], strict=True)))
+        for g in range(groups)
+    ]
+
+
+def _compare(trained: Floats, others: Floats) -> Membership:
+    """Compare the distances of training samples with those of held-out samples."""
     wins = comparisons_won(np.sort(-trained), np.sort(-others))
     import scipy.stats  # here, because the import takes 0.4 s
 
@@ -73,3 +94,13 @@ def _nearest(points: Array, generated: Array) -> Floats:
     """Distance of each point to its nearest generated row."""
     sides = Sets.of(points, generated)
     return np.asarray(np.sqrt(nearest_neighbours(sides.generated, sides.reference, 1)[0][:, 0]))
+
+
+def _nearest_without(points: Array, generated: Array, labels: Ints, groups: int) -> Floats:
+    """Distance of each point to its nearest generated row outside each group, (groups, points)."""
+    within = np.full((groups, len(points)), np.inf)
+    for g in np.unique(labels):
+        within[g] = _nearest(points, generated[labels == g])
+    nearest = within.argmin(axis=0)
+    first, second = np.partition(within, 1, axis=0)[:2]
+    return np.where(nearest == np.arange(groups)[:, None], second, first)

@@ -36,6 +36,7 @@ from facebench.metrics.kernel_distance import kernel_distance
 from facebench.metrics.leakage import closest_cosines, leakage, leaked
 from facebench.metrics.macro_recall import macro_recall
 from facebench.metrics.mean_std import mean_std
+from facebench.metrics.membership import membership
 from facebench.metrics.mind import mind, sliced_wasserstein
 from facebench.metrics.mmd_rbf import mmd_rbf
 from facebench.metrics.paired import (
@@ -59,6 +60,7 @@ from facebench.metrics.wanted_class import is_wanted_class, wanted_class
 Argument = Literal[
     "generated",
     "reference",
+    "held_out",
     "partner",
     "reference_identities",
     "genuine",
@@ -80,6 +82,7 @@ Sample = Literal[
     "pairs_of_images",
     "verification",
     "leakage",
+    "membership",
     "retrieval",
     "edits",
     "edit_series",
@@ -95,6 +98,7 @@ Sample = Literal[
 | pairs_of_images | row i of both arrays belongs together |
 | verification | genuine and impostor scores of pairs of images |
 | leakage | generated images, and the training set with its identities |
+| membership | generated images, the training set, and images that were not trained on |
 | retrieval | numbers of each generated image as a query in the reference set |
 | edits | the strongest edit of each source towards each expression: predicted and wanted expression |
 | edit_series | one row of scores and one of strengths for each source and expression |
@@ -244,6 +248,13 @@ _ENTRIES: tuple[MetricFunction, ...] = (
     _distance_of_sets(sliced_wasserstein),
     _distance_of_sets(authenticity, {"value": 100.0}),
     _distance_of_sets(copied_share, {"share": 1.0}),
+    MetricFunction(
+        membership,
+        ("generated", "reference", "held_out"),
+        "membership",
+        resampling="jackknife",
+        shares={"auc": 1.0},
+    ),
     # One set.
     MetricFunction(vendi_score, ("generated",), "set", resampling="jackknife"),
     MetricFunction(mean_std, ("generated",), "set", per_image={"mean": _values}),

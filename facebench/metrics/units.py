@@ -149,15 +149,16 @@ _OTHER_SIDE = 1000
 
 
 def deal_sides(factors: Sequence[Factor], groups: int, seed: int) -> list[Ints]:
-    """Deal the units of the generated and of the reference side to groups; returns the group of each row, by side.
+    """Deal the units of the generated and of the other sides to groups; returns the group of each row, by side.
 
-    People who are on both sides get one group, because they vary together. Otherwise the groups of a side depend on
+    People who are on several sides get one group, because they vary together. Otherwise the groups of a side depend on
     its own units and on the seed alone, so that two runs with one reference share the groups of the reference.
     """
     names = [set(factor.names) for factor in factors]
     kinds = {factor.kind for factor in factors}
-    if len(factors) == 2 and len(kinds) == 1 and kinds != {"image"} and names[0] & names[1]:
-        everyone = sorted(names[0] | names[1])
+    everyone = sorted(set[str]().union(*names))
+    shared = len(everyone) < sum(map(len, names))
+    if len(kinds) == 1 and kinds != {"image"} and shared:
         order = np.random.default_rng([seed, 0]).permutation(len(everyone)) % groups
         group_of = dict(zip(everyone, order.tolist(), strict=True))
         return [np.array([group_of[name] for name in each.names])[each.codes] for each in factors]

@@ -10,6 +10,7 @@ import pytest
 import facebench
 from facebench.core.errors import InputError
 from facebench.evaluation.duplicates import without_duplicates
+from facebench.evaluation.plan import make_plan
 from facebench.images.image_set import ImageSet
 from tests.helpers.paths import GOLDENS_FOLDER
 
@@ -63,6 +64,18 @@ def test_generated_pictures_in_the_reference_set_are_counted_and_left_out_there(
     left = without_duplicates(sets)
     assert names(left["generated"]) == ["a.png", "b.png", "c.png"]
     assert names(left["reference"]) == ["y.png", "z.png"]
+
+
+def test_metrics_of_copies_keep_generated_pictures_in_the_training_set(tmp_path: Path) -> None:
+    generated = make_set(tmp_path / "g", a=0, b=1, c=2)
+    reference = make_set(tmp_path / "r", x=1, x2=1, y=3, z=4)
+    sets = {"generated": ImageSet.open(generated), "reference": ImageSet.open(reference)}
+    plans = {protocol: make_plan(protocol, "compact") for protocol in ("leakage", "quality")}
+    left = {
+        protocol: names(without_duplicates(sets, keep_copied=plan.finds_copies)["reference"])
+        for protocol, plan in plans.items()
+    }
+    assert left == {"leakage": ["x.png", "y.png", "z.png"], "quality": ["y.png", "z.png"]}
 
 
 def test_sets_without_repeated_pictures_have_no_warning(tmp_path: Path) -> None:

@@ -69,6 +69,33 @@ def test_the_command_shows_the_worst_pairs(generated: Path, faces: Path, tmp_pat
     assert "images/id000/01.png" in done.output
 
 
+def test_copies_of_training_images_reveal_membership(faces: Path, other_faces: Path, tmp_path: Path) -> None:
+    copies = [
+        faces / "images" / f"id{number:03d}" / f"{image:02d}.png"
+        for number in range(12)
+        for image in (1, 2, 3)
+    ]
+    for place, copy in enumerate(copies):
+        shutil.copy(copy, tmp_path / f"{place}.png")
+    found = facebench.evaluate(tmp_path, faces, held_out=other_faces, metrics=["membership_pixels"])
+    result = found.metrics["membership_pixels"]
+    assert 0.6 < result.value <= result.high
+    assert result.low <= result.value
+    assert result.n == {"generated": 36, "reference": 60, "held_out": 60}
+    assert found.inputs["held_out"].images == 60
+
+
+def test_membership_without_usable_held_out_images_has_a_reason(
+    generated: Path, faces: Path, run: Run
+) -> None:
+    missing = "needs images that were not trained on: --held-out DIR"
+    assert run.metrics["membership_lite0"].reason == run.metrics["membership_pixels"].reason == missing
+    found = facebench.evaluate(generated, faces, held_out=faces, metrics=["membership_pixels"])
+    assert found.metrics["membership_pixels"].reason == (
+        "60 held-out images are in the training set as well; remove them from one set"
+    )
+
+
 def test_without_a_training_set_metrics_have_a_reason_instead_of_a_value(generated: Path) -> None:
     found = facebench.evaluate(generated, metrics=["leaked_share_sface"])
     assert found.metrics["leaked_share_sface"].reason == "needs a reference set: --reference DIR"

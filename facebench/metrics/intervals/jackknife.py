@@ -23,6 +23,7 @@ from facebench.metrics.intervals.clipped import clipped_leave_out
 from facebench.metrics.intervals.neighbours import density_leave_out, precision_leave_out
 from facebench.metrics.intervals.shares import share_intervals
 from facebench.metrics.kernel_distance import cubic, kernel_distance
+from facebench.metrics.membership import membership, membership_leave_out
 from facebench.metrics.mind import mind, sliced_leave_out, sliced_wasserstein
 from facebench.metrics.mmd import kernel_leave_out
 from facebench.metrics.mmd_rbf import gaussian, mmd_rbf, origin
@@ -35,16 +36,15 @@ from facebench.metrics.vendi import vendi_leave_out, vendi_score
 def jackknife(
     function: Metric,
     generated: Array,
-    reference: Array | None = None,
-    *,
+    *others: Array,
     units: Sequence[Units] | None = None,
     groups: int = GROUPS,
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[str, Interval]:
-    """Delete-a-group jackknife interval of a metric of one or two sets of features.
+    """Delete-a-group jackknife interval of a metric of one or more sets of features.
 
-    The units of both sides are dealt at random to groups; the metric is computed without the g-th group of both sides,
+    The units of all sides are dealt at random to groups; the metric is computed without the g-th group of every side,
     for every g, and value ± t · sqrt((G - 1) / G · Σ (θ_g - mean θ)²) is the interval, with t of G - 1 degrees of
     freedom. Fréchet, kernel and sliced distances and the neighbour metrics reuse one
     pass over the data for all groups.
@@ -52,7 +52,7 @@ def jackknife(
     Args:
         function: the metric, such as `frechet_distance` or `functools.partial(precision_recall, k=5)`.
         generated: (n, d) features.
-        reference: (m, d) features, or None for a metric of one set.
+        others: (m, d) features of the reference; (k, d) of a third set; nothing for a metric of one set.
         units: resampling units of the rows of each side; None for independent rows. Of a crossed design the factor
             with fewer units is used.
         groups: most groups; at most half the units of the smaller side.
@@ -77,7 +77,7 @@ def jackknife(
         >>> interval.low < frechet_distance(x, y) < interval.high
         True
     """
-    sides = [generated] if reference is None else list(two_matrices(generated, reference))
+    sides = [generated, *(two_matrices(generated, other)[1] for other in others)]
     factors = _factors(sides, units)
     groups = min(groups, *(_most_groups(factor) for factor in factors))
     if groups < 2:
@@ -170,6 +170,8 @@ def _leave_out(
     if metric is vendi_score and len(sides) == 1:
         return [numbers(score) for score in vendi_leave_out(sides[0], labels[0], groups, **parameters)]
     quick = _QUICK.get(metric)
+    if metric is membership:
+        return [numbers(result) for result in membership_leave_out(sides, labels, groups)]
     if quick is not None and len(sides) == 2 and parameters.get("subsets") is None:
         return [numbers(result) for result in quick(sides, (labels[0], labels[1]), groups, **parameters)]
     kept = ([side[lab != g] for side, lab in zip(sides, labels, strict=True)] for g in range(groups))

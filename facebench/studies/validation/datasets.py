@@ -27,7 +27,7 @@ _COLUMNS = ("image", "identity", "expression", "valence", "arousal", "source", "
 
 @dataclass(frozen=True)
 class ValidationFaces:
-    """A folder with an undamaged generated set and real faces of the same people.
+    """A folder with an undamaged generated set, real faces of the same people, and held-out faces of them.
 
     The source of image k of person i is the neutral real face of that person. Its target is the real face of the next
     person with the same expression.
@@ -51,6 +51,11 @@ class ValidationFaces:
     def reference(self) -> Path:
         """Folder of the real faces, with one folder for each person."""
         return self.folder / "undamaged" / "real" / "images"
+
+    @property
+    def held_out(self) -> Path:
+        """Folder of further faces of the same people, which no generated set copies."""
+        return self.folder / "held-out" / "images"
 
     @contextmanager
     def damaged(self, damage: Damage, strength: float) -> Iterator[Path]:
@@ -79,12 +84,12 @@ class ValidationFaces:
 def render_faces(
     folder: Path, *, identities: int, images: int, size: int, seed: int, progress: Progress = no_progress
 ) -> ValidationFaces:
-    """Render the generated set and the real faces into a folder.
+    """Render the generated set, the real faces and the held-out faces into a folder.
 
     Args:
         folder: an empty folder.
         identities: number of people, at least two.
-        images: images of each person in each of the two sets; 8 images show every expression once.
+        images: images of each person in each of the three sets; 8 images show every expression once.
         size: width and height in pixels.
         seed: seed of people, poses and lights.
         progress: callback invoked with "faces", the number of rendered images, and the total.
@@ -98,18 +103,22 @@ def render_faces(
         )
     # Expressions repeat with a fixed period, so images that are whole periods apart show the same expression.
     period = math.ceil(images / len(expressions.names())) * len(expressions.names())
-    parameters = draw(identities * 2 * period, seed, images=2 * period)
-    places: npt.NDArray[np.int64] = np.arange(len(parameters)).reshape(identities, 2 * period)
+    parameters = draw(identities * 3 * period, seed, images=3 * period)
+    places: npt.NDArray[np.int64] = np.arange(len(parameters)).reshape(identities, 3 * period)
     names = tuple(f"images/id{i // images:03d}/{i % images:02d}.png" for i in range(identities * images))
-    parts = {"": places[:, :images].ravel(), "real": places[:, period : period + images].ravel()}
+    parts = {
+        "undamaged": places[:, :images].ravel(),
+        "undamaged/real": places[:, period : period + images].ravel(),
+        "held-out": places[:, 2 * period : 2 * period + images].ravel(),
+    }
     for done, (part, chosen) in enumerate(parts.items()):
-        target = folder / "undamaged" / part
+        target = folder / part
 
         def count(stage: str, rendered: int, total: int | None, before: int = done * len(names)) -> None:
-            progress("faces", before + rendered, 2 * len(names))
+            progress("faces", before + rendered, len(parts) * len(names))
 
         render_to(target, parameters.take(chosen), names, size, RenderOptions(progress=count))
-    generated = parameters.take(parts[""])
+    generated = parameters.take(parts["undamaged"])
     save_parameters(folder / "undamaged" / "parameters.npz", generated)
     _write_manifest(folder / "undamaged" / "manifest.csv", generated, names, images)
     return ValidationFaces(folder, names, seed)

@@ -15,7 +15,7 @@ from facebench.core.environment import facebench_version
 from facebench.core.errors import InputError
 from facebench.core.progress import Progress, no_progress
 from facebench.core.suggest import suggest
-from facebench.evaluation.cards import Card, Damage, find_card, load_cards
+from facebench.evaluation.cards import DETECTOR, Card, Damage, find_card, load_cards
 from facebench.evaluation.pipeline import evaluate
 from facebench.evaluation.plan import make_plan
 from facebench.evaluation.protocols import load_protocols
@@ -33,7 +33,7 @@ class ValidationConfig(BaseModel):
     """Options of a validation.
 
     Attributes:
-        suite: suite whose metrics are validated: all metrics of all protocols.
+        suite: suite whose metrics are validated: all metrics with its networks.
         metrics: validate only these metrics.
         damages: apply only these damages; by default all damages in the claims of the cards.
         identities: number of people in the generated set, and in the real set.
@@ -144,14 +144,22 @@ def _config(options: dict[str, Any]) -> ValidationConfig:
 
 
 def _cards(suite: str, metrics: Sequence[str] | None) -> list[Card]:
-    """Return the selected metrics, or all metrics of a suite, by family."""
+    """Return the selected metrics, or all metrics of a suite, by family.
+
+    A suite has the metrics of its protocols, and all other metrics with a claim that read the same networks.
+    """
     if metrics is not None:
         return [find_card(metric.strip()) for metric in dict.fromkeys(metrics)]
     plans = [make_plan(protocol, suite) for protocol in load_protocols()]
     if suite == "auto" and len({plan.suite for plan in plans}) > 1:  # weights of some protocols only
         return _cards("compact", None)
     ids = {card.id for plan in plans for card in plan.cards}
-    return [card for card in load_cards().values() if card.id in ids]
+    networks = {DETECTOR, *(network for plan in plans for network in plan.networks())}
+    return [
+        card
+        for card in load_cards().values()
+        if card.id in ids or (card.claims and networks.issuperset(card.backbones))
+    ]
 
 
 def _damages(names: Sequence[str] | None) -> list[Damage]:
@@ -195,6 +203,7 @@ def _evaluate(
         "metrics": sorted({card.id for card in cards}),
         "seed": config.seed,
         "device": config.device,
+        "held_out": faces.held_out,
     }
     if damage is None:
         return evaluate(faces.manifest, faces.reference, **options)
