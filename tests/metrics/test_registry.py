@@ -31,6 +31,7 @@ def arguments(entry: MetricFunction) -> list[object]:
     return entry.order(
         generated=generated,
         reference=other,
+        held_out=other + 0.1,
         partner=partner,
         reference_identities=[str(i % 20) for i in range(40)],
         genuine=scores.genuine,

@@ -42,3 +42,19 @@ def test_n_is_that_of_a_card(cells: list[str]) -> None:
         if name in load_cards()
     }
     assert set(numbers(cells[4])) <= sizes
+
+
+def cells_of(page: str) -> list[list[str]]:
+    lines = (REPOSITORY / "docs" / page).read_text(encoding="utf-8").splitlines()
+    return [line.split("|")[1:-1] for line in lines if line.startswith("|") and not line.startswith("|---")]
+
+
+def test_the_japanese_page_has_the_metrics_and_the_n_of_the_english_one() -> None:
+    english, japanese = cells_of("which-metric.md"), cells_of("ja/which-metric.md")
+    assert len(english) == len(japanese)
+    for row, other in zip(english, japanese, strict=True):
+        assert [re.findall(r"`([^`]+)`", cell) for cell in row] == [
+            re.findall(r"`([^`]+)`", cell) for cell in other
+        ]
+        if len(row) == 6:
+            assert numbers(row[4]) == numbers(other[4])

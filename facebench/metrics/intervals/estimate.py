@@ -33,7 +33,7 @@ def estimate(
     """Confidence interval of a metric, for new units.
 
     Distances between two sets and metrics of neighbours use the grouped jackknife; all other functions use the BCa
-    bootstrap. Arrays of equal length are rows of the same images unless the function is a metric of two sets.
+    bootstrap. Arrays of equal length are rows of the same images unless the function is a metric of several sets.
 
     Args:
         function: returns one number, or a dataclass whose first number counts. Functions of `facebench.metrics` and
@@ -62,7 +62,7 @@ def estimate(
     rows = [np.asarray(array) for array in arrays]
     if not rows:
         raise InputError("estimate needs at least one array.")
-    if _is_two_sets(function, rows):
+    if _are_sets(function, rows):
         found = jackknife(function, *rows, units=_units_by_side(units, rows), seed=seed, level=level)
     elif _resampling(function) == "jackknife":
         found = jackknife(function, rows[0], units=_units_by_side(units, rows), seed=seed, level=level)
@@ -78,12 +78,12 @@ def _resampling(function: Metric) -> str:
     return "bootstrap" if entry is None else entry.resampling
 
 
-def _is_two_sets(function: Metric, rows: list[Array]) -> bool:
-    """Rows of two sets in no particular order: declared by the registry, or evident from unequal lengths."""
+def _are_sets(function: Metric, rows: list[Array]) -> bool:
+    """Rows of several sets in no particular order: declared by the registry, or evident from unequal lengths."""
     entry = entry_of(function)
-    if len(rows) != 2:
-        return False
-    return entry.sample == "two_sets" if entry is not None else len(rows[0]) != len(rows[1])
+    if entry is not None:
+        return entry.sample in ("two_sets", "membership") and len(rows) == len(entry.arguments)
+    return len(rows) == 2 and len(rows[0]) != len(rows[1])
 
 
 def _is_label_list(labels: Any, n: int) -> bool:
