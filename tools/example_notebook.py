@@ -1,11 +1,7 @@
-"""Example notebook: `python -m tools.example_notebook` executes its cells and writes docs/notebook.ipynb with outputs.
-
-The cells run in one process, as a kernel would run them; the last expression of a cell is its output.
-"""
+"""Example notebook: `python -m tools.example_notebook` executes its cells and writes docs/notebook.ipynb."""
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import sys
@@ -57,61 +53,25 @@ def is_text(cell: str) -> bool:
 
 
 def execute(cells: tuple[str, ...] = CELLS) -> dict[str, Any]:
-    """Execute the cells in a temporary folder and return the notebook (nbformat 4)."""
-    names: dict[str, Any] = {}
-    found: list[dict[str, Any]] = []
-    before = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            for number, cell in enumerate(cells):
-                if is_text(cell):
-                    found.append(_cell(number, cell, "markdown"))
-                    continue
-                outputs = _outputs(cell, names)
-                code = {"execution_count": len([one for one in found if "outputs" in one]) + 1}
-                found.append(_cell(number, cell, "code") | code | {"outputs": outputs})
-        finally:
-            os.chdir(before)
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    return {"cells": found, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    """Execute the cells with a Jupyter kernel in a temporary folder and return the notebook (nbformat 4)."""
+    import nbformat.v4
+    from nbclient import NotebookClient
 
-
-def _cell(number: int, source: str, kind: str) -> dict[str, Any]:
-    return {
-        "id": f"cell-{number}",
-        "cell_type": kind,
-        "metadata": {},
-        "source": source.splitlines(keepends=True),
-    }
-
-
-def _outputs(code: str, names: dict[str, Any]) -> list[dict[str, Any]]:
-    """Run one cell; return what it printed and the value of its last expression."""
-    import contextlib
-    import io
-
-    printed = io.StringIO()
-    tree = ast.parse(code)
-    last = (
-        tree.body.pop() if isinstance(tree.body[-1], ast.Expr) and not code.rstrip().endswith(";") else None
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            (nbformat.v4.new_markdown_cell if is_text(cell) else nbformat.v4.new_code_cell)(
+                cell, id=f"cell-{number}"
+            )
+            for number, cell in enumerate(cells)
+        ],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
     )
-    value = None
-    with contextlib.redirect_stdout(printed):
-        exec(compile(tree, "cell", "exec"), names)
-        if isinstance(last, ast.Expr):
-            value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
-    outputs: list[dict[str, Any]] = []
-    if printed.getvalue():
-        outputs.append(
-            {"output_type": "stream", "name": "stdout", "text": printed.getvalue().splitlines(True)}
-        )
-    if value is not None:
-        data = {"text/plain": [repr(value)]}
-        if hasattr(value, "_repr_html_"):
-            data["text/html"] = value._repr_html_().splitlines(keepends=True)
-        outputs.append({"output_type": "execute_result", "execution_count": 1, "metadata": {}, "data": data})
-    return outputs
+    with tempfile.TemporaryDirectory() as folder:
+        resources = {"metadata": {"path": folder}}
+        NotebookClient(notebook, timeout=300, record_timing=False, resources=resources).execute()
+    notebook.metadata.pop("language_info", None)  # It holds the version of Python.
+    content: dict[str, Any] = json.loads(nbformat.writes(notebook))
+    return content
 
 
 def markdown(notebook: dict[str, Any]) -> str:

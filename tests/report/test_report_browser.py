@@ -114,6 +114,38 @@ def test_a_heat_map_is_sorted_by_a_click(browser: Browser, transfers: Path) -> N
     assert shown == sorted(shown)
 
 
+def test_the_keyboard_enlarges_images_and_returns_to_the_one_that_was_opened(
+    browser: Browser, report: Path
+) -> None:
+    opened = Opened(browser.new_page(), report)
+    page = opened.page
+    dialog = page.locator("dialog[open]")
+    title = dialog.locator("h3")
+    cards = page.locator(".browser-card button")
+    cards.nth(1).focus()
+    page.keyboard.press("Enter")
+    second = title.inner_text()
+    assert page.evaluate("document.querySelector('dialog').contains(document.activeElement)")
+    page.keyboard.press("ArrowLeft")
+    first = title.inner_text()
+    assert first != second
+    page.keyboard.press("ArrowLeft")
+    assert title.inner_text() == first, "nothing is before the first image"
+    page.keyboard.press("ArrowRight")
+    assert title.inner_text() == second
+    page.keyboard.press("Escape")
+    assert dialog.count() == 0
+    assert cards.nth(1).evaluate("(button) => button === document.activeElement")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert title.inner_text() not in (first, second), "the third image"
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        focus = page.evaluate_handle("document.activeElement").as_element()
+        assert focus.evaluate("(element) => element.matches('body, dialog, dialog *')")
+    assert opened.problems == []
+
+
 def test_a_hostile_file_name_shows_as_text(browser: Browser, report: Path) -> None:
     opened = Opened(browser.new_page(), report)
     page = opened.page
