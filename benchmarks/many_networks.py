@@ -1,12 +1,14 @@
 """Expression transfer with four affect networks and a recogniser: reads, crops, speed, and memory over time.
 
-    python benchmarks/many_networks.py cold --transfers 1000
+    python benchmarks/many_networks.py cold --transfers 1000 3000
     python benchmarks/many_networks.py stored --transfers 10000 100000
+    python benchmarks/many_networks.py page
 
-`cold` evaluates rendered faces with FaceReader, face-api, two affect networks that are added for the benchmark, and
-SFace. It counts how often each file is opened and each image is cropped. `stored` fills the store with random results,
-so that no network runs: it measures what grows with the number of transfers. Only anonymous memory is counted, in
-addition to that of the imports.
+`cold` evaluates rendered faces of 128 pixels with YuNet, FaceReader, face-api, two small affect networks that are added
+for the benchmark (in place of weights that cannot be downloaded), and SFace. Up to 1,000 transfers, it counts how often
+each file is opened and each image is cropped; counting needs memory itself. `stored` fills the store with random
+results, so that no network runs: it measures what grows with the number of transfers. Results are kept in
+benchmarks/results/many_networks.json; `page` writes them into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import json
 import multiprocessing
 import os
 import queue
+import resource
 import sys
 import tempfile
 import threading
@@ -26,8 +29,8 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,8 @@ from rich.table import Table
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.machine import machine  # noqa: E402
+from benchmarks.many_networks_page import write_page  # noqa: E402
 from benchmarks.memory import anonymous_mb  # noqa: E402
 from facebench import backbones, evaluate, synthface  # noqa: E402
 from facebench.backbones.face_detection import Face  # noqa: E402
@@ -55,6 +60,9 @@ from facebench.features.engine.cache import (  # noqa: E402
 )
 from facebench.features.store.sqlite import Store  # noqa: E402
 
+RESULTS = ROOT / "benchmarks" / "results" / "many_networks.json"
+COUNTED = 1000
+"""Largest number of transfers whose files and crops are counted."""
 PEOPLE, PHOTOGRAPHS, TARGETS = 8, 20, 20
 AFFECT = ("facereader", "faceapi-expression", "labone", "labtwo")
 RECOGNISER = "sface"
@@ -70,19 +78,35 @@ Encode = Callable[[int], bytes]
 class Measured:
     """What one evaluation took."""
 
+    transfers: int = 0
     seconds: float = 0.0
-    curve: list[tuple[float, str, int, float]] = field(default_factory=list)
-    """Seconds, stage, images done, and anonymous memory in MB."""
     timings: dict[str, float] = field(default_factory=dict)
-    opened: Counter[int] = field(default_factory=Counter)
-    """Number of files by how often each was opened."""
-    crops: Counter[int] = field(default_factory=Counter)
-    """Number of pairs of image and crop by how often each was cut."""
+    """Seconds of the extraction ("features") and of metrics with intervals ("metrics")."""
+    start_mb: float = 0.0
+    """Anonymous memory after the imports."""
+    peak_rss_mb: float = 0.0
+    """Largest resident memory of the process, with libraries and mapped files."""
+    curve: list[tuple[int, float, float]] = field(default_factory=list)
+    """Transfers done, seconds, and anonymous memory in MB in addition to the start; 20 points."""
+    stages: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    """First and last second, and largest anonymous memory in MB in addition to the start, by stage."""
+    opened: dict[int, int] = field(default_factory=dict)
+    """Number of files by how often each was opened; empty when it was not counted."""
+    crops: dict[int, int] = field(default_factory=dict)
+    """Number of pairs of image and crop by how often each was cut; empty when it was not counted."""
+    load: float = 0.0
+    """Running processes of the machine at the end."""
 
     @property
     def peak(self) -> float:
-        """Largest anonymous memory in MB."""
-        return max(memory for *_, memory in self.curve)
+        """Largest anonymous memory in MB in addition to the start."""
+        return max(memory for *_, memory in self.stages.values())
+
+    @property
+    def rate(self) -> float:
+        """Transfers in a second while they were extracted."""
+        first, last, _ = self.stages["generated"]
+        return self.transfers / (last - first)
 
 
 def add_networks(cache: Path) -> None:
@@ -141,7 +165,7 @@ def metric_ids(*, noise: bool) -> list[str]:
     return [*chosen, "face_found"]
 
 
-def rendered(size: int = 256) -> Encode:
+def rendered(size: int = 128) -> Encode:
     """Return rendered faces as JPEG, each with its own noise."""
     model = synthface.FaceModel()
     faces = model.render(model.sample(16, seed=0), size)
@@ -175,7 +199,7 @@ def fill_store(folder: Path) -> None:
         results.append((IMAGE, address_of(digest), image_to_arrays((64, 64), [])))
         results.append((network_of(finder), address_of(digest), face_to_arrays(FACE)))
         for network in networks:
-            arrays = {name: _random(name, rng) for name in network.arrays}
+            arrays = {name: _random(network.name, name, rng) for name in network.arrays}
             results.append((network_of(network), address_of(digest, FACE), arrays))
         if len(results) > 5000:
             store.put(results)
@@ -184,11 +208,12 @@ def fill_store(folder: Path) -> None:
     store.close()
 
 
-def _random(name: str, rng: np.random.Generator) -> Any:
+def _random(network: str, name: str, rng: np.random.Generator) -> Any:
     if name == "embedding":
         vector = rng.standard_normal(128)
         return (vector / np.linalg.norm(vector)).astype(np.float32)
-    widths = {"expression": (8,), "probability": (8,), "exp": (52,), "shape": (30,), "pose": (3,)}
+    classes = (7,) if network == "faceapi-expression" else (8,)
+    widths = {"expression": classes, "probability": classes, "exp": (52,), "shape": (30,), "pose": (3,)}
     return rng.uniform(-1, 1, widths.get(name, ())).astype(np.float32)
 
 
@@ -213,18 +238,24 @@ def counted(folder: Path, measured: Measured) -> Iterator[None]:
         yield
     finally:
         active, preparation.crop = False, cut
-        measured.opened = Counter(count for name, count in opened.items() if name.endswith(".jpg"))
-        measured.crops = Counter(crops.values())
+        measured.opened = dict(Counter(count for name, count in opened.items() if name.endswith(".jpg")))
+        measured.crops = dict(Counter(crops.values()))
 
 
 @contextmanager
 def watched(measured: Measured, now: list[Any]) -> Iterator[None]:
-    """Record the memory over time, with the stage and the images done."""
-    before, start, running = anonymous_mb(), time.perf_counter(), True
+    """Record the memory of every stage, and at 20 points of the transfers. What is kept does not grow."""
+    measured.start_mb = anonymous_mb()
+    start, running = time.perf_counter(), True
 
     def watch() -> None:
         while running:
-            measured.curve.append((time.perf_counter() - start, *now, anonymous_mb() - before))
+            (stage, done), seconds = now, time.perf_counter() - start
+            memory = anonymous_mb() - measured.start_mb
+            first, _, peak = measured.stages.get(stage, (seconds, seconds, 0.0))
+            measured.stages[stage] = (first, seconds, max(peak, memory))
+            if stage == "generated" and done >= (len(measured.curve) + 1) * measured.transfers / 20:
+                measured.curve.append((done, seconds, memory))
             time.sleep(0.05)
 
     watcher = threading.Thread(target=watch)
@@ -235,22 +266,22 @@ def watched(measured: Measured, now: list[Any]) -> Iterator[None]:
         running = False
         watcher.join()
         measured.seconds = time.perf_counter() - start
+        measured.peak_rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        measured.load = round(os.getloadavg()[0], 1)
 
 
-def evaluated(work: Path, is_cold: bool, answer: multiprocessing.Queue[Measured]) -> None:
+def evaluated(work: Path, count: int, is_cold: bool, answer: multiprocessing.Queue[Measured]) -> None:
     """Evaluate the manifest in this process, and return what it took."""
     os.environ["FACEBENCH_CACHE"] = str(work / "cache")
-    measured, now = Measured(), ["start", 0]
+    measured, now = Measured(count), ["start", 0]
     options = {"protocol": "expression-transfer", "metrics": metric_ids(noise=is_cold), "domain": "rendered"}
+    counting = counted(work / "set", measured) if is_cold and count <= COUNTED else nullcontext()
 
     def progress(stage: str, done: int, total: int | None) -> None:
         now[:] = stage, done
 
     with watched(measured, now):
-        if is_cold:
-            with counted(work / "set", measured):
-                run = evaluate(work / "set" / "manifest.csv", progress=progress, **options)
-        else:
+        with counting:
             run = evaluate(work / "set" / "manifest.csv", progress=progress, **options)
         now[:] = "save", 0
         run.save(work / "run")
@@ -268,7 +299,7 @@ def measure(count: int, *, is_cold: bool, folder: str | None) -> Measured:
             fill_store(work / "set")
         context = multiprocessing.get_context("spawn")
         answer: multiprocessing.Queue[Measured] = context.Queue()
-        process = context.Process(target=evaluated, args=(work, is_cold, answer))
+        process = context.Process(target=evaluated, args=(work, count, is_cold, answer))
         process.start()
         while True:
             try:
@@ -281,43 +312,49 @@ def measure(count: int, *, is_cold: bool, folder: str | None) -> Measured:
         return measured
 
 
-def curve_table(measured: Measured, count: int) -> Table:
-    """Return the memory at ten points of the stage of the transfers, and the peak of every other stage."""
+def stage_table(measured: Measured) -> Table:
+    """Return the memory at the points of the curve, and the peak of every stage."""
     table = Table("stage", "images done", "seconds", "MB in addition to the start")
-    made = [point for point in measured.curve if point[1] == "generated"]
-    for tenth in range(1, 11):
-        reached = [point for point in made if point[2] >= tenth * count / 10]
-        if reached:
-            seconds, stage, done, memory = reached[0]
-            table.add_row(stage, f"{done:,}", f"{seconds:.1f}", f"{memory:.0f}")
-    for stage in dict.fromkeys(point[1] for point in measured.curve):
-        points = [point for point in measured.curve if point[1] == stage]
-        table.add_row(
-            f"{stage}, peak", "", f"{points[-1][0]:.1f}", f"{max(point[3] for point in points):.0f}"
-        )
+    for done, seconds, memory in measured.curve[::2]:
+        table.add_row("generated", f"{done:,}", f"{seconds:.1f}", f"{memory:.0f}")
+    for stage, (_, last, memory) in measured.stages.items():
+        table.add_row(f"{stage}, peak", "", f"{last:.1f}", f"{memory:.0f}")
     return table
+
+
+def kept(part: str, measured: Measured) -> None:
+    """Add a measurement to the results."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results["machine"] = machine()
+    entry = asdict(measured) | {"peak_mb": measured.peak, "rate": measured.rate}
+    results.setdefault(part, {})[str(measured.transfers)] = entry
+    rounded = json.loads(json.dumps(results), parse_float=lambda text: round(float(text), 3))
+    RESULTS.write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("part", choices=["cold", "stored"])
+    parser.add_argument("part", choices=["cold", "stored", "page"])
     parser.add_argument("--transfers", type=int, nargs="+", default=[1000])
     parser.add_argument("--folder", help="folder of the temporary files")
     arguments = parser.parse_args()
+    if arguments.part == "page":
+        write_page(json.loads(RESULTS.read_text(encoding="utf-8")), ROOT / "docs" / "performance.md")
+        return
     console = Console(width=120)
     for count in arguments.transfers:
         measured = measure(count, is_cold=arguments.part == "cold", folder=arguments.folder)
-        files = count + PEOPLE * PHOTOGRAPHS + TARGETS
-        console.print(f"{count:,} transfers, {files:,} files: {measured.seconds:.1f} s, {measured.timings}")
-        if arguments.part == "cold":
-            console.print(
-                f"{count / measured.timings['features']:.1f} transfers/s; "
-                f"100,000 take {1e5 * measured.timings['features'] / count / 3600:.1f} h"
-            )
+        kept(arguments.part, measured)
+        console.print(f"{count:,} transfers: {measured.seconds:.1f} s, {measured.timings}")
+        console.print(f"{measured.rate:.1f} transfers/s while they were extracted")
+        if measured.opened:
             console.print(f"files by how often they were opened: {dict(sorted(measured.opened.items()))}")
             console.print(f"crops by how often they were cut: {dict(sorted(measured.crops.items()))}")
-        console.print(f"peak: {measured.peak:.0f} MB")
-        console.print(curve_table(measured, count))
+        console.print(
+            f"peak: {measured.peak:.0f} MB in addition to {measured.start_mb:.0f} MB at the start; resident memory "
+            f"{measured.peak_rss_mb:.0f} MB"
+        )
+        console.print(stage_table(measured))
 
 
 if __name__ == "__main__":

@@ -147,9 +147,10 @@ class TrainingProgress:
         speed = (step - first) * self.batch / (now - start) if now > start else 0.0
         status = f"{speed:.1f} images/s  loss {values['loss']:.4f}"
         self._bar.update(self._task, completed=step, total=steps, status=status)
-        if not (self.console.is_terminal or self.console.quiet) and now - self._last_line > QUIET_SECONDS:
+        is_quiet = not (self.console.is_terminal or self.console.quiet)
+        if is_quiet and now - self._last_line > QUIET_SECONDS and speed > 0:
             self._last_line = now
-            minutes = (steps - step) * self.batch / speed / 60 if speed else float("inf")
+            minutes = (steps - step) * self.batch / speed / 60
             line = translate(f"step {step} of {steps}  {status}  {minutes:.0f} min left")
             print(line, file=sys.stderr, flush=True)
 

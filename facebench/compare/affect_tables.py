@@ -8,6 +8,7 @@ from facebench.evaluation.record import Run
 from facebench.evaluation.run_table import interval_text
 
 PUBLISHED = "affectnet-networks"
+_NO_IMAGES = "no images"
 _SCORES = ("ccc", "pcc", "rmse", "sagr")
 
 
@@ -63,13 +64,15 @@ def _recalls(run: Run) -> Table:
         for confusion in run.confusions.values():
             recall = next((each for each in confusion.recalls if each.expression == name), None)
             if recall is None or recall.value is None:
-                cells.append(Cell("–", title="no images" if recall else "not a class of this network"))
+                cells.append(Cell("–", title=_NO_IMAGES if recall else "not a class of this network"))
             else:
                 small = f"[{recall.low:.2f}, {recall.high:.2f}] n = {recall.n}"
                 cells.append(Cell(f"{recall.value:.3f}", recall.value, small))
         rows.append(cells)
     columns = [Column(network, network, numeric=True) for network in run.confusions]
-    return Table([Column("expression", "expression"), *columns], rows, caption="Recall of each expression")
+    empty = [row[0].text for row in rows if any(cell.title == _NO_IMAGES for cell in row)]
+    notes = [f"No image is labelled {', '.join(empty)}; the mean recall leaves them out."] if empty else []
+    return Table([Column("expression", "expression"), *columns], rows, "Recall of each expression", notes)
 
 
 def _agreement(run: Run) -> Table:

@@ -54,6 +54,23 @@ def agreements(cards: Sequence[Card], features: RoleFeatures, seed: int) -> list
     return found
 
 
+def scale_warnings(features: RoleFeatures) -> list[str]:
+    """Name networks whose valence or arousal has another scale: most values lie outside -1 to 1."""
+    warnings = []
+    for name, arrays in features.extractions["generated"].arrays.items():
+        for output in ("valence", "arousal"):
+            if output not in arrays:
+                continue
+            rows, valid = features.rows("generated", name, output)
+            values = rows[valid]
+            if len(values) and float(np.median(np.abs(values))) > 1:
+                warnings.append(
+                    f"{name}: {output} ranges from {values.min():.3g} to {values.max():.3g}, expected is -1 to 1; "
+                    "rescale the output of the network"
+                )
+    return warnings
+
+
 def _confusion(sample: ImagePairs, classes: tuple[str, ...], seed: int) -> Confusion:
     true = sample.partner.astype(np.int64)
     predicted = sample.generated.argmax(axis=1)

@@ -12,7 +12,7 @@ from typing import Any
 from facebench.backbones import detector
 from facebench.core.environment import facebench_version
 from facebench.core.progress import Progress, no_progress
-from facebench.evaluation.affect_accuracy import agreements, confusions
+from facebench.evaluation.affect_accuracy import agreements, confusions, scale_warnings
 from facebench.evaluation.appearance_groups import add_groups, groups_by_appearance, with_appearance
 from facebench.evaluation.breakdown import check_column, count_ungrouped, estimate_groups
 from facebench.evaluation.cards import DETECTOR
@@ -244,7 +244,7 @@ def _warnings(plan: Plan, extracted: ExtractedRoles, config: EvaluationConfig) -
     warnings = list(dict.fromkeys(warning for each in extractions for warning in each.warnings))
     if config.by is not None and (count := count_ungrouped(extracted.features, config.by)):
         warnings.append(f"{count} images have no value in the column '{config.by}' and are in no group")
-    return warnings + unmatched_warnings(plan.cards, extracted.features)
+    return warnings + scale_warnings(extracted.features) + unmatched_warnings(plan.cards, extracted.features)
 
 
 class _Clock:

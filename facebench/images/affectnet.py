@@ -87,8 +87,8 @@ def _labelled(root: Path, split: str) -> tuple[Path, list[tuple[Path, str, str, 
 
 def _folder_rows(folder: Path) -> Iterable[tuple[Path, str, str, str]]:
     missing: Counter[str] = Counter()
-    images = folder / "images"
-    for path in sorted(path for path in images.rglob("*") if path.suffix.lower() in SUFFIXES):
+    paths = [path for path in (folder / "images").rglob("*") if path.suffix.lower() in SUFFIXES]
+    for path in sorted([*paths, *_without_image(folder, {path.stem for path in paths})]):
         values = []
         for name in ("exp", "val", "aro"):
             file = folder / "annotations" / f"{path.stem}_{name}.npy"
@@ -108,6 +108,12 @@ def _folder_rows(folder: Path) -> Iterable[tuple[Path, str, str, str]]:
         raise InputError(
             f"{folder}: {count} images have no annotations/*_{name}.npy. Is the data set unpacked completely?"
         )
+
+
+def _without_image(folder: Path, stems: set[str]) -> list[Path]:
+    """Return the paths of annotated images that are not there."""
+    annotated = {file.name.removesuffix("_exp.npy") for file in (folder / "annotations").glob("*_exp.npy")}
+    return [folder / "images" / f"{stem}.jpg" for stem in annotated - stems]
 
 
 def _table_rows(root: Path, table: Path) -> Iterable[tuple[Path, str, str, str]]:

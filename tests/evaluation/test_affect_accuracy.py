@@ -125,3 +125,28 @@ def test_the_terminal_shows_the_networks(affectnet_folder: Path, tmp_path: Path)
         "EmoNet-8",
     ):
         assert text in done.text
+
+
+def test_classes_without_images_are_named(judged: Run, faces: Path) -> None:
+    (note,) = affect_tables(judged)[2].notes
+    present = set(labels_of(faces)["expression"])
+    assert [name in note for name in CODES] == [name not in present for name in CODES]
+
+
+def test_a_network_with_another_scale_is_named(
+    affectnet_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "nine.py").write_text(
+        "import torch\n\ndef nine():\n    return lambda x: torch.stack([5 + x.mean((1, 2, 3)), x.mean((1, 2, 3))], 1)\n"
+    )
+    (tmp_path / "nine.yaml").write_text(
+        "name: nine\ncode: nine.py:nine\ncrop: face112\nsize: 112\n"
+        "outputs: {valence: {columns: 0}, arousal: {columns: 1}}\n"
+    )
+    done = command("networks", "add", tmp_path / "nine.yaml", "--code", tmp_path / "nine.py")
+    assert done.code == 0, done.text
+    run = facebench.evaluate(affectnet_folder, metrics=["valence_truth_ccc_nine"], protocol="affect-accuracy")
+    (warning,) = (warning for warning in run.warnings if "nine:" in warning)
+    assert warning.startswith("nine: valence ranges from 5.")
+    assert "expected is -1 to 1" in warning

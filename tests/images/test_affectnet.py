@@ -47,6 +47,16 @@ def test_missing_images_of_the_table_are_listed(tmp_path: Path) -> None:
     ]
 
 
+def test_annotations_whose_image_is_missing_are_listed(tmp_path: Path) -> None:
+    folders(tmp_path, [("1", "0.8", "0.3"), ("6", "-0.5", "0.25"), ("8", "0", "0")])
+    for number in (1, 2):
+        (tmp_path / "val_set" / "images" / f"{number}.jpg").unlink()
+    images = affectnet(tmp_path, "val")
+    assert images.column("expression") == ["happy"]
+    assert [(file.name, file.reason) for file in images.rejected] == [("val_set/images/1.jpg", "missing")]
+    assert len(images.warnings) == 1, "the image of class 8 counts as one of the unused classes"
+
+
 def test_the_validation_set_is_preferred(tmp_path: Path) -> None:
     assert affectnet_split(tmp_path) is None
     folders(tmp_path, [("1", "0", "0")], "train")
