@@ -17,7 +17,7 @@ from facebench.compare.metric_names import metric_name
 from facebench.compare.table_row import Row
 from facebench.compare.verdict import Verdict, verdict
 from facebench.core.html import environment, translated_page
-from facebench.core.language import use_language
+from facebench.core.language import translate, use_language
 from facebench.core.tables import Cell, Column, Table
 from facebench.core.version import __version__
 from facebench.evaluation.protocols import TableLayout
@@ -216,7 +216,7 @@ def _translated(target: str, text: dict[str, Any]) -> str:
 
 
 def _separation(board: Board, text: dict[str, Any]) -> str:
-    reasons = "; ".join(board.separation_reasons)
+    reasons = "; ".join(map(translate, board.separation_reasons))
     return text["apart"].format(reasons=reasons) if reasons else ""
 
 
@@ -271,7 +271,7 @@ def _count(number: int | None) -> Cell:
 def _warnings(runs: Sequence[Run], text: dict[str, Any]) -> list[str]:
     warnings = []
     for run in runs:
-        warnings += [f"{run.name}: {warning}" for warning in run.warnings]
+        warnings += [f"{run.name}: {translate(warning)}" for warning in run.warnings]
         unofficial = [name for name, backbone in run.backbones.items() if backbone.unofficial]
         if unofficial:
             warnings.append(text["unofficial"].format(name=run.name, backbones=", ".join(unofficial)))
@@ -322,7 +322,7 @@ def _reasons(runs: Sequence[Run], text: dict[str, Any], *, with_value: bool) -> 
             if (result.value is not None) == with_value and reason:
                 metrics.setdefault(reason, {})[metric] = None
     return [
-        text["for_metrics"].format(reason=reason, metrics=", ".join(ids)) for reason, ids in metrics.items()
+        text["for_metrics"].format(reason=translate(reason), metrics=", ".join(ids)) for reason, ids in metrics.items()
     ]
 
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from facebench.report.pages.texts import languages, texts
+from tests.core.test_catalogue import GLOSSARY
 
 
 @pytest.mark.parametrize("lang", languages())
@@ -17,3 +18,8 @@ def test_every_language_has_every_text_with_the_same_placeholders(lang: str) -> 
         return sorted(re.findall(r"\{\w+\}", str(content)))
 
     assert placeholders(texts(lang)) == placeholders(texts("en"))
+
+
+def test_japanese_texts_use_the_terms_of_the_catalogue() -> None:
+    content = str(texts("ja"))
+    assert [word for _, words in GLOSSARY.values() for word in words if word in content] == []
