@@ -322,7 +322,8 @@ def _reasons(runs: Sequence[Run], text: dict[str, Any], *, with_value: bool) -> 
             if (result.value is not None) == with_value and reason:
                 metrics.setdefault(reason, {})[metric] = None
     return [
-        text["for_metrics"].format(reason=translate(reason), metrics=", ".join(ids)) for reason, ids in metrics.items()
+        text["for_metrics"].format(reason=translate(reason), metrics=", ".join(ids))
+        for reason, ids in metrics.items()
     ]
 
 
