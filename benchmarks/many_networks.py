@@ -254,7 +254,8 @@ def watched(measured: Measured, now: list[Any]) -> Iterator[None]:
             memory = anonymous_mb() - measured.start_mb
             first, _, peak = measured.stages.get(stage, (seconds, seconds, 0.0))
             measured.stages[stage] = (first, seconds, max(peak, memory))
-            if stage == "generated" and done >= (len(measured.curve) + 1) * measured.transfers / 20:
+            reached = measured.curve[-1][0] if measured.curve else 0
+            if stage == "generated" and done > reached and done - reached >= measured.transfers // 20:
                 measured.curve.append((done, seconds, memory))
             time.sleep(0.05)
 

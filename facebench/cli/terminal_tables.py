@@ -32,11 +32,16 @@ def print_table(console: Console, table: Table, style: TableFormat = TableFormat
     Args:
         console: the terminal.
         table: the table.
-        style: `table`, `plain` (lines without borders), or `auto`: a table where it fits, lines otherwise.
+        style: `table`, `plain` (lines without borders), or `auto`: a table where it fits, else with rows and columns
+            swapped where that fits, lines otherwise.
     """
     table = table.translated()
     shown = _rich_table(table)
     fits = _fit(shown, console.width)
+    if style == TableFormat.auto and not fits and len(table.rows) > 1:
+        swapped = _rich_table(table.transposed())
+        if _fit(swapped, console.width):
+            shown, fits = swapped, True
     if style == TableFormat.table or (style == TableFormat.auto and fits):
         console.print(shown)
     else:

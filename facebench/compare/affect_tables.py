@@ -76,22 +76,23 @@ def _recalls(run: Run) -> Table:
 
 
 def _agreement(run: Run) -> Table:
-    rows = [
-        [
-            Cell(f"{each.first}, {each.second}"),
-            Cell(each.output),
-            Cell(each.measure),
-            Cell("–")
-            if each.value is None
-            else Cell(
-                f"{each.value:.3f}",
-                each.value,
-                "" if each.low is None or each.high is None else f"[{each.low:.3f}, {each.high:.3f}]",
-            ),
-            Cell(str(each.n), float(each.n)),
-        ]
-        for each in run.network_agreement
+    """Return one row for each pair of networks: concordance of valence and arousal, share of equal classes."""
+    pairs: dict[str, dict[str, Cell]] = {}
+    for each in run.network_agreement:
+        small = "" if each.low is None or each.high is None else f"[{each.low:.3f}, {each.high:.3f}]"
+        cell = Cell("–") if each.value is None else Cell(f"{each.value:.3f}", each.value, small)
+        cells = pairs.setdefault(f"{each.first}, {each.second}", {})
+        cells |= {each.output: cell, "n": Cell(str(each.n), float(each.n))}
+    columns = [
+        Column("valence", "valence CCC", numeric=True),
+        Column("arousal", "arousal CCC", numeric=True),
+        Column("expression", "equal expressions", numeric=True),
+        Column("n", "n", numeric=True),
     ]
-    columns = [Column("networks", "networks"), Column("output", "output"), Column("measure", "measure")]
-    columns += [Column("value", "value", numeric=True), Column("n", "n", numeric=True)]
-    return Table(columns, rows, caption="Agreement of the networks with each other")
+    rows = [
+        [Cell(pair), *(cells.get(column.key, Cell("–")) for column in columns)]
+        for pair, cells in pairs.items()
+    ]
+    return Table(
+        [Column("networks", "networks"), *columns], rows, "Agreement of the networks with each other"
+    )

@@ -222,7 +222,7 @@ def _automatic(protocol: Protocol) -> Plan:
         choices = choices_of(paper, [*ready, *own], "all weights are at hand")
         return Plan(protocol, "paper", [*ready, *own], choices=choices)
     missing = sorted({entry.name for card in paper for entry in missing_entries(card, official=True)})
-    remedy = "fetch them with: facebench weights fetch --suite paper"
+    remedy = "fetch them with: facebench weights fetch --suite paper; facebench doctor lists what needs other steps"
     if not any(needs_weights(card) for card in ready):
         warning = (
             f"suite compact, because weights of the paper suite are missing ({', '.join(missing)}); {remedy}"

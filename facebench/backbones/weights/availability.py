@@ -65,7 +65,10 @@ def way_to(entry: Entry) -> str:
 def nothing_at_hand(entries: Iterable[Entry]) -> WeightsError:
     """Return the error for a run of which no network has its weights."""
     unique = {entry.name: entry for entry in entries}
-    return WeightsError(missing_text(list(unique.values())))
+    return WeightsError(
+        f"{missing_text(list(unique.values()))}\n"
+        "facebench doctor lists the networks at hand, and --suite auto measures with them."
+    )
 
 
 def fetch_available(
