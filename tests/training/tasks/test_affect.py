@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -12,6 +13,8 @@ from PIL import Image
 from facebench import backbones
 from facebench.backbones.maxvit import maxvit_network
 from facebench.core.errors import FacebenchError, InputError
+from facebench.evaluation.record import load_run
+from facebench.images.affectnet import AFFECTNET
 from facebench.training.data.affect_faces import AffectFaces, AffectNetData
 from facebench.training.data.sources import FolderData
 from facebench.training.engine import loop, model_file
@@ -39,6 +42,27 @@ def affectnet(root: Path, split: str = "train") -> Path:
         values = {"exp": expression, "val": -2 if expression == 8 else 0.1 * expression, "aro": 0.2}
         for name, value in values.items():
             np.save(notes / f"{number:02d}_{name}.npy", np.array(str(value)))
+    return root
+
+
+def lay_out(faces: Path, root: Path, layout: str) -> Path:
+    """Write rendered faces in AffectNet's folders or with CAGE's tables; return what the commands are given."""
+    table = pd.read_csv(faces / "manifest.csv")
+    rows = [row for row in table.itertuples() if row.expression in AFFECTNET][:36]
+    for split, part in (("train", rows[:24]), ("val", rows[24:])):
+        images, notes = root / f"{split}_set" / "images", root / f"{split}_set" / "annotations"
+        images.mkdir(parents=True)
+        lines = ["number,exp,val,aro"]
+        for number, row in enumerate(part):
+            Image.open(faces / row.image).save(images / f"{number}.jpg", quality=95)
+            values = {"exp": AFFECTNET.index(row.expression), "val": row.valence, "aro": row.arousal}
+            lines.append(",".join(map(str, (number, *values.values()))))
+            if layout == "folders":
+                notes.mkdir(exist_ok=True)
+                for name, value in values.items():
+                    np.save(notes / f"{number}_{name}.npy", np.array(str(value)))
+        if layout == "tables":
+            (root / f"{split}_set_annotation_without_lnd.csv").write_text("\n".join(lines))
     return root
 
 
@@ -84,6 +108,33 @@ def test_the_result_is_measured_with_as_a_network_of_ones_own(
     arrays = network.embed(network.preprocess(image)[None])
     assert arrays["valence"] == pytest.approx(expected["valence"].numpy(), abs=1e-4)
     assert arrays["expression"] == pytest.approx(expected["expression"].numpy(), abs=1e-4)
+
+
+@pytest.mark.parametrize("layout", ["folders", "tables"])
+def test_a_network_trained_on_affectnet_is_judged_on_its_validation_set(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path / "cache"))
+    root, run = lay_out(faces, tmp_path / "AffectNet", layout), tmp_path / "run"
+    data = [
+        f"{role}.{change}" for role in ("data", "held_out") for change in ("kind=affectnet", f"path={root}")
+    ]
+    few = ("steps=2", "batch_size=8", "evaluate_every=2", "checkpoint_every=2", "workers=0")
+    commands = (
+        ("train", "affect", *data, *few, "--config", "affect-synthface", "--out", run, "--device", "cpu"),
+        ("networks", "add-trained", run, "--name", "mine"),
+        (
+            *("evaluate", root, "--protocol", "affect-accuracy", "--out", tmp_path / "judged"),
+            *("--metrics", "valence_truth_rmse_mine,expression_recall_mine"),
+        ),
+    )
+    for words in commands:
+        done = facebench(*words)
+        assert done.code == 0, done.text
+    judged = load_run(tmp_path / "judged")
+    assert 0 < judged.metrics["valence_truth_rmse_mine"].value < 2
+    assert judged.metrics["valence_truth_rmse_mine"].n == {"generated": 12}
+    assert np.sum(judged.confusions["mine"].counts) == 12
 
 
 def test_maxvit_trained_here_is_imported_as_the_published_network(
