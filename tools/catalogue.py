@@ -274,7 +274,7 @@ def _data_messages(root: Path) -> Iterator[tuple[Path, str]]:
     registry = root / "facebench" / "backbones" / "weights" / "registry.yaml"
     for file in [
         *sorted((root / "metrics").glob("*.yaml")),
-        *sorted((root / "protocols").glob("*.yaml")),
+        *sorted((root / "protocols").rglob("*.yaml")),
         registry,
     ]:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from facebench.cli.choices import TableFormat
-from facebench.cli.terminal_tables import print_run
+from facebench.cli.terminal_runs import print_run
 from facebench.core.language import use_language
 from facebench.evaluation.record import Run, load_run
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
-from facebench.cli.choices import TableFormat
-from facebench.cli.messages import Console, print_line
+from facebench.cli.choices import FormatOption, TableFormat
+from facebench.cli.messages import print_line
 from facebench.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,15 +34,10 @@ def check(
             help="Replace the baseline by this run: the record for FILE.json, else a folder with its tables.",
         ),
     ] = False,
-    style: Annotated[
-        TableFormat,
-        typer.Option(
-            "--format", help="Format on the terminal; auto prints lines where a table does not fit."
-        ),
-    ] = TableFormat.auto,
+    style: FormatOption = TableFormat.auto,
 ) -> None:
     """Compare a run with a baseline; exit with code 1 when it is worse."""
-    from facebench.cli.terminal_tables import print_table
+    from facebench.cli.terminal_tables import show_tables
     from facebench.compare import gate
     from facebench.compare.verdict import verdict
     from facebench.evaluation.record import load_run
@@ -57,14 +51,10 @@ def check(
         return
     new, old = load_run(run), load_run(baseline)
     report = gate.check(new, old, rules)
+    if not style.is_data:
+        print_line(report.summary, style="green" if report.passed else "bold red")
     table = report.table().without_empty_columns()
-    if style in (TableFormat.csv, TableFormat.json):
-        sys.stdout.write(table.csv() if style == TableFormat.csv else table.json())
-    else:
-        console = Console()
-        console.print(Text(report.summary, style="green" if report.passed else "bold red"))
-        print_line(f"{report.run}: {verdict(new, old)}", style="bold")
-        print_table(console, table, style)
+    show_tables(table, style, before=[f"{report.run}: {verdict(new, old)}"])
     if junit is not None:
         _write(junit, ci.junit(report))
     if github:

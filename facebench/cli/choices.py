@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Annotated
+
+import typer
 
 
 class Suite(str, Enum):
@@ -23,13 +26,24 @@ class Device(str, Enum):
 
 
 class TableFormat(str, Enum):
-    """Format of the results on the terminal."""
+    """Format of the tables on the terminal."""
 
     auto = "auto"
     table = "table"
     plain = "plain"
     csv = "csv"
     json = "json"
+
+    @property
+    def is_data(self) -> bool:
+        """Whether a program reads the output: it then holds one table and nothing else."""
+        return self in (TableFormat.csv, TableFormat.json)
+
+
+FormatOption = Annotated[
+    TableFormat,
+    typer.Option("--format", help="Format on the terminal; auto prints lines where a table does not fit."),
+]
 
 
 def split_list(text: str | None) -> list[str] | None:

@@ -13,7 +13,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from facebench.cli.choices import FormatOption, TableFormat
 from facebench.cli.messages import Console
+from facebench.cli.terminal_tables import show_tables
+from facebench.core import tables
 from facebench.core.language import message, translate
 from facebench.core.version import __version__
 
@@ -24,25 +27,72 @@ _NARROW = 60
 """On terminals with fewer columns, kinds of measurement are rows of their own."""
 
 
-def doctor() -> None:
+def doctor(style: FormatOption = TableFormat.auto) -> None:
     """Show versions, devices, networks at hand, missing weights and free disk space."""
-    from facebench.backbones import weights
-    from facebench.core.environment import versions
+    if style == TableFormat.auto:
+        _print_state()
+    else:
+        show_tables(_table(), style)
+
+
+def _table() -> tables.Table:
+    """Return everything as one table."""
+    from facebench.backbones.weights.availability import command_for
     from facebench.evaluation.network_choice import network_states
     from facebench.evaluation.protocols import load_protocols
+
+    rows = [["machine", name, state, ""] for name, state in _machine().items()]
+    for kind, states in network_states().items():
+        for state in states:
+            found = "missing" if state.missing else "at hand, not the official ones"
+            if not state.missing and not state.unofficial:
+                found = "at hand, best of its kind" if state.is_best else "at hand"
+            rows.append(
+                ["network", f"{kind}/{state.network}", found, "; ".join(map(command_for, state.missing))]
+            )
+    for name, protocol in load_protocols().items():
+        for suite, metrics in protocol.suites.items():
+            rows.append(["suite", f"{name}/{suite}", _readiness(metrics)[0], ""])
+    titles = {
+        "name": message("Name"),
+        "section": message("Section"),
+        "state": message("State"),
+        "remedy": "Command for the weights",
+    }
+    columns = [
+        tables.Column(key, title, numeric=False, words=key == "state") for key, title in titles.items()
+    ]
+    return tables.Table(
+        columns, [[tables.Cell(text) for text in (name, section, *rest)] for section, name, *rest in rows]
+    )
+
+
+def _machine() -> dict[str, str]:
+    """Return versions, devices, and folders with their free space."""
+    from facebench.backbones import weights
+    from facebench.core.environment import versions
     from facebench.features.store.sqlite import default_folder
+
+    return {
+        "facebench": __version__,
+        "Python": f"{platform.python_version()} on {platform.platform()}",
+        **versions(),
+        message("devices"): ", ".join(_devices()),
+        "feature store": _folder_and_free_space(default_folder()),
+        message("weights"): _folder_and_free_space(weights.cache_dir()),
+    }
+
+
+def _print_state() -> None:
+    from facebench.evaluation.network_choice import network_states
+    from facebench.evaluation.protocols import load_protocols
 
     console = Console()
     table = Table.grid(padding=(0, 2))
     for _ in range(2):
         table.add_column(overflow="fold")
-    table.add_row(Text("facebench", style="bold"), __version__)
-    table.add_row("Python", f"{platform.python_version()} on {platform.platform()}")
-    for library, version in versions().items():
-        table.add_row(library, version)
-    table.add_row(translate(message("devices")), ", ".join(_devices()))
-    table.add_row(translate("feature store"), _folder_and_free_space(default_folder()))
-    table.add_row(translate(message("weights")), _folder_and_free_space(weights.cache_dir()))
+    for name, text in _machine().items():
+        table.add_row(Text(translate(name), style="bold" if name == "facebench" else ""), translate(text))
     console.print(table)
     console.print()
     states = network_states()
@@ -117,12 +167,13 @@ def _devices() -> list[str]:
 
 def _folder_and_free_space(folder: Path) -> str:
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    return translate(f"{folder} ({shutil.disk_usage(existing).free / 1e9:.0f} GB free)")
+    return f"{folder} ({shutil.disk_usage(existing).free / 1e9:.0f} GB free)"
 
 
 def _print_readiness(console: Console, label: str, metrics: Sequence[str]) -> None:
     """Print which part of a suite can run; continuation lines are indented and no name is cut."""
     text, style = _readiness(metrics)
+    text = translate(text)
     lines = textwrap.wrap(
         label + text, console.width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )
@@ -139,7 +190,7 @@ def _readiness(metrics: Sequence[str]) -> tuple[str, str]:
     cards = [find_card(metric) for metric in metrics]
     missing = {entry.name for card in cards for entry in missing_entries(card)}
     if not missing:
-        return translate(message("ready")), "green"
+        return message("ready"), "green"
     ready = sum(not missing_entries(card) for card in cards)
     names = ", ".join(sorted(missing))
-    return translate(f"{ready} of {len(cards)} metrics, weights missing: {names}"), "yellow"
+    return f"{ready} of {len(cards)} metrics, weights missing: {names}", "yellow"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facebench.cli.choices import TableFormat
+from facebench.cli.choices import FormatOption, TableFormat
 from facebench.cli.messages import Console, print_line
 from facebench.cli.named_values import parse_references, parse_tags
 from facebench.cli.options_from_model import ModelOptions, OptionForm
@@ -63,12 +63,7 @@ def evaluate(
     show_all: Annotated[
         bool, typer.Option("--all", help="Print all metrics, not only the headline of the protocol.")
     ] = False,
-    style: Annotated[
-        TableFormat,
-        typer.Option(
-            "--format", help="Format on the terminal; auto prints lines where a table does not fit."
-        ),
-    ] = TableFormat.auto,
+    style: FormatOption = TableFormat.auto,
     **options: Any,
 ) -> None:
     """Evaluate a folder of generated faces and write a run record."""
@@ -147,7 +142,8 @@ def _fetch_weights(settings: EvaluationConfig, accept_licence: bool) -> None:
 
 
 def _print_results(run: Run, *, show_all: bool, style: TableFormat) -> None:
-    from facebench.cli.terminal_tables import print_groups, print_run, print_tables
+    from facebench.cli.terminal_runs import print_groups, print_run
+    from facebench.cli.terminal_tables import print_tables
     from facebench.compare.affect_tables import affect_tables, confusion_tables
     from facebench.evaluation.edit_curve import edit_curve_tables
     from facebench.evaluation.edits import edit_tables

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
-from facebench.cli.choices import split_list
-from facebench.cli.messages import Console, print_line
+from facebench.cli.choices import FormatOption, TableFormat, split_list
 from facebench.core.errors import InputError
 from facebench.core.language import language
 
@@ -59,6 +57,7 @@ def factorial(
         str | None, typer.Option(help="Language of the texts: en or ja. For one run, --out writes both.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all resampling.")] = 0,
+    style: FormatOption = TableFormat.auto,
 ) -> None:
     """Estimate effects of training choices over a grid of runs, or over the cells of one run.
 
@@ -70,11 +69,15 @@ def factorial(
         _refuse_options(breakdown=breakdown)
         options = RecordOptions(split_list(metrics), split_list(factors), common, seed)
         _study_one_record(
-            runs[0], options, lang or language(), {"out": out, "csv": csv, "html": html, "plots": plots}
+            runs[0],
+            options,
+            lang or language(),
+            {"out": out, "csv": csv, "html": html, "plots": plots},
+            style,
         )
         return
     _refuse_options(out=out, factors=factors, common=common or None)
-    from facebench.cli.terminal_tables import print_table
+    from facebench.cli.terminal_tables import print_written, show_tables
     from facebench.studies.factorial import effects
     from facebench.studies.factorial.failures import failure_tables, read_breakdowns
     from facebench.studies.factorial.report import (
@@ -87,22 +90,18 @@ def factorial(
 
     study = effects.factorial(runs, split_list(metrics), seed=seed)
     failures = failure_tables(study, read_breakdowns(study, breakdown or []))
-    console = Console()
-    if len(study.runs) <= SHOWN_CELLS:
-        print_table(console, cells_table(study))
-    print_table(console, effects_table(study))
-    for sentence in sentences(study):
-        console.print(Text(f"• {sentence}"))
-    for table in failures[:1]:
-        print_table(console, table)
+    cells = [cells_table(study)] if len(study.runs) <= SHOWN_CELLS else []
+    found = [f"• {sentence}" for sentence in sentences(study)]
+    show_tables([*cells, effects_table(study)], style, data=effects_table(study), sentences=found)
+    if not style.is_data:
+        show_tables(failures[:1], style)
     written = [] if plots is None else write_plots(study, plots)
     for path, text in ((csv, effects_table(study).csv), (html, lambda: study_page(study, failures))):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text(), encoding="utf-8")
             written.append(path)
-    for path in written:
-        print_line(f"wrote {path}", style="dim")
+    print_written(written, style)
 
 
 def _refuse_options(**given: object) -> None:
@@ -118,10 +117,10 @@ def _refuse_options(**given: object) -> None:
 
 
 def _study_one_record(
-    path: Path, options: RecordOptions, lang: str, files: Mapping[str, Path | None]
+    path: Path, options: RecordOptions, lang: str, files: Mapping[str, Path | None], style: TableFormat
 ) -> None:
     """Study the cells of one record, print the results, and write the requested files."""
-    from facebench.cli.terminal_tables import print_table
+    from facebench.cli.terminal_tables import print_written, show_tables
     from facebench.studies.factorial import record_tables
     from facebench.studies.factorial.record_cells import study_record
     from facebench.studies.factorial.record_report import curve_metrics, study_page, write_study
@@ -129,18 +128,17 @@ def _study_one_record(
 
     record_tables.texts(lang)
     record = study_record(path, options)
-    console = Console()
-    if len(record.study.runs) <= SHOWN_CELLS:
-        print_table(console, record_tables.cells_rows(record, lang))
-    print_table(console, record_tables.effects_rows(record, lang))
-    for metric in curve_metrics(record)[:2]:
-        print_table(console, record_tables.worst_tables(record, metric, lang)["person"])
-    for sentence in record_tables.record_sentences(record, lang):
-        console.print(Text(f"• {sentence}"))
+    tables = [record_tables.cells_rows(record, lang)] if len(record.study.runs) <= SHOWN_CELLS else []
+    tables.append(record_tables.effects_rows(record, lang))
+    tables += [
+        record_tables.worst_tables(record, metric, lang)["person"] for metric in curve_metrics(record)[:2]
+    ]
+    sentences = [f"• {sentence}" for sentence in record_tables.record_sentences(record, lang)]
+    show_tables(tables, style, data=record_tables.effects_rows(record), sentences=sentences)
     written: list[Path] = []
     if (folder := files["out"]) is not None:
         written += [file for file in write_study(record, folder) if file.suffix == ".html"]
-        print_line(f"wrote {folder}: pages, figures (PNG, SVG) and tables (CSV, LaTeX)", style="dim")
+        print_written([f"{folder}: pages, figures (PNG, SVG) and tables (CSV, LaTeX)"], style)
     if (folder := files["plots"]) is not None:
         written += write_plots(record.study, folder)
     texts: dict[str, Callable[[], str]] = {
@@ -152,5 +150,4 @@ def _study_one_record(
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text(), encoding="utf-8")
             written.append(file)
-    for file in written:
-        print_line(f"wrote {file}", style="dim")
+    print_written(written, style)

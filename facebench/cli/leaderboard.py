@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facebench.cli.choices import TableFormat, split_list
-from facebench.cli.messages import Console, print_line
+from facebench.cli.choices import FormatOption, TableFormat, split_list
 from facebench.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,17 +36,13 @@ def leaderboard(
         str | None,
         typer.Option(help="Names of models or metrics to show, as NAME=LABEL separated by commas."),
     ] = None,
-    style: Annotated[
-        TableFormat,
-        typer.Option(
-            "--format", help="Format on the terminal; auto prints lines where a table does not fit."
-        ),
-    ] = TableFormat.auto,
+    style: FormatOption = TableFormat.auto,
 ) -> None:
     """Rank models by their run records.
 
     Bold models cannot be distinguished from the best. Runs with the tag `seed` are training runs of one model.
     """
+    from facebench.cli.terminal_tables import print_written
     from facebench.compare.leaderboard import Leaderboard
 
     board = Leaderboard.from_runs(
@@ -58,29 +53,28 @@ def leaderboard(
         labels=_labels(labels),
     )
     _print(board, style)
-    for path, write in (
+    writers = (
         (csv, board.to_csv),
         (html, board.to_html),
         (latex, board.to_latex),
         (markdown, board.to_markdown),
-    ):
+    )
+    for path, write in writers:
         if path is not None:
             write(path)
-            print_line(f"wrote {path}", style="dim")
+            print_written([path], style)
 
 
 def _print(board: Leaderboard, style: TableFormat) -> None:
-    from facebench.cli.terminal_tables import print_tables
+    from facebench.cli.terminal_tables import show_tables
 
     if style == TableFormat.csv:
         sys.stdout.write(board.to_csv())
     elif style == TableFormat.json:
         sys.stdout.write(board.to_json())
     else:
-        for line in board.verdicts():
-            print_line(line, style="bold")
         tables = [table.without_empty_columns().transposed() for table in board.tables]
-        print_tables(Console(), tables, style)
+        show_tables(tables, style, before=board.verdicts())
 
 
 def _labels(text: str | None) -> dict[str, str]:

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
+from facebench.cli.choices import FormatOption, TableFormat
 from facebench.cli.messages import Console, print_line
+from facebench.cli.terminal_tables import show_tables
+from facebench.cli.wrapping import wrap
 from facebench.core.errors import InputError
-from facebench.core.language import translate
+from facebench.core.language import message, translate
 from facebench.core.suggest import suggest
+from facebench.core.tables import Cell, Column, Table
 from facebench.evaluation.kinds import KINDS, kind_of
 
 if TYPE_CHECKING:
@@ -53,24 +57,28 @@ def metrics(
         bool, typer.Option("--at-hand", help="Only metrics whose weights are on this machine.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    style: FormatOption = TableFormat.auto,
 ) -> None:
     """List the metrics, or print the card of one metric."""
     from facebench.evaluation.cards import load_cards
 
+    style = TableFormat.json if as_json else style
     wanted = _Filter(text, protocol, suite, kind, at_hand)
-    if text in load_cards() and wanted.is_text_only and not as_json:
+    if text in load_cards() and wanted.is_text_only and style == TableFormat.auto:
         _print_card(text)
         return
     cards = _select(wanted)
-    if as_json:
+    if style == TableFormat.json:
         sys.stdout.write(json.dumps([_fields(card) for card in cards], indent=2, ensure_ascii=False) + "\n")
+    elif style != TableFormat.auto:
+        show_tables(_table(cards), style)
     elif sys.stdout.isatty():
         _print_list(Console(), cards)
     else:
         sys.stdout.write(
             "".join(f"{card.id} {card.arrow or '–'} {translate(card.title)}\n" for card in cards)
         )
-    if not as_json and text in _protocol_names():
+    if not style.is_data and text in _protocol_names():
         print_line(
             f"'{text}' is a protocol: facebench metrics --protocol {text} lists its metrics.", stderr=True
         )
@@ -161,11 +169,30 @@ def _fields(card: Card) -> dict[str, object]:
     }
 
 
+def _table(cards: Sequence[Card]) -> Table:
+    columns = [
+        Column("id", message("Metric"), numeric=False),
+        Column("better", message("Better"), numeric=False, words=True),
+        Column("title", message("Title"), numeric=False, words=True),
+        Column("unit", message("Unit"), numeric=False, words=True),
+        Column("kind", message("Kind"), numeric=False, words=True),
+        Column("backbone", message("Network"), numeric=False),
+        Column("needs", message("Needs"), numeric=False),
+        Column("at_hand", "At hand", numeric=False, words=True),
+    ]
+    rows = []
+    for card in cards:
+        fields = _fields(card) | {"needs": ", ".join(card.needs)}
+        fields["at_hand"] = message("yes") if fields["at_hand"] else message("no")
+        rows.append([Cell(str(fields[column.key])) for column in columns])
+    return Table(columns, rows)
+
+
 def _print_list(console: Console, cards: Sequence[Card]) -> None:
     """Print the id of each metric, and its title on the lines below; nothing is cut."""
     for card in cards:
         console.print(Text(f"{card.id} {card.arrow}".rstrip(), style="bold"), soft_wrap=True)
-        for line in _wrapped(translate(card.title), max(console.width - 2, 20)):
+        for line in wrap(translate(card.title), max(console.width - 2, 20)):
             console.print(Text(f"  {line}"), soft_wrap=True)
     print_line(
         f"{len(cards)} metrics. Filter them by --protocol, --suite, --kind, --at-hand or TEXT; "
@@ -175,11 +202,6 @@ def _print_list(console: Console, cards: Sequence[Card]) -> None:
     )
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    """Break a text into lines; Japanese characters are two columns wide, and lines may end between them."""
-    return [line.plain.rstrip() for line in Text(text).wrap(Console(), width)]
-
-
 def _print_card(metric: str) -> None:
     from facebench.evaluation.cards import card_file, find_card
     from facebench.report.pages.cards import facts
@@ -187,7 +209,7 @@ def _print_card(metric: str) -> None:
     card = find_card(metric)
     console = Console()
     console.print(f"[bold]{card.id}[/bold] {card.arrow}  {escape(translate(card.title))}")
-    grid = Table.grid(padding=(0, 2))
+    grid = Grid.grid(padding=(0, 2))
     for heading, text in facts(card).items():
         grid.add_row(f"[dim]{translate(heading)}[/dim]", escape(translate(text)))
     console.print(grid)

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from facebench.backbones.own_networks import NetworkSpec, OwnNetwork, networks_folder, own_networks, read_spec
 from facebench.backbones.weights.digest import sha256_of
-from facebench.cli.messages import Console, print_line
+from facebench.cli.choices import FormatOption, TableFormat
+from facebench.cli.messages import print_line
 from facebench.cli.progress import Stages
+from facebench.cli.terminal_tables import show_tables
 from facebench.core.errors import InputError
 from facebench.core.extras import requires_extra
 from facebench.core.files import atomic_path, atomic_write_text
-from facebench.core.language import translate
+from facebench.core.language import message
 from facebench.core.suggest import suggest
+from facebench.core.tables import Cell, Column, Table
 
 if TYPE_CHECKING:
     from facebench.backbones.base import Backbone
@@ -86,19 +86,22 @@ def add_trained(
 
 
 @app.command("list")
-def list_networks() -> None:
-    """List the added networks with their outputs, licence and origin."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for heading in ("network", "outputs", "crop", "licence", "metrics"):
-        table.add_column(
-            translate(heading), justify="right" if heading == "metrics" else "left", overflow="fold"
-        )
+def list_networks(style: FormatOption = TableFormat.auto) -> None:
+    """List the added networks with their outputs, crop, licence and number of metrics."""
+    columns = [
+        Column("network", message("Network"), numeric=False),
+        Column("outputs", message("Outputs"), numeric=False),
+        Column("crop", message("Crop"), numeric=False),
+        Column("licence", message("Licence"), numeric=False),
+        Column("metrics", message("Metrics")),
+    ]
+    rows = []
     for name, network in own_networks().items():
         spec = network.spec
         words = (name, ", ".join(network.arrays), f"{spec.crop}, {spec.size} px", spec.licence)
-        table.add_row(*map(Text, words), str(len(_metrics_of(name))))
-    Console().print(table)
-    print_line(f"Folder: {networks_folder()}", style="dim")
+        count = len(_metrics_of(name))
+        rows.append([*(Cell(word) for word in words), Cell(str(count), count)])
+    show_tables(Table(columns, rows), style, after=[f"Folder: {networks_folder()}"])
 
 
 @app.command()
@@ -107,7 +110,7 @@ def remove(name: Annotated[str, typer.Argument(help="Name of an added network.")
     folder = networks_folder()
     known = [path.stem for path in folder.glob("*.yaml")]
     if name not in known:
-        raise InputError(f"There is no added network '{name}'. {suggest(name, known)}")
+        raise InputError(f"'{name}' is not an added network. {suggest(name, known)}")
     (folder / f"{name}.yaml").unlink()
     shutil.rmtree(folder / name, ignore_errors=True)
     print_line(f"removed {name}")

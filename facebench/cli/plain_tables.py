@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from rich.cells import cell_len
 
+from facebench.cli.wrapping import wrap
 from facebench.core.escape import escape_terminal
 from facebench.core.tables import EMPTY, Cell, Column, Table
 
@@ -82,14 +82,7 @@ def _entries(entries: Sequence[tuple[str, str]], width: int) -> list[str]:
 
 def _wrapped(text: str, width: int) -> list[str]:
     indent = 2 * _GAP
-    return textwrap.wrap(
-        text,
-        max(width, len(indent) + 1),
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return [indent + line for line in wrap(text, width - len(indent))]
 
 
 def _padded(text: str, size: int, *, right: bool = False) -> str:

@@ -6,18 +6,15 @@ from typing import Annotated
 
 import typer
 
-from facebench.cli.messages import Console, print_line
+from facebench.cli.choices import FormatOption, TableFormat
 
 
 def published(
     name: Annotated[str | None, typer.Argument(help="Name of one table.")] = None,
+    style: FormatOption = TableFormat.auto,
 ) -> None:
     """List the tables of published papers, or print one table."""
-    from facebench.cli.terminal_tables import print_table
-    from facebench.compare.published import published_table, tables
+    from facebench.cli.terminal_tables import show_tables
+    from facebench.compare.published import published_list, published_table
 
-    if name is not None:
-        print_table(Console(), published_table(name))
-        return
-    for table in tables():
-        print_line(table)
+    show_tables(published_list() if name is None else published_table(name), style)

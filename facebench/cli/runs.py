@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facebench.cli.choices import TableFormat
-from facebench.cli.messages import Console, print_line
+from facebench.cli.choices import FormatOption, TableFormat
+from facebench.cli.messages import print_line
 from facebench.core.errors import InputError
 from facebench.core.language import message
 from facebench.core.suggest import suggest
@@ -31,12 +30,7 @@ def runs(
     newest: Annotated[
         bool, typer.Option("--newest", help="Print only the folder of the newest run, for scripts.")
     ] = False,
-    style: Annotated[
-        TableFormat,
-        typer.Option(
-            "--format", help="Format on the terminal; auto prints lines where a table does not fit."
-        ),
-    ] = TableFormat.auto,
+    style: FormatOption = TableFormat.auto,
 ) -> None:
     """List the runs; compare two of them, or print the newest one."""
     if compare:
@@ -46,8 +40,9 @@ def runs(
     if newest:
         print_line(str(found[0]))
         return
-    table = _list(found)
-    _print(table, style, f"{_counted(found)} The newest: {found[0]}")
+    from facebench.cli.terminal_tables import show_tables
+
+    show_tables(_list(found), style, before=[f"{_counted(found)} The newest: {found[0]}"])
 
 
 def _find(names: list[str], folder: Path) -> list[Path]:
@@ -102,21 +97,11 @@ def _compare(names: list[str], style: TableFormat) -> None:
     """Print the verdict on the second run and its differences from the first one."""
     if len(names) != 2:
         raise InputError("--compare needs two runs: facebench runs --compare BASELINE RUN.")
+    from facebench.cli.terminal_tables import show_tables
     from facebench.compare.difference_table import difference_table
     from facebench.compare.verdict import verdict
     from facebench.evaluation.record import load_run
 
     baseline, run = (load_run(name) for name in names)
     table = difference_table(run, baseline)
-    _print(table, style, f"{run.name}: {verdict(run, baseline)}")
-
-
-def _print(table: Table, style: TableFormat, first: str) -> None:
-    """Print a line, then the table; only the table in the formats for programs."""
-    from facebench.cli.terminal_tables import print_table
-
-    if style in (TableFormat.csv, TableFormat.json):
-        sys.stdout.write(table.csv() if style == TableFormat.csv else table.json())
-        return
-    print_line(first, style="bold")
-    print_table(Console(), table, style)
+    show_tables(table, style, before=[f"{run.name}: {verdict(run, baseline)}"])

@@ -7,11 +7,13 @@ from contextlib import closing
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from facebench.cli.messages import Console, print_line
+from facebench.cli.choices import FormatOption, TableFormat
+from facebench.cli.messages import print_line
+from facebench.cli.terminal_tables import show_tables
 from facebench.core.errors import InputError
-from facebench.core.language import translate
+from facebench.core.language import message
+from facebench.core.tables import Cell, Column, Table
 
 app = typer.Typer(
     help="Inspect, verify and shrink the feature store.", no_args_is_help=True, add_completion=False
@@ -31,24 +33,36 @@ _UNITS = {
 
 
 @app.command()
-def info() -> None:
+def info(style: FormatOption = TableFormat.auto) -> None:
     """Show the location, size and contents of the store."""
     from facebench.features.store.sqlite import Store
 
     with closing(Store()) as store:
         contents = store.info()
-    console = Console()
-    console.print(
-        f"{contents.path}  {format_size(contents.bytes)}, {contents.entries} results", soft_wrap=True
-    )
-    if contents.networks:
-        headings = ("network", "weights", "preprocessing", "results", "size")
-        table = Table(*map(translate, headings))
-        for network, (count, size) in contents.networks.items():
-            table.add_row(
-                network.name, network.weights[:12], network.preprocessing, str(count), format_size(size)
-            )
-        console.print(table)
+    columns = [
+        Column("network", message("Network"), numeric=False),
+        Column("weights", message("Weights"), numeric=False),
+        Column("preprocessing", message("Preprocessing"), numeric=False),
+        Column("results", message("Results")),
+        Column("bytes", message("Size")),
+    ]
+    rows = [
+        [
+            Cell(network.name),
+            Cell(network.weights[:12]),
+            Cell(network.preprocessing),
+            Cell(str(count), count),
+            Cell(format_size(size), size),
+        ]
+        for network, (count, size) in contents.networks.items()
+    ]
+    table = Table(columns, rows)
+    if not style.is_data:
+        print_line(
+            f"Feature store {contents.path}: {format_size(contents.bytes)}, {contents.entries} results"
+        )
+    if rows or style.is_data:
+        show_tables(table, style)
 
 
 @app.command()

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from facebench.cli.choices import Device
 from facebench.cli.messages import Console, print_line
 from facebench.cli.progress import Stages, TrainingProgress
+from facebench.cli.terminal_tables import print_table
 from facebench.core.errors import InputError
 from facebench.core.extras import requires_extra
+from facebench.core.language import message
+from facebench.core.tables import Cell, Column, Table
 
 
 def train(
@@ -99,15 +101,11 @@ def _find_directions(content: dict[str, Any], name: str, out: Path, device: str)
     settings = check(classifier.ClassifierSettings, content, name)
     with Stages() as stages:
         path, scores = classifier.find(settings, out, device=device, progress=stages.update)
-    table = Table(
-        "attribute", "held-out score", title=f"directions by {settings.method}", title_justify="left"
-    )
-    for attribute, score in scores.items():
-        table.add_row(attribute, f"{score:.3f}")
-    Console().print(table)
-    print_line(
+    columns = [Column("attribute", message("Attribute"), numeric=False), Column("score", "Held-out score")]
+    rows = [[Cell(attribute), Cell(f"{score:.3f}", score)] for attribute, score in scores.items()]
+    note = (
         "Area under the ROC curve of a class, correlation of valence and arousal, on identities "
-        "that were not trained on.",
-        style="dim",
+        "that were not trained on."
     )
+    print_table(Console(), Table(columns, rows, f"directions by {settings.method}", [note]))
     print_line(f"wrote {path}")

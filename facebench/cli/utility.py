@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from facebench.cli.choices import Device, split_list
-from facebench.cli.messages import Console, print_line, print_message
+from facebench.cli.choices import Device, FormatOption, TableFormat, split_list
+from facebench.cli.messages import Console, print_message
 from facebench.cli.named_values import parse_tags
 from facebench.cli.progress import TrainingProgress
 from facebench.cli.verify_benchmark import DEFAULT_BENCHMARKS, Benchmarks
@@ -36,9 +36,11 @@ def utility(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Property of the model, for tables.")
     ] = None,
     device: Annotated[Device, typer.Option(help="Device of the training.")] = Device.auto,
+    style: FormatOption = TableFormat.auto,
 ) -> None:
     """Train recognisers on generated faces and verify them on real faces."""
-    from facebench.cli.terminal_tables import print_run
+    from facebench.cli.terminal_runs import show_run
+    from facebench.cli.terminal_tables import print_written
 
     with requires_extra("train"):
         from facebench.studies.recognition_utility import PROTOCOL, Request, recognition_utility
@@ -64,5 +66,5 @@ def utility(
             on_message=print_message,
         )
     run.save(folder)
-    print_run(Console(), run)
-    print_line(f"wrote {folder}")
+    show_run(run, style)
+    print_written([folder], style)

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
-from facebench.cli.choices import Device, Suite, split_list
-from facebench.cli.messages import Console, print_line
+from facebench.cli.choices import Device, FormatOption, Suite, TableFormat, split_list
 from facebench.cli.progress import Stages
 from facebench.core.errors import InputError
 
@@ -42,18 +40,19 @@ def validate(
     run: Annotated[
         Path | None, typer.Option(help="Run folder over the rated images; with --against.")
     ] = None,
+    style: FormatOption = TableFormat.auto,
 ) -> None:
     """Damage synthetic faces by known amounts and check the claims of metric cards.
 
     Exits with code 1 when a metric breaks a claim of its card. With --against, the per-image numbers of a run are
     compared with ratings of people instead.
     """
-    from facebench.cli.terminal_tables import print_table
+    from facebench.cli.terminal_tables import print_written, show_tables
     from facebench.studies import validation
     from facebench.studies.validation import report
 
     if against is not None or run is not None:
-        _compare_with_people(against, run, seed)
+        _compare_with_people(against, run, seed, style)
         return
     with Stages() as stages:
         result = validation.validate(
@@ -68,26 +67,22 @@ def validate(
             progress=stages.update,
         )
     written = _write(result, out)
-    console = Console()
-    print_table(console, report.claims_table(result))
-    for line in report.summary(result):
-        console.print(Text(line))
-    for path in written:
-        print_line(f"wrote {path}", style="dim")
+    show_tables(report.claims_table(result), style, sentences=report.summary(result))
+    print_written(written, style)
     if not result.passed:
         raise typer.Exit(1)
 
 
-def _compare_with_people(against: Path | None, run: Path | None, seed: int) -> None:
+def _compare_with_people(against: Path | None, run: Path | None, seed: int, style: TableFormat) -> None:
     """Print the rank correlation of every metric with ratings, or the share of pairs in the preferred order."""
-    from facebench.cli.terminal_tables import print_table
+    from facebench.cli.terminal_tables import show_tables
     from facebench.evaluation.record import load_run
     from facebench.studies.ratings import agreement_table, agreements, read_ratings
 
     if against is None or run is None:
         raise InputError("--against RATINGS.csv and --run RUN belong together. Give both.")
     ratings = read_ratings(against)
-    print_table(Console(), agreement_table(agreements(load_run(run), ratings, seed), ratings.kind))
+    show_tables(agreement_table(agreements(load_run(run), ratings, seed), ratings.kind), style)
 
 
 def _write(result: validation.Validation, folder: Path) -> tuple[Path, Path]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facebench.cli.choices import Device, split_list
-from facebench.cli.messages import Console, print_line, print_message
+from facebench.cli.choices import Device, FormatOption, TableFormat, split_list
+from facebench.cli.messages import print_line, print_message
 from facebench.core.errors import InputError
 from facebench.core.tables import Cell, Column, Table
 
@@ -33,12 +33,13 @@ def verify_benchmark(
         Path | None, typer.Option(help="Write JSON with every fold and the rates with intervals.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print only this JSON to stdout.")] = False,
+    style: FormatOption = TableFormat.auto,
 ) -> None:
     """Measure the ten-fold verification accuracy of a trained recogniser.
 
     Embeddings of an image and its mirror image are added. Acceptance rates are reported beside the accuracy.
     """
-    from facebench.cli.terminal_tables import print_table
+    from facebench.cli.terminal_tables import show_tables
     from facebench.core.environment import choose_device
     from facebench.training.recognition.benchmark_verification import verify
     from facebench.training.recognition.benchmarks import find_benchmark, open_benchmark
@@ -61,7 +62,7 @@ def verify_benchmark(
     if as_json:
         print(text)
     else:
-        print_table(Console(), _scores_table(scores))
+        show_tables(_scores_table(scores), style)
 
 
 def _write(file: Path, text: str) -> None:

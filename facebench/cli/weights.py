@@ -9,19 +9,19 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from facebench.backbones.weights import cache, cache_dir, lockfile, registry
 from facebench.backbones.weights.fetch import ask_licence, import_file, offline
 from facebench.backbones.weights.fetch import fetch as fetch_file
 from facebench.backbones.weights.registry import Entry
+from facebench.cli.choices import FormatOption, TableFormat
 from facebench.cli.messages import Console, print_line
 from facebench.cli.progress import Downloads
+from facebench.cli.terminal_tables import show_tables
 from facebench.core.errors import InputError, WeightsError
-from facebench.core.language import translate
+from facebench.core.language import message, translate
 from facebench.core.suggest import suggest
+from facebench.core.tables import Cell, Column, Table, Tone
 
 app = typer.Typer(
     help="List, fetch, verify and import trained weights.\n\nWeights are fetched only on request.",
@@ -35,17 +35,20 @@ Names = Annotated[
 
 
 @app.command("list")
-def list_weights() -> None:
+def list_weights(style: FormatOption = TableFormat.auto) -> None:
     """List every file with its purpose, size, licence, source, and state on this machine."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for heading in ("weights", "size", "state"):
-        table.add_column(translate(heading), justify="right" if heading == "size" else "left")
-    for entry in registry.entries().values():
-        state, style = _state(entry)
-        table.add_row(_description(entry), _size(entry), Text(translate(state), style=style))
-    Console().print(table)
-    print_line("Licences in yellow exclude commercial use.", style="dim")
-    print_line(f"Folder: {cache_dir()}", style="dim")
+    entries = registry.entries().values()
+    columns = [
+        Column("name", message("Weights"), numeric=False),
+        Column("about", message("Purpose"), numeric=False),
+        Column("licence", message("Licence"), numeric=False),
+        Column("source", message("Source"), numeric=False),
+        Column("terms", message("Terms"), numeric=False),
+        Column("bytes", message("Size")),
+        Column("state", message("State"), numeric=False, words=True),
+    ]
+    table = Table(columns, [_row(entry) for entry in entries])
+    show_tables(table.without_empty_columns(), style, data=table, after=[f"Folder: {cache_dir()}"])
 
 
 @app.command()
@@ -170,31 +173,38 @@ def _selected_names(names: Sequence[str] | None, suite: str | None) -> Sequence[
     return sorted({name for metric in metrics for name in find_card(metric).backbones})
 
 
-def _description(entry: Entry) -> Text:
-    """Return name, purpose, licence and source."""
-    licence = (translate(f"licence: {entry.licence}"), "yellow" if entry.non_commercial else "dim")
-    terms = (f"\n{translate(entry.terms)}" if entry.terms else "", "dim")
-    return Text.assemble(
-        (entry.name, "bold"),
-        f"\n{translate(entry.about)}\n",
-        licence,
-        (translate(f" · from {_source(entry)}"), "dim"),
-        terms,
-    )
+def _row(entry: Entry) -> list[Cell]:
+    """Return name, purpose, licence, source, terms, size and state."""
+    state, tone = _state(entry)
+    return [
+        Cell(entry.name),
+        Cell(entry.about),
+        _licence(entry),
+        Cell(_source(entry)),
+        Cell(entry.terms),
+        Cell(_size(entry), entry.size),
+        Cell(state, tone=tone),
+    ]
 
 
-def _state(entry: Entry) -> tuple[str, str]:
-    """Return the state of a file on this machine and its colour; the content is not read."""
+def _licence(entry: Entry) -> Cell:
+    if entry.non_commercial:
+        return Cell(f"{entry.licence}, no commercial use", tone="warning")
+    return Cell(entry.licence)
+
+
+def _state(entry: Entry) -> tuple[str, Tone]:
+    """Return the state of a file on this machine; the content is not read."""
     file = cache.path_of(entry)
     if file.is_file() and lockfile.known(cache_dir(), entry).unofficial:
-        return "not official", "red"
+        return "not official", "bad"
     if file.is_file():
         wrong_size = entry.size is not None and file.stat().st_size != entry.size
-        return ("wrong size", "red") if wrong_size else ("present", "green")
+        return ("wrong size", "bad") if wrong_size else (message("present"), "good")
     partial = cache_dir() / f"{entry.file}.part"
     if partial.is_file():
-        return f"incomplete, {partial.stat().st_size / 1e6:,.0f} MB", "yellow"
-    return ("missing", "dim") if entry.urls else ("missing, manual download", "dim")
+        return f"incomplete, {partial.stat().st_size / 1e6:,.0f} MB", "warning"
+    return (message("missing"), "") if entry.urls else ("missing, manual download", "")
 
 
 def _size(entry: Entry) -> str:

@@ -57,6 +57,17 @@ def tables() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in _folder().glob("*.csv")))
 
 
+def published_list() -> Table:
+    """Return the names of the published tables with their number of rows and columns."""
+    columns = [Column("table", "Table", numeric=False), Column("rows", "Rows"), Column("columns", "Columns")]
+    rows = []
+    for name in tables():
+        lines = _read(name + ".csv")
+        counts = (len(lines), len(lines[0]))
+        rows.append([Cell(name), *(Cell(str(count), count) for count in counts)])
+    return Table(columns, rows)
+
+
 def published_table(name: str) -> Table:
     """Return one table as published.
 
@@ -64,7 +75,7 @@ def published_table(name: str) -> Table:
         InputError: the table is unknown.
     """
     if name not in tables():
-        raise InputError(f"There is no published table '{name}'. {suggest(name, tables())}")
+        raise InputError(f"'{name}' is not a published table. {suggest(name, tables())}")
     lines = _read(name + ".csv")
     texts = [key for key in lines[0] if any(_number(line[key]) is None for line in lines if line[key])]
     columns = [Column(key, key.replace("_", " "), numeric=key not in texts) for key in lines[0]]

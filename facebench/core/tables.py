@@ -13,6 +13,7 @@ from facebench.core.escape import escape_csv, escape_html, escape_latex, escape_
 from facebench.core.language import translate
 
 Mark = Literal["best", "second", ""]
+Tone = Literal["good", "warning", "bad", ""]
 EMPTY = ("", "–")
 """Texts of a cell without a value."""
 
@@ -30,6 +31,7 @@ class Cell:
         second: second number in the text, such as the standard deviation in "mean ± std".
         link: target of a link; only in HTML.
         history: earlier values with their dates, oldest first; a sparkline in HTML.
+        tone: colour of a state; only on the terminal.
     """
 
     text: str
@@ -40,6 +42,7 @@ class Cell:
     second: float | None = None
     link: str = ""
     history: tuple[tuple[str, float], ...] = ()
+    tone: Tone = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Column:
         numeric: whether the cells are numbers; they are aligned to the right.
         about: explanation of the column; a tooltip in HTML.
         second: name of the second numbers of the cells in CSV; empty when the cells have none.
+        words: whether single words in the cells are translated, as they are not names.
     """
 
     key: str
@@ -59,6 +63,7 @@ class Column:
     numeric: bool = True
     about: str = ""
     second: str = ""
+    words: bool = False
 
 
 @dataclass
@@ -104,13 +109,16 @@ class Table:
         return Table([self.columns[index] for index in kept], rows, self.caption, self.notes, self.breaks)
 
     def translated(self) -> Table:
-        """Translate headings, texts and notes to the language of the user; single words in cells are names."""
+        """Translate headings, texts and notes to the language of the user; most single words in cells are names."""
         columns = [
             replace(column, title=translate(column.title), about=translate(column.about))
             for column in self.columns
         ]
         rows = [
-            [replace(cell, text=_translated(cell.text), title=translate(cell.title)) for cell in row]
+            [
+                replace(cell, text=_translated(cell.text, column.words), title=translate(cell.title))
+                for cell, column in zip(row, self.columns, strict=True)
+            ]
             for row in self.rows
         ]
         notes = [translate(note) for note in self.notes]
@@ -229,8 +237,8 @@ def sparkline(history: Sequence[tuple[str, float]]) -> str:
     )
 
 
-def _translated(text: str) -> str:
-    return translate(text) if " " in text.strip() else text
+def _translated(text: str, words: bool) -> str:
+    return translate(text) if words or " " in text.strip() else text
 
 
 def _csv_fields(cell: Cell, column: Column) -> list[str]:

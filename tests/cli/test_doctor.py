@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from facebench.core.version import __version__
 from tests.cli.conftest import Command
 
 
@@ -40,3 +42,11 @@ def test_a_narrow_terminal_cuts_no_name(
     assert ["faceapi-expression", "●", "at", "hand"] in lines
     assert ["emonet-8-flip", "fetch,", "licence"] in lines
     assert max(map(len, table.splitlines())) <= 40
+
+
+def test_a_program_gets_one_table_of_everything(facebench: Command) -> None:
+    rows = json.loads(facebench("doctor", "--format", "json").stdout)
+    states = {(row["section"], row["name"]): row["state"] for row in rows}
+    assert states["machine", "facebench"] == __version__
+    assert states["network", "quality/sface-quality"] == "at hand, best of its kind"
+    assert states["suite", "quality/compact"] == "ready"

@@ -8,11 +8,13 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from facebench.cli.choices import TableFormat
 from facebench.cli.plain_tables import plain_lines
-from facebench.cli.terminal_tables import print_groups, print_run, print_table
+from facebench.cli.terminal_runs import print_groups, print_run
+from facebench.cli.terminal_tables import print_table
 from facebench.compare.leaderboard import Leaderboard
 from facebench.core.tables import Cell, Column, Table
 from facebench.evaluation.record import GroupResult, Run
@@ -124,3 +126,47 @@ def test_the_leaderboard_prints_csv_and_json(facebench: Command, tmp_path: Path)
         (1, "=good", 1.0),
         (1, "bad", 5.0),
     ]
+
+
+LISTS = [
+    ["published"],
+    ["published", "id-booth-quality"],
+    ["protocols"],
+    ["protocols", "leakage"],
+    ["protocols", "recognition-utility"],
+    ["metrics", "--kind", "quality"],
+    ["weights", "list"],
+    ["networks", "list"],
+    ["store", "info"],
+]
+
+
+@pytest.mark.parametrize("words", LISTS, ids=" ".join)
+def test_every_list_is_written_for_programs(facebench: Command, words: list[str]) -> None:
+    header, *lines = csv.reader(io.StringIO(facebench(*words, "--format", "csv").stdout))
+    rows = json.loads(facebench(*words, "--format", "json").stdout)
+    assert len(rows) == len(lines)
+    assert all(set(row) <= set(header) for row in rows) or words[0] == "metrics"
+
+
+@pytest.mark.parametrize(("width", "lang"), [(40, "en"), (40, "ja"), (80, "ja"), (200, "en")])
+@pytest.mark.parametrize("words", LISTS[1:7], ids=" ".join)
+def test_every_list_fits_the_terminal(
+    facebench: Command, monkeypatch: pytest.MonkeyPatch, words: list[str], width: int, lang: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = facebench(*words, "--format", "plain", "--lang", lang).stdout.splitlines()
+    wide = [line for line in lines if cell_len(line) > width and not line.startswith(("Folder", "フォルダ"))]
+    assert all(" " not in line.strip() for line in wide), "only single words are wider"
+    bordered = [line for line in facebench(*words, "--lang", lang).stdout.splitlines() if "│" in line]
+    assert all(cell_len(line) <= width for line in bordered)
+
+
+def test_a_sentence_is_wrapped_inside_its_column_and_words_stay_whole() -> None:
+    about = "distance between the two sets of features, in the units of the network"
+    columns = [Column("id", "Id", numeric=False), Column("about", "About", numeric=False)]
+    shown = console(60)
+    print_table(shown, Table(columns, [[Cell(LONG), Cell(about)]]))
+    cells = [line.split("│")[2].strip() for line in printed(shown).splitlines() if line.startswith("│")]
+    assert len(cells) > 1
+    assert " ".join(cells) == about

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from facebench.cli.terminal_tables import print_run, print_table, print_tables
+from facebench.cli.terminal_runs import print_run
+from facebench.cli.terminal_tables import print_table, print_tables
 from facebench.compare.difference_table import difference_table
 from facebench.compare.gate import check
 from facebench.compare.leaderboard import Leaderboard

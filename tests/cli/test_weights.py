@@ -94,7 +94,12 @@ def test_list_shows_every_file_and_its_state(shelf: dict[str, Entry], cache: Pat
     (cache / "net.bin").write_bytes(b"short")
     (cache / "research.bin.part").write_bytes(b"x" * 3_000_000)
     text = type_in("list").output
-    for part in ("An open network", f"{len(BODY) / 1e3:.1f} kB", "licence: CC-BY-NC-4.0", "127.0.0.1"):
+    for part in (
+        "An open network",
+        f"{len(BODY) / 1e3:.1f} kB",
+        "CC-BY-NC-4.0, no",
+        "127.0.0.1",
+    ):
         assert part in text
     for state in ("wrong size", "incomplete, 3 MB", "missing, manual download"):
         assert state in text
