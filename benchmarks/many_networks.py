@@ -94,6 +94,8 @@ class Measured:
     """Number of files by how often each was opened; empty when it was not counted."""
     crops: dict[int, int] = field(default_factory=dict)
     """Number of pairs of image and crop by how often each was cut; empty when it was not counted."""
+    cpu_seconds: float = 0.0
+    """CPU time of all threads while the transfers were extracted."""
     load: float = 0.0
     """Running processes of the machine at the end."""
 
@@ -249,11 +251,15 @@ def watched(measured: Measured, now: list[Any]) -> Iterator[None]:
     start, running = time.perf_counter(), True
 
     def watch() -> None:
+        first_cpu = None
         while running:
             (stage, done), seconds = now, time.perf_counter() - start
             memory = anonymous_mb() - measured.start_mb
             first, _, peak = measured.stages.get(stage, (seconds, seconds, 0.0))
             measured.stages[stage] = (first, seconds, max(peak, memory))
+            if stage == "generated":
+                first_cpu = time.process_time() if first_cpu is None else first_cpu
+                measured.cpu_seconds = time.process_time() - first_cpu
             reached = measured.curve[-1][0] if measured.curve else 0
             if stage == "generated" and done > reached and done - reached >= measured.transfers // 20:
                 measured.curve.append((done, seconds, memory))
@@ -347,7 +353,9 @@ def main() -> None:
         measured = measure(count, is_cold=arguments.part == "cold", folder=arguments.folder)
         kept(arguments.part, measured)
         console.print(f"{count:,} transfers: {measured.seconds:.1f} s, {measured.timings}")
-        console.print(f"{measured.rate:.1f} transfers/s while they were extracted")
+        console.print(
+            f"{measured.rate:.1f} transfers/s while they were extracted, {measured.cpu_seconds:.1f} s of CPU time"
+        )
         if measured.opened:
             console.print(f"files by how often they were opened: {dict(sorted(measured.opened.items()))}")
             console.print(f"crops by how often they were cut: {dict(sorted(measured.crops.items()))}")

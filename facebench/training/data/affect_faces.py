@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from facebench.core.errors import InputError
+from facebench.evaluation.expression_names import expression_name
 from facebench.images.affectnet import AFFECTNET, affectnet
 from facebench.images.image_set import ImageSet
 from facebench.synthface import expressions
@@ -18,14 +19,6 @@ from facebench.training.data.folders import FolderFaces
 from facebench.training.data.sources import FolderData, SynthfaceData, open_faces
 from facebench.training.data.synthetic import SynthfaceFaces
 from facebench.training.engine.settings import Settings
-
-_SYNONYMS = {
-    "surprise": "surprised",
-    "fear": "afraid",
-    "disgust": "disgusted",
-    "anger": "angry",
-    "happiness": "happy",
-}
 
 
 class AffectNetData(Settings):
@@ -59,6 +52,8 @@ class AffectFaces:
         self._rows = _balanced(self._labels["expression"], balanced, seed)
         self._labels = {name: values[self._rows] for name, values in self._labels.items()}
         _check(self._labels, data)
+        self.notes = _notes(self.faces, self._labels["expression"], balanced)
+        """What was left out: unused classes, missing images, unknown names, classes without images."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -101,8 +96,34 @@ def _labels(faces: Faces) -> dict[str, NDArray[np.generic]]:
 
 
 def _class_of(text: str | None) -> int:
-    name = _SYNONYMS.get((text or "").strip().lower(), (text or "").strip().lower())
+    name = expression_name(text or "")
     return AFFECTNET.index(name) if name in AFFECTNET else -1
+
+
+def _notes(faces: Faces, expression: NDArray[np.generic], balanced: int | None) -> tuple[str, ...]:
+    """Return what is left out of a set, one sentence each."""
+    labels, notes = expression.astype(np.int64), []
+    if isinstance(faces, FolderFaces):
+        images = faces.images
+        notes += [f"{images.root}: {warning}" for warning in images.warnings]
+        if images.rejected:
+            first = images.rejected[0]
+            notes.append(
+                f"{images.root}: {len(images.rejected)} files are not used (first: {first.name}: {first.reason})"
+            )
+        texts = images.column("expression")
+        unknown = [text for text in texts if text and _class_of(text) < 0]
+        if unknown:
+            notes.append(
+                f"{images.root}: {len(unknown)} expressions are none of AffectNet's classes (first: '{unknown[0]}'); "
+                "these images count only for valence and arousal"
+            )
+    empty = [name for index, name in enumerate(AFFECTNET) if not (labels == index).any()]
+    if empty and (labels >= 0).any():
+        notes.append(f"no image is labelled {', '.join(empty)}")
+    if balanced is not None and len(labels) < balanced:
+        notes.append(f"{len(labels):,} images are used in place of {balanced:,}: classes have too few images")
+    return tuple(notes)
 
 
 def _balanced(expression: NDArray[np.generic], count: int | None, seed: int) -> NDArray[np.int64]:

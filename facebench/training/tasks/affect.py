@@ -74,11 +74,15 @@ class AffectTask(Task):
         self.weights = class_weights(expression, CLASSES)
         torch.manual_seed(settings.seed)
         self.network = AffectNetwork(settings.network)
+        self.warnings = (
+            *(f"data: {note}" for note in self.faces.notes),
+            *(f"held_out: {note}" for note in self.held_out.notes),
+        )
         if settings.init_from is not None:
             kept = load_initial(self.network, settings.init_from)
-            self.warnings = (f"random initial values: {', '.join(kept)}",) if kept else ()
+            self.warnings += (f"random initial values: {', '.join(kept)}",) if kept else ()
         elif settings.network != "small":
-            self.warnings = (
+            self.warnings += (
                 "the network starts from random weights; the published recipes start from ImageNet: init_from=FILE",
             )
 

@@ -223,6 +223,22 @@ def test_labels_of_another_scale_or_none_are_errors(tmp_path: Path) -> None:
         AffectFaces(FolderData(kind="folder", path=tmp_path), 32)
 
 
+def test_what_is_left_out_of_a_training_is_said(tmp_path: Path) -> None:
+    root = affectnet(tmp_path / "set")
+    (root / "train_set" / "images" / "00.jpg").unlink()
+    faces = AffectFaces(AffectNetData(kind="affectnet", path=root), 32, balanced=16)
+    assert faces.notes == (
+        f"{root}: 1 images of AffectNet's classes 8 to 10 (none, uncertain, no face) are not used",
+        f"{root}: 1 files are not used (first: train_set/images/00.jpg: missing)",
+        "no image is labelled sad, surprised, afraid, disgusted, angry",
+        "5 images are used in place of 16: classes have too few images",
+    )
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "manifest.csv").write_text("image,expression,valence\na.png,bored,0.5\n")
+    (note,) = AffectFaces(FolderData(kind="folder", path=tmp_path), 32).notes
+    assert "1 expressions are none of AffectNet's classes (first: 'bored')" in note
+
+
 @pytest.mark.parametrize(
     "name", ["cage-maxvit-va", "cage-maxvit-combined", "efficientnet-va", "affect-synthface"]
 )
