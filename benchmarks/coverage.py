@@ -226,6 +226,33 @@ def _infinity(images: int, features: int) -> Design:
     return Design(f"FD∞, {images} images, {features} features", draw, truth)
 
 
+# Membership.
+
+
+def _members(rng: np.random.Generator, people: int, images: int, copies: float) -> list[Rows]:
+    """Generated, training and held-out rows of different people; a share of the generated ones are copies."""
+    generated, training, held_out = (_features(rng, people, images, 0.0)[0] for _ in range(3))
+    copied = round(copies * len(generated))
+    generated[:copied] = training[rng.permutation(len(training))[:copied]]
+    return [generated + 0.01 * rng.standard_normal(generated.shape), training, held_out]
+
+
+def _membership(people: int, images: int, copies: float) -> Design:
+    def draw(rng: np.random.Generator, seed: int) -> Intervals:
+        names = np.repeat(np.arange(people), images)
+        sides = _members(rng, people, images, copies)
+        units = [names, names + people, names + 2 * people]
+        return {"auc": estimate(metrics.membership, *sides, units=units, seed=seed)}
+
+    @cache
+    def truth() -> Mapping[str, float]:
+        """Expected value at this size."""
+        draws = [_members(np.random.default_rng([97, place]), people, images, copies) for place in range(400)]
+        return {"auc": float(np.mean([metrics.membership(*sides).auc for sides in draws]))}
+
+    return Design(f"membership, {people} people × {images}, {copies:.0%} copies", draw, truth)
+
+
 # Verification.
 
 RATES = (
@@ -275,6 +302,7 @@ def designs() -> Iterator[Design]:
     yield from map(_lognormal, [30, 100, 300])
     yield from map(_agreement, [50, 200])
     yield from itertools.starmap(_distances, [(40, 10), (100, 4)])
+    yield from itertools.starmap(_membership, [(200, 1, 0.0), (200, 1, 0.2), (60, 5, 0.0), (60, 5, 0.2)])
     yield from itertools.starmap(_infinity, [(200, 64), (1000, 64)])
     yield from itertools.starmap(_verification, itertools.product([20, 50, 100, 200], [1.0, 0.6]))
 

@@ -23,6 +23,7 @@ def test_golden_official(case: str, k: int) -> None:
     expected = GOLDEN.case(case)
     result = clipped_density_coverage(*GOLDEN.sides(case), k=k)
     assert result.coverage == pytest.approx(expected[f"clipped_coverage_k{k}"], abs=1e-9)
+    assert result.coverage == pytest.approx(expected[f"clipped_coverage_float32_input_k{k}"], abs=1e-9)
     tolerance = UNCLAMPED_TIES.get(case, 1e-9)
     assert result.unclamped_density == pytest.approx(
         expected[f"clipped_density_unclamped_k{k}"], abs=tolerance
