@@ -204,6 +204,7 @@ def _evaluate(
         "seed": config.seed,
         "device": config.device,
         "held_out": faces.held_out,
+        "domain": "rendered",
     }
     if damage is None:
         return evaluate(faces.manifest, faces.reference, **options)
