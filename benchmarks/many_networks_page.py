@@ -22,7 +22,8 @@ def _machine(described: dict[str, Any]) -> list[str]:
     return [
         f"{described['processor']}, {described['cores']} cores, {described['memory_gib']} GiB, Python "
         f"{described['python']}, torch {described['torch']}. Memory is anonymous memory in addition to that after the "
-        "imports; resident memory is that of the whole process, with libraries and mapped files.",
+        "imports; resident memory is that of the whole process, with libraries and mapped files. One thread, on a "
+        "machine that other programs shared: load is the number of running processes, and seconds are too long by it.",
         "",
     ]
 
@@ -31,14 +32,14 @@ def _cold(cold: dict[str, dict[str, Any]]) -> list[str]:
     lines = [
         "Nothing stored: every image is decoded, its face detected, cropped and read by five networks.",
         "",
-        "| transfers | transfers/s | extraction | metrics, intervals, record | memory at half | at the end of the "
-        "transfers | peak | resident memory, peak | load |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| transfers | transfers/s | CPU time of a transfer | extraction | metrics, intervals, record | memory at "
+        "half | at the end of the transfers | peak | resident memory, peak | load |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for each in cold.values():
         half, end = (_memory_at(each, share) for share in (0.5, 1.0))
         lines.append(
-            f"| {each['transfers']:,} | {each['rate']:.1f} | {_time(each['timings']['features'])} | "
+            f"| {each['transfers']:,} | {each['rate']:.1f} | {_cpu(each)} | {_time(each['timings']['features'])} | "
             f"{_time(_after(each))} | {half:.0f} MB | {end:.0f} MB | {each['peak_mb']:.0f} MB | "
             f"{each['peak_rss_mb']:.0f} MB | {each['load']:g} |"
         )
@@ -46,12 +47,23 @@ def _cold(cold: dict[str, dict[str, Any]]) -> list[str]:
     lines += ["", *_counts(cold)]
     if largest["transfers"] < TOTAL:
         hours = TOTAL / largest["rate"] / 3600
-        lines += [
-            "",
+        text = (
             f"Extrapolated, not measured: at the {largest['rate']:.1f} transfers/s of the largest run, "
-            f"{TOTAL:,} transfers take {hours:.1f} hours to extract on this machine.",
-        ]
+            f"{TOTAL:,} transfers take {hours:.1f} hours to extract on this machine"
+        )
+        timed = [each for each in cold.values() if each.get("cpu_seconds")]
+        if timed:
+            each = max(timed, key=lambda one: one["transfers"])
+            alone = TOTAL * each["cpu_seconds"] / each["transfers"] / 3600
+            text += f", and {alone:.1f} hours of CPU time of one thread"
+        lines += ["", f"{text}."]
     return lines
+
+
+def _cpu(each: dict[str, Any]) -> str:
+    """Return the CPU time of one transfer, which other processes change less than the rate."""
+    seconds = each.get("cpu_seconds", 0.0)
+    return f"{1000 * seconds / each['transfers']:.0f} ms" if seconds else "–"
 
 
 def _counts(cold: dict[str, dict[str, Any]]) -> list[str]:
