@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from facebench.compare.published import published_table
 from facebench.core.tables import Cell, Column, Table
+from facebench.evaluation.expression_names import expression_name
 from facebench.evaluation.record import Run
 from facebench.evaluation.run_table import interval_text
 
@@ -57,12 +58,14 @@ def _scores(run: Run) -> Table:
 
 
 def _recalls(run: Run) -> Table:
-    names = list(dict.fromkeys(each.expression for one in run.confusions.values() for each in one.recalls))
+    """Return the recall of each expression, one column for each network; synonyms share a row."""
+    recalls = [
+        {expression_name(each.expression): each for each in one.recalls} for one in run.confusions.values()
+    ]
     rows = []
-    for name in names:
+    for name in dict.fromkeys(name for each in recalls for name in each):
         cells = [Cell(name)]
-        for confusion in run.confusions.values():
-            recall = next((each for each in confusion.recalls if each.expression == name), None)
+        for recall in (each.get(name) for each in recalls):
             if recall is None or recall.value is None:
                 cells.append(Cell("–", title=_NO_IMAGES if recall else "not a class of this network"))
             else:

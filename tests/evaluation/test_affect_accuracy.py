@@ -133,6 +133,19 @@ def test_classes_without_images_are_named(judged: Run, faces: Path) -> None:
     assert [name in note for name in CODES] == [name not in present for name in CODES]
 
 
+def test_networks_with_other_names_of_an_expression_share_its_row(judged: Run) -> None:
+    confusion = judged.confusions["facereader"]
+    named = {"afraid": "fear", "angry": "anger"}
+    recalls = [
+        each.model_copy(update={"expression": named.get(each.expression, each.expression)})
+        for each in confusion.recalls
+    ]
+    other = confusion.model_copy(update={"recalls": recalls})
+    table = affect_tables(judged.model_copy(update={"confusions": {"a": confusion, "b": other}}))[2]
+    assert [row[0].text for row in table.rows] == [each.expression for each in confusion.recalls]
+    assert all(first.text == second.text for _, first, second in table.rows)
+
+
 def test_a_network_with_another_scale_is_named(
     affectnet_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
