@@ -14,7 +14,9 @@ def write_page(results: dict[str, Any], page: Path) -> None:
     """Replace the text between the marks of a page."""
     before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
-    lines = [*_machine(results["machine"]), *_cold(results["cold"]), *_stored(results["stored"])]
+    lines = _machine(results["machine"])
+    lines += _cold(results["cold"]) if "cold" in results else []
+    lines += _stored(results["stored"]) if "stored" in results else []
     page.write_text("\n".join([before + MARKS[0], *lines, MARKS[1] + after]), encoding="utf-8")
 
 
@@ -46,10 +48,11 @@ def _cold(cold: dict[str, dict[str, Any]]) -> list[str]:
     largest = max(cold.values(), key=lambda each: each["transfers"])
     lines += ["", *_counts(cold)]
     if largest["transfers"] < TOTAL:
-        hours = TOTAL / largest["rate"] / 3600
+        hours = sorted(TOTAL / each["rate"] / 3600 for each in cold.values())
+        shown = f"{hours[0]:.1f}" if len(hours) == 1 else f"{hours[0]:.1f} to {hours[-1]:.1f}"
         text = (
-            f"Extrapolated, not measured: at the {largest['rate']:.1f} transfers/s of the largest run, "
-            f"{TOTAL:,} transfers take {hours:.1f} hours to extract on this machine"
+            f"Extrapolated, not measured: at these rates, {TOTAL:,} transfers take {shown} hours to extract on this "
+            "machine with its load"
         )
         timed = [each for each in cold.values() if each.get("cpu_seconds")]
         if timed:

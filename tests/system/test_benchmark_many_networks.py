@@ -40,5 +40,8 @@ def test_the_page_states_measurements_and_what_is_extrapolated(tmp_path: Path) -
     assert "| 1,000 | 10.0 | 50 ms | 100.0 s | 4.0 s | 50 MB | 100 MB | 110 MB | 600 MB | 1.5 |" in text
     assert "900 files once, 48 files 3 times" in text
     assert "Extrapolated, not measured" in text
-    assert "100,000 transfers take 2.8 hours to extract on this machine, and 1.4 hours of CPU time" in text
+    assert (
+        "100,000 transfers take 2.8 hours to extract on this machine with its load, and 1.4 hours of CPU time"
+        in text
+    )
     assert "each transfer adds 10.0 kB at the end of the extraction" in " ".join(text.split())
