@@ -22,10 +22,13 @@ from facebench.compare.table_row import Row
 from facebench.core.notes import group_sentences, listed
 from facebench.evaluation.protocols import primary_metrics
 from facebench.evaluation.record import MetricResult, Run
-from facebench.evaluation.run_table import REAL
 
 REAL_ROW = "real faces"
 """Name of the row with the values for real faces alone."""
+REAL_NOTE = (
+    "real faces: the same metric for real faces alone. Distances compare one half of the reference set with the other, "
+    "verification compares all reference images; not ranked."
+)
 MARKS = (
     "Bold: not distinguishable from the best (95 %, multiple comparisons with the best). "
     "Underlined: by the same rule, without the bold ones. Ranks are joint 95 % ranges."
@@ -204,7 +207,7 @@ class Board:
                 "Models with several seeds: mean over the training runs, interval for new runs and new units, "
                 "with the variance between runs pooled over the models."
             )
-        notes += [f"{REAL_ROW}: {REAL.partition(': ')[2]}; not ranked."] if self.real else []
+        notes += [REAL_NOTE] if self.real else []
         notes.append("Brackets: 95 % interval.")
         if len(models) > 1:
             notes.append(MARKS)

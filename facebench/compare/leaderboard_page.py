@@ -101,7 +101,7 @@ def page_table(board: Board, address: Callable[[Run], str] = lambda run: "") -> 
     metrics = _by_importance(board, [metric for metric in table.best_names if metric in index])
     before = [key for key in ("model", "rank") if key in index]
     columns = [table.columns[index[key]] for key in before]
-    columns += [Column(f"tag-{tag}", tag, numeric=False) for tag in tags]
+    columns += [Column(f"tag-{tag}", tag, numeric=False, is_name=True) for tag in tags]
     columns += [table.columns[index[metric]] for metric in metrics]
     rows = [
         [

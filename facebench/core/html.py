@@ -23,6 +23,8 @@ _NAMES = ("<td", "<a", "<option")
 """Elements whose single words are names, such as those of models."""
 _NO_CHOICE = '<option value="">'
 """The option of a filter that selects everything; its text is not a name."""
+_KEPT = 'translate="no"'
+"""Attribute of elements whose text is a name of the user, such as a tag."""
 
 
 def environment(package: str) -> Environment:
@@ -66,7 +68,7 @@ def translated_page(page: str) -> str:
     parts = _MARKUP.split(page.replace('<html lang="en">', f'<html lang="{language()}">'))
     for index in range(0, len(parts), 2):
         element = parts[index - 1] if index else ""
-        if parts[index].strip():
+        if parts[index].strip() and _KEPT not in element:
             parts[index] = _translated_text(
                 parts[index], is_name=element.startswith(_NAMES) and element != _NO_CHOICE
             )

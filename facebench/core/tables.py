@@ -56,6 +56,7 @@ class Column:
         about: explanation of the column; a tooltip in HTML.
         second: name of the second numbers of the cells in CSV; empty when the cells have none.
         words: whether single words in the cells are translated, as they are not names.
+        is_name: whether the heading is a name of the user, such as a tag; names are not translated.
     """
 
     key: str
@@ -64,6 +65,7 @@ class Column:
     about: str = ""
     second: str = ""
     words: bool = False
+    is_name: bool = False
 
 
 @dataclass
@@ -111,7 +113,11 @@ class Table:
     def translated(self) -> Table:
         """Translate headings, texts and notes to the language of the user; most single words in cells are names."""
         columns = [
-            replace(column, title=translate(column.title), about=translate(column.about))
+            replace(
+                column,
+                title=column.title if column.is_name else translate(column.title),
+                about=translate(column.about),
+            )
             for column in self.columns
         ]
         rows = [
@@ -252,7 +258,8 @@ def _csv_fields(cell: Cell, column: Column) -> list[str]:
 def _html_heading(column: Column) -> str:
     about, title = escape_html(column.about), escape_html(column.title)
     key = escape_html(column.key)
-    return f'<th scope="col"{_html_class(column)} data-key="{key}" title="{about}">{title}</th>'
+    kept = ' translate="no"' if column.is_name else ""
+    return f'<th scope="col"{_html_class(column)} data-key="{key}" title="{about}"{kept}>{title}</th>'
 
 
 def _html_cell(cell: Cell, column: Column) -> str:

@@ -9,6 +9,7 @@ from jinja2 import UndefinedError
 
 from facebench.core.html import environment, translated_page
 from facebench.core.language import use_language
+from facebench.core.tables import Column, Table
 from tests.helpers.paths import REPOSITORY
 
 HOSTILE = "<script>\x00\x1b\n\u202e</script>"
@@ -70,3 +71,12 @@ def test_scripts_of_pages_hold_no_sentences() -> None:
         code = re.sub(r"^\s*//.*$", "", script, flags=re.M)
         sentences = re.findall(r"""["'`]([A-Z][a-z]+ [^"'`]*)["'`]""", code)
         assert sentences == [], file.name
+
+
+def test_names_of_the_user_are_not_translated() -> None:
+    page = '<label translate="no">kind <select></select></label><label>Search</label>'
+    with use_language("ja"):
+        assert translated_page(page) == page.replace("Search", "検索")
+        table = Table([Column("tag-kind", "kind", is_name=True), Column("kind", "kind")]).html()
+    assert '<th scope="col" class="number" data-key="tag-kind" title="" translate="no">kind</th>' in table
+    assert ">種類</th>" in table

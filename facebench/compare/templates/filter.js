@@ -16,18 +16,20 @@ document.querySelectorAll("section").forEach((section, number) => {
   const headings = [...table.tHead.rows[0].cells];
   const place = Object.fromEntries(headings.map((heading, index) => [heading.dataset.key, index]));
   const names = headings.map((heading, index) => index).filter((index) => !headings[index].classList.contains("number"));
+  const status = section.querySelector("[role=status]");
   const texts = new Map();
   for (const row of table.tBodies[0].rows) {
-    texts.set(row, names.map((index) => row.cells[index].textContent).join(" ").toLowerCase());
+    // Real faces are no model: their row is always shown, and not counted.
+    if (row.cells[0].textContent !== status.dataset.textReal) texts.set(row, names.map((index) => row.cells[index].textContent).join(" ").toLowerCase());
   }
   let limit = 200; // Long boards show their first rows: the browser lays out fewer cells.
-  const status = section.querySelector("[role=status]");
   const tags = [...choices.querySelectorAll("select")];
   const show = () => {
     const words = choices.elements.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const wanted = tags.filter((select) => select.value).map((select) => [place[`tag-${select.name}`], select.value]);
     let count = 0;
     for (const row of table.tBodies[0].rows) {
+      if (!texts.has(row)) continue;
       const matches =
         words.every((word) => texts.get(row).includes(word)) &&
         wanted.every(([index, value]) => row.cells[index].textContent === value);

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from facebench.compare.metric_names import metric_name
 from facebench.evaluation.leakage import closest_pairs
 from facebench.evaluation.per_image import linked_name
 from facebench.evaluation.record import Run
@@ -108,7 +109,7 @@ class RunImages:
         """Return an image beside its linked images, with its values."""
         thumbnails = [(role, self.thumbnail(role, name)) for role, name in self.related(image)]
         values = [
-            (metric, f"{series[image]:.{self.run.metrics[metric].decimals}f}")
+            (metric_name(metric), f"{series[image]:.{self.run.metrics[metric].decimals}f}")
             for metric, series in metrics.items()
             if image in series.index and pd.notna(series[image])
         ]

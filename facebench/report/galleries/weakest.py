@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from facebench.compare.metric_names import metric_name
 from facebench.evaluation.record import Run
 from facebench.report.galleries.images import Thumbnail
 from facebench.report.galleries.pairs import ImageGroup, RunImages
@@ -71,7 +72,7 @@ def weakest(run: Run, images: RunImages | None) -> list[Weakest]:
         worst = [str(image) for image in ordered.index[: min(most, (len(ordered) + 1) // 2)]]
         found.append(
             Weakest(
-                metric=f"{metric} {result.arrow}".strip(),
+                metric=f"{metric_name(metric)} {result.arrow}".strip(),
                 title=result.title,
                 overall=f"{ordered.mean():.{result.decimals}f}",
                 images=[images.group(image, first) for image in worst],

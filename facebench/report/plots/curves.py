@@ -22,7 +22,7 @@ from facebench.report.plots import svg
 MAX_DOTS = 600
 FEW_VALUES = 25
 """Number of images below which a distribution is drawn as dots, because a histogram would be a comb."""
-_WIDE = (5.6, 2.6)
+_WIDE = (4.6, 2.4)
 READ_AT = 0.01
 """False match rate at which the ROC is put into words."""
 _DET_TICKS = (0.001, 0.01, 0.05, 0.2, 0.4)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from facebench.compare.metric_names import metric_name
 from facebench.evaluation.record import MetricResult, Run
 from facebench.report.image_metrics import image_metrics
 
@@ -102,7 +103,7 @@ def _crossed(
     notes = [text["heat_left_out"].format(count=left_out)] if left_out else []
     notes += [text["heat_columns_left_out"].format(count=hidden)] if hidden > 0 else []
     return HeatMap(
-        metric=f"{metric} {result.arrow}".strip(),
+        metric=f"{metric_name(metric)} {result.arrow}".strip(),
         title=result.title,
         columns=[text["all"], *columns],
         rows=[*cells, (text["all"], totals)],
@@ -123,7 +124,7 @@ def _by_metric(
     return HeatMap(
         metric="",
         title="",
-        columns=[f"{metric} {run.metrics[metric].arrow}" for metric in metrics],
+        columns=[f"{metric_name(metric)} {run.metrics[metric].arrow}" for metric in metrics],
         rows=[*cells, (text["all"], [scales[m].cell(frames[m]) for m in metrics])],
         note=text["heat_left_out"].format(count=left_out) if left_out else "",
         crossed=False,

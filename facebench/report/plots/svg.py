@@ -77,7 +77,7 @@ def reference_colour(index: int) -> str:
 
 @contextmanager
 def drawing(
-    name: str, panels: int = 1, size: tuple[float, float] = (3.7, 2.7)
+    name: str, panels: int = 1, size: tuple[float, float] = (4.6, 3.2)
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """Create a figure with panels below each other, in the style of the page."""
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):

@@ -13,7 +13,7 @@ def test_the_person_whose_face_does_not_change_is_the_worst(tmp_path: Path) -> N
     run = make_transfer_run(tmp_path, "ours", hard="bob")
     assert run.per_image is not None
     first = weakest(run, RunImages(run, run.per_image))[0]
-    assert first.metric == "valence_error_maxvit ↓"
+    assert first.metric == "Valence error (MaxViT V/A) ↓"
     assert first.groups["identity"][0].name == "bob"
     assert first.groups["identity"][0].count == 8
     assert len(first.groups["expression"]) == 1

@@ -19,7 +19,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_the_worst_people_come_first_and_are_marked_worse(run: Run) -> None:
     valence, arousal = heat_maps(run, TEXT)
-    assert (valence.metric, arousal.metric) == ("valence_error_maxvit ↓", "arousal_error_maxvit ↓")
+    assert (valence.metric, arousal.metric) == ("Valence error (MaxViT V/A) ↓", "Arousal error (MaxViT V/A) ↓")
     assert valence.columns == ["All", *sorted([EXPRESSION, "sad"])]
     assert valence.rows[0][0] == "bob"
     assert valence.rows[0][1][0].verdict == "worse"
@@ -47,7 +47,7 @@ def test_with_people_alone_metrics_are_the_columns(run: Run) -> None:
     assert run.per_image is not None
     alone = run.model_copy().with_per_image(run.per_image.drop(columns="expression"))
     (heat_map,) = heat_maps(alone, TEXT)
-    assert heat_map.columns == ["valence_error_maxvit ↓", "arousal_error_maxvit ↓"]
+    assert heat_map.columns == ["Valence error (MaxViT V/A) ↓", "Arousal error (MaxViT V/A) ↓"]
     assert [name for name, _ in heat_map.rows][-1] == "All"
 
 
