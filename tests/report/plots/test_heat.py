@@ -19,7 +19,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_the_worst_people_come_first_and_are_marked_worse(run: Run) -> None:
     valence, arousal = heat_maps(run, TEXT)
-    assert (valence.metric, arousal.metric) == ("Valence error (MaxViT V/A) ↓", "Arousal error (MaxViT V/A) ↓")
+    assert (valence.metric, arousal.metric) == (
+        "Valence error (MaxViT V/A) ↓",
+        "Arousal error (MaxViT V/A) ↓",
+    )
     assert valence.columns == ["All", *sorted([EXPRESSION, "sad"])]
     assert valence.rows[0][0] == "bob"
     assert valence.rows[0][1][0].verdict == "worse"
