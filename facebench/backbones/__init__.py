@@ -97,7 +97,7 @@ def build(
 
         return build_own(own_networks()[name], device)
     if name not in _MODULES:
-        raise InputError(f"There is no backbone '{name}'. {suggest(name, names())}")
+        raise InputError(f"'{name}' is not a backbone. {suggest(name, names())}")
     return build_from(WeightsSource.of(name, weights), device)
 
 
@@ -126,7 +126,7 @@ def detector(name: str = "yunet") -> FaceDetector:
         WeightsError: the detector's weights are missing or damaged.
     """
     if name not in DETECTORS:
-        raise InputError(f"There is no face detector '{name}'. {suggest(name, DETECTORS)}")
+        raise InputError(f"'{name}' is not a face detector. {suggest(name, DETECTORS)}")
     if name == "mtcnn":
         from facebench.backbones.mtcnn import Mtcnn
 

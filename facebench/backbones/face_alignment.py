@@ -112,7 +112,7 @@ def crop(kind: Crop, image: Image, face: Face | None) -> Image:
     if kind == "image":
         return image
     if kind not in get_args(Crop):
-        raise InputError(f"There is no crop '{kind}'. {suggest(kind, get_args(Crop))}")
+        raise InputError(f"'{kind}' is not a crop. {suggest(kind, get_args(Crop))}")
     if face is None:
         raise InputError(f"The crop '{kind}' needs a face.")
     if kind == "face112":

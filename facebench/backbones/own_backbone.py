@@ -165,14 +165,14 @@ def _runner(own: OwnNetwork, device: str) -> tuple[Run, str]:
     if own.code is not None:
         path, name = own.code
         if not path.is_file():
-            raise WeightsError(f"There is no file {path}, the code of network '{own.spec.name}'.")
+            raise WeightsError(f"The file {path}, the code of network '{own.spec.name}', does not exist.")
         return _python_runner(_load_code(path, name), own.spec.name, device), sha256_of(path)
     if own.file is None:
         raise InputError(
             f"{own.origin}: the network '{own.spec.name}' has neither 'file' nor 'code' (FILE.py:NAME)."
         )
     if not own.file.is_file():
-        raise WeightsError(f"There is no file {own.file}, the network '{own.spec.name}'.")
+        raise WeightsError(f"The file {own.file}, the network '{own.spec.name}', does not exist.")
     run = _onnx_runner(own.file) if own.file.suffix == ".onnx" else _torchscript_runner(own.file, device)
     return run, sha256_of(own.file)
 

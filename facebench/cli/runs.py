@@ -58,12 +58,14 @@ def _find(names: list[str], folder: Path) -> list[Path]:
         ]
         if not matching:
             known = sorted({run_summary(run)["name"] for run in run_folders([folder])})
-            raise InputError(f"There is no run '{name}' in {folder}. {suggest(name, known)}")
+            raise InputError(
+                f"The folder {folder} does not contain a run named '{name}'. {suggest(name, known)}"
+            )
         found += matching
     if not names:
         found = [run for run in run_folders([folder]) if run_summary(run)["name"]]
     if not found:
-        raise InputError(f"There are no runs in {folder}. `facebench evaluate DIR` writes the first one.")
+        raise InputError(f"{folder} does not contain runs. `facebench evaluate DIR` writes the first one.")
     return sorted(dict.fromkeys(found), key=lambda run: run_summary(run)["created"], reverse=True)
 
 

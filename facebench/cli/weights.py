@@ -168,7 +168,7 @@ def _selected_names(names: Sequence[str] | None, suite: str | None) -> Sequence[
         for key, metrics in protocol.suites.items()
     ]
     if suite not in dict(suites):
-        raise InputError(f"There is no suite '{suite}'. {suggest(str(suite), dict(suites))}")
+        raise InputError(f"'{suite}' is not a suite. {suggest(str(suite), dict(suites))}")
     metrics = {metric for key, ids in suites if key == suite for metric in ids}
     return sorted({name for metric in metrics for name in find_card(metric).backbones})
 

@@ -204,7 +204,7 @@ def find_card(metric: str) -> Card:
     """
     cards = load_cards()
     if metric not in cards:
-        raise InputError(f"There is no metric '{metric}'. {suggest(metric, cards)}")
+        raise InputError(f"'{metric}' is not a metric. {suggest(metric, cards)}")
     return cards[metric]
 
 

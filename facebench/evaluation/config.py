@@ -198,13 +198,13 @@ def _explain(error: ValidationError) -> str:
     problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     key, given = str(problem["loc"][0]), problem["input"]
     if problem["type"] == "extra_forbidden":
-        return f"There is no option '{key}'. {suggest(key, EvaluationConfig.model_fields)}"
+        return f"'{key}' is not an option. {suggest(key, EvaluationConfig.model_fields)}"
     if problem["type"] == "missing":
         return f"The option '{key}' is missing."
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     if problem["type"] == "literal_error":
-        return f"There is no {key} '{given}'. {suggest(str(given), _choices(key))}"
+        return f"'{given}' is not a known {key}. {suggest(str(given), _choices(key))}"
     return f"The option '{key}' is {given!r}: {problem['msg'].lower()}."
 
 

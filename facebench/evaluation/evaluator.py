@@ -92,7 +92,7 @@ class Evaluator:
 
     def _evaluate(self, images: Sequence[Labelled], progress: Progress) -> Run:
         if not images:
-            raise InputError("There are no images. Add them with update(images).")
+            raise InputError("No images were added. Add them with update(images).")
         ordered = images if self._keep_order else sorted(images, key=_content_key)
         given = split_inputs(
             memory_set(ordered), self._reference, n=None, columns=None, value_range=self._value_range

@@ -169,7 +169,7 @@ def make_plan(protocol: str, suite: str = "auto", metrics: Sequence[str] | None 
     check_not_trained(protocol)
     selected = find_protocol(protocol)
     if suite not in SUITES:
-        raise InputError(f"There is no suite '{suite}'. {suggest(suite, SUITES)}")
+        raise InputError(f"'{suite}' is not a suite. {suggest(suite, SUITES)}")
     if metrics is not None:
         cards = [find_card(metric.strip()) for metric in dict.fromkeys(metrics)]
         return _with_weights(Plan(selected, "custom", cards))

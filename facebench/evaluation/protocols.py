@@ -210,7 +210,7 @@ def find_protocol(name: str) -> Protocol:
     """
     protocols = load_protocols()
     if name not in protocols:
-        raise InputError(f"There is no protocol '{name}'. {suggest(name, protocols)}")
+        raise InputError(f"'{name}' is not a protocol. {suggest(name, protocols)}")
     return protocols[name]
 
 

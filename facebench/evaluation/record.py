@@ -417,7 +417,7 @@ def load_run(path: str | Path) -> Run:
         file = newest_run_folder(file) / RECORD
     if not _is_file(file):
         raise InputError(
-            f"There is no run record at {path}: expected a run folder, its {RECORD}, or a name that "
+            f"{path} is not a run record: expected a run folder, its {RECORD}, or a name that "
             "`facebench runs` lists."
         )
     content = read_json(file)

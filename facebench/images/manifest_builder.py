@@ -103,7 +103,7 @@ def build_manifest(roots: Sequence[Path], layout: Layout, folder: Path) -> Built
     _check_names(layout)
     found = [(root, name) for root in roots for name in _images_below(root)]
     if not found:
-        raise InputError(f"There is no image below {', '.join(map(str, roots))}.")
+        raise InputError(f"No image was found below {', '.join(map(str, roots))}.")
     matched, unmatched, ambiguous = _match(found, layout.pattern)
     if not matched:
         nearest = layout.pattern.nearest(name for _, name in found)

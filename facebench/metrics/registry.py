@@ -188,7 +188,7 @@ def metric_function(name: str) -> MetricFunction:
     """
     known = metric_functions()
     if name not in known:
-        raise InputError(f"There is no metric function '{name}'. {suggest(name, known)}")
+        raise InputError(f"'{name}' is not a metric function. {suggest(name, known)}")
     return known[name]
 
 

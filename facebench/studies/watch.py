@@ -69,7 +69,7 @@ class Watch:
     def __post_init__(self) -> None:
         """Check the options."""
         if not self.checkpoints.is_dir():
-            raise InputError(f"There is no folder {self.checkpoints}.")
+            raise InputError(f"The folder {self.checkpoints} does not exist.")
         missing = [each for each in (CHECKPOINT, OUT) if each not in self.command]
         if missing:
             raise InputError(

@@ -94,7 +94,7 @@ def load_parameters(path: str | os.PathLike[str]) -> Parameters:
         with np.load(path, allow_pickle=False) as file:
             return Parameters(**{name: file[name] for name in file.files})
     except FileNotFoundError:
-        raise InputError(f"There is no {path}. Give a folder written by `facebench synth`.") from None
+        raise InputError(f"{path} does not exist. Give a folder written by `facebench synth`.") from None
     except (TypeError, ValueError, OSError) as error:
         raise InputError(
             f"{path} does not hold parameters of synthetic faces ({error}). Write the set again."

@@ -163,7 +163,7 @@ def test_options_replace_those_of_the_configuration_file(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("generated: faces\nsuit: compact", "There is no option 'suit'. Did you mean suite or unit?"),
+        ("generated: faces\nsuit: compact", "'suit' is not an option. Did you mean suite or unit?"),
         ("suite: compact", "'generated' is missing"),
         ("[1, 2]", "expected a mapping"),
     ],

@@ -129,7 +129,7 @@ def test_its_input_and_outputs_are_those_of_the_description(
         ({"outputs": {"quality": {"columns": 12}}}, "but the output has 10 columns"),
         ({"outputs": {"mood": {"columns": 0}}}, "outputs.mood"),
         ({"size": 96}, "cannot be read as an ONNX network that runs on its described input"),
-        ({"file": "nothing.onnx"}, "There is no file"),
+        ({"file": "nothing.onnx"}, "nothing.onnx, the network"),
         ({"colur": "rgb"}, "unknown key. Did you mean colour"),
         ({"name": "sface"}, "is taken"),
         ({"outputs": {"embedding": {"columns": [5, 9], "threshold": 0.3}}}, "needs its false match rate"),

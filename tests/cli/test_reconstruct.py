@@ -23,4 +23,4 @@ def test_every_face_is_reconstructed(
 def test_a_missing_model_is_one_message(facebench: Command, small_faces: Path, tmp_path: Path) -> None:
     done = facebench("reconstruct", small_faces, tmp_path / "out", "--checkpoint", tmp_path / "none")
     assert done.returncode == 2
-    assert "There is no model" in done.stderr
+    assert "does not exist. Give a file, a run's folder" in done.stderr

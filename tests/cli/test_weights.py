@@ -142,7 +142,7 @@ def test_fetch_needs_to_know_what(shelf: dict[str, Entry]) -> None:
         type_in("fetch")
     with pytest.raises(InputError, match="Say what to fetch"):
         type_in("fetch", "net", "--suite", "paper")
-    with pytest.raises(InputError, match=r"There are no weights named 'nett'\. Did you mean net"):
+    with pytest.raises(InputError, match=r"No weights are named 'nett'\. Did you mean net"):
         type_in("fetch", "nett")
 
 

@@ -17,8 +17,8 @@ from facebench.evaluation.config import EvaluationConfig
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"suit": "paper"}, "There is no option 'suit'. Did you mean suite or unit?"),
-        ({"suite": "papr"}, "There is no suite 'papr'. Did you mean paper?"),
+        ({"suit": "paper"}, "'suit' is not an option. Did you mean suite or unit?"),
+        ({"suite": "papr"}, "'papr' is not a known suite. Did you mean paper?"),
         ({"seed": "x"}, "The option 'seed' is 'x': input should be a valid integer"),
         ({"max_rejected": 2}, "The option 'max_rejected' is 2: input should be less than or equal to 1"),
         ({"reference": {"a b": "x"}}, "'a b' cannot name a reference set"),

@@ -92,7 +92,7 @@ def test_a_folder_that_is_not_empty_is_rejected(written: Path, tmp_path: Path) -
 
 
 def test_a_file_without_face_parameters_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="There is no"):
+    with pytest.raises(InputError, match="does not exist"):
         load_parameters(tmp_path / "parameters.npz")
     np.savez(tmp_path / "parameters.npz", beta=np.zeros(3))
     with pytest.raises(InputError, match="does not hold"):
@@ -164,6 +164,6 @@ class TestDegradations:
             damage.noise(images.astype(float), 0.5)  # type: ignore[arg-type]
         with pytest.raises(InputError, match=r"Unknown degradation 'fog'.*Known: .*mode_collapse"):
             degrade(tmp_path / "x", written, "fog", 0.5)
-        with pytest.raises(InputError, match="There is no"):
+        with pytest.raises(InputError, match="does not exist"):
             degrade(tmp_path / "x", tmp_path, "blur", 0.5)
         assert not (tmp_path / "x").exists()

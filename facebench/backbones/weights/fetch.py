@@ -146,7 +146,7 @@ def import_file(entry: Entry, source: Path, *, unofficial: bool = False) -> Path
             "Give your file to facebench.backbones.build(name, weights=FILE) instead."
         )
     if not source.is_file():
-        raise WeightsError(f"There is no file {source}.")
+        raise WeightsError(f"The file {source} does not exist.")
     if kind := not_weights(source):
         raise WeightsError(f"{source} is not the file '{entry.name}': {kind}. {remedy(entry, source)}")
     target = cache_dir() / entry.file

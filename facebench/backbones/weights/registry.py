@@ -135,7 +135,7 @@ def entry(name: str) -> Entry:
     """
     known = entries()
     if name not in known:
-        raise InputError(f"There are no weights named '{name}'. {suggest(name, known)}")
+        raise InputError(f"No weights are named '{name}'. {suggest(name, known)}")
     return known[name]
 
 

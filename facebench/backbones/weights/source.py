@@ -126,7 +126,7 @@ class WeightsSource:
 def _identify(backbone: str, path: Path) -> WeightFile:
     """Compare a file of the user with the published fingerprints of a backbone; unofficial without a match."""
     if not path.is_file():
-        raise WeightsError(f"There is no weights file {path}.")
+        raise WeightsError(f"The weights file {path} does not exist.")
     refuse_other_files(path)
     for entry in registry.entries().values():
         if backbone in entry.backbones and entry.pinned and difference(entry, path) is None:

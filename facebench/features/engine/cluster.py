@@ -251,7 +251,7 @@ def open_cluster(
         builds = [partial(build, backbone.name, None) for backbone in backbones]
         return Cluster(backbones, builds, device=device, address=address, face_detector=face_detector)
     if engine != "local":
-        raise InputError(f"There is no engine '{engine}'. {suggest(engine, ENGINES)}")
+        raise InputError(f"'{engine}' is not an engine. {suggest(engine, ENGINES)}")
     if address is not None:
         raise InputError(f"The address '{address}' refers to a Ray cluster. Add --engine ray.")
     return nullcontext()

@@ -46,6 +46,6 @@ def _connect(ray: Any, address: str | None) -> None:
         ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"There is no Ray cluster at '{address}' ({error}). Start one with `ray start --head`, or leave out "
+            f"No Ray cluster answers at '{address}' ({error}). Start one with `ray start --head`, or leave out "
             "--address to use this machine."
         ) from None

@@ -75,7 +75,7 @@ def images_in_memory(
     """
     labelled = list(_bounded(_images_of(images, n, value_range), n))
     if not labelled:
-        raise InputError("There are no images: the array or iterable is empty.")
+        raise InputError("The array or iterable of images is empty. Pass at least one image.")
     labelled = with_columns(labelled, columns or {})
     return memory_set(labelled)
 

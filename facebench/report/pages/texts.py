@@ -32,6 +32,6 @@ def texts(lang: str) -> dict[str, Any]:
         InputError: the language is unknown.
     """
     if lang not in languages():
-        raise InputError(f"There is no report in the language '{lang}'. {suggest(lang, languages())}")
+        raise InputError(f"Reports are not written in the language '{lang}'. {suggest(lang, languages())}")
     content: dict[str, Any] = yaml.safe_load((_FOLDER / f"{lang}.yaml").read_text(encoding="utf-8"))
     return content

@@ -46,7 +46,7 @@ def texts(lang: str) -> Texts:
         InputError: the language is unknown.
     """
     if lang not in languages():
-        raise InputError(f"There is no study in the language '{lang}'. {suggest(lang, languages())}")
+        raise InputError(f"Studies are not written in the language '{lang}'. {suggest(lang, languages())}")
     content: Texts = yaml.safe_load((_FOLDER / f"{lang}.yaml").read_text(encoding="utf-8"))
     return content
 

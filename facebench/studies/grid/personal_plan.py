@@ -102,13 +102,15 @@ def albums_of(
             return {person: f"{root}/{person}" for person in personal.people or ("PERSON",)}
         if not root.is_dir():
             raise InputError(
-                f"There are no albums in {root}: the folder of the set '{personal.albums}' is missing."
+                f"{root} does not contain albums: the folder of the set '{personal.albums}' is missing."
             )
         folder = str(root)
         names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and entry.name[0] != ".")
     for person in personal.people or ():
         if person not in names:
-            raise InputError(f"There is no album '{person}' in {folder}. {suggest(person, names)}")
+            raise InputError(
+                f"The folder {folder} does not contain the album '{person}'. {suggest(person, names)}"
+            )
     return {person: f"{folder}/{person}" for person in personal.people or names}
 
 

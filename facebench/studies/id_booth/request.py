@@ -54,7 +54,7 @@ class Request:
         """
         for loss in losses:
             if loss not in LOSSES:
-                raise InputError(f"There is no loss '{loss}'. {suggest(loss, LOSSES)}")
+                raise InputError(f"'{loss}' is not a loss. {suggest(loss, LOSSES)}")
         if not losses or not bases or not references:
             raise InputError("The study needs at least one --base, one loss and one --reference NAME=DIR.")
         if networks.recogniser is None and set(losses) - {"dreambooth"}:

@@ -182,6 +182,6 @@ def _text(config: str) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read ({error}).") from None
     if config not in preset_names():
-        raise InputError(f"There is no preset '{config}'. {suggest(config, preset_names())}")
+        raise InputError(f"'{config}' is not a preset. {suggest(config, preset_names())}")
     folder = resources.files("facebench.studies.id_booth.presets")
     return folder.joinpath(f"{config}.yaml").read_text("utf-8")

@@ -166,7 +166,7 @@ def _damages(names: Sequence[str] | None) -> list[Damage]:
     known: tuple[Damage, ...] = get_args(Damage)
     for name in names or ():
         if name not in known:
-            raise InputError(f"There is no damage '{name}'. {suggest(name, known)}")
+            raise InputError(f"'{name}' is not a damage. {suggest(name, known)}")
     return [damage for damage in known if names is None or damage in names]
 
 

@@ -32,7 +32,7 @@ class LmdbFaces:
     def __init__(self, path: str | Path, size: int, stored: int | None = None) -> None:
         self.path, self.size = Path(path), size
         if not self.path.exists():
-            raise InputError(f"There is no {path}.")
+            raise InputError(f"{path} does not exist.")
         with self._database.begin() as transaction:
             length = transaction.get(LENGTH)
             first = next((bytes(key) for key, _ in transaction.cursor() if b"-" in key), None)

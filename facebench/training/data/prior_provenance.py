@@ -65,7 +65,7 @@ def check(folder: Path, base: Base, unet: str) -> tuple[str, ...]:
     command = f"facebench generate {base.name} {{}} --count 200"
     if not folder.is_dir():
         raise InputError(
-            f"There are no prior images in {folder}. Generate them with the base model: {command.format(folder)}"
+            f"{folder} does not contain prior images. Generate them with the base model: {command.format(folder)}"
         )
     recorded = _read(folder / NAME)
     if recorded is None:

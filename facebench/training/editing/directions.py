@@ -95,7 +95,7 @@ class Directions:
         """
         if attribute not in self.attributes:
             raise InputError(
-                f"There is no direction for '{attribute}'. {suggest(attribute, self.attributes)}"
+                f"The directions do not contain '{attribute}'. {suggest(attribute, self.attributes)}"
             )
         if strength == 0:
             return z_sem

@@ -269,7 +269,7 @@ def _match_targets(targets: Sources, sources: Sources) -> Sources:
     missing = [item.name for item in sources.items if item.name not in row_of]
     if missing:
         raise InputError(
-            f"There is no target for {missing[0]} (nor for {len(missing) - 1} other sources). Targets are images of "
+            f"{len(missing)} sources have no target, such as {missing[0]}. Targets are images of "
             "the same names as the sources."
         )
     rows = [row_of[item.name] for item in sources.items]

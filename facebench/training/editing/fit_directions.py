@@ -79,7 +79,7 @@ def fit(method: str, z_sem: Tensor, labels: Labels, *, avoid: int = 0, seed: int
         InputError: the method is unknown, the labels it needs are missing, or a class has only one value.
     """
     if method not in METHODS:
-        raise InputError(f"There is no method '{method}'. {suggest(method, METHODS)}")
+        raise InputError(f"'{method}' is not a method. {suggest(method, METHODS)}")
     targets = _targets(method, labels)
     statistics = LatentStatistics.of(z_sem)
     z = statistics.normalise(z_sem)

@@ -280,7 +280,7 @@ class Trainer:
 
     def _with_advice(self, error: TrainingStopped) -> TrainingStopped:
         newest = Checkpoint.latest(self.folder)
-        kept = f"The last good checkpoint is {newest}" if newest else "There is no checkpoint yet"
+        kept = f"The last good checkpoint is {newest}" if newest else "No checkpoint exists yet"
         return TrainingStopped(
             f"Step {self.step}: {error}. {kept}; try a smaller learning rate or precision=float32."
         )

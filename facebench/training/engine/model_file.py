@@ -94,7 +94,7 @@ def read(path: Path, kind: str | None = None) -> ModelFile:
     path = path / "model.safetensors" if path.is_dir() else path
     if not path.is_file():
         raise InputError(
-            f"There is no model {path}. Give a model.safetensors, or the folder of a finished run."
+            f"The model {path} does not exist. Give a model.safetensors, or the folder of a finished run."
         )
     with reading(path, "a safetensors file"), safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get(HEADER, "null")

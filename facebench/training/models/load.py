@@ -62,7 +62,9 @@ def located(path: Path) -> Path:
         return path
     if str(path) in NAMED:
         return resolve(str(path)).path
-    raise InputError(f"There is no model {path}. Give a file, a run's folder, or one of {', '.join(NAMED)}.")
+    raise InputError(
+        f"The model {path} does not exist. Give a file, a run's folder, or one of {', '.join(NAMED)}."
+    )
 
 
 def open_autoencoder(path: Path, device: torch.device | str = "cpu") -> DiffusionAutoencoder:
@@ -161,7 +163,7 @@ def checkpoint(path: Path) -> Mapping[str, Any]:
         WeightsError: it is damaged or holds code.
     """
     if not path.is_file():
-        raise InputError(f"There is no checkpoint {path}.")
+        raise InputError(f"The checkpoint {path} does not exist.")
     content: Mapping[str, Any] = load_checkpoint(path, LIGHTNING)
     return content
 

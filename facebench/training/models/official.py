@@ -91,7 +91,7 @@ def load_official(name: str, state_dict: Mapping[str, Any]) -> nn.Module:
         **{name: partial(_emo, name, config) for name, config in _emo_configs().items()},
     }
     if name not in builders:
-        raise InputError(f"There is no official network '{name}'. Known: {', '.join(builders)}.")
+        raise InputError(f"'{name}' is not an official network. Known: {', '.join(builders)}.")
     state = official_state(name, state_dict)
     with torch.device("meta"):  # skips the initialisation of weights that are replaced below
         network = builders[name](state)

@@ -71,7 +71,7 @@ def _content(config: str) -> dict[str, Any]:
     else:
         names = preset_names()
         if str(config) not in names:
-            raise InputError(f"There is no preset '{config}'. {suggest(str(config), names)}")
+            raise InputError(f"'{config}' is not a preset. {suggest(str(config), names)}")
         text = resources.files("facebench.training.presets").joinpath(f"{config}.yaml").read_text("utf-8")
     try:
         if not isinstance(parse_yaml(text), dict):

@@ -79,7 +79,7 @@ def find_benchmark(folder: Path, name: str) -> Path:
             return path
     known = {p.stem for p in folder.glob("*.bin")} | {p.parent.name for p in folder.glob(f"*/{PAIRS}")}
     raise InputError(
-        f"There is no benchmark '{name}' in {folder}: neither {name}.bin nor {name}/{PAIRS}. "
+        f"The folder {folder} does not contain the benchmark '{name}': neither {name}.bin nor {name}/{PAIRS}. "
         f"{suggest(name, known) if known else 'The folder holds no benchmark.'}"
     )
 

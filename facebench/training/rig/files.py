@@ -135,7 +135,7 @@ def official_name(state: Mapping[str, Tensor]) -> str:
 
 def _open_official(path: Path) -> Trained:
     if not path.is_file():
-        raise InputError(f"There is no checkpoint {path}.")
+        raise InputError(f"The checkpoint {path} does not exist.")
     content = load_checkpoint(path)
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path}: holds a {type(content).__name__}, not a state dict.")

@@ -81,7 +81,7 @@ def _of_facebench(folder: Path) -> dict[int, dict[str, Tensor]]:
 
 def _of_official(path: Path) -> dict[int, dict[str, Tensor]]:
     if not path.is_file():
-        raise InputError(f"There is no optimizer state {path}.")
+        raise InputError(f"The optimizer state {path} does not exist.")
     content: Any = load_checkpoint(path)
     state = content.get("state") if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(values, Mapping) for values in state.values()):

@@ -54,7 +54,7 @@ def known(kind: str) -> str:
     """
     names = (*KINDS, CLASSIFIER)
     if kind not in names:
-        raise InputError(f"There is no training of the kind '{kind}'. {suggest(kind, names)}")
+        raise InputError(f"'{kind}' is not a kind of training. {suggest(kind, names)}")
     return kind
 
 

@@ -78,7 +78,7 @@ def test_runs_that_were_not_broken_down_have_no_such_tables(skin: list[Run]) -> 
 
 def test_breakdowns_that_do_not_fit_are_refused(skin: list[Run], tmp_path: Path) -> None:
     study = factorial(skin)
-    with pytest.raises(InputError, match="There is no run record at"):
+    with pytest.raises(InputError, match="is not a run record: expected"):
         read_breakdowns(study, [tmp_path])
     for run in skin:
         run.model_copy(update={"groups": {}}).save(tmp_path / "whole" / run.name)

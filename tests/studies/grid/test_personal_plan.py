@@ -91,7 +91,7 @@ def test_several_seeds_are_several_models_of_one_cell(tmp_path: Path) -> None:
             "`personal` and `transfer.pairs: all` belong together",
         ),
         ({"personal": content()["personal"] | {"albums": "peple"}}, "personal.albums names the set 'peple'"),
-        ({"personal": content()["personal"] | {"people": ["eve"]}}, "There is no album 'eve'"),
+        ({"personal": content()["personal"] | {"people": ["eve"]}}, "does not contain the album 'eve'"),
         (
             {
                 "factors": content()["factors"]
@@ -148,7 +148,7 @@ def test_missing_albums_are_shown_and_stop_a_run(tmp_path: Path) -> None:
     assert "person faces-deca-18-PERSON: facebench train rig" in shown.text
     refused = facebench("grid", path, "--out", tmp_path / "out")
     assert refused.code == 2
-    assert "There are no albums in" in refused.text
+    assert "does not contain albums" in refused.text
 
 
 def test_the_small_study_runs_from_faces_to_the_report(

@@ -140,7 +140,7 @@ def test_invalid_edits_are_refused(sources: Sources, editor: Editor, tmp_path: P
     with pytest.raises(InputError, match="no direction for 'sad'"):
         write_edits(sources, Editor(editor.autoencoder, editor.directions, "sad"), [0.0], tmp_path / "sad")
     fewer = Sources(sources.items[1:], sources.images[1:], ())
-    with pytest.raises(InputError, match=r"There is no target for 0\.png"):
+    with pytest.raises(InputError, match=r"sources have no target, such as 0\.png"):
         write_edits(sources, editor, [1.0], tmp_path / "fewer", targets=fewer)
 
 

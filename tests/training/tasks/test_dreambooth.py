@@ -159,7 +159,7 @@ def test_prompts_match_the_released_script() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"prior": "nowhere"}, "There are no prior images in nowhere"),
+        ({"prior": "nowhere"}, "nowhere does not contain prior images"),
         ({"base": "some-lab/some-model"}, "is not on this machine"),
         ({"identity_loss": "triplet", "recogniser": None}, "needs `recogniser`"),
     ],

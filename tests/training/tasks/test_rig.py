@@ -354,7 +354,7 @@ def test_what_is_transferred_and_what_is_rebuilt(place: Path) -> None:
             ("--extractor-target", "deca"),
             "'deca' reads flame codes, but the checkpoint was trained with buffers of 16",
         ),
-        (("--extractor-source", "exact"), "There is no extractor 'exact'"),
+        (("--extractor-source", "exact"), "'exact' is not an extractor"),
         (("--pairs", "PAIRS"), "there is no image 'images/id007/00.png'"),
     ],
 )

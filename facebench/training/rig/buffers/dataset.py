@@ -169,7 +169,7 @@ def read_about(folder: Path) -> About:
         about = About(**content)
     except FileNotFoundError:
         raise InputError(
-            f"There are no buffers in {folder}. Make them: facebench buffers IMAGES --out {folder}"
+            f"{folder} does not contain buffers. Make them: facebench buffers IMAGES --out {folder}"
         ) from None
     except (OSError, ValueError, TypeError) as error:
         raise InputError(

@@ -66,5 +66,5 @@ def check_extractor(name: str) -> str:
         InputError: the extractor is unknown.
     """
     if name not in EXTRACTORS:
-        raise InputError(f"There is no extractor '{name}'. {suggest(name, EXTRACTORS)}")
+        raise InputError(f"'{name}' is not an extractor. {suggest(name, EXTRACTORS)}")
     return name

@@ -65,7 +65,7 @@ class Drawing:
         if match is None:
             known = get_args(SamplerName)
             raise InputError(
-                f"There is no sampler '{sampler}'. {suggest(sampler, known)} Steps may follow, such as ddim50."
+                f"'{sampler}' is not a sampler. {suggest(sampler, known)} Steps may follow, such as ddim50."
             )
         name: SamplerName = match[1]  # type: ignore[assignment]
         number = steps if steps is not None else int(match[2]) if match[2] else DEFAULT_STEPS[name]

@@ -67,7 +67,7 @@ def read_shape(path: Path, space: Space) -> Codes:
     """
     if not path.exists():
         raise InputError(
-            f"There is no album or mean shape {path}. Use --shape album, own, or an existing file."
+            f"The album or mean shape {path} does not exist. Use --shape album, own, or an existing file."
         )
     if path.is_file():
         return _flame_only(path, space)

@@ -115,7 +115,7 @@ def test_a_truncated_table_is_named(faces: Path, tmp_path: Path, kept: int) -> N
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--source", "dekca"), "There is no extractor 'dekca'. Did you mean deca or emoca?"),
+        (("--source", "dekca"), "'dekca' is not an extractor. Did you mean deca or emoca?"),
         (("--source", "deca"), "flame"),
     ],
 )

@@ -45,7 +45,7 @@ def test_version_1_has_no_codes(tmp_path: Path) -> None:
     buffers = LmdbBuffers(write_database(tmp_path / "ffhq", codes=False))
     assert set(buffers.read(0).fields) == {"conditions"}
     assert not buffers.about.mean_shape
-    with pytest.raises(InputError, match="There are no buffers"):
+    with pytest.raises(InputError, match="does not contain buffers"):
         BufferSet(tmp_path / "ffhq")
 
 

@@ -77,7 +77,7 @@ def test_the_sharpest_or_the_least_sharp_candidate_is_kept() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("dimm20", None, {}), "There is no sampler 'dimm20'"),
+        (("dimm20", None, {}), "'dimm20' is not a sampler"),
         (("ddim", 600, {"diffusion_steps": 500}), "takes 1 to 500 steps"),
         (("ddim", None, {"keep": "best"}), "'best' is unknown"),
         (("ddim", None, {"noise": "share"}), "Did you mean shared"),
