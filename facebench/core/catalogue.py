@@ -95,8 +95,6 @@ class _Template:
         match = self.pattern.fullmatch(text)
         if match is None:
             return None
-        if self.ends_openly and any(mark in match.groups()[-1] for mark in (": ", _SEPARATOR)):
-            return None
         names = [name for _, name in self.parts if name is not None]
         values: dict[str, str] = {}
         for name, value in zip(names, match.groups(), strict=True):
@@ -146,10 +144,16 @@ class Catalogue:
             return f"{self._literals[text[:-1]]}。"
         for template in self._templates:
             values = template.values(text)
-            if values is not None:
+            if values is not None and self._is_phrase(template, values):
                 shown = {name: self._value(name, value) for name, value in values.items()}
                 return template.translation.format(**shown)
         return None
+
+    def _is_phrase(self, template: _Template, values: Mapping[str, str]) -> bool:
+        """Whether a value at the end of a message is one phrase or one message, not the beginning of further ones."""
+        last = values.get(template.parts[-1][1] or "", "")
+        is_one = not any(mark in last for mark in (": ", _SEPARATOR))
+        return is_one or not template.ends_openly or self._whole(last) is not None
 
     def _value(self, name: str, text: str) -> str:
         """Translate a value of a placeholder; most single words are names of the user."""

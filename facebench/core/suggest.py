@@ -41,4 +41,6 @@ def suggest(name: str, known: Iterable[str]) -> str:
     close = close_names(name, options)
     if close:
         return f"Did you mean {' or '.join(close)}?"
-    return f"{len(options)} names are known." if len(options) > _LISTED else f"Known: {', '.join(options)}."
+    if len(options) > _LISTED or not options:
+        return f"{len(options)} names are known."
+    return f"Known: {', '.join(options)}."

@@ -262,7 +262,7 @@ def _problem(path: Path) -> tuple[Reason, str] | None:
     except (OSError, ValueError):
         return "missing", "the target of the link does not exist" if _exists(
             path
-        ) else "there is no such file"
+        ) else "the file does not exist"
     if not stat.S_ISREG(info.st_mode):
         return "not_an_image", "is a folder" if stat.S_ISDIR(info.st_mode) else "is not a regular file"
     if info.st_size == 0:

@@ -35,7 +35,7 @@ def test_a_backbone_has_a_network_preprocessing_and_named_arrays() -> None:
 
 
 def test_the_error_for_an_unknown_backbone_suggests_close_names() -> None:
-    with pytest.raises(InputError, match=r"no backbone 'emonet8'\. Did you mean .*emonet-8"):
+    with pytest.raises(InputError, match=r"'emonet8' is not a backbone\. Did you mean .*emonet-8"):
         backbones.build("emonet8")
 
 
@@ -57,5 +57,5 @@ def test_the_detector_yunet_returns_box_score_and_landmarks() -> None:
 
 
 def test_the_error_for_an_unknown_detector_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"no face detector 'mtcnn2'.*mtcnn"):
+    with pytest.raises(InputError, match=r"'mtcnn2' is not a face detector.*mtcnn"):
         backbones.detector("mtcnn2")

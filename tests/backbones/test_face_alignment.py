@@ -114,5 +114,5 @@ def test_every_kind_of_crop_has_its_size() -> None:
 def test_a_crop_without_its_face_is_refused() -> None:
     with pytest.raises(InputError, match="'face112' needs a face"):
         crop("face112", golden_image(0), None)
-    with pytest.raises(InputError, match="no crop 'face113'"):
+    with pytest.raises(InputError, match="'face113' is not a crop"):
         crop("face113", golden_image(0), FACE)  # type: ignore[arg-type]

@@ -150,7 +150,7 @@ def test_fetching_the_compact_suite_needs_no_network(cache: Path, monkeypatch: p
     monkeypatch.setenv("FACEBENCH_OFFLINE", "1")
     text = type_in("fetch", "--suite", "compact").output
     assert "sface: " in text
-    with pytest.raises(InputError, match="no suite 'big'"):
+    with pytest.raises(InputError, match="'big' is not a suite"):
         type_in("fetch", "--suite", "big")
 
 

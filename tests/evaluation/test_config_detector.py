@@ -39,5 +39,5 @@ def test_mtcnn_finds_the_faces_that_are_recorded_for_it(tmp_path: Path) -> None:
 
 
 def test_an_unknown_detector_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no detector 'retina'.*yunet"):
+    with pytest.raises(InputError, match=r"'retina' is not a known detector.*yunet"):
         facebench.evaluate(tmp_path, detector="retina")

@@ -29,5 +29,5 @@ def test_a_collection_updates_computes_and_resets_it(faces: Path) -> None:
     assert metric.run is not None
     collection.reset()
     assert len(metric.evaluator) == 0
-    with pytest.raises(facebench.core.errors.InputError, match="no images"):
+    with pytest.raises(facebench.core.errors.InputError, match="No images were added"):
         collection.compute()

@@ -48,7 +48,7 @@ def test_images_and_links_may_lie_in_a_named_root(place: Path) -> None:
     [
         ("@albums/../secret.png", "the path leaves the root 'albums'"),
         ("@album/ann/1.png", "the root 'album' is not named. Did you mean albums?"),
-        ("@albums/eve/1.png", "there is no such file"),
+        ("@albums/eve/1.png", "the file does not exist"),
     ],
 )
 def test_a_path_cannot_leave_its_root(place: Path, cell: str, detail: str) -> None:

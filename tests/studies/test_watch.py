@@ -80,7 +80,7 @@ def test_the_command_line_prints_one_line_for_each(
         ({"command": "python sample.py {checkpoint}"}, "lacks {out}"),
         ({"command": "python 'sample.py {checkpoint} {out}"}, "cannot be read"),
         ({"checkpoints": Path("missing")}, "no folder"),
-        ({"options": {"suit": "compact"}}, "no option 'suit'"),
+        ({"options": {"suit": "compact"}}, "'suit' is not an option"),
     ],
 )
 def test_wrong_options_are_one_line(settings: Watch, change: dict[str, Any], message: str) -> None:

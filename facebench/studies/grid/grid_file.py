@@ -183,7 +183,7 @@ def text_of(path: Path) -> str:
 def _check_factors(grid: Grid, path: Path) -> None:
     for factor in grid.factors:
         if factor not in FACTORS:
-            raise InputError(f"{path}: there is no factor '{factor}'. {suggest(factor, FACTORS)}")
+            raise InputError(f"{path}: '{factor}' is not a factor. {suggest(factor, FACTORS)}")
     known: dict[str, Sequence[Any]] = {
         "data": list(grid.sets),
         "resnet": RESNETS,

@@ -200,7 +200,7 @@ def _nested(annotation: Any) -> list[type[Settings]]:
 def _explain(kind: type[Settings], error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"there is no key '{key}'. {suggest(key, _keys(kind))}"
+        return f"'{key}' is not a key. {suggest(key, _keys(kind))}"
     if error["type"] == "missing":
         return f"the key '{key}' is missing."
     return f"'{key}' is {json.dumps(error.get('input'), default=str)}: {error['msg'].lower()}."

@@ -59,4 +59,4 @@ def _image_of(folder: Path, person: str, number: str, line: int) -> Path:
         path = folder / person / f"{stem}{suffix}"
         if path.is_file():
             return path
-    raise InputError(f"{folder / PAIRS} line {line}: there is no {person}/{stem} in {folder}.")
+    raise InputError(f"{folder / PAIRS} line {line}: {folder} does not contain {person}/{stem}.")

@@ -75,7 +75,7 @@ def test_without_ray_the_error_names_the_install_command(monkeypatch: pytest.Mon
 
 def test_an_address_without_a_cluster_is_named() -> None:
     pytest.importorskip("ray")
-    with pytest.raises(InputError, match=r"no Ray cluster at 'auto'.*ray start --head"):
+    with pytest.raises(InputError, match=r"No Ray cluster answers at 'auto'.*ray start --head"):
         open_cluster("ray", [], "cpu", "auto")
 
 

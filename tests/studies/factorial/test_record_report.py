@@ -48,7 +48,7 @@ def test_the_japanese_sentences_hold_the_same_numbers(study: RecordStudy) -> Non
     assert len(english) == len(japanese)
     line = next(line for line in japanese if "下がる" in line)
     assert line.startswith("data を FFHQ から AffectNet にすると、Arousal 誤差(EmoNet-8)が 0.05")
-    with pytest.raises(InputError, match=r"no study in the language 'fr'"):
+    with pytest.raises(InputError, match=r"not written in the language 'fr'"):
         texts("fr")
 
 

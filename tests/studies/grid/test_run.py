@@ -82,7 +82,7 @@ def test_further_columns_cost_only_the_metrics_that_are_compared(tmp_path: Path)
     [
         (
             {"factors": GRID["factors"] | {"resnets": [18]}},
-            "there is no factor 'resnets'. Did you mean resnet?",
+            "'resnets' is not a factor. Did you mean resnet?",
         ),
         ({"factors": GRID["factors"] | {"resnet": [34]}}, "has no level 34. Known: 18, 50"),
         ({"factors": GRID["factors"] | {"data": ["c"]}}, 'has no level "c". Known: a, b'),

@@ -35,8 +35,8 @@ def test_defects_are_mended_one_by_one_or_all() -> None:
 @pytest.mark.parametrize(
     ("config", "changes", "message"),
     [
-        ("idbooth", [], "no preset 'idbooth'. Did you mean id-booth"),
-        ("id-booth", ["draw.imags=3"], "there is no key 'draw.imags'. Did you mean draw.images"),
+        ("idbooth", [], "'idbooth' is not a preset. Did you mean id-booth"),
+        ("id-booth", ["draw.imags=3"], "'draw.imags' is not a key. Did you mean draw.images"),
         ("id-booth", ["draw.images=0"], "'draw.images' is 0"),
     ],
 )

@@ -147,13 +147,13 @@ def test_labels_that_a_method_cannot_use_are_refused() -> None:
         fit("ridge", z_sem, Labels(labels.classes, {}))
     with pytest.raises(InputError, match="avoid needs people"):
         fit("lda", z_sem, Labels(labels.classes, {}), avoid=2)
-    with pytest.raises(InputError, match=r"no method 'ldaa'\. Did you mean lda"):
+    with pytest.raises(InputError, match=r"'ldaa' is not a method\. Did you mean lda"):
         fit("ldaa", z_sem, labels)
 
 
 def test_an_unknown_attribute_is_refused_with_the_known_ones() -> None:
     z_sem, labels, _, _ = simulate()
-    with pytest.raises(InputError, match=r"no direction for 'joy'\. Known: arousal, happy, valence"):
+    with pytest.raises(InputError, match=r"The directions do not contain 'joy'\. Known: arousal, happy, valence"):
         fit("lda", z_sem, labels).edit(z_sem, "joy", 0.3)
 
 

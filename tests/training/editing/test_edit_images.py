@@ -137,7 +137,7 @@ def test_directions_of_another_autoencoder_are_refused(
 def test_invalid_edits_are_refused(sources: Sources, editor: Editor, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least one strength"):
         write_edits(sources, editor, [], tmp_path / "none")
-    with pytest.raises(InputError, match="no direction for 'sad'"):
+    with pytest.raises(InputError, match="The directions do not contain 'sad'"):
         write_edits(sources, Editor(editor.autoencoder, editor.directions, "sad"), [0.0], tmp_path / "sad")
     fewer = Sources(sources.items[1:], sources.images[1:], ())
     with pytest.raises(InputError, match=r"sources have no target, such as 0\.png"):

@@ -44,7 +44,7 @@ def test_renamed_keys_of_a_checkpoint_are_not_differences() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"batch_sze": 4}, "there is no key 'batch_sze'. Did you mean batch_size?"),
+        ({"batch_sze": 4}, "'batch_sze' is not a key. Did you mean batch_size?"),
         ({"optimizer": {"learning_rat": 1}}, "Did you mean optimizer.learning_rate"),
         ({"steps": "many"}, "'steps' is \"many\""),
         ({"batch": 0}, "'batch_size' is 0: input should be greater than 0"),

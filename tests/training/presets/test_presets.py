@@ -139,7 +139,7 @@ def test_files_that_are_not_settings_are_refused(text: str, message: str, tmp_pa
 
 def test_an_unknown_preset_is_refused_with_a_suggestion() -> None:
     with pytest.raises(
-        InputError, match=r"no preset 'difae-64-synthface'. Did you mean .*diffae-64-synthface"
+        InputError, match=r"'difae-64-synthface' is not a preset. Did you mean .*diffae-64-synthface"
     ):
         read("difae-64-synthface")
 

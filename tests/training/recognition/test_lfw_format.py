@@ -34,7 +34,7 @@ def test_genuine_and_impostor_pairs_are_read_in_order(folder: Path, separator: s
     [
         ("", "holds no pairs"),
         ("ann 1\n", "line 1: expected three or four words, found 2"),
-        ("ann 1 3\n", "line 1: there is no ann/ann_0003"),
+        ("ann 1 3\n", "does not contain ann/ann_0003"),
         ("ann 1 one\n", "line 1: 'ann one' names no image"),
         ("../secret 1 2\n", r"line 1: '\.\./secret 1' names no image"),
         ("..\t1\t2\n", r"line 1: '\.\. 1' names no image"),

@@ -20,7 +20,7 @@ def test_presets_have_a_known_kind(name: str) -> None:
 
 
 def test_an_unknown_kind_is_refused_with_a_suggestion() -> None:
-    with pytest.raises(InputError, match=r"no training of the kind 'diffea'\. Did you mean diffae"):
+    with pytest.raises(InputError, match=r"'diffea' is not a kind of training\. Did you mean diffae"):
         registry.known("diffea")
 
 

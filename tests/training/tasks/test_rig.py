@@ -355,7 +355,7 @@ def test_what_is_transferred_and_what_is_rebuilt(place: Path) -> None:
             "'deca' reads flame codes, but the checkpoint was trained with buffers of 16",
         ),
         (("--extractor-source", "exact"), "'exact' is not an extractor"),
-        (("--pairs", "PAIRS"), "there is no image 'images/id007/00.png'"),
+        (("--pairs", "PAIRS"), "does not contain the image 'images/id007/00.png'"),
     ],
 )
 def test_what_cannot_be_transferred_is_refused(place: Path, words: tuple[str, ...], message: str) -> None:

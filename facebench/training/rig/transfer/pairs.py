@@ -188,6 +188,6 @@ def _find(name: str | None, items: Mapping[str, Item], images: ImageSet, where: 
     stripped = (name or "").strip()
     if stripped not in items:
         raise InputError(
-            f"{where}: there is no image '{stripped}' in {images.root}. {suggest(stripped, items)}"
+            f"{where}: {images.root} does not contain the image '{stripped}'. {suggest(stripped, items)}"
         )
     return items[stripped]

@@ -121,7 +121,7 @@ def test_wrong_options_are_reported_before_training(tmp_path: Path, pixels: np.n
     for schedule in ({"every": 0}, {"every": 1, "time_budget": 2.0}):
         with pytest.raises(InputError):
             Schedule(**schedule)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="no metric 'fd_lite'"):
+    with pytest.raises(InputError, match="'fd_lite' is not a metric"):
         periodic.PeriodicEvaluation(lambda m, k: pixels, Schedule(1), 9, tmp_path, {"metrics": "fd_lite"})
 
 

@@ -25,7 +25,7 @@ def test_an_extractor_has_its_name_and_space() -> None:
 
 
 def test_an_unknown_name_is_refused_with_close_names() -> None:
-    with pytest.raises(InputError, match=r"no extractor 'dekca'\. Did you mean deca"):
+    with pytest.raises(InputError, match=r"'dekca' is not an extractor\. Did you mean deca"):
         check_extractor("dekca")
 
 
