@@ -153,7 +153,9 @@ def test_labels_that_a_method_cannot_use_are_refused() -> None:
 
 def test_an_unknown_attribute_is_refused_with_the_known_ones() -> None:
     z_sem, labels, _, _ = simulate()
-    with pytest.raises(InputError, match=r"The directions do not contain 'joy'\. Known: arousal, happy, valence"):
+    with pytest.raises(
+        InputError, match=r"The directions do not contain 'joy'\. Known: arousal, happy, valence"
+    ):
         fit("lda", z_sem, labels).edit(z_sem, "joy", 0.3)
 
 
