@@ -79,7 +79,7 @@ def run_command(words: Sequence[str]) -> int:
 
     Example:
         >>> run_command(["--version"])
-        facebench 0.1.0
+        facebench 0.2.0.dev0
         0
     """
     return _run(list(words))

@@ -1,3 +1,6 @@
-"""The version of facebench."""
+"""The version of facebench; the package metadata read it from this file.
 
-__version__ = "0.1.0"
+Between releases it is the next version with `.dev0`.
+"""
+
+__version__ = "0.2.0.dev0"
