@@ -58,7 +58,7 @@ class Model:
         by_seed = {run.tags.get(SEED): run for run in self.runs}
         return list(by_seed.values())
 
-    def row(self, link: str = "") -> Row:
+    def row(self) -> Row:
         """Return the table row: the newest run, or the mean over the training seeds.
 
         The row has the history of all runs if there are several and no seeds.
@@ -66,7 +66,7 @@ class Model:
         run, replicates = self.newest, self.replicates
         history = [(f"{each.created:%Y-%m-%d %H:%M}", each.metrics) for each in self.runs]
         history = history if len(self.runs) > 1 and len(replicates) == 1 else []
-        return Row(self.name, run.tags, run.metrics, link=link, history=history, runs=replicates)
+        return Row(self.name, run.tags, run.metrics, history=history, runs=replicates)
 
 
 def model_name(run: Run) -> str:
@@ -168,14 +168,13 @@ class Board:
         Args:
             address: returns the link target of the name of a run; empty for no link.
         """
-        return self._without_links if address is None else self._arranged(address)
+        if address is None:
+            return self._without_links
+        return self._without_links.with_links([address(model.newest) for model in self.models])
 
     @cached_property
     def _without_links(self) -> RankedTable:
-        return self._arranged(lambda run: "")
-
-    def _arranged(self, address: Callable[[Run], str]) -> RankedTable:
-        rows = [model.row(address(model.newest)) for model in self.models]
+        rows = [model.row() for model in self.models]
         rows += [Row(REAL_ROW, {}, self.real, published=True)] if self.real else []
         rows += [published_row(row) for row in self.published]
         valued = {m for row in rows for m in row.metrics if row.value(m) is not None}

@@ -43,10 +43,25 @@ class RankedTable(Table):
     Attributes:
         best_names: names of these models by metric, over all blocks.
         row_tags: tags of the model of each row.
+        row_places: place of each row among the models that were given.
     """
 
     best_names: dict[str, list[str]] = field(default_factory=dict)
     row_tags: list[Mapping[str, str]] = field(default_factory=list)
+    row_places: list[int] = field(default_factory=list)
+
+    def with_links(self, links: Sequence[str]) -> RankedTable:
+        """Return the table with links on the names of the models.
+
+        Args:
+            links: target for each of the first models that were given; empty for no link.
+        """
+        name = [column.key for column in self.columns].index("model")
+        rows = []
+        for cells, place in zip(self.rows, self.row_places, strict=True):
+            link = links[place] if place < len(links) else ""
+            rows.append([*cells[:name], replace(cells[name], link=link), *cells[name + 1 :]])
+        return replace(self, rows=rows)
 
     def best(self, metric: str) -> list[str]:
         """Return the models that cannot be distinguished from the best; empty if neither direction is better.
@@ -107,13 +122,17 @@ def arrange_table(
     by = columns.get(sort or "")
     spreads = {metric: _spread_of(metric, metrics, layout) for metric in shown}
     table = RankedTable(_columns(columns, spreads, layout, by), caption=caption, notes=notes)
+    places = {id(row): place for place, row in enumerate(rows)}
+    blocks: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        blocks.setdefault(row.block(layout), []).append(row)
     breaks = []
-    for block in dict.fromkeys(row.block(layout) for row in rows):
-        members = [row for row in rows if row.block(layout) == block]
+    for block, members in blocks.items():
         breaks.append(len(table.rows))
         ordered = members if by is None else by.sorted(members)
         table.rows += _block_rows(ordered, block, columns, spreads, by)
         table.row_tags += [row.tags for row in ordered]
+        table.row_places += [places[id(row)] for row in ordered]
         for metric, column in columns.items():
             table.best_names.setdefault(metric, []).extend(column.best(members))
     table.breaks = breaks[1:]
@@ -133,7 +152,7 @@ def _block_rows(
     table = []
     for index, row in enumerate(rows):
         cells = [Cell(tag if index == 0 else "") for tag in block]
-        cells.append(Cell(row.name, link=row.link))
+        cells.append(Cell(row.name))
         cells += [] if ranks is None else [Cell(ranks.get(index, "–"))]
         for metric, column in columns.items():
             spread = row.value(spreads[metric])

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,10 @@ import pandas as pd
 from facebench.compare.sampling_units import sampling_units
 from facebench.evaluation.per_image import PerImageMetric, per_image_metric
 from facebench.evaluation.record import Run
-from facebench.metrics.arrays import Floats
+from facebench.metrics.arrays import Floats, Ints
+
+_Key = tuple[str, int, float | None]
+"""Kind of unit, sign, and degrees of freedom of a component."""
 
 MOST_GROUPS = 200
 """Number of groups into which more units are dealt where the metric must be computed without each one."""
@@ -85,28 +88,48 @@ class _Part:
 
 
 @dataclass(frozen=True)
+class _Singles:
+    """Variances from kinds of units that one run has alone, (kinds,) each."""
+
+    run: Ints
+    variance: Floats
+    sign: Floats
+    degrees_of_freedom: Floats
+
+
+@dataclass(frozen=True)
 class Joint:
-    """Joint error of one metric in several runs."""
+    """Joint error of one metric in several runs.
+
+    Attributes:
+        parts: influences of units that several runs share.
+        singles: the remaining ones; boards of many runs have one for each run.
+        runs: number of runs.
+    """
 
     parts: tuple[_Part, ...]
+    singles: _Singles
     runs: int
 
     @classmethod
     def of(cls, influences: Sequence[Influence]) -> Joint:
         """Align the units of the runs."""
-        kinds: dict[tuple[str, int, float | None], list[pd.Series[float]]] = {}
+        kinds: dict[_Key, list[pd.Series[float]]] = {}
         for place, influence in enumerate(influences):
             for component in influence.components:
                 column = component.values.rename(place)
                 key = (component.kind, component.sign, component.degrees_of_freedom)
                 kinds.setdefault(key, []).append(column)
+        alone = {key: columns[0] for key, columns in kinds.items() if len(columns) == 1}
         parts: list[_Part] = []
         for (kind, sign, known), columns in kinds.items():
+            if len(columns) == 1:
+                continue
             table = pd.concat(columns, axis=1).reindex(columns=range(len(influences)))
             for members, values in _by_membership(table):
                 freedom = float(max(len(values) - 1, 1)) if known is None else known
                 parts.append(_Part(kind, sign, members, values, freedom))
-        return cls(tuple(parts), len(influences))
+        return cls(tuple(parts), _singles(alone), len(influences))
 
     def error(self, weights: Floats) -> Error:
         """Return the error of a weighted sum of the values of the runs."""
@@ -115,27 +138,33 @@ class Joint:
 
     def errors(self, weights: Floats) -> tuple[Floats, Floats]:
         """Return standard errors and degrees of freedom (sums,) of weighted sums; weights are (sums, runs)."""
-        return self.errors_of(self.influences(weights))
+        return self.errors_of(self.influences(weights), weights)
 
     def influences(self, weights: Floats) -> list[Floats]:
-        """Return the influences (labels, sums) on weighted sums for each kind of unit."""
-        if not self.parts:
-            return [np.zeros((0, len(weights)))]  # no unit, so no error
+        """Return the influences (labels, sums) on weighted sums for each part."""
         return [part.values @ weights.T for part in self.parts]
 
-    def errors_of(self, influences: Sequence[Floats]) -> tuple[Floats, Floats]:
-        """Return standard errors and degrees of freedom (sums,) from the influences (labels, sums) on sums."""
-        variances = np.array([np.square(values).sum(axis=0) for values in influences])
-        signs = np.array([part.sign for part in self.parts], dtype=np.float64)[:, None]
-        sizes = np.array([part.degrees_of_freedom for part in self.parts], dtype=np.float64)[:, None]
+    def errors_of(self, influences: Sequence[Floats], weights: Floats) -> tuple[Floats, Floats]:
+        """Return standard errors and degrees of freedom (sums,) of sums.
+
+        Args:
+            influences: influences (labels, sums) on the sums for each part.
+            weights: weights (sums, runs) of the sums.
+        """
+        own = self.singles
+        shared = np.array([np.square(values).sum(axis=0) for values in influences])
+        single = own.variance[:, None] * np.square(weights[:, own.run].T)
+        variances = np.concatenate([shared.reshape(len(self.parts), len(weights)), single])
+        signs = np.concatenate([[part.sign for part in self.parts], own.sign])[:, None]
+        sizes = np.concatenate([[part.degrees_of_freedom for part in self.parts], own.degrees_of_freedom])
         gains = np.where(signs > 0, variances, 0.0)
         largest = gains.max(axis=0, initial=0.0)
         total = np.maximum((signs * variances).sum(axis=0), largest)
         with np.errstate(divide="ignore", invalid="ignore"):
             if (signs < 0).any():
-                freedom = np.where(gains > 0, np.broadcast_to(sizes, gains.shape), np.inf).min(axis=0)
+                freedom = np.where(gains > 0, sizes[:, None], np.inf).min(axis=0)
             else:
-                freedom = np.square(gains.sum(axis=0)) / (np.square(gains) / sizes).sum(axis=0)
+                freedom = np.square(gains.sum(axis=0)) / (np.square(gains) / sizes[:, None]).sum(axis=0)
         exact = largest == 0
         return np.where(exact, 0.0, np.sqrt(total)), np.where(exact, np.inf, freedom)
 
@@ -149,10 +178,26 @@ class Joint:
 
     def covariance(self) -> Floats:
         """Return the covariance matrix of the values of the runs."""
-        total = np.zeros((self.runs, self.runs))
+        own = self.singles
+        total = np.diag(np.bincount(own.run, own.sign * own.variance, self.runs))
         for part in self.parts:
             total += part.sign * (part.values.T @ part.values)
         return total
+
+
+def _singles(columns: Mapping[_Key, pd.Series[float]]) -> _Singles:
+    """Sum the squares of the influences of each kind of unit."""
+    values = [column.to_numpy(dtype=np.float64) for column in columns.values()]
+    sizes = [
+        float(max(len(own) - 1, 1)) if known is None else known
+        for (_, _, known), own in zip(columns, values, strict=True)
+    ]
+    return _Singles(
+        np.array([column.name for column in columns.values()], np.int64),
+        np.array([float(np.square(own).sum()) for own in values]),
+        np.array([sign for _, sign, _ in columns], np.float64),
+        np.array(sizes),
+    )
 
 
 def influence(metric: str, run: Run) -> Influence | None:

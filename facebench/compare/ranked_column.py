@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -110,7 +111,12 @@ class RankedColumn:
         return f"sd {deviation:.{self.first.decimals}f} of {len(values)} seeds"
 
     def _place(self, row: Row) -> int | None:
-        return next((place for place, each in enumerate(self.rows) if each is row), None)
+        return self._place_of.get(id(row))
+
+    @cached_property
+    def _place_of(self) -> dict[int, int]:
+        """Place in this column by the id() of a row; rows are not hashable."""
+        return {id(row): place for place, row in enumerate(self.rows)}
 
     def _places(self, block: Sequence[Row]) -> dict[int, int]:
         """Place in the block by place in this column."""

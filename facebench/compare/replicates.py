@@ -91,8 +91,9 @@ class Estimates:
         errors, freedoms = np.zeros((count, count)), np.full((count, count), np.inf)
         for model in range(1, count):
             shares = [values[:, :model] - values[:, model : model + 1] for values in influences]
-            squares = np.square(self.averaging[:model] - self.averaging[model]).sum(axis=1)
-            standard, freedom = self._with_training(*self.joint.errors_of(shares), squares)
+            weights = self.averaging[:model] - self.averaging[model]
+            squares = np.square(weights).sum(axis=1)
+            standard, freedom = self._with_training(*self.joint.errors_of(shares, weights), squares)
             errors[model, :model] = errors[:model, model] = standard
             freedoms[model, :model] = freedoms[:model, model] = freedom
         return errors, freedoms

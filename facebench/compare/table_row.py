@@ -20,7 +20,6 @@ class Row:
         tags: of the run.
         metrics: results by metric id.
         published: whether the numbers come from a publication.
-        link: target of the link on the name; empty for none.
         history: results of earlier runs with their dates, oldest first; the last entry is this row.
         runs: runs of the model, one for each training seed; the row shows their mean. Empty for published rows.
     """
@@ -29,7 +28,6 @@ class Row:
     tags: Mapping[str, str]
     metrics: Mapping[str, MetricResult]
     published: bool = False
-    link: str = ""
     history: Sequence[tuple[str, Mapping[str, MetricResult]]] = ()
     runs: Sequence[Run] = ()
 
