@@ -6,14 +6,16 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
 from facebench.core.errors import WeightsError
+
+if TYPE_CHECKING:  # results that are known need no torch, whose import takes a second
+    import torch
+    from torch import Tensor, nn
 
 Image = npt.NDArray[np.uint8]
 Crop = Literal["image", "face112", "face150", "face256", "face224"]
@@ -98,6 +100,8 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], what: str) ->
 
 def state_digest(state: Mapping[str, Tensor]) -> str:
     """Return the sha256 of the names, shapes and bytes of all tensors, independent of their order."""
+    import torch
+
     digest = hashlib.sha256()
     for key in sorted(state):
         tensor = state[key].detach().cpu().contiguous()

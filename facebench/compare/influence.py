@@ -114,13 +114,12 @@ class Joint:
     @classmethod
     def of(cls, influences: Sequence[Influence]) -> Joint:
         """Align the units of the runs."""
-        kinds: dict[_Key, list[pd.Series[float]]] = {}
+        kinds: dict[_Key, dict[int, pd.Series[float]]] = {}
         for place, influence in enumerate(influences):
             for component in influence.components:
-                column = component.values.rename(place)
                 key = (component.kind, component.sign, component.degrees_of_freedom)
-                kinds.setdefault(key, []).append(column)
-        alone = {key: columns[0] for key, columns in kinds.items() if len(columns) == 1}
+                kinds.setdefault(key, {})[place] = component.values
+        alone = {key: columns for key, columns in kinds.items() if len(columns) == 1}
         parts: list[_Part] = []
         for (kind, sign, known), columns in kinds.items():
             if len(columns) == 1:
@@ -179,23 +178,24 @@ class Joint:
     def covariance(self) -> Floats:
         """Return the covariance matrix of the values of the runs."""
         own = self.singles
-        total = np.diag(np.bincount(own.run, own.sign * own.variance, self.runs))
+        total = np.diag(np.bincount(own.run, own.sign * own.variance, self.runs).astype(np.float64))
         for part in self.parts:
             total += part.sign * (part.values.T @ part.values)
         return total
 
 
-def _singles(columns: Mapping[_Key, pd.Series[float]]) -> _Singles:
+def _singles(kinds: Mapping[_Key, Mapping[int, pd.Series[float]]]) -> _Singles:
     """Sum the squares of the influences of each kind of unit."""
-    values = [column.to_numpy(dtype=np.float64) for column in columns.values()]
+    runs = [run for columns in kinds.values() for run in columns]
+    values = [column.to_numpy(dtype=np.float64) for columns in kinds.values() for column in columns.values()]
     sizes = [
         float(max(len(own) - 1, 1)) if known is None else known
-        for (_, _, known), own in zip(columns, values, strict=True)
+        for (_, _, known), own in zip(kinds, values, strict=True)
     ]
     return _Singles(
-        np.array([column.name for column in columns.values()], np.int64),
+        np.array(runs, np.int64),
         np.array([float(np.square(own).sum()) for own in values]),
-        np.array([sign for _, sign, _ in columns], np.float64),
+        np.array([sign for _, sign, _ in kinds], np.float64),
         np.array(sizes),
     )
 

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import scipy.stats
 
 from facebench.compare.difference import arms, degrees_of_freedom, has_interval
 from facebench.compare.influence import Component, Error, Influence, Joint, influence
 from facebench.evaluation.record import Run
 from facebench.metrics.arrays import Floats
+from facebench.metrics.quantiles import t_quantile
 
 SEED = "seed"
 """Tag that numbers the training runs of one model."""
@@ -119,7 +119,7 @@ class Estimates:
     def interval(self, weights: Floats, level: float = 0.95) -> tuple[float, float]:
         """Return the interval of a weighted sum: value ± t · standard error."""
         error, value = self.error(weights), float(weights @ self.values)
-        reach = error.standard * float(scipy.stats.t.ppf(0.5 + level / 2, error.degrees_of_freedom))
+        reach = error.standard * t_quantile(0.5 + level / 2, error.degrees_of_freedom)
         return value - reach, value + reach
 
 
@@ -173,7 +173,7 @@ def _recorded(metric: str, run: Run, place: int) -> Influence:
     if not has_interval(result):
         return Influence((), "no interval")
     freedom = degrees_of_freedom(result)
-    standard = max(arms(result)) / float(scipy.stats.t.ppf(0.975, freedom))
+    standard = max(arms(result)) / t_quantile(0.975, freedom)
     component = Component(
         f"interval {place}", pd.Series([standard], index=["run"]), degrees_of_freedom=freedom
     )

@@ -21,7 +21,6 @@ from facebench.evaluation.reference_files import Statistics, check_networks, che
 from facebench.evaluation.role_features import Links, RoleFeatures, link_rows
 from facebench.features.engine.cluster import Cluster, open_cluster
 from facebench.features.extraction import Execution, Extraction, FaceOptions, extract
-from facebench.features.pairs import compare_pairs
 from facebench.features.store.sqlite import Store
 from facebench.images.image_set import ImageSet
 from facebench.images.jpeg_null import ROLE as REENCODED
@@ -67,6 +66,8 @@ def extract_roles(
     links = _links(sets["generated"], extractions)
     for network in plan.pair_networks():
         if "source" in extractions:
+            from facebench.features.pairs import compare_pairs
+
             compare_pairs(
                 build(network, device=device),
                 extractions["generated"],

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import torch
-
 from facebench.backbones import Backbone, build, detector
 from facebench.core.environment import describe
 from facebench.core.errors import FacebenchError, InputError, WeightsError
@@ -53,6 +51,8 @@ class Worker:
 
     def start(self) -> tuple[list[Network], str]:
         """Build the networks; return their store keys and the name of the device."""
+        import torch
+
         torch.set_num_threads(self._threads)
         finder = detector(self._detector)
         backbones = [build(self._device) for build in self._builds]
@@ -222,6 +222,8 @@ class Cluster:
 
     def _capacity(self, device: str) -> tuple[int, dict[str, int], int]:
         """Return the number of workers, the resources of each, and its number of threads."""
+        import torch
+
         machines = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         if device != "cpu" and (with_gpu := [machine for machine in machines if machine.get("GPU", 0) >= 1]):
             cores = min(max(1, int(machine.get("CPU", 1) / machine["GPU"])) for machine in with_gpu)

@@ -6,12 +6,15 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from facebench.backbones.base import Backbone
 from facebench.backbones.face_detector import FaceDetector
-from facebench.features.engine import fused_cpu
-from facebench.features.engine.batches import Batcher, Rows
 from facebench.features.engine.preparation import ImageTask, PreparedImage, prefetch, prepare, timed
+
+if TYPE_CHECKING:
+    from facebench.features.engine.batches import Batcher, Rows
 
 _BATCH_CPU = 8
 _BATCH_CUDA = 128
@@ -54,22 +57,20 @@ class Compute:
         self, backbones: Sequence[Backbone], finder: FaceDetector | None, batch_size: int | None, workers: int
     ) -> None:
         self._backbones = {backbone.name: backbone for backbone in backbones}
-        self._finder, self._workers = finder, workers
-        self._batchers = {
-            backbone.name: Batcher[int](backbone, batch_size or default_batch_size(backbone.device.type))
-            for backbone in backbones
-        }
+        self._finder, self._workers, self._batch_size = finder, workers, batch_size
+        self._batchers: dict[str, Batcher[int]] = {}
 
     def __call__(self, tasks: Iterable[ImageTask]) -> Generator[Event, None, None]:
         """Process all tasks; yield the facts of each image before its results."""
-        if self._finder is not None and self._finder.runs_modules:
-            for backbone in self._backbones.values():
-                fused_cpu.trace(backbone)
+        tasks = iter(tasks)
+        if (first := next(tasks, None)) is None:
+            return
+        self._prepare_networks()
         depth = max((batcher.size for batcher in self._batchers.values()), default=1) + 2 * self._workers
         function = partial(prepare, backbones=self._backbones, finder=self._finder)
         pool = ThreadPoolExecutor(self._workers)
         try:
-            for image, inputs in prefetch(pool, function, tasks, depth):
+            for image, inputs in prefetch(pool, function, chain([first], tasks), depth):
                 yield image
                 for name, tensor in inputs.items():
                     yield from self._embed(name, partial(self._batchers[name].add, image.index, tensor))
@@ -77,6 +78,19 @@ class Compute:
                 yield from self._embed(name, batcher.flush)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def _prepare_networks(self) -> None:
+        """Collect batches for every network. Known results need no network, so torch is imported here."""
+        from facebench.features.engine import fused_cpu
+        from facebench.features.engine.batches import Batcher
+
+        if self._finder is not None and self._finder.runs_modules:
+            for backbone in self._backbones.values():
+                fused_cpu.trace(backbone)
+        self._batchers = {
+            name: Batcher(backbone, self._batch_size or default_batch_size(backbone.device.type))
+            for name, backbone in self._backbones.items()
+        }
 
     def _embed(self, name: str, run: Callable[[], list[tuple[int, Rows]]]) -> Iterator[BatchResults]:
         seconds: dict[str, float] = {}

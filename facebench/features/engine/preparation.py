@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, TypeVar
 
 from facebench.backbones.base import Backbone
 from facebench.backbones.face_detection import Face, crop
 from facebench.backbones.face_detector import FaceDetector
 from facebench.images.image_set import Image, ImageError, Item, Rejected, decode_with_notes, read
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BOX_CROPS = ("face224", "face256")
 """Crops around the face box. The remaining crops, face112 and face150, depend on the landmarks."""
