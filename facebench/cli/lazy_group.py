@@ -88,6 +88,8 @@ def _localise(command: Any) -> None:
     command.help = translate(inspect.cleandoc(command.help or ""))
     for option in command.params:
         _translated_option(option)
+        if option.param_type_name == "argument":
+            _write_plainly(option)
     for each in (getattr(command, "commands", {}) if not isinstance(command, LazyGroup) else {}).values():
         _localise(each)
 
@@ -96,6 +98,13 @@ def _translated_option(option: Any) -> Any:
     if getattr(option, "help", None):
         option.help = translate(option.help)
     return option
+
+
+def _write_plainly(argument: Any) -> None:
+    """Write NAME for a required argument and [NAME] for an optional one in the usage line; Typer writes {name}."""
+    name = (argument.metavar or argument.name).upper()
+    usage = (name if argument.required else f"[{name}]") + ("..." if argument.nargs != 1 else "")
+    argument.get_usage_pieces = lambda context: [usage]
 
 
 def _language_option() -> Any:

@@ -46,7 +46,7 @@ class _Filter:
 
 def metrics(
     text: Annotated[
-        str | None, typer.Argument(metavar="[TEXT]", help="Id of one metric, or text in ids and titles.")
+        str | None, typer.Argument(metavar="TEXT", help="Id of one metric, or text in ids and titles.")
     ] = None,
     protocol: Annotated[str | None, typer.Option(help="Only metrics of this protocol.")] = None,
     suite: Annotated[str | None, typer.Option(help="Only metrics of this suite: paper or compact.")] = None,

@@ -29,9 +29,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Entries of the list, or backbones.")
-]
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Entries of the list, or backbones.")]
 
 
 @app.command("list")

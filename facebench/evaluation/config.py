@@ -22,7 +22,6 @@ from pydantic import (
 
 from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
-from facebench.core.yaml_text import parse_yaml
 from facebench.images.names import printable
 
 _NAMED_LIKE_THE_MODEL = frozenset(
@@ -180,6 +179,8 @@ class EvaluationConfig(BaseModel):
         Raises:
             InputError: the file is not readable YAML, or an option is wrong.
         """
+        from facebench.core.yaml_text import parse_yaml  # not needed for the help
+
         try:
             content = parse_yaml(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

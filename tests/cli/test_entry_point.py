@@ -49,6 +49,20 @@ def test_a_usage_error_exits_with_2(facebench: Command, words: list[str]) -> Non
     assert "Usage: facebench" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("watch", "CHECKPOINTS"),
+        ("metrics", "[TEXT]"),
+        ("leaderboard", "RUNS..."),
+        ("pick", "RUN OUT"),
+        ("evaluate", "[GENERATED]"),
+    ],
+)
+def test_the_usage_line_names_arguments_in_capitals(facebench: Command, command: str, arguments: str) -> None:
+    assert f"Usage: facebench {command} [OPTIONS] {arguments} " in facebench(command, "--help").stdout
+
+
 def test_an_unknown_command_gets_a_suggestion(facebench: Command) -> None:
     assert "Did you mean 'leaderboard'?" in facebench("leaderbord").stderr
 
