@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := demo
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope
 
-.PHONY: demo docs-numbers notebook catalogue utility-demo study-demo study-id-booth-demo study-directions study-identity-losses test test-fast test-portable test-portable-one \
+.PHONY: demo docs-numbers notebook screenshots catalogue utility-demo study-demo study-id-booth-demo study-directions study-identity-losses test test-fast test-portable test-portable-one \
 	test-oldest lint gate bench docs rooms format clean
 
 # Rebuilt only when the dependencies change.
@@ -91,6 +91,10 @@ docs-numbers: demo
 # Executes the example notebook of the docs and writes its outputs.
 notebook: $(VENV)/installed
 	$(BIN)/python -m tools.example_notebook
+
+# Draws the screenshots of the docs with Chromium: rendered faces, English and Japanese, light and dark.
+screenshots: $(VENV)/installed
+	$(BIN)/python -m tools.screenshots
 
 # Finds new texts, and compiles the translations in facebench/core/locale.
 catalogue: $(VENV)/installed
