@@ -82,7 +82,10 @@ def preprocess_tf(image: Image) -> Tensor:
 
 def preprocess_clean(image: Image) -> Tensor:
     """Resize like clean-fid's mode "clean": Pillow bicubic on float channels, then (x - 128) / 128."""
-    return to_tensor((pil_bicubic_float(image, SIZE) - 128) / 128)
+    resized = pil_bicubic_float(image, SIZE)
+    resized -= 128
+    resized *= 1 / 128
+    return to_tensor(resized)
 
 
 def preprocess_legacy(image: Image) -> Tensor:
