@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,7 +13,10 @@ import numpy.typing as npt
 from facebench.backbones.face_alignment import align
 from facebench.backbones.face_detector import FaceDetector
 from facebench.core.errors import InputError
+from facebench.features.engine.cache import Cache, address_of
 from facebench.features.extraction import Extraction
+from facebench.features.store.serialisation import Arrays
+from facebench.features.store.sqlite import Network, Store
 from facebench.images.decoding import ImageError, decode, open_header
 from facebench.images.formats import format_of
 from facebench.images.image_set import read
@@ -53,16 +57,17 @@ class SetProperties:
     n: int
 
 
-def properties_of(extraction: Extraction, finder: FaceDetector) -> SetProperties:
+def properties_of(extraction: Extraction, finder: FaceDetector, store: Store | None = None) -> SetProperties:
     """Measure the properties of a set on up to `SAMPLED` images.
 
     Args:
         extraction: the images; resolution is measured on all.
         finder: detects the faces of the examined images if the extraction did not.
+        store: properties of known images are read from it, and new ones are written to it.
     """
     count = len(extraction.items)
-    places = np.unique(np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int))
-    known = [each for place in places if (each := _measure(extraction, int(place), finder)) is not None]
+    places = np.unique(np.linspace(0, count - 1, min(SAMPLED, count)).round().astype(int)).tolist()
+    known = _known_or_measured(extraction, places, finder, Cache(store))
     framed = [each.framing for each in known if each.framing is not None]
     sharp = [each.sharpness for each in known if each.sharpness is not None]
     return SetProperties(
@@ -136,6 +141,40 @@ class _ImageProperties:
     sharpness: float | None
     jpeg_quality: int
     grey: bool
+
+    def to_arrays(self) -> Arrays:
+        """Convert to one array; NaN stands for None."""
+        numbers = [self.framing, self.sharpness, self.jpeg_quality, self.grey]
+        return {"properties": np.array([np.nan if each is None else each for each in numbers], np.float64)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> _ImageProperties:
+        """Invert `to_arrays`."""
+        framing, sharpness, quality, grey = (float(each) for each in arrays["properties"])
+        return cls(
+            None if math.isnan(framing) else framing,
+            None if math.isnan(sharpness) else sharpness,
+            int(quality),
+            bool(grey),
+        )
+
+
+def _known_or_measured(
+    extraction: Extraction, places: Sequence[int], finder: FaceDetector, cache: Cache
+) -> list[_ImageProperties]:
+    """Return the properties of some images, from the store where it has them; unreadable files are left out."""
+    network = Network("image-properties", finder.weights.sha256, f"{finder.preprocessing} properties-v1")
+    address = {place: address_of(extraction.sha256[place]) for place in places}
+    stored = cache.get(network, list(address.values()))
+    found = []
+    for place in places:
+        if address[place] in stored:
+            found.append(_ImageProperties.from_arrays(stored[address[place]]))
+        elif (measured := _measure(extraction, place, finder)) is not None:
+            cache.put(network, address[place], measured.to_arrays())
+            found.append(measured)
+    cache.flush()
+    return found
 
 
 def _measure(extraction: Extraction, place: int, finder: FaceDetector) -> _ImageProperties | None:

@@ -164,7 +164,7 @@ def _measure(planned: _Planned, extracted: ExtractedRoles, config: EvaluationCon
     """Measure the properties of every set and compare the sets, before any metric."""
     extractions = {role: each for role, each in extracted.features.extractions.items() if role != REENCODED}
     finder = detector(config.detector)
-    properties = {role: properties_of(each, finder) for role, each in extractions.items()}
+    properties = {role: properties_of(each, finder, Store()) for role, each in extractions.items()}
     warnings = sanity_warnings(properties, {role: str(planned.sets[role].root) for role in extractions})
     warnings += domain_warnings(planned.domains) + duplicate_warnings(extracted.features.extractions)
     warnings += statistics_warnings(planned.statistics, config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import struct
 import zlib
 from dataclasses import replace
@@ -21,6 +22,7 @@ from facebench.backbones import detector
 from facebench.core.errors import InputError
 from facebench.evaluation.input_sanity import SetProperties, jpeg_quality, properties_of, sanity_warnings
 from facebench.features.extraction import extract
+from facebench.features.store.sqlite import Store
 from facebench.images.image_set import ImageSet
 from facebench.synthface import FaceModel
 
@@ -192,3 +194,15 @@ def test_strict_refuses_sets_that_differ_and_accepts_sets_that_do_not(
         facebench.evaluate(*sets, **options, strict=True)
     other = put(tmp_path / "mirrored", [np.ascontiguousarray(image[:, ::-1]) for image in rendered])
     assert facebench.evaluate(sets[0], other, **options, strict=True).metrics["fd_lite0"].value is not None
+
+
+def test_properties_of_known_images_come_from_the_store(rendered: list[np.ndarray], tmp_path: Path) -> None:
+    folder, store = (
+        put(tmp_path / "set", [*rendered, np.zeros((160, 160, 3), np.uint8)]),
+        Store(tmp_path / "store"),
+    )
+    extraction = extract(ImageSet.open(folder), [], store=None)
+    first = properties_of(extraction, detector("yunet"), store)
+    shutil.rmtree(folder)
+    assert properties_of(extraction, detector("yunet"), store) == first
+    assert first.n == FACES + 1
