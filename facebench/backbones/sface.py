@@ -9,6 +9,7 @@ Paper: Zhong et al. 2021, "SFace: Sigmoid-constrained hypersphere loss for robus
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -66,14 +67,17 @@ class SFaceNetwork:
     """The network in SFace's ONNX file, for batches of any size: (n, 3, 112, 112) to raw vectors (n, 128)."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file.
+        """Read the file.
 
         Raises:
             WeightsError: the file is not an ONNX file, or contains another network.
         """
-        self._path = path
-        content = patch_onnx(path).SerializeToString()
-        self._session = open_session(path, session_options(), content=content)
+        self._path, self._content = path, patch_onnx(path).SerializeToString()
+
+    @cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        """The session, opened on first use: known embeddings need none, and opening takes 0.1 s."""
+        return open_session(self._path, session_options(), content=self._content)
 
     def __call__(self, batch: Tensor) -> npt.NDArray[np.float32]:
         """Run the network on crops as `to_input` returns them.
