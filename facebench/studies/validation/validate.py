@@ -118,7 +118,7 @@ def validate(suite: str = "compact", *, progress: Progress = no_progress, **opti
         True
     """
     config = _config({"suite": suite, **options})
-    cards, damages = _cards(config.suite, config.metrics), _damages(config.damages)
+    cards, damages = suite_metrics(config.suite, config.metrics), _damages(config.damages)
     claiming = {damage: [card for card in cards if damage in card.claims] for damage in damages}
     claiming = {damage: members for damage, members in claiming.items() if members}
     if not claiming:
@@ -143,7 +143,7 @@ def _config(options: dict[str, Any]) -> ValidationConfig:
         ) from error
 
 
-def _cards(suite: str, metrics: Sequence[str] | None) -> list[Card]:
+def suite_metrics(suite: str, metrics: Sequence[str] | None) -> list[Card]:
     """Return the selected metrics, or all metrics of a suite, by family.
 
     A suite has the metrics of its protocols, and all other metrics with a claim that read the same networks.
@@ -152,7 +152,7 @@ def _cards(suite: str, metrics: Sequence[str] | None) -> list[Card]:
         return [find_card(metric.strip()) for metric in dict.fromkeys(metrics)]
     plans = [make_plan(protocol, suite) for protocol in load_protocols()]
     if suite == "auto" and len({plan.suite for plan in plans}) > 1:  # weights of some protocols only
-        return _cards("compact", None)
+        return suite_metrics("compact", None)
     ids = {card.id for plan in plans for card in plan.cards}
     networks = {DETECTOR, *(network for plan in plans for network in plan.networks())}
     return [

@@ -22,6 +22,7 @@ from facebench.evaluation.record import Run
 from facebench.evaluation.yaml_files import load_yaml
 from facebench.studies.validation import STRENGTHS, validate
 from facebench.studies.validation.datasets import render_faces
+from facebench.studies.validation.validate import suite_metrics
 from facebench.studies.validation.verdicts import Claim, Curve, curve, judge
 from facebench.synthface import degradations
 from tests.helpers.records import make_result, make_run
@@ -70,6 +71,13 @@ def test_every_metric_of_the_compact_suite_that_ranks_models_claims_something() 
     nulls = {"reencoded", "reconstruction"}
     left = [c.id for c in silent if not c.id.startswith(unanswering) and not nulls & set(c.needs)]
     assert left == []
+
+
+def test_a_suite_also_has_metrics_that_no_protocol_names() -> None:
+    named = {metric for protocol in load_protocols().values() for metric in protocol.suites["compact"]}
+    validated = {card.id for card in suite_metrics("compact", None)}
+    assert {"mind_lite0", "retrieval_rank1_sface", "biometric_capacity_sface"} <= validated - named
+    assert not [metric for metric in validated if metric.endswith("_arcface")]
 
 
 def test_worse_needs_a_better_direction(tmp_path: Path) -> None:
@@ -179,7 +187,9 @@ def test_source_and_target_of_every_face_are_whom_they_should_be(tmp_path: Path)
     assert rows[8]["target"] == "real/images/id000/02.png"
     assert sorted(path.name for path in faces.reference.iterdir()) == ["id000", "id001", "id002"]
     generated, real = faces.manifest.parent, faces.manifest.parent / "real"
-    assert all((generated / name).read_bytes() != (real / name).read_bytes() for name in faces.images)
+    held_out = [faces.held_out.parent / name for name in faces.images]
+    files = [folder / name for folder in (generated, real) for name in faces.images] + held_out
+    assert len({file.read_bytes() for file in files}) == 27
 
 
 def test_copying_puts_training_images_into_the_set_byte_for_byte(tmp_path: Path) -> None:
