@@ -121,3 +121,29 @@ def test_bad_input_is_refused() -> None:
         biometric_capacity(faces[:1], 0.5)
     with pytest.raises(InputError, match="1 column"):
         biometric_capacity(faces[:, :1], 0.5)
+
+
+def people(count: int, noise: float) -> np.ndarray:
+    """Five images of each of some people, within a cone."""
+    centres = gaussian(0, 40, 32)[:count] + 1.0
+    return np.repeat(centres, 5, axis=0) + noise * gaussian(1, 5 * count, 32)
+
+
+def test_more_distinct_people_have_more_capacity() -> None:
+    values = [biometric_capacity(people(count, 0.05), 0.8) for count in (2, 5, 10, 40)]
+    assert values == sorted(values)
+    assert values[0] < values[-1] / 2
+
+
+def test_noise_of_embeddings_lowers_the_capacity_if_the_spread_of_a_person_is_measured() -> None:
+    values = [
+        biometric_capacity(people(40, noise), 0.8, identities=np.arange(200) // 5)
+        for noise in (0.05, 0.2, 0.4)
+    ]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > 2 * values[-1]
+
+
+def test_noise_of_embeddings_raises_the_capacity_if_the_spread_of_a_person_is_fixed() -> None:
+    values = [biometric_capacity(people(40, noise), 0.8) for noise in (0.05, 0.2, 0.4)]
+    assert values == sorted(values)
