@@ -403,7 +403,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--training-people", type=int, default=150, help="number of people for fitting directions"
     )
-    parser.add_argument("--probe-people", type=int, default=300, help="number of people of the probe of β")
+    parser.add_argument("--probe-people", type=int, default=2500, help="number of people of the probe of β")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=1e-3)

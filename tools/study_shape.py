@@ -1,7 +1,7 @@
 """The renderer's β of the people of a study, and measures of each edited person against it.
 
 β is measured by two networks: FaceReader, which the shape loss may use, and a linear probe of features that no loss
-uses. The probe is a ridge regression on rendered people of other seeds; its error on new people is reported.
+uses. The probe is a ridge regression on rendered people of another seed; its error on new people is reported.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ READER, JUDGE = "facereader", "faceapi-recognition"
 PROBED = {JUDGE: "embedding", "sface": "embedding", "lite0": "features"}
 """Networks and arrays of the probe; none of them is in a loss."""
 COMPONENTS = 30
-IMAGES, HELD_OUT = 3, 0.2
-"""Images of each of the probe's people, and the share of these people that measures its error."""
+HELD_OUT = 0.2
+"""Share of the probe's people that measures its error; each has one image."""
 BATCH = 32
 PENALTIES = np.logspace(0, 5, 11)
 
@@ -71,7 +71,7 @@ class ShapeTruth:
     """
 
     def __init__(
-        self, folder: Path, people: int, *, seed: int, image: int, size: int, strangers: int = 300
+        self, folder: Path, people: int, *, seed: int, image: int, size: int, strangers: int = 2500
     ) -> None:
         self.folder, self.people, self.seed, self.image, self.size = folder, people, seed, image, size
         self.strangers = strangers
@@ -120,32 +120,34 @@ class ShapeTruth:
             return dict(content)
 
     def _fitted(self) -> dict[str, Floats]:
-        data = SynthfaceData(
-            kind="synthface", identities=self.strangers, images=IMAGES, seed=1, render=128, align=True
-        )
-        faces = open_faces(data, self.size)
-        parameters = faces.all_parameters()  # type: ignore[attr-defined]
-        beta = self._basis.code(parameters.take(np.arange(self.strangers) * IMAGES)).astype(np.float64)
-        reads = [try_read(faces, index, index) for index in range(len(faces))]
-        found = [(row, face) for row, face, _ in reads if face is not None]
-        rows = np.array([row for row, _ in found])
-        images = np.stack([face.image for _, face in found])
-        x = np.nan_to_num(_joined(self._features_of(images)))  # rows without a face have no features
-        y, person = beta[rows // IMAGES], rows // IMAGES
+        x, y = self._strangers()
         mean, std = x.mean(axis=0), x.std(axis=0) + 1e-6
         x = (x - mean) / std
-        held_out = person >= self.strangers * (1 - HELD_OUT)
-        fitting = ~held_out
-        errors = []
-        for penalty in PENALTIES:
-            weights, offset = _ridge(x[fitting], y[fitting], penalty)
-            errors.append(float(_rms(x[held_out] @ weights + offset - y[held_out]).mean()))
-        weights, offset = _ridge(x, y, PENALTIES[int(np.argmin(errors))])
-        baseline = float(_rms(y[held_out] - y[fitting].mean(axis=0)).mean())
+        fitting = np.arange(len(x)) < len(x) * (1 - HELD_OUT)
+        fits = _ridge(x[fitting], y[fitting], PENALTIES)
+        errors = [
+            float(_rms(x[~fitting] @ weights + offset - y[~fitting]).mean()) for weights, offset in fits
+        ]
+        ((weights, offset),) = _ridge(x, y, PENALTIES[[int(np.argmin(errors))]])
+        baseline = float(_rms(y[~fitting] - y[fitting].mean(axis=0)).mean())
         return {
             "mean": mean, "std": std, "weights": weights, "offset": offset,
             "error": np.array(min(errors)), "baseline": np.array(baseline),
         }  # fmt: skip
+
+    def _strangers(self) -> tuple[Floats, Floats]:
+        """Return features and β of other people, one image each; images without a face are left out."""
+        data = SynthfaceData(
+            kind="synthface", identities=self.strangers, images=1, seed=1, render=128, align=True
+        )
+        faces = open_faces(data, self.size)
+        beta = self._basis.code(faces.all_parameters()).astype(np.float64)  # type: ignore[attr-defined]
+        reads = [try_read(faces, index, index) for index in range(len(faces))]
+        found = [(row, face.image) for row, face, _ in reads if face is not None]
+        x = _joined(self._features_of(np.stack([image for _, image in found])))
+        y = beta[[row for row, _ in found]]
+        known = ~np.isnan(x).any(axis=1)
+        return x[known], y[known]
 
     def _known(self, folder: Path) -> dict[str, Floats]:
         """Return the features of a folder that several edits are compared with."""
@@ -227,10 +229,11 @@ def _rms(difference: Floats) -> Floats:
     return np.asarray(np.sqrt((difference**2).mean(axis=1)), np.float64)
 
 
-def _ridge(x: Floats, y: Floats, penalty: float) -> tuple[Floats, Floats]:
-    """Return the weights (features, components) and the offset of a ridge regression."""
+def _ridge(x: Floats, y: Floats, penalties: Floats) -> list[tuple[Floats, Floats]]:
+    """Return the weights (features, components) and the offset of a ridge regression for each penalty."""
     centre, offset = x.mean(axis=0), y.mean(axis=0)
     centred = x - centre
-    kernel = centred @ centred.T + penalty * np.eye(len(x))
-    weights = centred.T @ np.linalg.solve(kernel, y - offset)
-    return weights, offset - centre @ weights
+    values, vectors = np.linalg.eigh(centred.T @ centred)
+    rotated = vectors.T @ (centred.T @ (y - offset))
+    fits = [vectors @ (rotated / (np.maximum(values, 0) + penalty)[:, None]) for penalty in penalties]
+    return [(weights, offset - centre @ weights) for weights in fits]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,9 @@ from facebench.studies.id_booth.people import notes_on
 from facebench.studies.id_booth.plan import image_folders, plan_models, training_of
 from facebench.studies.id_booth.request import Request
 from facebench.studies.id_booth.settings import PROMPTS
+from facebench.studies.id_booth.step_time import BACKWARD, StepTime, matrix_speed, step_time
 from facebench.training.presets import read
 
-UNET_TERA = {"sd": 0.8, "sdxl": 6.0}
-"""Tera floating-point operations of one forward pass of the U-Net at 512 pixels (SD 2.1) and 1024 pixels (SDXL)."""
-DECODER_TERA = {"sd": 2.5, "sdxl": 10.0}
-"""The same for the decoder of the autoencoder."""
-SIDES = {"sd": 512, "sdxl": 1024}
-UTILISATION = 0.4
-"""Share of the measured speed of matrix products that networks reach."""
 BYTES_PER_PIXEL = 1.6
 """Bytes of a PNG photograph per pixel."""
 ADAPTER_BYTES = {"sd": 3.3e6, "sdxl": 23e6}
@@ -39,8 +33,8 @@ LICENCES = {
 def forecast(request: Request, out: Path) -> list[str]:
     """Return the plan of the study as lines of text.
 
-    Time is computed from operations of the published networks and the measured speed of matrix products of the best
-    device of this machine. It was not compared with a run at full size.
+    Time comes from one measured step of each base model on the best device of this machine, stored for later calls. It
+    is computed from operations of the published networks where a measurement is impossible or long.
 
     Args:
         request: inputs of the study.
@@ -49,7 +43,7 @@ def forecast(request: Request, out: Path) -> list[str]:
     jobs = plan_models(request)
     lines = [f"{job.name}: facebench {' '.join(job.words)}" for job in jobs]
     counts = Counter(job.name.split()[0] for job in jobs)
-    counts["evaluate"] = len(image_folders(request))
+    counts["evaluate"] = len(image_folders(request)) + len(request.references)
     lines.append("jobs: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
     lines += [f"note: {note}" for note in notes_on(request.people)]
     lines += [f"missing: {text}" for text in missing_files(request)] or ["missing: nothing"]
@@ -61,15 +55,27 @@ def forecast(request: Request, out: Path) -> list[str]:
         f"disk: about {needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free"
         + ("" if needed < free else "; free some space")
     )
-    device, speed = _speed()
-    lines.append(f"measured: {speed:.2f} tera operations a second in matrix products on {device}")
-    hours = {name: tera / (speed * UTILISATION) / 3600 for name, tera in operations(request).items()}
+    return lines + _time_lines(request)
+
+
+def _time_lines(request: Request) -> list[str]:
+    from facebench.training.data.mapped_files import cache_folder
+
+    device, speed = matrix_speed()
+    settings, cache_file = request.settings, cache_folder("id-booth") / "step-times.json"
+    times = {base.name: step_time(base, settings.size(base.kind), cache_file) for base in request.bases}
+    lines = [f"device: {device}, {speed:.2f} tera operations a second in matrix products"]
+    lines += [
+        f"step of {base.label}: {times[base.name].unet:.2g} s a pass of the U-Net, {times[base.name].training:.2g} s "
+        f"with gradients, {times[base.name].decoder:.2g} s to decode an image ({times[base.name].source})"
+        for base in request.bases
+    ]
+    hours = {name: value / 3600 for name, value in seconds(request, times).items()}
     lines += [f"time: {name}: {duration(value)}" for name, value in hours.items()]
-    lines.append(
-        f"time: all on one such device: {duration(sum(hours.values()))}, without evaluation and recognisers; computed "
-        "from the operations of the published networks"
-    )
-    return lines
+    return [
+        *lines,
+        f"time: all on one such device: {duration(sum(hours.values()))}, without evaluation and recognisers",
+    ]
 
 
 def missing_files(request: Request) -> list[str]:
@@ -124,58 +130,39 @@ def disk_bytes(request: Request) -> float:
     return needed
 
 
-def operations(request: Request) -> dict[str, float]:
-    """Tera operations of each part of the study, by its name."""
-    totals: dict[str, float] = {"prior images": 0.0, "training": 0.0, "images": 0.0}
+def seconds(request: Request, times: Mapping[str, StepTime]) -> dict[str, float]:
+    """Seconds of each part of the study, by its name.
+
+    Args:
+        request: inputs of the study.
+        times: seconds of the networks, by the name of the base model.
+    """
+    totals = {"prior images": 0.0, "training": 0.0, "images": 0.0}
     settings, people = request.settings, len(request.people)
     for base in request.bases:
-        scale = (settings.size(base.kind) / SIDES[base.kind]) ** 2
-        unet, decoder = UNET_TERA[base.kind] * scale, DECODER_TERA[base.kind] * scale
-        prior = settings.prior.images * (2 * settings.prior.steps * unet + decoder)  # guidance: two passes
+        step = times[base.name]
         drawn = people * settings.draw.images * len(PROMPTS) * (len(request.losses) + 1)
-        totals["prior images"] += prior
-        totals["images"] += drawn * (2 * settings.draw.steps * unet + decoder)
+        # Guidance needs two passes.
+        totals["prior images"] += settings.prior.images * (
+            2 * settings.prior.steps * step.unet + step.decoder
+        )
+        totals["images"] += drawn * (2 * settings.draw.steps * step.unet + step.decoder)
         totals["training"] += people * sum(
-            _training_operations(request, base, loss, unet, decoder) for loss in request.losses
+            _training_seconds(request, base, loss, step) for loss in request.losses
         )
     return totals
 
 
-def _training_operations(request: Request, base: BaseModel, loss: str, unet: float, decoder: float) -> float:
+def _training_seconds(request: Request, base: BaseModel, loss: str, step: StepTime) -> float:
     content = _training_settings(request, base, loss)
-    passes = 4 if content.get("gradient_checkpointing") else 3  # forward, backward, recomputation
+    # Recomputation is one more forward pass.
+    again = step.unet if content.get("gradient_checkpointing") else 0.0
     # An instance and a prior image; encoding costs about half of decoding.
-    step = 2 * passes * unet + 2 * decoder / 2
-    step += 0.0 if loss == "dreambooth" else passes * decoder
-    return float(content["steps"] * content["batch_size"] * step)
+    each = 2 * (step.training + again) + 2 * step.decoder / 2
+    each += 0.0 if loss == "dreambooth" else (1 + BACKWARD) * step.decoder
+    return float(content["steps"] * content["batch_size"] * each)
 
 
 def _training_settings(request: Request, base: BaseModel, loss: str) -> dict[str, Any]:
     config, changes = training_of(request, base, loss)
     return read(config, changes)
-
-
-def _speed() -> tuple[str, float]:
-    """Measure matrix products on the best device; return its name and tera operations a second."""
-    import torch
-
-    from facebench.training.engine.model_file import device_of
-
-    device = device_of("auto")
-    on_gpu = device.type == "cuda"
-    side, repeats = (8192, 20) if on_gpu else (1024, 3)
-    matrix = torch.ones(side, side, device=device, dtype=torch.float16 if on_gpu else torch.float32)
-    matrix @ matrix
-    _wait(device)
-    start = time.perf_counter()
-    for _ in range(repeats):
-        matrix @ matrix
-    _wait(device)
-    return str(device), 2 * side**3 * repeats / (time.perf_counter() - start) / 1e12
-
-
-def _wait(device: Any) -> None:
-    import torch
-
-    if device.type == "cuda":
-        torch.cuda.synchronize()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -52,6 +53,48 @@ def write_joined_set(folder: Path, parts: Mapping[str, Path], people: Sequence[P
             if name is not None and name in kept
         ]
     _write(folder / MANIFEST, rows)
+
+
+HALVES = ("first", "second")
+"""Folders of the two halves of a real set."""
+
+
+def write_halves(folder: Path, root: Path) -> bool:
+    """Split a real set into two sets without a common image, as links to its images.
+
+    The images of each person are dealt alternately, so both halves show the same people. People with one image are left
+    out, unless everybody has one image; then the set is split without identities.
+
+    Args:
+        folder: folder of the two new sets, named as in HALVES.
+        root: the real set.
+
+    Returns:
+        Whether the set can be split: it is a folder, and both halves have images.
+    """
+    images = ImageSet.open(root) if root.exists() else None
+    if images is None or not images.root.is_dir():
+        return False
+    people: dict[str, list[str]] = defaultdict(list)
+    for item, name in zip(images.items, images.column("identity"), strict=True):
+        people[name or ""].append(item.name)
+    if max(map(len, people.values()), default=0) < 2:
+        people = {"": [item.name for item in images.items]}
+    rows = {
+        half: [
+            (f"real/{image}", name)
+            for name, own in people.items()
+            if len(own) > 1
+            for image in own[number::2]
+        ]
+        for number, half in enumerate(HALVES)
+    }
+    if not all(rows.values()):
+        return False
+    for half, own in rows.items():
+        _link(folder / half / "real", images.root)
+        _write(folder / half / MANIFEST, own)
+    return True
 
 
 def version(root: Path) -> str:

@@ -1,7 +1,7 @@
 """Jobs that measure the images.
 
 align               aligned crops of all sets, if the settings ask for them
-evaluate            metrics of each set of images
+evaluate            metrics of each set of images, and of one half of each real set against the other half
 utility             recognisers that are trained on drawn images, on photographs, and on both
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from facebench.core.files import safe_file_name
 from facebench.studies.grid.job import OUT, Job, make_job
 from facebench.studies.id_booth import image_sets
 from facebench.studies.id_booth.base_digests import base_digests
@@ -68,6 +69,7 @@ def plan_measures(request: Request, out: Path, finished: Finished, aligned: Coll
     sets = _Sets(request, out, aligned, versions)
     measured = {folder: people for folder, people in finished.items() if people and sets.has(folder.name)}
     jobs = [_evaluate(request, sets, folder, people) for folder, people in measured.items()]
+    jobs += [_evaluate_real(request, sets, name) for name in request.references if sets.halves(name)]
     return jobs + (_utilities(request, sets, measured) if request.benchmarks is not None else [])
 
 
@@ -89,6 +91,11 @@ class _Sets:
         """Return the folder of a set; `own` is that of the images as they are."""
         return self.out / own if self.request.settings.evaluate.align is None else self.out / _aligned(name)
 
+    def halves(self, name: str) -> bool:
+        """Write the two halves of a real set; return whether there are two."""
+        path = self.path(name, self.request.references[name])
+        return self.has(name) and image_sets.write_halves(self.out / _halves(name), path)
+
     def joined(self, name: str, parts: Mapping[str, Path], people: Sequence[Person]) -> str:
         """Write a set of some people, and return its folder."""
         image_sets.write_joined_set(self.out / "sets" / name, parts, people)
@@ -108,6 +115,10 @@ def _aligned(name: str) -> str:
     return f"aligned/{name}"
 
 
+def _halves(name: str) -> str:
+    return f"sets/{name}-halves"
+
+
 def _align(request: Request, name: str, path: str, content: str) -> Job:
     settings = request.settings.evaluate
     words = ["align", path, f"{OUT}/{_aligned(name)}", "--template", settings.align]
@@ -116,17 +127,40 @@ def _align(request: Request, name: str, path: str, content: str) -> Job:
 
 
 def _evaluate(request: Request, sets: _Sets, folder: ImageFolder, people: Sequence[Person]) -> Job:
-    settings = request.settings.evaluate
     images = sets.word(sets.path(folder.name, folder.folder))
+    references = {
+        name: _reference(request, sets, folder, sets.path(name, own), people)
+        for name, own in request.references.items()
+        if sets.has(name)
+    }
+    words = [*_measures(request, images, references), *_tags(sets.tags(folder)), "--name", folder.model]
+    content = _content(people) + json.dumps(sets.versions, sort_keys=True)
+    return _evaluation(folder.name, words, content)
+
+
+def _evaluate_real(request: Request, sets: _Sets, name: str) -> Job:
+    """Return the job that compares one half of a real set with the other half, and with the other real sets."""
+    first, second = (f"{OUT}/{_halves(name)}/{half}" for half in image_sets.HALVES)
+    others = {
+        other: sets.word(sets.path(other, own))
+        for other, own in request.references.items()
+        if sets.has(other)
+    }
+    words = [*_measures(request, first, {**others, name: second}), "--name", f"{name} (real faces)"]
+    return _evaluation(f"real-{name}", words, json.dumps(sets.versions, sort_keys=True))
+
+
+def _measures(request: Request, images: str, references: Mapping[str, str]) -> list[Any]:
+    """Return the words of an evaluation without its name."""
+    settings = request.settings.evaluate
     words: list[Any] = ["evaluate", images, "--protocol", settings.protocol]
     words += ["--suite", settings.suite, "--detector", settings.detector, "--max-rejected", MOST_FACELESS]
-    for name, own in request.references.items():
-        if sets.has(name):
-            path = sets.path(name, own)
-            words += ["--reference", f"{name}={_reference(request, sets, folder, path, people)}"]
-    words += [*_tags(sets.tags(folder)), "--name", folder.model, "--out", f"{OUT}/runs/{folder.name}"]
-    content = _content(people) + json.dumps(sets.versions, sort_keys=True)
-    return _repeated(f"evaluate {folder.name}", words, f"runs/{folder.name}", content)
+    return words + [word for name, path in references.items() for word in ("--reference", f"{name}={path}")]
+
+
+def _evaluation(name: str, words: Sequence[Any], content: str) -> Job:
+    folder = f"runs/{safe_file_name(name)}"
+    return _repeated(f"evaluate {name}", [*words, "--out", f"{OUT}/{folder}"], folder, content)
 
 
 def _reference(

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from facebench.studies.id_booth.bases import BaseModel, read_bases
-from facebench.studies.id_booth.forecast import forecast, missing_files, operations
+from facebench.studies.id_booth.forecast import forecast, missing_files, seconds
 from facebench.studies.id_booth.people import Person
 from facebench.studies.id_booth.plan import plan_models, write_prompts
 from facebench.studies.id_booth.request import Request
 from facebench.studies.id_booth.settings import LOSSES, read_settings
+from facebench.studies.id_booth.step_time import StepTime
 
 MODEL = "stabilityai/stable-diffusion-2-1-base"
 
@@ -75,12 +78,16 @@ def test_the_plan_names_what_is_missing_and_the_mirrors_of_a_model_that_is_gone(
                   "benchmarks for table 3"):  # fmt: skip
         assert words in missing
     lines = "\n".join(forecast(given, Path("nowhere")))
-    assert "jobs: 1 prior, 6 lora, 16 draw, 8 evaluate" in lines
+    assert "jobs: 1 prior, 6 lora, 16 draw, 10 evaluate" in lines
     assert "licence:" in lines
     assert "GB needed" in lines
 
 
-def test_sdxl_takes_longer_than_stable_diffusion() -> None:
-    whole = operations(request())
-    half = operations(replace(request(), bases=request().bases[:1]))
-    assert all(whole[name] > 5 * half[name] for name in half)
+def test_time_grows_with_the_steps_of_each_base_model() -> None:
+    quick, slow = StepTime(0.1, 0.3, 0.2, "measured"), StepTime(1.0, 3.0, 2.0, "measured")
+    both = seconds(request(), {"SD-2.1": quick, "SD-XL": slow})
+    half = seconds(replace(request(), bases=request().bases[:1]), {"SD-2.1": quick})
+    assert half["prior images"] == pytest.approx(200 * (2 * 50 * 0.1 + 0.2))
+    assert half["images"] == pytest.approx(2 * 21 * 2 * 4 * (2 * 30 * 0.1 + 0.2))
+    assert both["images"] == pytest.approx(11 * half["images"])
+    assert both["training"] > 11 * half["training"]  # SDXL recomputes activations
