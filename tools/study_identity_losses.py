@@ -112,12 +112,14 @@ def main() -> None:
                 write_rows(out / "results.csv", runs)
     pictures(out, options.variants).save(out / "edits.jpg", quality=90)
     draw_people(options, out / "people.png")
+    text = people_table(options, truth)
     if runs:
         strongest = [run for run in runs if run.tags["strength"] == str(max(options.strengths))]
         draw(strongest, options.variants, out / "identity-losses.png")
         draw_trade_off(runs, options.variants, out / "trade-off.png")
-        print(table(strongest, options.variants, options.seeds))
-    print(people_table(options, truth))
+        text += "\n\n" + table(strongest, options.variants, options.seeds)
+    (out / "tables.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 def train_recogniser(out: Path) -> Path:

@@ -139,7 +139,7 @@ def _fits(configs: dict[str, Any]) -> bool:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return False  # not Linux: unknown
-    return free > needed
+    return bool(free > needed)
 
 
 def _networks(configs: dict[str, Any]) -> tuple[Any, Any]:
