@@ -100,10 +100,10 @@ def write_aligned(images: Path, out: Path, size: int) -> None:
 
 
 class Once(Autoencoder):
-    """Autoencoder of one set of faces that caches its codes and its reconstructions."""
+    """Autoencoder of one set of faces that caches its codes and its reconstructions; all faces are one batch."""
 
     def __init__(self, network: DiffusionAutoencoder, steps: Steps, faces: Sources) -> None:
-        super().__init__(network, steps)
+        super().__init__(network, steps, len(faces.images))
         self.faces = faces
 
     @cached_property
