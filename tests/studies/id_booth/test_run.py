@@ -22,6 +22,9 @@ from tests.helpers.diffusion_bases import base_model
 from tests.helpers.id_booth_study import command, prepare
 from tests.helpers.paper_weights import facebench
 
+QUICK = ("prior.images=2", "draw.images=2", "draw.steps=4", "prior.steps=4")
+INLINE = Machines(runner=run_command)
+
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -30,15 +33,33 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def request_of(inputs: Path, people: Path, losses: tuple[str, ...], *bases: Path) -> Request:
-    """Return a study without table 3 and with one metric of each network."""
-    changes = ["prior.images=2", "draw.images=2", "draw.steps=4", "prior.steps=4"]
+@pytest.fixture(scope="module")
+def finished(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study of DreamBooth."""
+    out = tmp_path_factory.mktemp("finished") / "out"
+    run_study(request_of(inputs, ("dreambooth",)), out, INLINE).check()
+    return out
+
+
+def without(finished: Path, out: Path, person: str) -> Path:
+    """Copy a finished study without the adapters of one person and the images that they draw."""
+    shutil.copytree(finished, out, symlinks=True)
+    for part in ("lora", "images"):
+        for folder in (out / part).glob(f"*/dreambooth/**/{person}"):
+            shutil.rmtree(folder)
+    for marker in (out / "done").glob(f"*-dreambooth*-{person}.json"):
+        marker.unlink()
+    return out
+
+
+def request_of(inputs: Path, losses: tuple[str, ...], *bases: Path) -> Request:
+    """Return a study without table 3."""
     return Request.read(
-        people,
+        inputs / "people",
         [str(base) for base in bases] or [str(inputs / "sd" / "model")],
         losses,
-        {"TFD": people, "FFHQ": inputs / "others"},
-        read_settings(str(inputs / "study.yaml"), changes),
+        {"TFD": inputs / "people", "FFHQ": inputs / "others"},
+        read_settings(str(inputs / "study.yaml"), QUICK),
         Networks(inputs / "recogniser.safetensors"),
     )
 
@@ -50,10 +71,12 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_the_small_study_gives_all_tables_and_runs_each_job_once(inputs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = facebench(*command(inputs, out))
+    words = command(inputs, out, *QUICK, "utility.benchmarks=[lfw,agedb_30]")
+    done = facebench(*words)
     assert done.code == 0, done.text
     names = {row["model"] for row in rows(out / "tables" / "table-1-quality.csv")}
     assert {"no fine-tuning", "DreamBooth", "PortraitBooth", "ID-Booth"} <= names
+    assert {"TFD (real faces)", "FFHQ (real faces)"} <= names
     quality = (out / "tables" / "table-1-quality.md").read_text()
     identity = (out / "tables" / "table-2-identity.md").read_text()
     utility = (out / "tables" / "table-3-utility.md").read_text()
@@ -76,23 +99,25 @@ def test_the_small_study_gives_all_tables_and_runs_each_job_once(inputs: Path, t
     assert all(len(base["digests"]["unet"]) == 64 for base in record["bases"])
     assert record["bases"][0]["digests"]["unet"] != record["bases"][1]["digests"]["unet"]
     marks = {file: file.stat().st_mtime_ns for file in (out / "done").iterdir()}
-    again = facebench(*command(inputs, out))
+    again = facebench(*words)
     assert again.code == 0, again.text
     assert "done:" not in again.text
     assert {file: file.stat().st_mtime_ns for file in (out / "done").iterdir()} == marks
 
 
 def test_failed_people_are_named_left_out_and_finished_by_the_same_command(
-    inputs: Path, tmp_path: Path
+    inputs: Path, finished: Path, tmp_path: Path
 ) -> None:
-    people, out = tmp_path / "people", tmp_path / "out"
-    shutil.copytree(inputs / "people" / "images", people)
-    broken = people / "id001"
-    kept = {file: file.read_bytes() for file in broken.iterdir()}
-    for file in broken.iterdir():
-        file.write_bytes(b"no image")
-    request = request_of(inputs, people, ("dreambooth",))
-    study = run_study(request, out, Machines(runner=run_command))
+    out = without(finished, tmp_path / "out", "id001")
+    photographs = {file: file.read_bytes() for file in (inputs / "people" / "images" / "id001").iterdir()}
+    request = request_of(inputs, ("dreambooth",))
+    try:
+        for file in photographs:
+            file.write_bytes(b"no image")
+        study = run_study(request, out, INLINE)
+    finally:
+        for file, content in photographs.items():
+            file.write_bytes(content)
     assert study.missing == {
         "SD-2.1-dreambooth-base": ["id001"],
         "SD-2.1-dreambooth-complex": ["id001"],
@@ -100,16 +125,15 @@ def test_failed_people_are_named_left_out_and_finished_by_the_same_command(
     with pytest.raises(InputError, match=r"(?s)lora SD-2.1-dreambooth id001: .*same command again"):
         study.check()
     assert load_run(out / "runs" / "SD-2.1-dreambooth-base").inputs["generated"].identities == 2
-    for file, content in kept.items():
-        file.write_bytes(content)
-    study = run_study(request, out, Machines(runner=run_command))
+    assert load_run(out / "runs" / "SD-2.1-untuned-base").inputs["generated"].identities == 3
+    study = run_study(request, out, INLINE)
     study.check()
     assert study.missing == {}
     assert load_run(out / "runs" / "SD-2.1-dreambooth-base").inputs["generated"].identities == 3
 
 
-def test_a_full_disk_in_the_middle_stops_one_person(inputs: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+def test_a_full_disk_in_the_middle_stops_one_person(inputs: Path, finished: Path, tmp_path: Path) -> None:
+    out = without(finished, tmp_path / "out", "id001")
 
     def run(words: Sequence[str]) -> int:
         """Run a command; the disk holds no file of more than 16 KiB while person id001 is trained."""
@@ -121,22 +145,25 @@ def test_a_full_disk_in_the_middle_stops_one_person(inputs: Path, tmp_path: Path
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-    request = request_of(inputs, inputs / "people", ("dreambooth",))
+    request = request_of(inputs, ("dreambooth",))
     study = run_study(request, out, Machines(runner=run))
     assert [failure.job.name for failure in study.failures] == ["lora SD-2.1-dreambooth id001"]
     assert "File too large" in study.failures[0].reason
     assert len(study.tables) == 8
-    run_study(request, out, Machines(runner=run_command)).check()
+    run_study(request, out, INLINE).check()
 
 
-def test_a_base_model_of_another_kind_leaves_the_other_one_alone(inputs: Path, tmp_path: Path) -> None:
+def test_a_base_model_of_another_kind_leaves_the_other_one_alone(
+    inputs: Path, finished: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path / "out", symlinks=True)
     other = tmp_path / "other"
     shutil.copytree(inputs / "sd" / "model", other)
     index = json.loads((other / "model_index.json").read_text())
     (other / "model_index.json").write_text(json.dumps(index | {"_class_name": "FluxPipeline"}))
-    request = request_of(inputs, inputs / "people", ("dreambooth",), inputs / "sd" / "model", other)
+    request = request_of(inputs, ("dreambooth",), inputs / "sd" / "model", other)
     assert request.bases[1].problem.endswith("is a FluxPipeline. Use Stable Diffusion or SDXL.")
-    study = run_study(request, tmp_path / "out", Machines(runner=run_command))
+    study = run_study(request, tmp_path / "out", INLINE)
     assert {failure.job.name.split()[0] for failure in study.failures} == {"prior", "draw"}
     assert (tmp_path / "out" / "runs" / "SD-2.1-dreambooth-base").is_dir()
     assert set(study.missing) == {
@@ -144,10 +171,12 @@ def test_a_base_model_of_another_kind_leaves_the_other_one_alone(inputs: Path, t
     }
 
 
-def test_adapters_of_another_base_model_are_refused_for_their_person(inputs: Path, tmp_path: Path) -> None:
+def test_adapters_of_another_base_model_are_refused_for_their_person(
+    inputs: Path, finished: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
-    request = request_of(inputs, inputs / "people", ("dreambooth",))
-    run_study(request, out, Machines(runner=run_command)).check()
+    shutil.copytree(finished, out, symlinks=True)
+    request = request_of(inputs, ("dreambooth",))
     other = base_model(tmp_path / "random", "sd")
     words = ["train", "dreambooth", f"base={other}", f"data.path={request.people[0].folder}", "steps=1"]
     words += [
@@ -161,19 +190,19 @@ def test_adapters_of_another_base_model_are_refused_for_their_person(inputs: Pat
     own = adapters.read_bytes()
     shutil.copy(tmp_path / "lora" / "model.safetensors", adapters)
     shutil.rmtree(out / "images" / "SD-2.1" / "dreambooth" / "base" / "id000")
-    study = run_study(request, out, Machines(runner=run_command))
+    study = run_study(request, out, INLINE)
     (failure,) = study.failures
     assert failure.job.name == "draw SD-2.1-dreambooth-base id000"
     assert "has other weights" in failure.reason
     adapters.write_bytes(own)
-    run_study(request, out, Machines(runner=run_command)).check()
+    run_study(request, out, INLINE).check()
 
 
 def test_other_people_or_losses_need_another_folder(inputs: Path, tmp_path: Path) -> None:
-    request = request_of(inputs, inputs / "people", ("dreambooth", "portraitbooth"))
+    request = request_of(inputs, ("dreambooth", "portraitbooth"))
     from facebench.studies.id_booth.plan import write_prompts
 
     write_prompts(request, tmp_path)
     write_prompts(request, tmp_path)
     with pytest.raises(InputError, match="holds other prompts"):
-        write_prompts(request_of(inputs, inputs / "people", ("portraitbooth", "dreambooth")), tmp_path)
+        write_prompts(request_of(inputs, ("portraitbooth", "dreambooth")), tmp_path)
