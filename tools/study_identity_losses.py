@@ -239,23 +239,31 @@ def people_table(options: argparse.Namespace, truth: ShapeTruth) -> str:
     error, baseline = truth.probe_error
     lines = [
         f"Probe: RMS error of β {error:.3f} on new people, {baseline:.3f} with the mean β.\n",
-        "| losses | " + " | ".join(MEASURES) + " |",
-        "|" + "---|" * (len(MEASURES) + 1),
+        "| losses | seeds | " + " | ".join(MEASURES) + " |",
+        "|" + "---|" * (len(MEASURES) + 2),
     ]
     rendered = truth_measures(options.out, truth)
-    lines.append("| rendered truth | " + " | ".join(f"{rendered[name]:.3f}" for name in MEASURES) + " |")
+    lines.append("| rendered truth | – | " + " | ".join(f"{rendered[name]:.3f}" for name in MEASURES) + " |")
     read = functools.partial(people_by_seed, options)
     start = {name: read(START, name) for name in MEASURES}
-    lines.append(f"| {START} | " + " | ".join(f"{np.mean(start[name]):.3f}" for name in MEASURES) + " |")
+    lines.append(f"| {START} | – | " + " | ".join(f"{np.mean(start[name]):.3f}" for name in MEASURES) + " |")
     for variant in options.variants:
-        means = [_mean(read(variant, name)) for name in MEASURES]
-        lines.append(f"| {variant} | " + " | ".join(_interval(mean) for mean in means) + " |")
+        lines.append(_people_row(variant, [read(variant, name) for name in MEASURES]))
     for variant, made in added(options.variants):
-        means = [_mean(read(variant, name) - read(made.added_to, name)) for name in MEASURES]
-        lines.append(
-            f"| {variant} − ({made.added_to}) | " + " | ".join(_interval(mean, "+") for mean in means) + " |"
-        )
+        differences = [_differences(read(variant, name), read(made.added_to, name)) for name in MEASURES]
+        lines.append(_people_row(f"{variant} − ({made.added_to})", differences, "+"))
     return "\n".join(lines)
+
+
+def _people_row(name: str, tables: Sequence[NDArray[np.float64]], sign: str = "") -> str:
+    cells = [_interval(_mean(table), sign) for table in tables]
+    return f"| {name} | {tables[0].shape[1]} | " + " | ".join(cells) + " |"
+
+
+def _differences(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the differences of the seeds that both tables have."""
+    seeds = min(a.shape[1], b.shape[1])
+    return a[:, :seeds] - b[:, :seeds]
 
 
 def added(variants: Sequence[str]) -> list[tuple[str, Variant]]:
@@ -264,11 +272,14 @@ def added(variants: Sequence[str]) -> list[tuple[str, Variant]]:
 
 
 def people_by_seed(options: argparse.Namespace, variant: str, name: str) -> NDArray[np.float64]:
-    """Return a measure at the largest strength as (people, seeds), mean over the aims."""
+    """Return a measure at the largest strength as (people, measured seeds), mean over the aims."""
     columns = []
     for seed in range(1 if variant == START else options.seeds):
         place = place_of(options.out, variant, seed)
-        tables = [read_measures(place / f"{aim}-{max(options.strengths)}" / PEOPLE_TABLE) for aim in AIMS]
+        files = [place / f"{aim}-{max(options.strengths)}" / PEOPLE_TABLE for aim in AIMS]
+        if not all(file.is_file() for file in files):
+            break
+        tables = [read_measures(file) for file in files]
         columns.append(np.mean([getattr(measures, name) for measures in tables], axis=0))
     return np.stack(columns, axis=1)
 
