@@ -24,6 +24,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from facebench.core.catalogue import WORDS
+from facebench.core.page_texts import texts_in_context
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "facebench"
@@ -76,6 +77,15 @@ def messages(root: Path = ROOT) -> dict[str, str]:
         if message not in ignored:
             found.setdefault(message, file.relative_to(root).as_posix())
     return found
+
+
+def page_messages(root: Path = ROOT) -> dict[tuple[str, str], str]:
+    """Return the texts of pages by context and text, each with its file."""
+    return {
+        each: file.relative_to(root).as_posix()
+        for file in sorted((root / "facebench").rglob("*_texts.yaml"))
+        for each in texts_in_context(file)
+    }
 
 
 def _code_messages(root: Path) -> Iterator[tuple[Path, str]]:
@@ -300,6 +310,9 @@ def update(language: str, found: Mapping[str, str]) -> Catalog:
     for message in sorted(found, key=lambda each: (found[each], each)):
         known = old.get(message)
         updated.add(message, known.string if known else "", locations=[(found[message], None)])
+    for (context, message), file in page_messages().items():
+        known = old.get(message, context)
+        updated.add(message, known.string if known else "", locations=[(file, None)], context=context)
     for message in _TYPER:
         known = old.get(message)
         updated.add(message, known.string if known else "", locations=[("typer", None)])
@@ -326,9 +339,14 @@ def compiled(catalogue: Catalog) -> bytes:
     return out.getvalue()
 
 
-def untranslated(catalogue: Catalog, known: Iterable[str]) -> list[str]:
-    """Return the messages that a catalogue does not translate."""
-    return [message for message in known if not getattr(catalogue.get(message), "string", "")]
+def untranslated(
+    catalogue: Catalog, known: Iterable[str], pages: Iterable[tuple[str, str]] = ()
+) -> list[str]:
+    """Return the messages, and the contexts of texts of pages, that a catalogue does not translate."""
+    missing = [message for message in known if not getattr(catalogue.get(message), "string", "")]
+    return missing + [
+        context for context, text in pages if not getattr(catalogue.get(text, context), "string", "")
+    ]
 
 
 def main() -> int:
@@ -336,7 +354,7 @@ def main() -> int:
     found = messages()
     for folder in sorted(LOCALES.iterdir()):
         catalogue = update(folder.name, found)
-        missing = untranslated(catalogue, found)
+        missing = untranslated(catalogue, found, page_messages())
         for message in missing:
             print(f"{folder.name}: not translated: {message!r}")
         print(f"{folder.name}: {len(catalogue) - len(missing)} messages translated, {len(missing)} not")

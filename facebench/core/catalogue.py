@@ -9,7 +9,7 @@ from __future__ import annotations
 import gettext
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -33,6 +33,8 @@ WORDS = (
 _WORD_VALUES = frozenset({"unit", "role", "kind", "better", "worse", "outcome"})
 _PHRASES = frozenset({"reason", "sentence"})
 """Values that hold colons: they are as long as possible."""
+_CONTEXT_END = "\x04"
+"""Separates the context of a message from the message in compiled catalogues."""
 _SEPARATOR, _JOINT = "; ", "；"
 """Joins messages to a note; in Japanese."""
 
@@ -43,9 +45,18 @@ class _Messages(gettext.GNUTranslations):
     _catalog: dict[str, str]
 
     def texts(self) -> dict[str, str]:
-        return {
-            message: text for message, text in self._catalog.items() if message and isinstance(message, str)
-        }
+        """Texts without a context."""
+        return {message: text for message, text in self._all() if _CONTEXT_END not in message}
+
+    def texts_in_context(self) -> dict[tuple[str, str], str]:
+        """Texts by context and message."""
+        parts = ((message.partition(_CONTEXT_END), text) for message, text in self._all())
+        return {(context, message): text for (context, end, message), text in parts if end}
+
+    def _all(self) -> Iterator[tuple[str, str]]:
+        return (
+            (message, text) for message, text in self._catalog.items() if message and isinstance(message, str)
+        )
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,7 @@ class Catalogue:
 
     Args:
         texts: translation by English message; values stand in braces, `{{` is a brace.
+        in_context: translation by context and English text, for texts of pages.
 
     Example:
         >>> texts = {"Unknown {kind} '{name}'. {help}": "{kind}「{name}」はありません。{help}"}
@@ -118,7 +130,10 @@ class Catalogue:
         'Not in the catalogue'
     """
 
-    def __init__(self, texts: Mapping[str, str]) -> None:
+    def __init__(
+        self, texts: Mapping[str, str], in_context: Mapping[tuple[str, str], str] | None = None
+    ) -> None:
+        self._in_context = in_context or {}
         self._literals = {message: text for message, text in texts.items() if "{" not in message}
         self._texts = {message: text for message, text in texts.items() if "{" in message}
         self._known: dict[str, str] = {}
@@ -135,6 +150,10 @@ class Catalogue:
         if text not in self._known:
             self._known[text] = self._note(text) or self._whole(text) or self._pieces(text)
         return self._known[text]
+
+    def in_context(self, context: str, text: str) -> str:
+        """Return the translation of a text of a page with its placeholders; English where the catalogue lacks it."""
+        return self._in_context.get((context, text), text)
 
     def _whole(self, text: str) -> str | None:
         """Translate a text that is one message; None if it is not in the catalogue."""
@@ -197,4 +216,5 @@ def catalogue(language: str) -> Catalogue:
     if not file.is_file():
         return Catalogue({})
     with file.open("rb") as stream:
-        return Catalogue(_Messages(stream).texts())
+        messages = _Messages(stream)
+    return Catalogue(messages.texts(), messages.texts_in_context())

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as xml
 from facebench.compare.gate import CheckReport
 from facebench.compare.gate_item import CheckItem
 from facebench.core.escape import escape_workflow_message, escape_workflow_property, escape_xml
+from facebench.core.language import translate
 
 
 def junit(report: CheckReport) -> str:
@@ -36,17 +37,18 @@ def junit(report: CheckReport) -> str:
 def workflow_commands(report: CheckReport) -> str:
     """Format as GitHub workflow annotations: one error per failed metric, or one notice when none failed."""
     if report.passed:
-        return f"::notice title=facebench check::{escape_workflow_message(report.summary)}\n"
+        return f"::notice title=facebench check::{escape_workflow_message(translate(report.summary))}\n"
     return "".join(_error(report, item) for item in report.failed)
 
 
 def step_summary(report: CheckReport) -> str:
     """Format as Markdown for the summary page of a workflow run."""
     symbol = "✅" if report.passed else "❌"
-    return f"### {symbol} facebench check {report.summary}\n\n{report.table().markdown()}\n"
+    return f"### {symbol} facebench check {translate(report.summary)}\n\n{report.table().markdown()}\n"
 
 
 def _error(report: CheckReport, item: CheckItem) -> str:
+    rule = f"rule: {item.rule}"
     title = escape_workflow_property(f"facebench: {item.metric} of {report.run}")
-    message = escape_workflow_message(f"{item.reason} (rule: {item.rule})")
+    message = escape_workflow_message(f"{translate(item.reason)} ({translate(rule)})")
     return f"::error title={title}::{message}\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as xml
 
 from facebench.compare.gate import check
+from facebench.core.language import use_language
 from facebench.report import ci
 from tests.helpers.records import make_run
 
@@ -45,3 +46,11 @@ def test_control_characters_do_not_reach_the_log() -> None:
         r"::error title=facebench%3A fd_lite0 of a\r\x1b[31m\t\x85b::"
     )
     assert "\x1b" not in ci.step_summary(report) + ci.junit(report)
+
+
+def test_annotations_and_summaries_are_written_in_the_language_of_the_user() -> None:
+    report = check(make_run("new", fd_lite0=20.0), make_run("old", fd_lite0=10.0))
+    with use_language("ja"):
+        texts = [ci.workflow_commands(report), ci.step_summary(report)]
+    assert "規則：interval" in texts[0]
+    assert "facebench check 不合格" in texts[1]

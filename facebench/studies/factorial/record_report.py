@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from facebench.core.files import atomic_write_bytes, atomic_write_text
 from facebench.core.html import environment, translated_page
-from facebench.core.language import use_language
+from facebench.core.language import languages, use_language
 from facebench.core.tables import Table, encode_csv
 from facebench.studies.factorial.record_cells import RecordStudy
 from facebench.studies.factorial.record_tables import (
@@ -23,7 +23,6 @@ from facebench.studies.factorial.record_tables import (
     curves_table,
     effects_rows,
     is_affect_error,
-    languages,
     metric_name,
     record_sentences,
     texts,

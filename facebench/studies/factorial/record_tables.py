@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from facebench.core.errors import InputError
+from facebench.core.language import languages
+from facebench.core.page_texts import page_texts
 from facebench.core.suggest import suggest
 from facebench.core.tables import Cell, Column, Mark, Table
 from facebench.evaluation.cards import find_card
@@ -21,24 +21,13 @@ from facebench.studies.factorial.effects import Effect, Study
 from facebench.studies.factorial.record_cells import RecordStudy
 from facebench.studies.factorial.trainings import mean_of_trainings, spread_of_trainings
 
-_FOLDER = Path(__file__).parent / "languages"
+_FILE = Path(__file__).with_name("factorial_texts.yaml")
 SHOWN_WORST = 12
 """Number of rows in a table of the worst people, targets or cells."""
 _FAMILIES = ("valence_error", "arousal_error", "identity_similarity")
 Texts = Mapping[str, Any]
 
 
-def languages() -> list[str]:
-    """Return the languages of the study.
-
-    Example:
-        >>> languages()
-        ['en', 'ja']
-    """
-    return sorted(file.stem for file in _FOLDER.glob("*.yaml"))
-
-
-@cache
 def texts(lang: str) -> Texts:
     """Return all texts of a language.
 
@@ -47,8 +36,7 @@ def texts(lang: str) -> Texts:
     """
     if lang not in languages():
         raise InputError(f"Studies are not written in the language '{lang}'. {suggest(lang, languages())}")
-    content: Texts = yaml.safe_load((_FOLDER / f"{lang}.yaml").read_text(encoding="utf-8"))
-    return content
+    return page_texts(_FILE, lang)
 
 
 def metric_name(study: Study, metric: str, lang: str = "en") -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from facebench.core.language import languages
 from facebench.evaluation.record import Run
 from facebench.report.galleries.pairs import LINKED_ROLES, RunImages, closest_images
 from facebench.report.pages.run import report_page
-from facebench.report.pages.texts import languages, texts
+from facebench.report.pages.texts import texts
 from tests.helpers.transfer_runs import make_transfer_run, with_closest
 
 

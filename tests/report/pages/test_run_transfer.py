@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from facebench.core.language import languages
 from facebench.evaluation.record import Run
 from facebench.report.pages.run import report_page
-from facebench.report.pages.texts import languages
 from tests.helpers.transfer_runs import (
     EXPRESSION,
     HOSTILE,

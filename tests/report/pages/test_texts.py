@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from facebench.report.pages.texts import languages, texts
+from facebench.core.language import languages
+from facebench.report.pages.texts import texts
 from tests.core.test_catalogue import GLOSSARY
 
 

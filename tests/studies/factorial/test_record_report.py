@@ -47,7 +47,7 @@ def test_the_japanese_sentences_hold_the_same_numbers(study: RecordStudy) -> Non
     english, japanese = record_sentences(study), record_sentences(study, "ja")
     assert len(english) == len(japanese)
     line = next(line for line in japanese if "下がる" in line)
-    assert line.startswith("data を FFHQ から AffectNet にすると、Arousal 誤差(EmoNet-8)が 0.05")
+    assert line.startswith("data を FFHQ から AffectNet にすると、覚醒度の誤差(EmoNet-8)が 0.05")
     with pytest.raises(InputError, match=r"not written in the language 'fr'"):
         texts("fr")
 
