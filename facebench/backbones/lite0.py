@@ -13,15 +13,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from torch import Tensor, nn
 
 from facebench.backbones.base import Crop, Image, load_strictly
 from facebench.backbones.resize import pil_bicubic, to_tensor
-from facebench.backbones.torch_network import TorchBackbone, unfilled
+from facebench.backbones.torch_network import Deferred, TorchBackbone, unfilled
 from facebench.backbones.weights import WeightsSource
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 SIDE = 224
 _BLOCK = re.compile(r"_blocks\.(\d{1,6})\.([^.]+)\.(.+)")
@@ -76,9 +78,8 @@ def build(name: str, source: WeightsSource, device: str) -> Lite0:
         WeightsError: the weights belong to another network.
     """
     used = source.used()
-    return Lite0(
-        name, partial(_network, name, source) if used.verified else _network(name, source), used, device
-    )
+    network = Deferred(partial(_network, name, source)) if used.verified else _network(name, source)
+    return Lite0(name, network, used, device)
 
 
 def _network(name: str, source: WeightsSource) -> nn.Module:

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-import torch
 from onnx.external_data_helper import uses_external_data
 
 from facebench.backbones.weights.reading import reading
@@ -134,6 +133,8 @@ def run_session(
 
 def session_options() -> onnxruntime.SessionOptions:
     """Return options with the number of threads of PyTorch, and without warnings."""
+    import torch
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     # Published files declare a batch of one and accept larger ones, which onnxruntime would warn about.

@@ -7,18 +7,18 @@ one published behaviour and takes one uint8 RGB image (height, width, 3).
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image as PillowImage
 from scipy import sparse
-from torch import Tensor
-from torch.nn import functional
 
 from facebench.backbones.base import Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Float = npt.NDArray[np.float32]
 
@@ -125,6 +125,8 @@ def torch_bilinear(image: Image, size: int) -> Tensor:
     Returns:
         float32 (3, size, size), 0 to 1.
     """
+    from torch.nn import functional
+
     unit = to_tensor(image.astype(np.float32) / np.float32(255))[None]
     return functional.interpolate(unit, size=(size, size), mode="bilinear", align_corners=False)[0]
 
@@ -154,6 +156,8 @@ def centre_square(image: Image) -> Image:
 
 def to_tensor(image: npt.NDArray[np.floating[Any]]) -> Tensor:
     """Convert (height, width, 3) to a contiguous float32 tensor (3, height, width)."""
+    import torch
+
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), np.float32))
 
 

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-import torch
-from torch import Tensor
 
 from facebench.backbones.base import Backbone, Crop, Image
 from facebench.backbones.onnx_network import image_inputs, open_session, run_session
@@ -26,6 +24,10 @@ from facebench.backbones.onnx_network import session_options as default_options
 from facebench.backbones.weights import WeightsSource
 from facebench.backbones.weights.reading import reading
 from facebench.core.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 SIDE = 112
 DIMENSIONS = 128
@@ -51,8 +53,14 @@ class SFace(Backbone):
         """
         self.name = name
         self.weights = source.used()
-        self.device = torch.device("cpu")
         self._network = SFaceNetwork(source.file())
+
+    @cached_property
+    def device(self) -> torch.device:  # type: ignore[override]
+        """The device of the network, the CPU."""
+        import torch
+
+        return torch.device("cpu")
 
     def preprocess(self, image: Image) -> Tensor:
         """Convert an aligned crop, uint8 (112, 112, 3) RGB, to float32 (3, 112, 112), 0 to 255."""
@@ -124,6 +132,8 @@ def patch_onnx(path: Path) -> onnx.ModelProto:
 
 def to_input(image: Image) -> Tensor:
     """Convert uint8 (height, width, 3) to float32 (3, height, width), 0 to 255."""
+    import torch
+
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()
 
 

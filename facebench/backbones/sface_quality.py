@@ -10,17 +10,19 @@ Papers: score of this project after Terhörst et al. 2020, "SER-FIQ", and Meng e
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from facebench.backbones.base import Backbone, Crop, Image
 from facebench.backbones.sface import SIDE, SFaceNetwork, to_input
 from facebench.backbones.weights import WeightsSource
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 SCALE = 10.0
 """Length of the mean embedding at which the score is 1 - 1/e."""
@@ -59,8 +61,14 @@ class SFaceQuality(Backbone):
         """
         self.name = name
         self.weights = source.used()
-        self.device = torch.device("cpu")
         self._network = SFaceNetwork(source.file())
+
+    @cached_property
+    def device(self) -> torch.device:  # type: ignore[override]
+        """The device of the network, the CPU."""
+        import torch
+
+        return torch.device("cpu")
 
     def preprocess(self, image: Image) -> Tensor:
         """Convert an aligned crop, uint8 (112, 112, 3) RGB, to float32 (3, 112, 112), 0 to 255."""
@@ -68,6 +76,8 @@ class SFaceQuality(Backbone):
 
     def embed(self, batch: Tensor) -> dict[str, npt.NDArray[np.float32]]:
         """Compute `quality` of crops (n, 3, 112, 112)."""
+        import torch
+
         copies = torch.cat([batch, *perturbed(batch)])
         vectors = self._network(copies).astype(np.float64)
         mean = vectors.reshape(-1, len(batch), vectors.shape[1]).mean(axis=0)
@@ -94,6 +104,9 @@ def perturbed(batch: Tensor) -> list[Tensor]:
 
 def _rotated(batch: Tensor, degrees: float) -> Tensor:
     """Rotate about the centre with bilinear interpolation; the border is replicated."""
+    import torch
+    from torch.nn import functional
+
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     matrix = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]]).expand(len(batch), 2, 3)
     grid = functional.affine_grid(matrix, list(batch.shape), align_corners=False)
@@ -102,5 +115,7 @@ def _rotated(batch: Tensor, degrees: float) -> Tensor:
 
 def _noise() -> Tensor:
     """Return the fixed noise image (3, 112, 112) in grey levels."""
+    import torch
+
     noise = np.random.default_rng(0).normal(0, NOISE, (3, SIDE, SIDE))
     return torch.from_numpy(noise.astype(np.float32))

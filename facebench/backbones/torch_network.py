@@ -5,17 +5,30 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
 from facebench.backbones.base import Backbone, WeightsUsed
 
-Network = TypeVar("Network", bound=nn.Module)
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+Network = TypeVar("Network", bound="nn.Module")
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """A network that is built on first use: results from the feature store need neither it nor torch.
+
+    It suits verified weights whose network is slow to build.
+    """
+
+    build: Callable[[], nn.Module]
 
 
 class TorchBackbone(Backbone):
@@ -25,8 +38,7 @@ class TorchBackbone(Backbone):
 
     Args:
         name: name of the backbone.
-        network: the network, or a function that builds it on first use. The function suits verified weights whose
-            network is slow to build: results from the feature store do not need it.
+        network: the network, or one that is built on first use.
         weights: what the record states about the weights.
         device: a torch device.
     """
@@ -34,24 +46,33 @@ class TorchBackbone(Backbone):
     channels_last: ClassVar[bool] = False
     """Whether the CPU uses the memory format `channels_last`, which speeds up depthwise convolutions."""
 
-    def __init__(
-        self, name: str, network: nn.Module | Callable[[], nn.Module], weights: WeightsUsed, device: str
-    ) -> None:
+    def __init__(self, name: str, network: nn.Module | Deferred, weights: WeightsUsed, device: str) -> None:
         self.name = name
         self.weights = weights
-        self.device = torch.device(device)
-        self._layout = torch.contiguous_format
-        if self.channels_last and self.device.type == "cpu":
-            self._layout = torch.channels_last
-        if isinstance(network, nn.Module):
-            self.network = self._placed(network)
+        self._device = device
+        if isinstance(network, Deferred):
+            self._deferred = network
         else:
-            self._build = network
+            self.network = self._placed(network)
+
+    @cached_property
+    def device(self) -> torch.device:  # type: ignore[override]
+        """The device of the network."""
+        import torch
+
+        return torch.device(self._device)
 
     @cached_property
     def network(self) -> nn.Module:  # type: ignore[override]
         """The PyTorch module, in eval mode, without gradients, on the device."""
-        return self._placed(self._build())
+        return self._placed(self._deferred.build())
+
+    @property
+    def _layout(self) -> torch.memory_format:
+        import torch
+
+        on_cpu = self.device.type == "cpu"
+        return torch.channels_last if self.channels_last and on_cpu else torch.contiguous_format
 
     def _placed(self, network: nn.Module) -> nn.Module:
         network = network.requires_grad_(False).eval().to(self.device)
@@ -63,6 +84,8 @@ class TorchBackbone(Backbone):
 
     def embed(self, batch: Tensor) -> dict[str, npt.NDArray[np.float32]]:
         """Run the network on stacked inputs; every array has one row per input."""
+        import torch
+
         with exact_float32(), torch.inference_mode():
             arrays = self.run(batch.to(self.device).contiguous(memory_format=self._layout))
             return {name: array.float().cpu().numpy() for name, array in arrays.items()}
@@ -84,6 +107,8 @@ def exact_float32() -> Iterator[None]:
 
 def _exact_settings() -> list[tuple[Any, str, Any]]:
     """Return attributes of PyTorch's backends with the values that give exact, deterministic float32."""
+    import torch
+
     cuda: Any = torch.backends.cuda
     cudnn: Any = torch.backends.cudnn
     mkldnn: Any = torch.backends.mkldnn
@@ -99,6 +124,8 @@ def unfilled(build: Callable[[], Network]) -> Network:
 
     This skips the initialisation that `load_strictly` would overwrite.
     """
+    import torch
+
     with torch.device("meta"):
         network = build()
     return network.to_empty(device="cpu")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -72,6 +73,8 @@ def choose_device(name: str) -> str:
     Raises:
         InputError: the named device is not available.
     """
+    if name in ("auto", "cpu") and not _may_have_gpu():
+        return "cpu"
     import torch
 
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -81,6 +84,12 @@ def choose_device(name: str) -> str:
         names = ", ".join(device for device, present in available.items() if present)
         raise InputError(f"The device '{name}' is not available, only {names}. Leave out --device.")
     return name
+
+
+def _may_have_gpu() -> bool:
+    """Whether torch, whose import takes a second, has to look for a GPU: Linux has a device file for each driver."""
+    drivers = ("/dev/nvidiactl", "/dev/nvmap", "/dev/kfd", "/dev/dxg")
+    return sys.platform != "linux" or any(map(os.path.exists, drivers))
 
 
 def _device_name(device: str) -> str:
