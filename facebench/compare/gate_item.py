@@ -195,11 +195,16 @@ def _change_failures(rule: Rule, new: MetricResult, change: Difference) -> list[
 def _test_failure(each: Comparison, change: Difference, p: float) -> str:
     new = each.available
     amount = number(change.worsening(new.better), new)
-    p_text = f"p = {p:.2g} for the whole record"
     if not change.has_interval:
-        return f"{_worse(new)} by {amount}, {p_text}{each.detail}"
+        return (
+            f"{'changed' if new.better == 'neither' else 'worse'} by {amount}, "
+            f"p = {p:.2g} for the whole record{each.detail}"
+        )
     interval = f"[{number(change.low, new)}, {number(change.high, new)}]"
-    return f"{_worse(new)} by {amount}, interval of the difference {interval}, {change.method}, {p_text}{each.detail}"
+    return (
+        f"{'changed' if new.better == 'neither' else 'worse'} by {amount}, interval of the difference {interval}, "
+        f"{change.method}, p = {p:.2g} for the whole record{each.detail}"
+    )
 
 
 def _worse(result: MetricResult) -> str:
