@@ -26,6 +26,8 @@ _OPTIONS = ModelOptions(
     arguments=("generated",),
     forms={
         "reference": OptionForm(list[str], metavar="[NAME=]DIR", parse=parse_references),
+        "target": OptionForm(Path, metavar="VIDEO"),
+        "source": OptionForm(Path, metavar="IMAGE"),
         "metrics": OptionForm(str),
         "name": OptionForm(str),
         "by": OptionForm(metavar="COLUMN"),

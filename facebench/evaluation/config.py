@@ -70,6 +70,15 @@ class EvaluationConfig(BaseModel):
     reference_network: str | None = Field(
         None, description="Network of reference statistics that do not name it, such as inception-legacy."
     )
+    target: _Path | None = Field(
+        None,
+        description="Driving video of a generated video, or folders of both with equal names; frames are paired by "
+        "number. Other images name their targets in a manifest.",
+    )
+    source: _Path | None = Field(
+        None,
+        description="Source of a generated video: a picture, a folder with one picture for each clip, or videos.",
+    )
     protocol: str = Field("quality", description="What to measure; see `facebench protocols`.")
     suite: Literal["auto", "paper", "compact"] = Field(
         "auto",

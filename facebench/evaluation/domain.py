@@ -16,8 +16,8 @@ from facebench.core.errors import WeightsError
 from facebench.core.shipped_data import MODELS
 from facebench.evaluation.config import EvaluationConfig
 from facebench.evaluation.record import MetricResult, Run
-from facebench.features.extraction import FaceOptions, extract
-from facebench.features.store.sqlite import Store
+from facebench.features.extraction import FaceOptions
+from facebench.features.shared_extraction import extract_where_held
 from facebench.images.image_set import ImageSet
 
 ImageDomain = Literal["photographs", "rendered", "mixed"]
@@ -136,7 +136,7 @@ def _detect(images: ImageSet, config: EvaluationConfig) -> SetDomain | None:
     except WeightsError:
         return None
     faces = FaceOptions(detector(config.detector))
-    extraction = extract(sample, [network], store=Store(), faces=faces, stage="domain")
+    extraction = extract_where_held(sample, [network], faces=faces, stage="domain")
     valid = extraction.valid["sface"]
     return domain_of_faces(extraction.arrays["sface"]["embedding"][valid]) if valid.any() else None
 

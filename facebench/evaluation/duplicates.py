@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from facebench.core.errors import InputError
+from facebench.core.progress import Progress
 from facebench.features.extraction import Extraction
+from facebench.features.shares import Answer, Networks, map_items
 from facebench.images.decoding import ImageError
 from facebench.images.image_set import ImageSet, Item, Rejected, read
 from facebench.images.names import normal_form, printable
@@ -134,8 +136,17 @@ def _pair(items: Sequence[Item]) -> str:
     return f"{items[0].name} and {items[1].name}"
 
 
-def _hashes(items: Iterable[Item]) -> list[str]:
-    return [_hash(item) for item in items]
+@dataclass(frozen=True)
+class _HashFiles:
+    """Digests of files, computed in the process that holds them."""
+
+    def run(self, items: Sequence[Item], networks: Networks, progress: Progress) -> Answer:
+        """Return the sha256 of every file."""
+        return Answer([_hash(item) for item in items])
+
+
+def _hashes(items: Sequence[Item]) -> list[str]:
+    return map_items(_HashFiles(), items, Networks())
 
 
 def _hash(item: Item) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from facebench.core.errors import FacebenchError, InputError
@@ -13,21 +13,36 @@ from facebench.evaluation.inputs import split_inputs
 from facebench.evaluation.pipeline import run_evaluation
 from facebench.evaluation.plan import make_plan
 from facebench.evaluation.record import Run
-from facebench.images.sources.memory import UNIT_RANGE, Labelled, Range, images_in_memory, memory_set
+from facebench.features.ranks import Ranks, is_distributed
+from facebench.features.shares import SharedImage, Shares, failure_of, serve
+from facebench.images.image_set import ImageSet, Item
+from facebench.images.sources.memory import (
+    ROOT,
+    UNIT_RANGE,
+    Labelled,
+    MemoryImage,
+    Range,
+    content_set,
+    images_in_memory,
+    memory_set,
+)
 
 
 class Evaluator:
     """Collects generated images and evaluates them like `facebench.evaluate`.
 
-    With `torch.distributed`, every process updates its own evaluator with its share of the images. `compute` gathers
-    all images on the first process, evaluates them there, and returns the same record on every process. Images are
-    sorted by their content, so the record does not depend on the number of processes or on the order of the updates.
+    With `torch.distributed`, every process updates its own evaluator with its share of the images, and runs the
+    networks on them. Features, faces and columns meet on the first process, pixels never; it computes the metrics and
+    gives the record to every process. Images are sorted by their content, so the record does not depend on the number
+    of processes or on the order of the updates.
 
     Args:
         protocol: what to measure.
         reference: real faces as for `facebench.evaluate`; None for no reference.
         value_range: range of the values of float images.
         keep_order: keep the order of the processes and updates, so that image i of two runs with one seed is a pair.
+        timeout: seconds after which a process that does not answer counts as lost. It must exceed the difference
+            between the slowest and the fastest process.
         options: further fields of `EvaluationConfig`, such as `suite="compact"`.
 
     Raises:
@@ -50,12 +65,13 @@ class Evaluator:
         *,
         value_range: Range = UNIT_RANGE,
         keep_order: bool = False,
+        timeout: float = 3600.0,
         **options: Any,
     ) -> None:
         config = EvaluationConfig.build(generated="", protocol=protocol, **options)
         make_plan(config.protocol, config.suite, config.metrics)
         self._reference, self._value_range = reference, value_range
-        self._keep_order = keep_order
+        self._keep_order, self._timeout = keep_order, timeout
         self._options = {"protocol": protocol, **options}
         self._images: list[Labelled] = []
 
@@ -85,52 +101,67 @@ class Evaluator:
 
         Raises:
             InputError: no images were given, or an input is unusable; raised on every process.
+            FacebenchError: another process failed or was lost.
         """
-        if not _is_distributed():
-            return self._evaluate(self._images, progress)
-        return self._evaluate_on_first(progress)
+        if not is_distributed():
+            return self._evaluate(memory_set(self._in_order(self._images)), progress)
+        ranks = Ranks(self._timeout)
+        own = [MemoryImage(pixels) for pixels, _ in self._images]
+        try:
+            if ranks.is_first:
+                return self._lead(ranks, own, progress)
+            ranks.send([_key_of(image) for image in self._images])
+            run: Run = serve(ranks, own, Item(ROOT, ""))
+            return run
+        finally:
+            ranks.close()
 
-    def _evaluate(self, images: Sequence[Labelled], progress: Progress) -> Run:
-        if not images:
+    def _lead(self, ranks: Ranks, own: Sequence[MemoryImage], progress: Progress) -> Run:
+        """Evaluate the images of all processes on the first one, and give its record or error to all."""
+        shares = Shares(ranks, own, self._timeout)
+
+        def report(stage: str, done: int, total: int | None) -> None:
+            shares.keep_waiting()
+            progress(stage, done, total)
+
+        try:
+            keys = {0: [_key_of(image) for image in self._images], **ranks.receive_from_all()}
+            run = self._evaluate(self._shared_set(shares, keys), report)
+        except FacebenchError as error:
+            shares.end(error=error)
+            raise
+        except Exception as error:
+            shares.end(error=failure_of(0, error))
+            raise
+        shares.end(run)
+        return run
+
+    def _shared_set(self, shares: Shares, keys: Mapping[int, Sequence[_Key]]) -> ImageSet:
+        """Return the set of all images, whose pixels stay in their processes."""
+        found = [
+            (key, SharedImage(shares, rank, index))
+            for rank, own in keys.items()
+            for index, key in enumerate(own)
+        ]
+        if not self._keep_order:
+            found.sort(key=lambda pair: pair[0])
+        return content_set([(image, dict(key[2])) for key, image in found])
+
+    def _in_order(self, images: Sequence[Labelled]) -> Sequence[Labelled]:
+        return images if self._keep_order else sorted(images, key=_key_of)
+
+    def _evaluate(self, images: ImageSet, progress: Progress) -> Run:
+        if not images.items:
             raise InputError("No images were added. Add them with update(images).")
-        ordered = images if self._keep_order else sorted(images, key=_content_key)
-        given = split_inputs(
-            memory_set(ordered), self._reference, n=None, columns=None, value_range=self._value_range
-        )
+        given = split_inputs(images, self._reference, n=None, columns=None, value_range=self._value_range)
         config = EvaluationConfig.build(**given.paths, **self._options)
         return run_evaluation(config, progress, given.sets)
 
-    def _evaluate_on_first(self, progress: Progress) -> Run:
-        """Gather the images on the first process, and send its record or error to all."""
-        import torch.distributed as dist
 
-        first = dist.get_rank() == 0
-        shares: list[Any] | None = [None] * dist.get_world_size() if first else None
-        dist.gather_object(self._images, shares, dst=0)
-        answer: list[Any] = [None]
-        if shares is not None:
-            try:
-                answer = [self._evaluate([image for share in shares for image in share], progress)]
-            except InputError as error:
-                answer = [error]
-            except Exception as error:
-                # Without an answer, the other processes would wait until their time limit.
-                dist.broadcast_object_list([FacebenchError(f"The first process failed: {error!r}")], src=0)
-                raise
-        dist.broadcast_object_list(answer, src=0)
-        if isinstance(answer[0], BaseException):
-            raise answer[0]
-        run: Run = answer[0]
-        return run
+_Key = tuple[str, tuple[int, ...], list[tuple[str, str]]]
+"""Key by which images are sorted: digest of the pixels, shape and columns."""
 
 
-def _content_key(image: Labelled) -> tuple[str, tuple[int, ...], list[tuple[str, str]]]:
-    """Return a key by which images are sorted: digest of the pixels, shape and columns."""
+def _key_of(image: Labelled) -> _Key:
     pixels, columns = image
     return hashlib.sha256(pixels.tobytes()).hexdigest(), pixels.shape, sorted(columns.items())
-
-
-def _is_distributed() -> bool:
-    import torch.distributed as dist
-
-    return bool(dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1)

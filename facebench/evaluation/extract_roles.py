@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from facebench.backbones import Backbone, build, detector
 from facebench.backbones.face_detection import Face
@@ -20,7 +18,9 @@ from facebench.evaluation.plan import Plan
 from facebench.evaluation.reference_files import Statistics, check_networks, check_widths
 from facebench.evaluation.role_features import Links, RoleFeatures, link_rows
 from facebench.features.engine.cluster import Cluster, open_cluster
-from facebench.features.extraction import Execution, Extraction, FaceOptions, extract
+from facebench.features.extraction import Execution, Extraction, FaceOptions
+from facebench.features.shared_extraction import extract_where_held
+from facebench.features.shares import shares_of
 from facebench.features.store.sqlite import Store
 from facebench.images.image_set import ImageSet
 from facebench.images.jpeg_null import ROLE as REENCODED
@@ -57,8 +57,7 @@ def extract_roles(
             open_cluster(config.engine, backbones, config.device, config.address, config.detector)
         )
         if plan.needs(REENCODED):
-            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            sets[REENCODED] = reencode(sets["generated"], scratch, config.seed)
+            sets[REENCODED] = reencode(sets["generated"], config.seed)
         extractions = _Extractor(plan, sets, networks, cluster, progress).run(
             detector(config.detector), config.max_rejected
         )
@@ -68,6 +67,7 @@ def extract_roles(
         if "source" in extractions:
             from facebench.features.pairs import compare_pairs
 
+            _check_one_process(network, sets["generated"])
             compare_pairs(
                 build(network, device=device),
                 extractions["generated"],
@@ -79,6 +79,15 @@ def extract_roles(
     _compare_texts(plan, extractions["generated"], device)
     environment = describe(device) | ({"device": cluster.device_name} if cluster else {})
     return ExtractedRoles(RoleFeatures(extractions, links, statistics=statistics), environment)
+
+
+def _check_one_process(network: str, images: ImageSet) -> None:
+    """Raise an error if several processes hold the images that a network compares in pairs."""
+    if shares_of(images.items) is not None:
+        raise InputError(
+            f"{network} compares the pixels of two images, which lie in several processes. Evaluate in one process, or "
+            "leave out its metrics."
+        )
 
 
 def _compare_texts(plan: Plan, generated: Extraction, device: str) -> None:
@@ -104,14 +113,12 @@ class _Extractor:
 
     def run(self, finder: FaceDetector, max_rejected: float) -> dict[str, Extraction]:
         """Extract every role; sources first, because edits share their face boxes."""
-        store = Store()
         extractions: dict[str, Extraction] = {}
         order = {"generated": 1, REENCODED: 2}
         for role in sorted(self.sets, key=lambda role: order.get(role, 0)):
-            extractions[role] = extract(
+            extractions[role] = extract_where_held(
                 self.sets[role],
                 [self.networks[name] for name in self.plan.backbones(role)],
-                store=store,
                 faces=FaceOptions(
                     finder,
                     _shared_faces(role, self.sets["generated"], extractions) or {},
@@ -121,7 +128,8 @@ class _Extractor:
                 progress=self.progress,
                 stage=role,
             )
-            _check_rejected(role, self.sets[role], extractions[role], max_rejected)
+            if role != REENCODED:  # its images are those of the generated role
+                _check_rejected(role, self.sets[role], extractions[role], max_rejected)
         return {role: extractions[role] for role in self.sets}
 
 

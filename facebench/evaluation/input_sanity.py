@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from facebench.backbones.face_alignment import align
+from facebench.backbones.face_alignment import Face, align
 from facebench.backbones.face_detector import FaceDetector
 from facebench.core.errors import InputError
+from facebench.core.progress import Progress
 from facebench.features.engine.cache import Cache, address_of
 from facebench.features.extraction import Extraction
+from facebench.features.shares import Answer, Networks, map_items
 from facebench.features.store.serialisation import Arrays
 from facebench.features.store.sqlite import Network, Store
 from facebench.images.decoding import ImageError, decode, open_header
 from facebench.images.formats import format_of
-from facebench.images.image_set import read
+from facebench.images.image_set import Image, Item, read
 
 SAMPLED = 48
 """Images that are examined of each set, evenly spaced."""
@@ -166,26 +168,55 @@ def _known_or_measured(
     network = Network("image-properties", finder.weights.sha256, f"{finder.preprocessing} properties-v1")
     address = {place: address_of(extraction.sha256[place]) for place in places}
     stored = cache.get(network, list(address.values()))
-    found = []
-    for place in places:
-        if address[place] in stored:
-            found.append(_ImageProperties.from_arrays(stored[address[place]]))
-        elif (measured := _measure(extraction, place, finder)) is not None:
-            cache.put(network, address[place], measured.to_arrays())
-            found.append(measured)
+    new = [place for place in places if address[place] not in stored]
+    faces = {extraction.items[place].name: extraction.faces[place] for place in new}
+    task = _MeasureImages(faces if extraction.finder is not None else None, finder.name)
+    results = map_items(task, [extraction.items[place] for place in new], Networks(finder=finder))
+    measured = {place: each for place, each in zip(new, results, strict=True) if each is not None}
+    for place, each in measured.items():
+        cache.put(network, address[place], each.to_arrays())
     cache.flush()
-    return found
+    return [
+        measured[place] if place in measured else _ImageProperties.from_arrays(stored[address[place]])
+        for place in places
+        if place in measured or address[place] in stored
+    ]
 
 
-def _measure(extraction: Extraction, place: int, finder: FaceDetector) -> _ImageProperties | None:
-    """Return the properties of one image; None if the file cannot be read."""
-    item = extraction.items[place]
+@dataclass(frozen=True)
+class _MeasureImages:
+    """Measurement of the properties of images, in the process that holds them."""
+
+    faces: Mapping[str, Face | None] | None
+    """Detected faces by name of the image; None if they are not known."""
+    finder: str
+
+    def run(self, items: Sequence[Item], networks: Networks, progress: Progress) -> Answer:
+        """Return the properties of every image; None for a file that cannot be read."""
+        finder = networks.detector(self.finder)
+        return Answer([self._measure(item, finder) for item in items])
+
+    def _measure(self, item: Item, finder: FaceDetector) -> _ImageProperties | None:
+        find = finder.find if self.faces is None else None
+        return _measure(item, find, None if self.faces is None else self.faces[item.name])
+
+
+def _measure(
+    item: Item, find: Callable[[Image], Face | None] | None, face: Face | None
+) -> _ImageProperties | None:
+    """Return the properties of one image; None if the file cannot be read.
+
+    Args:
+        item: the image.
+        find: detects the face if it is not known.
+        face: the known face.
+    """
     try:
         data = read(item)
         image = decode(data, item.name)
     except ImageError:
         return None
-    face = extraction.faces[place] if extraction.finder is not None else finder.find(image)
+    face = face if find is None else find(image)
     spread = image.max(axis=2).astype(int) - image.min(axis=2)
     return _ImageProperties(
         framing=None if face is None else face.box[3] / image.shape[0],

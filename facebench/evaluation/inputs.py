@@ -14,6 +14,7 @@ from facebench.evaluation.plan import Plan
 from facebench.evaluation.statistics_files import holds_statistics
 from facebench.images.affectnet import affectnet, affectnet_split
 from facebench.images.image_set import ImageSet
+from facebench.images.partner_sets import with_partners
 from facebench.images.sources.memory import images_in_memory
 
 LINKED = ("source", "target", "reconstruction")
@@ -93,7 +94,8 @@ def open_sets(
         InputError: a set cannot be read.
     """
     given = given or {}
-    sets = {"generated": given.get("generated") or _open_generated(config)}
+    generated = given.get("generated") or _open_generated(config)
+    sets = {"generated": _with_partners(generated, plan, config)}
     for role, path in config.references.items():
         if role in given or not holds_statistics(path):
             sets[role] = given.get(role) or ImageSet.open(path)
@@ -105,6 +107,24 @@ def open_sets(
         if plan.needs(role) and any(sets["generated"].column(role)):
             sets[role] = sets["generated"].linked(role)[0]
     return sets
+
+
+def _with_partners(images: ImageSet, plan: Plan, config: EvaluationConfig) -> ImageSet:
+    """Pair generated frames with the sets of the options `source` and `target`.
+
+    Raises:
+        InputError: no metric reads the role, or the frames cannot be paired.
+    """
+    for role, path in (("source", config.source), ("target", config.target)):
+        if path is None:
+            continue
+        if not plan.needs(role):
+            raise InputError(
+                f"No metric of the protocol '{plan.protocol.id}' reads a {role}. Leave out --{role}, or choose "
+                "--protocol expression-transfer."
+            )
+        images = with_partners(images, role, path)
+    return images
 
 
 def _open_generated(config: EvaluationConfig) -> ImageSet:

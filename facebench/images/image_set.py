@@ -56,6 +56,8 @@ class ImageSet:
     """Named folders outside the folder of the manifest."""
     members: Mapping[str, Content] = field(default_factory=dict)
     """All members of an archive, including those that no item uses."""
+    partners: Mapping[str, ImageSet] = field(default_factory=dict)
+    """By column, another set whose images the column names; see `partner_sets`."""
 
     @classmethod
     def open(
@@ -145,6 +147,8 @@ class ImageSet:
         """
         if column not in self.columns:
             raise InputError(f"{self.root} has no column '{column}'. {suggest(column, self.columns)}")
+        if column in self.partners:
+            return self._linked_partners(column)
         listing = self._listing_of_links()
         paths = [text or "" for text in self.column(column)]
         where = f"column '{column}'"
@@ -158,6 +162,12 @@ class ImageSet:
         positions = [None if name is None else index[name] for name in linked]
         linked_set = replace(self, items=items, rejected=rejected, warnings=())
         return linked_set, positions
+
+    def _linked_partners(self, column: str) -> tuple[ImageSet, list[int | None]]:
+        named, partners = set(self.column(column)), self.partners[column]
+        items = tuple(item for item in partners.items if item.name in named)
+        index = {item.name: position for position, item in enumerate(items)}
+        return replace(partners, items=items), [index.get(name or "") for name in self.column(column)]
 
     def _listing_of_links(self) -> Listing | MemberListing:
         if self.members:

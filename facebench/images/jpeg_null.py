@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
 
-from facebench.images.decoding import ImageError, decode
+from facebench.images.decoding import decode
 from facebench.images.image_set import ImageSet, Item, read
 
 ROLE = "reencoded"
@@ -18,28 +18,35 @@ MAX_IMAGES = 500
 """Number of re-encoded images. The standard error of a mean of 500 is below any relevant difference."""
 
 
-def reencode(images: ImageSet, folder: Path, seed: int) -> ImageSet:
-    """Re-encode a random sample of at most `MAX_IMAGES` images as JPEG, under the same item names.
+@dataclass(frozen=True)
+class Reencoded:
+    """Content of an image that is re-encoded as JPEG when it is read."""
 
-    Images that cannot be decoded are left out; the extraction of the set itself reports them.
+    item: Item
+    """The original image."""
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        """Return the JPEG file.
+
+        Raises:
+            ImageError: the original image cannot be decoded.
+        """
+        return _encode_jpeg(decode(read(self.item), name))
+
+
+def reencode(images: ImageSet, seed: int) -> ImageSet:
+    """Return a random sample of at most `MAX_IMAGES` images, re-encoded as JPEG, under the same item names.
+
+    An image that cannot be decoded is rejected, as in the extraction of the set itself.
 
     Args:
         images: original images.
-        folder: existing folder for the JPEG files.
         seed: seed of the sample.
     """
     order = np.random.default_rng(seed).permutation(len(images))
-    items = []
-    for index in sorted(order[:MAX_IMAGES].tolist()):
-        item = images.items[index]
-        try:
-            pixels = decode(read(item), item.name)
-        except ImageError:
-            continue
-        path = folder / f"{index:06d}.jpg"
-        path.write_bytes(_encode_jpeg(pixels))
-        items.append(Item(path, item.name, {}))
-    return ImageSet(folder, "folder", tuple(items))
+    sample = [images.items[index] for index in sorted(order[:MAX_IMAGES].tolist())]
+    items = tuple(Item(item.path, item.name, {}, Reencoded(item)) for item in sample)
+    return ImageSet(images.root, "folder", items)
 
 
 def match_names(items: tuple[Item, ...], candidates: tuple[Item, ...]) -> npt.NDArray[np.int64]:

@@ -15,6 +15,7 @@ from facebench.evaluation.record import Run
 from facebench.evaluation.role_features import RoleFeatures
 from facebench.report.pages.run import report_page
 from tests.helpers.clips import extraction, make_clips
+from tests.helpers.image_archives import pixels_of, write_video
 
 CLIPS, FRAMES = 3, 6
 
@@ -134,3 +135,22 @@ def test_head_motion_is_that_of_theval_and_skips_missing_frames() -> None:
     expected = facebench.metrics.temporal.head_motion(angles[kept], boxes[kept, :2] + boxes[kept, 2:] / 2)
     found = clip_values(find_card("track_head_motion"), given)
     assert found.values[0] == pytest.approx(expected)
+
+
+def test_two_videos_need_no_manifest(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    folder = make_clips(tmp_path, 1, FRAMES)
+    pixels = pixels_of(folder / "generated")
+    made, driver = (write_video(tmp_path / name, pixels) for name in ("made.mkv", "driver.mkv"))
+    options = {
+        "protocol": "expression-transfer",
+        "metrics": "track_valence_ccc_reader,identity_similarity_sface",
+        "source": folder / "real" / "images" / "id000" / "00.png",
+    }
+    run = facebench.evaluate(made, target=driver, **options)
+    assert run.metrics["track_valence_ccc_reader"].value == pytest.approx(1.0, abs=1e-3)
+    assert run.metrics["track_valence_ccc_reader"].n == {"clips": 1, "generated": FRAMES}
+    assert run.metrics["identity_similarity_sface"].n["generated"] == FRAMES
+    assert run.inputs["target"].kind == "video"
+    with pytest.raises(InputError, match="'quality' reads a target"):
+        facebench.evaluate(made, target=driver)

@@ -18,7 +18,7 @@ from facebench.evaluation.protocols import find_protocol
 from facebench.evaluation.record import MetricResult, Run
 from facebench.evaluation.role_features import RoleFeatures
 from facebench.features.extraction import Extraction
-from facebench.images.image_set import ImageSet
+from facebench.images.image_set import ImageSet, read
 from facebench.images.jpeg_null import MAX_IMAGES, reencode
 from facebench.images.listing import Item
 
@@ -94,11 +94,11 @@ def test_without_targets_metrics_have_a_reason_instead_of_a_value(faces: Path) -
     assert run.metrics["identity_noise_sface"].value > 0.8
 
 
-def test_re_encoding_keeps_names_and_samples_at_most_the_limit(faces: Path, tmp_path: Path) -> None:
+def test_re_encoding_keeps_names_and_samples_at_most_the_limit(faces: Path) -> None:
     images = ImageSet.open(faces)
-    again = reencode(images, tmp_path, seed=0)
+    again = reencode(images, seed=0)
     assert [item.name for item in again.items] == [item.name for item in images.items][:MAX_IMAGES]
-    assert all(item.path.read_bytes()[:2] == b"\xff\xd8" for item in again.items)
+    assert all(read(item)[:2] == b"\xff\xd8" for item in again.items[:5])
 
 
 def known(values: dict[str, np.ndarray], columns: list[dict[str, str]] | None = None) -> Extraction:

@@ -19,6 +19,7 @@ from facebench.images.image_set import ImageSet, Item
 from facebench.images.manifest import cell_text
 from facebench.images.memory import BUDGET
 from facebench.images.pixels import orientation_of, to_rgb, upright
+from facebench.images.sources.content import Content
 from facebench.images.sources.ppm import Pixels, ppm_file
 
 ROOT = Path("memory")
@@ -73,6 +74,8 @@ def images_in_memory(
         >>> images_in_memory(np.zeros((2, 16, 16, 3)), columns={"identity": ["a", "b"]}).column("identity")
         ['a', 'b']
     """
+    if n is not None and (not isinstance(n, int) or n < 1):
+        raise InputError(f"n is {n!r}; a number of images of at least 1 is needed.")
     labelled = list(_bounded(_images_of(images, n, value_range), n))
     if not labelled:
         raise InputError("The array or iterable of images is empty. Pass at least one image.")
@@ -82,9 +85,13 @@ def images_in_memory(
 
 def memory_set(labelled: Sequence[Labelled]) -> ImageSet:
     """Return the image set of pixels and their columns."""
+    return content_set([(MemoryImage(pixels), columns) for pixels, columns in labelled])
+
+
+def content_set(contents: Sequence[tuple[Content, Mapping[str, str]]]) -> ImageSet:
+    """Return the image set of images that are no files, and their columns."""
     items = tuple(
-        Item(ROOT, f"{i:06d}.ppm", columns, MemoryImage(pixels))
-        for i, (pixels, columns) in enumerate(labelled)
+        Item(ROOT, f"{i:06d}.ppm", columns, content) for i, (content, columns) in enumerate(contents)
     )
     members = {item.name: item.content for item in items if item.content is not None}
     return ImageSet(ROOT, "memory", items, members=members)
@@ -209,6 +216,10 @@ def _channels_last(images: Any, first: int) -> npt.NDArray[Any]:
         shape = "tensors (n, 3, h, w)" if tensor else "arrays (n, h, w, 3)"
         raise InputError(
             f"The images from {first} have the shape {tuple(images.shape)}; {shape} are needed, RGB."
+        )
+    if 0 in array.shape[1:]:
+        raise InputError(
+            f"The images from {first} have the shape {tuple(images.shape)}, which holds no pixel."
         )
     return array.transpose(0, 2, 3, 1) if tensor else array
 

@@ -27,10 +27,13 @@ class ZipMember:
         """Return the decompressed bytes; the size and the checksum of the archive are verified."""
         try:
             file = opened(self.archive)
-            if file.getinfo(self.member).file_size > max_bytes:
+            size = file.getinfo(self.member).file_size
+            if size > max_bytes:
                 raise ImageError("too_large", f"more than {max_bytes} bytes", name)
             with file.open(self.member) as stream:
-                return stream.read()
+                # One byte more reaches the checksum. Without a limit, a member that states a false size is
+                # decompressed in full.
+                return stream.read(size + 1)
         except (KeyError, FileNotFoundError) as error:
             raise ImageError("missing", f"{self.archive.name} no longer holds it", name) from error
         except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
