@@ -103,4 +103,4 @@ def _nearest_without(points: Array, generated: Array, labels: Ints, groups: int)
         within[g] = _nearest(points, generated[labels == g])
     nearest = within.argmin(axis=0)
     first, second = np.partition(within, 1, axis=0)[:2]
-    return np.where(nearest == np.arange(groups)[:, None], second, first)
+    return np.asarray(np.where(nearest == np.arange(groups)[:, None], second, first))
