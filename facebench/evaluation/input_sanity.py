@@ -165,7 +165,7 @@ def _known_or_measured(
     extraction: Extraction, places: Sequence[int], finder: FaceDetector, cache: Cache
 ) -> list[_ImageProperties]:
     """Return the properties of some images, from the store where it has them; unreadable files are left out."""
-    network = Network("image-properties", finder.weights.sha256, "properties-v1 " + finder.preprocessing)
+    network = Network("image-properties-v1", finder.weights.sha256, finder.preprocessing)
     address = {place: address_of(extraction.sha256[place]) for place in places}
     stored = cache.get(network, list(address.values()))
     new = [place for place in places if address[place] not in stored]
