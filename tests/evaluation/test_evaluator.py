@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import facebench
-from facebench.core.errors import InputError
+from facebench.core.errors import FacebenchError, InputError
 from facebench.evaluation.record import load_run
 from tests.evaluation.test_inputs_sources import assert_same
 from tests.helpers.image_archives import pixels_of, write_ppm_folder
@@ -76,37 +77,80 @@ def test_a_wrong_update_adds_nothing(pixels: np.ndarray) -> None:
         facebench.Evaluator(suit="compact")
 
 
-def rank_of_two(rank: int, port: Path, pixels: np.ndarray, out: Path) -> None:
+def rank_of_two(rank: int, folder: Path, pixels: np.ndarray) -> None:
+    """Evaluate several times in one of two processes, each with a feature store of its own."""
     import torch.distributed as dist
 
-    dist.init_process_group("gloo", init_method=f"file://{port}", rank=rank, world_size=2)
-    evaluator = facebench.Evaluator("quality", pixels, **OPTIONS)
-    try:
-        evaluator.compute()
-    except InputError as error:
-        (out / f"error-{rank}").write_text(str(error))
+    from facebench.features import shared_extraction
+
+    os.environ["FACEBENCH_CACHE"] = str(folder / f"cache-{rank}")
+    dist.init_process_group("gloo", init_method=f"file://{folder / 'port'}", rank=rank, world_size=2)
+    evaluator = facebench.Evaluator("quality", pixels[:, :, ::-1], **DISTRIBUTED)
+
+    def error_of_compute() -> str:
+        try:
+            evaluator.compute()
+        except FacebenchError as error:
+            return f"{type(error).__name__}: {error}"
+        return "no error"
+
+    (folder / f"empty-{rank}").write_text(error_of_compute())
     share = slice(0, 7) if rank == 1 else slice(7, None)
     evaluator.update(pixels[share], identity=names(30)[share])
-    evaluator.compute().save(out / f"run-{rank}")
+    evaluator.compute().save(folder / f"shared-{rank}")
+    if rank == 1:
+        broken = shared_extraction.extract
+        shared_extraction.extract = out_of_memory
+    (folder / f"failed-{rank}").write_text(error_of_compute())
+    if rank == 1:
+        shared_extraction.extract = broken
+    evaluator.reset()
+    if rank == 0:
+        evaluator.update(pixels, identity=names(30))
+    evaluator.compute().save(folder / f"alone-{rank}")
     dist.destroy_process_group()
 
 
-def test_two_processes_with_different_counts_give_the_record_of_one(
-    tmp_path: Path, pixels: np.ndarray
-) -> None:
+def out_of_memory(*_: object, **__: object) -> None:
+    raise RuntimeError("CUDA out of memory.\nTried to allocate 2 GiB.")
+
+
+DISTRIBUTED: dict[str, Any] = {
+    **OPTIONS,
+    "metrics": "fd_lite0,kd_lite0,precision_lite0,face_found,identity_noise_sface,eer_sface",
+    "drop_duplicates": True,
+    "timeout": 120,
+}
+
+
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory: pytest.TempPathFactory, pixels: np.ndarray) -> Path:
+    folder = tmp_path_factory.mktemp("ranks")
     context = multiprocessing.get_context("spawn")
-    ranks = [
-        context.Process(target=rank_of_two, args=(rank, tmp_path / "port", pixels, tmp_path))
-        for rank in range(2)
-    ]
-    for process in ranks:
+    both = [context.Process(target=rank_of_two, args=(rank, folder, pixels)) for rank in range(2)]
+    for process in both:
         process.start()
-    for process in ranks:
-        process.join(timeout=240)
-    assert [process.exitcode for process in ranks] == [0, 0]
-    evaluator = facebench.Evaluator("quality", pixels, **OPTIONS)
+    for process in both:
+        process.join(timeout=400)
+    assert [process.exitcode for process in both] == [0, 0]
+    return folder
+
+
+@pytest.mark.parametrize("shares", ["shared", "alone"])
+def test_two_processes_with_different_counts_give_the_record_of_one(
+    of_two: Path, pixels: np.ndarray, shares: str
+) -> None:
+    evaluator = facebench.Evaluator("quality", pixels[:, :, ::-1], **DISTRIBUTED)
     evaluator.update(pixels, identity=names(30))
     expected = evaluator.compute()
+    assert all(result.value is not None for result in expected.metrics.values())
     for rank in range(2):
-        assert_same(load_run(tmp_path / f"run-{rank}"), expected)
-        assert "No images were added" in (tmp_path / f"error-{rank}").read_text()
+        assert_same(load_run(of_two / f"{shares}-{rank}"), expected)
+
+
+def test_an_error_of_one_process_is_one_line_on_both(of_two: Path) -> None:
+    for rank in range(2):
+        assert (of_two / f"empty-{rank}").read_text().startswith("InputError: No images were added.")
+        assert (of_two / f"failed-{rank}").read_text() == (
+            "FacebenchError: Process 1 failed: RuntimeError: CUDA out of memory. Tried to allocate 2 GiB."
+        )
