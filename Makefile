@@ -53,7 +53,8 @@ OLDEST := .venv-oldest
 $(OLDEST)/installed: pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-oldest.txt \
-		--editable '.[train,ray]' pytest pytest-xdist pytest-cov hypothesis clean-fid playwright
+		--editable '.[train,ray,sources]' pytest pytest-xdist pytest-cov hypothesis clean-fid pytorch-fid lightning \
+		torchmetrics playwright
 	touch $@
 
 test-oldest: $(OLDEST)/installed
