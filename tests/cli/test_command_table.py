@@ -16,7 +16,7 @@ from tests.helpers.paths import REPOSITORY
 SHARED = {
     "__init__", "autoencoder_options", "choices", "command_table", "entry_point", "lazy_group", "messages",
     "machine_options", "named_values", "options_from_model", "plain_tables", "progress",
-    "run_output", "terminal_tables",
+    "run_output", "terminal_runs", "terminal_tables", "wrapping",
 }  # fmt: skip
 """Files that declare no command."""
 HEAVY = ("torch", "numpy", "scipy", "pandas", "cv2", "matplotlib", "onnxruntime")

@@ -76,7 +76,7 @@ def test_edits_with_targets_have_the_columns_of_expression_transfer(
     (tmp_path / "happy" / "images" / "id001" / "00.png").unlink()
     done = facebench("edit", tmp_path / "neutral", tmp_path / "more", *words, "--target", tmp_path / "happy")
     assert done.returncode == 2
-    assert re.search(r"no target for .*id001/00\.png", done.stderr)
+    assert re.search(r"have no target, such as .*id001/00\.png", done.stderr)
 
 
 def test_a_model_fine_tuned_on_one_person_edits_new_images_of_that_person(

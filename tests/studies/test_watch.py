@@ -79,7 +79,7 @@ def test_the_command_line_prints_one_line_for_each(
     [
         ({"command": "python sample.py {checkpoint}"}, "lacks {out}"),
         ({"command": "python 'sample.py {checkpoint} {out}"}, "cannot be read"),
-        ({"checkpoints": Path("missing")}, "no folder"),
+        ({"checkpoints": Path("missing")}, "does not exist"),
         ({"options": {"suit": "compact"}}, "'suit' is not an option"),
     ],
 )

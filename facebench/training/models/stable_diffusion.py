@@ -126,7 +126,8 @@ def open_base(path: str | Path, vae: str | Path | None = None) -> Base:
 
     Raises:
         InputError: the model is not on this machine.
-        WeightsError: the model is not Stable Diffusion 2.1 or SDXL, or does not predict eps.
+        WeightsError: the model is not Stable Diffusion 2.1 or SDXL, does not predict eps, or its U-Net takes other
+            latents than its autoencoder gives.
     """
     from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 
@@ -153,6 +154,12 @@ def open_base(path: str | Path, vae: str | Path | None = None) -> Base:
         )
     if vae is not None:
         pipeline.vae = _open_vae(vae)
+    inputs, latents = pipeline.unet.config.in_channels, pipeline.vae.config.latent_channels
+    if inputs != latents:
+        raise WeightsError(
+            f"{path}: the U-Net takes {inputs} channels, the autoencoder gives {latents}. Models for inpainting take "
+            "more channels; use a model that draws images from text."
+        )
     for part in (pipeline.unet, pipeline.vae):
         part.requires_grad_(False).eval()
     pipeline.set_progress_bar_config(disable=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -174,6 +175,14 @@ def test_missing_files_and_settings_are_named_before_training(
 def test_a_missing_prompt_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither 'base' nor 'complex'"):
         prompts(str(tmp_path / "none.txt"), 1)
+
+
+def test_a_base_for_inpainting_is_refused(bases: dict[str, Path], tmp_path: Path) -> None:
+    base = shutil.copytree(bases["sd"], tmp_path / "inpainting")
+    config = UNet2DConditionModel.load_config(base / "unet") | {"in_channels": 9}
+    UNet2DConditionModel.from_config(config).save_pretrained(base / "unet")
+    with pytest.raises(WeightsError, match="takes 9 channels, the autoencoder gives 4"):
+        open_base(base)
 
 
 def other_weights(base: Path, folder: Path) -> Path:

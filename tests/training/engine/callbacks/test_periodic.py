@@ -103,7 +103,7 @@ def test_evaluations_beyond_the_time_budget_are_skipped(
             "sampler failed with RuntimeError",
         ),
         (lambda model, k: np.full((k, 8, 8, 3), 2.0), "outside value_range"),
-        (lambda model, k: [], "no images"),
+        (lambda model, k: [], "is empty"),
     ],
 )
 def test_a_failed_evaluation_is_one_line_and_training_goes_on(
