@@ -125,13 +125,17 @@ def test_the_edit_protocol_runs_with_sources_and_targets(place: Path, tmp_path: 
         happy, neutral, target = A[4 * number + 1], A[4 * number + 2], B[4 * number + 1]
         for file in (happy, neutral, target):
             shutil.copy(file, tmp_path)
-        rows.append({"image": happy.name, "source": neutral.name, "target": target.name})
+        linked = {"image": happy.name, "source": neutral.name, "target": target.name}
+        rows.append({**linked, "expression": "happy"})
     pd.DataFrame(rows).to_csv(tmp_path / "manifest.csv", index=False)
     run, _ = measure(tmp_path / "run", tmp_path / "manifest.csv", "--protocol", "edit", "--suite", "paper")
     absent = [metric for metric in run.metrics if metric.endswith(("_maxvitc", "_emotieff"))]
     assert len(absent) == 4
-    assert all("facebench weights import" in run.metrics.pop(metric).reason for metric in absent)
+    assert all("are missing: facebench weights" in run.metrics.pop(metric).reason for metric in absent)
     assert list(run.metrics) == [card.id for card in make_plan("edit", "paper").cards]
+    assert "28 pairs of different people" in run.metrics["same_person_fmr1000_arcface"].reason
+    for metric in [metric for metric in run.metrics if metric.startswith(("same_person_", "edit_trade_off_"))]:
+        assert run.metrics.pop(metric).reason
     valued(run.metrics)
     marked(run)
     assert {name: given.images for name, given in run.inputs.items()} == dict.fromkeys(
