@@ -134,7 +134,9 @@ def test_the_edit_protocol_runs_with_sources_and_targets(place: Path, tmp_path: 
     assert all("are missing: facebench weights" in run.metrics.pop(metric).reason for metric in absent)
     assert list(run.metrics) == [card.id for card in make_plan("edit", "paper").cards]
     assert "28 pairs of different people" in run.metrics["same_person_fmr1000_arcface"].reason
-    for metric in [metric for metric in run.metrics if metric.startswith(("same_person_", "edit_trade_off_"))]:
+    for metric in [
+        metric for metric in run.metrics if metric.startswith(("same_person_", "edit_trade_off_"))
+    ]:
         assert run.metrics.pop(metric).reason
     valued(run.metrics)
     marked(run)
