@@ -21,3 +21,7 @@ class WeightsError(FacebenchError):
 
 class StoreError(FacebenchError):
     """The feature store cannot be read or written."""
+
+
+class LostProcess(FacebenchError):
+    """Another process of a distributed evaluation ended, or did not answer in time."""

@@ -16,14 +16,10 @@ import numpy.typing as npt
 import torch
 import torch.distributed as dist
 
-from facebench.core.errors import FacebenchError
+from facebench.core.errors import LostProcess
 
 BLOCK_BYTES = 8 * 2**20
 """Size of the blocks in which rows are sent."""
-
-
-class LostProcess(FacebenchError):
-    """Another process ended, or did not answer in time."""
 
 
 class Ranks:
@@ -80,6 +76,7 @@ class Ranks:
             dist.recv(size, rank, group=self._group)
             data = torch.empty(int(size), dtype=torch.uint8)
             dist.recv(data, rank, group=self._group)
+        # The sender is a process of this job, as in the object messages of torch.distributed, which are pickles too.
         return pickle.loads(data.numpy().tobytes())
 
     def receive_from_all(self) -> dict[int, Any]:

@@ -9,20 +9,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from facebench.backbones import Backbone, build, detector
 from facebench.backbones.face_detector import FaceDetector
-from facebench.core.errors import FacebenchError, InputError, WeightsError
+from facebench.core.errors import FacebenchError, InputError, LostProcess, WeightsError
 from facebench.core.progress import Progress, no_progress
-from facebench.features.ranks import LostProcess, Ranks
 from facebench.images.errors import ImageError
 from facebench.images.image_set import Item
 from facebench.images.jpeg_null import Reencoded
 from facebench.images.sources.content import Content
+
+if TYPE_CHECKING:
+    from facebench.features.ranks import Ranks
 
 Rows = npt.NDArray[np.float32]
 _HEARTBEATS = 4

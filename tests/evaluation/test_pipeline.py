@@ -227,3 +227,8 @@ def test_names_that_are_not_utf8_reach_the_record_as_escapes(faces: Path, tmp_pa
     assert (run.name, run.tags["base"]) == (r"bad\xff", r"x\xff")
     assert run.save(tmp_path / "run").read_text(encoding="utf-8")
     assert facebench.load_run(tmp_path / "run").inputs["generated"].path.endswith(r"bad\xff")
+
+
+def test_boards_and_runs_of_known_images_need_no_torch() -> None:
+    code = "import facebench.evaluation.pipeline, facebench.compare.leaderboard, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
