@@ -234,9 +234,7 @@ def compact(scale: float) -> Iterator[Row]:
                 f"{busy:.1f} s of CPU time",
             )
     wall, busy = clock(lambda: python("import facebench.evaluation.pipeline"))
-    yield Row(
-        "imports of an evaluation", wall, "s", 0.8, False, f"{busy:.1f} s of CPU time, most of it torch"
-    )
+    yield Row("imports of an evaluation", wall, "s", 0.8, False, f"{busy:.1f} s of CPU time")
 
 
 def boards(scale: float) -> Iterator[Row]:
