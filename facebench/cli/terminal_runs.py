@@ -45,14 +45,7 @@ def print_run(
 def print_groups(
     console: Console, run: Run, *, show_all: bool = True, style: TableFormat = TableFormat.auto
 ) -> None:
-    """Print the worst and best groups of each metric, and all groups if they are few.
-
-    Args:
-        console: the terminal.
-        run: the run.
-        show_all: whether all metrics are printed, or only the headline of the protocol.
-        style: format, as for `print_table`.
-    """
+    """Print the worst and best groups of each metric, and all groups if they are few; arguments as for `print_run`."""
     valued = [metric for metric, result in run.metrics.items() if result.value is not None]
     metrics = valued if show_all else headline_metrics(run, valued)
     if len(run.groups) <= SHOWN_GROUPS:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -88,6 +88,39 @@ class _Part:
 
 
 @dataclass(frozen=True)
+class SingleSums:
+    """Contribution of units that one run has alone to the error of weighted sums, (sums,) each.
+
+    Attributes:
+        variance: signed variance.
+        gain: variance of the kinds of units with a positive sign.
+        squares: sum over these kinds of the squared variance over its degrees of freedom.
+        largest: largest variance of one of these kinds.
+        freedom: smallest number of degrees of freedom of these kinds.
+    """
+
+    variance: Floats
+    gain: Floats
+    squares: Floats
+    largest: Floats
+    freedom: Floats
+
+    def of(self, sums: slice) -> SingleSums:
+        """Return the contribution to some of the sums."""
+        return SingleSums(*(getattr(self, each.name)[sums] for each in fields(self)))
+
+    def plus(self, other: SingleSums) -> SingleSums:
+        """Return the contribution to sums or differences of sums that share no run."""
+        return SingleSums(
+            self.variance + other.variance,
+            self.gain + other.gain,
+            self.squares + other.squares,
+            np.maximum(self.largest, other.largest),
+            np.minimum(self.freedom, other.freedom),
+        )
+
+
+@dataclass(frozen=True)
 class _Singles:
     """Variances from kinds of units that one run has alone, (kinds,) each."""
 
@@ -95,6 +128,18 @@ class _Singles:
     variance: Floats
     sign: Floats
     degrees_of_freedom: Floats
+
+    def sums(self, weights: Floats) -> SingleSums:
+        """Return the contribution to weighted sums; weights are (sums, runs)."""
+        variances = self.variance * np.square(weights[:, self.run])
+        gains = np.where(self.sign > 0, variances, 0.0)
+        return SingleSums(
+            (self.sign * variances).sum(axis=1),
+            gains.sum(axis=1),
+            (np.square(gains) / self.degrees_of_freedom).sum(axis=1),
+            gains.max(axis=1, initial=0.0),
+            np.where(gains > 0, self.degrees_of_freedom, np.inf).min(axis=1, initial=np.inf),
+        )
 
 
 @dataclass(frozen=True)
@@ -137,33 +182,33 @@ class Joint:
 
     def errors(self, weights: Floats) -> tuple[Floats, Floats]:
         """Return standard errors and degrees of freedom (sums,) of weighted sums; weights are (sums, runs)."""
-        return self.errors_of(self.influences(weights), weights)
+        return self.errors_of(self.influences(weights), self.singles.sums(weights))
 
     def influences(self, weights: Floats) -> list[Floats]:
         """Return the influences (labels, sums) on weighted sums for each part."""
         return [part.values @ weights.T for part in self.parts]
 
-    def errors_of(self, influences: Sequence[Floats], weights: Floats) -> tuple[Floats, Floats]:
+    def errors_of(self, influences: Sequence[Floats], single: SingleSums) -> tuple[Floats, Floats]:
         """Return standard errors and degrees of freedom (sums,) of sums.
 
         Args:
             influences: influences (labels, sums) on the sums for each part.
-            weights: weights (sums, runs) of the sums.
+            single: contribution of the units that one run has alone.
         """
-        own = self.singles
-        shared = np.array([np.square(values).sum(axis=0) for values in influences])
-        single = own.variance[:, None] * np.square(weights[:, own.run].T)
-        variances = np.concatenate([shared.reshape(len(self.parts), len(weights)), single])
-        signs = np.concatenate([[part.sign for part in self.parts], own.sign])[:, None]
-        sizes = np.concatenate([[part.degrees_of_freedom for part in self.parts], own.degrees_of_freedom])
+        shape = (len(self.parts), len(single.variance))
+        variances = np.array([np.square(values).sum(axis=0) for values in influences]).reshape(shape)
+        signs = np.array([part.sign for part in self.parts], dtype=np.float64)[:, None]
+        sizes = np.array([part.degrees_of_freedom for part in self.parts], dtype=np.float64)[:, None]
         gains = np.where(signs > 0, variances, 0.0)
-        largest = gains.max(axis=0, initial=0.0)
-        total = np.maximum((signs * variances).sum(axis=0), largest)
+        largest = np.maximum(gains.max(axis=0, initial=0.0), single.largest)
+        total = np.maximum((signs * variances).sum(axis=0) + single.variance, largest)
         with np.errstate(divide="ignore", invalid="ignore"):
-            if (signs < 0).any():
-                freedom = np.where(gains > 0, sizes[:, None], np.inf).min(axis=0)
+            if (signs < 0).any() or (self.singles.sign < 0).any():
+                smallest = np.where(gains > 0, sizes, np.inf).min(axis=0, initial=np.inf)
+                freedom = np.minimum(smallest, single.freedom)
             else:
-                freedom = np.square(gains.sum(axis=0)) / (np.square(gains) / sizes[:, None]).sum(axis=0)
+                squares = (np.square(gains) / sizes).sum(axis=0) + single.squares
+                freedom = np.square(gains.sum(axis=0) + single.gain) / squares
         exact = largest == 0
         return np.where(exact, 0.0, np.sqrt(total)), np.where(exact, np.inf, freedom)
 

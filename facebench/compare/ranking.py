@@ -15,6 +15,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -28,8 +29,8 @@ DRAWS = 10_000
 """Draws of the joint distribution; the standard error of a critical value is about 0.02."""
 _FEWEST, _NUMBERS = 1_000, 20_000_000
 """Fewest draws, and most draws times pairs: boards of more than 63 models use fewer draws than `DRAWS`."""
-_BLOCK = 1_000_000
-"""Draws times pairs in memory at once: 8 MB."""
+_BLOCK = 100_000
+"""Draws times pairs in memory at once: 0.8 MB, which fits a cache."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,19 @@ class Ranking:
         values: (models,) printed values, larger is better.
         errors: (models, models) standard errors of the differences; 0 without intervals.
         freedoms: (models, models) their degrees of freedom.
-        draws: (draws, models) draws of the joint error of the values.
+        covariance: (models, models) covariance of the errors of the values.
     """
 
     values: Floats
     errors: Floats
     freedoms: Floats
-    draws: Floats
+    covariance: Floats
     _found: dict[tuple[int, ...], list[int]] = field(default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def draws(self) -> Floats:
+        """(draws, models) draws of the joint error of the values."""
+        return _draws(self.covariance)
 
     def marks(self, models: Sequence[int]) -> dict[int, Mark]:
         """Return "best" for models that cannot be distinguished from the best; "second" likewise for the rest."""
@@ -116,15 +122,14 @@ class Ranking:
 
     def _largest(self, pairs: Ints, two_sided: bool) -> Floats:
         """Largest t of the pairs (n, 2) in every draw."""
-        draws = self.draws[: max(_FEWEST, _NUMBERS // len(pairs))]
-        first, second = pairs.T
-        scale = self.errors[first, second]
-        largest = np.empty(len(draws))
-        step = max(1, _BLOCK // len(pairs))
-        for start in range(0, len(draws), step):
-            part = slice(start, start + step)
-            t = (draws[part, first] - draws[part, second]) / scale
-            largest[part] = (np.abs(t) if two_sided else t).max(axis=1)
+        draws = np.ascontiguousarray(self.draws[: max(_FEWEST, _NUMBERS // len(pairs))].T)
+        largest = np.full(draws.shape[1], -np.inf)
+        step = max(1, _BLOCK // draws.shape[1])
+        for start in range(0, len(pairs), step):
+            first, second = pairs[start : start + step].T
+            t = draws[first] - draws[second]
+            t /= self.errors[first, second][:, None]
+            np.maximum(largest, (np.abs(t, out=t) if two_sided else t).max(axis=0), out=largest)
         return largest
 
 
@@ -141,9 +146,9 @@ def rank(estimates: Estimates | None, values: Sequence[float], decimals: int, si
     count = len(values)
     if estimates is None:
         exact, infinite = np.zeros((count, count)), np.full((count, count), np.inf)
-        return Ranking(printed, exact, infinite, np.zeros((1, count)))
+        return Ranking(printed, exact, infinite, np.zeros((count, count)))
     errors, freedoms = estimates.difference_errors()
-    return Ranking(printed, errors, freedoms, _draws(estimates.covariance()))
+    return Ranking(printed, errors, freedoms, estimates.covariance())
 
 
 def _draws(covariance: Floats) -> Floats:

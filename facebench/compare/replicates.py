@@ -87,13 +87,16 @@ class Estimates:
     def difference_errors(self) -> tuple[Floats, Floats]:
         """Return standard errors and degrees of freedom of all differences of two models, (models, models)."""
         count = len(self.values)
-        influences = self.joint.influences(self.averaging)
+        influences, single = self.joint.influences(self.averaging), self.joint.singles.sums(self.averaging)
+        squares = np.square(self.averaging).sum(axis=1)
         errors, freedoms = np.zeros((count, count)), np.full((count, count), np.inf)
         for model in range(1, count):
             shares = [values[:, :model] - values[:, model : model + 1] for values in influences]
-            weights = self.averaging[:model] - self.averaging[model]
-            squares = np.square(weights).sum(axis=1)
-            standard, freedom = self._with_training(*self.joint.errors_of(shares, weights), squares)
+            # Two models share no run, so the contributions of their runs add up.
+            alone = single.of(slice(model)).plus(single.of(slice(model, model + 1)))
+            standard, freedom = self._with_training(
+                *self.joint.errors_of(shares, alone), squares[:model] + squares[model]
+            )
             errors[model, :model] = errors[:model, model] = standard
             freedoms[model, :model] = freedoms[:model, model] = freedom
         return errors, freedoms

@@ -1,6 +1,6 @@
 """Messages between the first process of `torch.distributed` and the other ones, over gloo.
 
-Every message goes between the first process and one other process, so the end of a process stops nobody else.
+Every message goes between the first process and one other process. If a process ends, the others can continue.
 """
 
 from __future__ import annotations

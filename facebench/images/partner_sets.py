@@ -152,7 +152,7 @@ def _clips_of(images: ImageSet, option: str) -> dict[str, _Clip]:
     """Return the clips of a set by name.
 
     Raises:
-        InputError: an image is no frame of a clip, or a frame occurs twice.
+        InputError: an image does not belong to a clip, or a frame occurs twice.
     """
     frames: dict[str, list[tuple[float, float, int]]] = defaultdict(list)
     for place, item in enumerate(images.items):

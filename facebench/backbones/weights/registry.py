@@ -64,7 +64,7 @@ class Entry(BaseModel):
     manual: str | None = None
     """Instructions for a manual download, for files that need a browser or a registration."""
     trained_by: str | None = None
-    """Command that trains the network, for weights that nobody publishes."""
+    """Command that trains the network; set for weights that are not published."""
     placeholders: tuple[str, ...] = ()
     """Prefixes of class names in the checkpoint that are read as empty placeholders."""
     wheel: Wheel | None = None

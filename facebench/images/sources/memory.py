@@ -89,7 +89,7 @@ def memory_set(labelled: Sequence[Labelled]) -> ImageSet:
 
 
 def content_set(contents: Sequence[tuple[Content, Mapping[str, str]]]) -> ImageSet:
-    """Return the image set of images that are no files, and their columns."""
+    """Return the image set of some contents with their columns."""
     items = tuple(
         Item(ROOT, f"{i:06d}.ppm", columns, content) for i, (content, columns) in enumerate(contents)
     )
