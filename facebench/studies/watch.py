@@ -162,7 +162,7 @@ def _sample(words: list[str], checkpoint: Path, samples: Path) -> None:
 
 
 def _is_written(path: Path) -> bool:
-    """Return whether a checkpoint has been unchanged for a moment, and is no temporary file."""
+    """Return whether a checkpoint has been unchanged for a moment, and is not a temporary file."""
     return time.time() - _changed(path) >= _SETTLED and path.suffix not in (".tmp", ".partial", ".part")
 
 
