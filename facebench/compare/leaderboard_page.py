@@ -27,6 +27,8 @@ REPORT = Path("report") / "index.html"
 
 MOST_RECORDS = 20
 """Largest number of run records that the page contains."""
+SHORT_ROWS = 20
+"""Largest number of rows of a table that has no scroll bar of its own."""
 MOST_COLUMNS = 10
 """Largest number of metrics that are all shown at first."""
 _NO_DATASET = "none"
@@ -80,7 +82,7 @@ def _section(board: Board, folder: Path | None) -> dict[str, Any]:
         "tags": {
             tag: sorted({run.tags[tag] for run in board.runs if tag in run.tags}) for tag in _tags_of(board)
         },
-        "rows": len(table.rows),
+        "height": "tall" if len(table.rows) > SHORT_ROWS else "short",
         "verdict": board_verdict(board) if len(models) <= MOST_RECORDS else "",
         "filters": _filters(board),
         "records": records if len(records) <= MOST_RECORDS else [],
@@ -158,7 +160,7 @@ def _published_section(protocol: str, table: Table) -> dict[str, Any]:
         "filters": {"protocol": protocol, "suite": "published", "dataset": _NO_DATASET},
         "groups": [],
         "tags": {},
-        "rows": len(table.rows),
+        "height": "tall" if len(table.rows) > SHORT_ROWS else "short",
         "verdict": "",
         "records": [],
         "earlier": [],
