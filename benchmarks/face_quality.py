@@ -19,8 +19,6 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-import onnx
-import onnxruntime
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -30,7 +28,8 @@ from torch import Tensor
 from torchvision.transforms import functional
 
 from facebench.backbones.face_detection import FaceFinder, align
-from facebench.backbones.sface import patch_onnx, session_options, to_input
+from facebench.backbones.sface import to_input
+from facebench.backbones.sface_network import read_network
 from facebench.backbones.sface_quality import perturbed, saturate
 from facebench.backbones.weights import resolve
 from facebench.images.image_set import ImageSet, decode, read
@@ -39,7 +38,8 @@ from facebench.synthface.degradations import ON_IMAGES
 
 STRENGTHS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 KEPT = "mean of five"
-FLAT = "flatten_254"
+HEAD = -2
+"""Index of the last linear layer; its input is flat."""
 Array = np.ndarray
 
 
@@ -63,25 +63,22 @@ class Networks:
     """SFace, divided before its last layer for the dropout of SER-FIQ."""
 
     def __init__(self) -> None:
-        model = patch_onnx(resolve("sface").path)
-        head = onnx.utils.Extractor(onnx.shape_inference.infer_shapes(model)).extract_model([FLAT], ["fc1"])
-        model.graph.output.append(onnx.helper.make_tensor_value_info(FLAT, onnx.TensorProto.FLOAT, None))
-        self.whole, self.head = (
-            onnxruntime.InferenceSession(
-                part.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
-            )
-            for part in (model, head)
-        )
+        network = read_network(resolve("sface").path).eval()
+        self.body, self.head = network[:HEAD], network[HEAD:]
 
+    @torch.inference_mode()
     def embed(self, crops: Tensor) -> tuple[Array, Array]:
         """Return raw embeddings, and the input of the last layer."""
-        vectors, flat = self.whole.run(["fc1", FLAT], {"data": crops.numpy()})
-        return vectors.astype(np.float64), flat
+        flat = self.body(crops)
+        return self.head(flat).numpy().astype(np.float64), flat.numpy()
 
+    @torch.inference_mode()
     def dropout_distance(self, flat: Array, passes: int = 40) -> Array:
         """Return the mean distance between unit embeddings (n,) with dropout of half the inputs of the last layer."""
         masks = np.random.default_rng(0).random((passes, 1, flat.shape[1])) < 0.5
-        vectors = np.stack([self.head.run(["fc1"], {FLAT: np.where(mask, 2 * flat, 0)})[0] for mask in masks])
+        vectors = np.stack(
+            [self.head(torch.from_numpy(np.where(mask, 2 * flat, 0))).numpy() for mask in masks]
+        )
         units = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
         distances = np.linalg.norm(units[:, None] - units[None], axis=3)
         return distances.sum(axis=(0, 1)) / (passes * (passes - 1))

@@ -10,10 +10,8 @@ scaling of the official TensorFlow code (tensorflow/tpu, efficientnet_lite_build
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -26,27 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SIDE = 224
-_BLOCK = re.compile(r"_blocks\.(\d{1,6})\.([^.]+)\.(.+)")
-STAGES = (1, 2, 2, 3, 3, 4, 1)
-"""Number of blocks in the seven stages."""
-
-# Names of efficientnet_lite_pytorch -> names of timm: outside the blocks, in the first block, in other blocks.
-_OUTSIDE = {
-    "_conv_stem": "conv_stem",
-    "_bn0": "bn1",
-    "_conv_head": "conv_head",
-    "_bn1": "bn2",
-    "_fc": "classifier",
-}
-_FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-_OTHER = {
-    "_expand_conv": "conv_pw",
-    "_bn0": "bn1",
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn2",
-    "_project_conv": "conv_pwl",
-    "_bn2": "bn3",
-}
 
 
 class Lite0(TorchBackbone):
@@ -67,12 +44,11 @@ class Lite0(TorchBackbone):
 
     def run(self, batch: Tensor) -> dict[str, Tensor]:
         """Compute `features`."""
-        network: Any = self.network  # nn.Module does not declare timm's methods
-        return {"features": network.forward_head(network.forward_features(batch), pre_logits=True)}
+        return {"features": self.network(batch)}
 
 
 def build(name: str, source: WeightsSource, device: str) -> Lite0:
-    """Build `lite0` from timm and load the official names; verified weights are loaded on first use.
+    """Build `lite0`; verified weights are loaded on first use.
 
     Raises:
         WeightsError: the weights belong to another network.
@@ -83,39 +59,8 @@ def build(name: str, source: WeightsSource, device: str) -> Lite0:
 
 
 def _network(name: str, source: WeightsSource) -> nn.Module:
-    import timm  # here, because the import takes more than a second
+    from facebench.backbones.lite0_network import Lite0Network  # here, because it imports torch
 
-    network = unfilled(lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False))
-    load_strictly(network, _timm_names(source.state_dict()), name)
+    network = unfilled(Lite0Network)
+    load_strictly(network, source.state_dict(), name)
     return network
-
-
-def _timm_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Convert names of efficientnet_lite_pytorch to those of timm; unknown names stay unchanged."""
-    return {_timm_name(name): tensor for name, tensor in state.items()}
-
-
-def _timm_name(name: str) -> str:
-    """Return timm's name of a parameter.
-
-    Example:
-        >>> _timm_name("_blocks.3._expand_conv.weight")
-        'blocks.2.0.conv_pw.weight'
-    """
-    inside = _BLOCK.fullmatch(name)
-    if inside is None:
-        head, _, rest = name.partition(".")
-        return f"{_OUTSIDE.get(head, head)}.{rest}"
-    number, layer, field = inside.groups()
-    stage, block = _position(int(number))
-    layers = _FIRST if stage == 0 else _OTHER
-    return f"blocks.{stage}.{block}.{layers.get(layer, layer)}.{field}"
-
-
-def _position(number: int) -> tuple[int, int]:
-    """Return the stage of a consecutively numbered block, and its index in the stage."""
-    for stage, length in enumerate(STAGES):
-        if number < length:
-            return stage, number
-        number -= length
-    return len(STAGES), number

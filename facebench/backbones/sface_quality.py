@@ -10,20 +10,20 @@ Papers: score of this project after Terhörst et al. 2020, "SER-FIQ", and Meng e
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from facebench.backbones.base import Backbone, Crop, Image
-from facebench.backbones.sface import SIDE, SFaceNetwork, to_input
+from facebench.backbones.base import Crop, Image
+from facebench.backbones.sface import network_of, to_input
+from facebench.backbones.torch_network import TorchBackbone
 from facebench.backbones.weights import WeightsSource
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
+SIDE = 112
 SCALE = 10.0
 """Length of the mean embedding at which the score is 1 - 1/e."""
 ROTATION = 6.0
@@ -35,7 +35,7 @@ NOISE = 10.0
 """Standard deviation of the fourth copy's noise in grey levels."""
 
 
-class SFaceQuality(Backbone):
+class SFaceQuality(TorchBackbone):
     """Quality of aligned faces from SFace: `quality` (n,), 0 to 1, higher is better.
 
     The raw embedding of SFace is short for faces that are hard to recognise. Embeddings of perturbed copies
@@ -51,42 +51,32 @@ class SFaceQuality(Backbone):
     crop: ClassVar[Crop] = "face112"
     preprocessing = "rgb-0-255-mirror-turn6-cover36-noise10-v1"
     arrays = ("quality",)
-    network = None
-
-    def __init__(self, name: str, source: WeightsSource) -> None:
-        """Open SFace's ONNX file.
-
-        Raises:
-            WeightsError: the file is missing, damaged or contains another network.
-        """
-        self.name = name
-        self.weights = source.used()
-        self._network = SFaceNetwork(source.file())
-
-    @cached_property
-    def device(self) -> torch.device:  # type: ignore[override]
-        """The device of the network, the CPU."""
-        import torch
-
-        return torch.device("cpu")
+    channels_last = True
 
     def preprocess(self, image: Image) -> Tensor:
         """Convert an aligned crop, uint8 (112, 112, 3) RGB, to float32 (3, 112, 112), 0 to 255."""
         return to_input(image)
 
-    def embed(self, batch: Tensor) -> dict[str, npt.NDArray[np.float32]]:
-        """Compute `quality` of crops (n, 3, 112, 112)."""
+    def run(self, batch: Tensor) -> dict[str, Tensor]:
+        """Compute raw vectors (5, n, 128) of crops (n, 3, 112, 112) and their copies."""
         import torch
 
-        copies = torch.cat([batch, *perturbed(batch)])
-        vectors = self._network(copies).astype(np.float64)
-        mean = vectors.reshape(-1, len(batch), vectors.shape[1]).mean(axis=0)
+        # One copy after the other: activations of all five exceed the cache of a processor.
+        return {"vectors": torch.stack([self.network(copy) for copy in (batch, *perturbed(batch))])}
+
+    def embed(self, batch: Tensor) -> dict[str, npt.NDArray[np.float32]]:
+        """Compute `quality` of crops (n, 3, 112, 112)."""
+        mean = super().embed(batch)["vectors"].astype(np.float64).mean(axis=0)
         return {"quality": saturate(np.linalg.norm(mean, axis=1)).astype(np.float32)}
 
 
 def build(name: str, source: WeightsSource, device: str) -> SFaceQuality:
-    """Build `sface-quality`; `device` is ignored, the network runs on the CPU."""
-    return SFaceQuality(name, source)
+    """Build `sface-quality`; verified weights are read on first use.
+
+    Raises:
+        WeightsError: the file is missing, damaged or contains another network.
+    """
+    return SFaceQuality(name, network_of(source), source.used(), device)
 
 
 def saturate(length: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -98,7 +88,7 @@ def perturbed(batch: Tensor) -> list[Tensor]:
     """Return the four copies of aligned crops (n, 3, 112, 112): mirrored, rotated, covered, noisy."""
     covered = batch.clone()
     covered[:, :, COVER, COVER] = GREY
-    noisy = (batch + _noise()).clamp(0, 255)
+    noisy = (batch + _noise().to(batch.device)).clamp(0, 255)
     return [batch.flip(3), _rotated(batch, ROTATION), covered, noisy]
 
 
@@ -108,8 +98,8 @@ def _rotated(batch: Tensor, degrees: float) -> Tensor:
     from torch.nn import functional
 
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    matrix = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]]).expand(len(batch), 2, 3)
-    grid = functional.affine_grid(matrix, list(batch.shape), align_corners=False)
+    matrix = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]], device=batch.device)
+    grid = functional.affine_grid(matrix.expand(len(batch), 2, 3), list(batch.shape), align_corners=False)
     return functional.grid_sample(batch, grid, padding_mode="border", align_corners=False)
 
 

@@ -128,4 +128,5 @@ def unfilled(build: Callable[[], Network]) -> Network:
 
     with torch.device("meta"):
         network = build()
-    return network.to_empty(device="cpu")
+    # `Module.to_empty` does the same, but imports the decompositions of PyTorch: 0.7 s.
+    return network._apply(lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype))

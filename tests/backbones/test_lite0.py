@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: the packaged weights in timm's network give the features of the package itself."""
+"""EfficientNet-Lite0: the packaged weights give the features of the package itself, and of timm."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from PIL import Image as Pillow
 from sklearn.datasets import load_sample_images
 
 from facebench.backbones import build
-from facebench.backbones.lite0 import STAGES, Lite0
+from facebench.backbones.lite0 import Lite0
+from facebench.backbones.lite0_network import STAGES
 from facebench.backbones.resize import IMAGENET_MEAN, IMAGENET_STD
 from facebench.backbones.weights import WeightsSource
 from facebench.core.errors import WeightsError
@@ -47,10 +48,12 @@ def batch(lite0: Lite0) -> torch.Tensor:
     return torch.stack([lite0.preprocess(decode(read(item))) for item in ImageSet.open(IMAGES).items[::16]])
 
 
-def test_every_official_parameter_is_mapped_to_timm(lite0: Lite0) -> None:
+def test_every_official_parameter_is_used(lite0: Lite0) -> None:
     official = WeightsSource.of("lite0", None).state_dict()
     assert len(lite0.network.state_dict()) == len(official) == 296
-    assert sum(STAGES) == len({name.split(".")[1] for name in official if name.startswith("_blocks")})
+    assert sum(stage.blocks for stage in STAGES) == len(
+        {name.split(".")[1] for name in official if name.startswith("_blocks")}
+    )
 
 
 def waves() -> torch.Tensor:
@@ -66,7 +69,7 @@ def test_features_equal_those_of_the_official_package(lite0: Lite0) -> None:
 
 def test_the_running_statistics_agree_with_the_scaling(lite0: Lite0) -> None:
     """The first batch norm stores the mean and variance of its training input, which was photographs."""
-    stem, norm = lite0.network.conv_stem, lite0.network.bn1
+    stem, norm = lite0.network._conv_stem, lite0.network._bn0
     alive = norm.running_var > 1e-3
     ours = torch.stack([lite0.preprocess(photograph) for photograph in load_sample_images().images])
 
@@ -114,5 +117,5 @@ def test_weights_of_another_network_are_refused_with_the_parameter_name() -> Non
     state = WeightsSource.of("lite0", None).state_dict()
     with pytest.raises(WeightsError, match="lack"):
         build("lite0", {name: value for name, value in state.items() if "_blocks.15" not in name})
-    with pytest.raises(WeightsError, match=r"blocks\.7\.0"):
+    with pytest.raises(WeightsError, match=r"_blocks\.16\._bn2"):
         build("lite0", {**state, "_blocks.16._bn2.bias": torch.zeros(320)})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from facebench.backbones.base import Backbone
 from facebench.backbones.face_detector import FaceDetector
+from facebench.features.engine.allocator import keep_freed_memory
 from facebench.features.engine.preparation import ImageTask, PreparedImage, prefetch, prepare, timed
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class Compute:
         from facebench.features.engine import fused_cpu
         from facebench.features.engine.batches import Batcher
 
+        if any(backbone.device.type == "cpu" for backbone in self._backbones.values()):
+            keep_freed_memory()
         if self._finder is not None and self._finder.runs_modules:
             for backbone in self._backbones.values():
                 fused_cpu.trace(backbone)

@@ -1,7 +1,7 @@
-"""Fused CPU inference: channels-last memory, and convolution, batch normalisation and ReLU as one operator.
+"""Fused CPU inference: channels-last memory, and convolution, batch normalisation and activation as one operator.
 
 In evaluation mode, batch normalisation is an affine map per channel, which is folded into the weights of the
-preceding convolution. oneDNN applies ReLU to the output of the convolution while it is in the processor's cache.
+preceding convolution. oneDNN applies the activation while the output of the convolution is in the processor's cache.
 The results differ from those of the plain network by rounding (about 1e-7 of the largest value). The plain network is
 used if the operators are missing, fail, or give a result that differs by more than `TOLERANCE`.
 
@@ -53,18 +53,33 @@ def _mkldnn_operators() -> Operators | None:
         return None
 
 
+class Activation(NamedTuple):
+    """Function that oneDNN applies to the output of a convolution."""
+
+    name: str
+    bounds: tuple[float, ...] = ()
+    """Smallest and largest output of `hardtanh`."""
+
+
+NO_ACTIVATION, RELU, RELU6 = Activation("none"), Activation("relu"), Activation("hardtanh", (0.0, 6.0))
+
+
 class FusedConvolution(nn.Module):
-    """Convolution with folded batch normalisation, followed by ReLU if requested.
+    """Convolution with folded batch normalisation, followed by ReLU or ReLU6 if requested.
 
     Args:
         convolution: the convolution.
         norm: the batch normalisation that follows it, if any.
-        relu: whether ReLU follows.
+        activation: what follows.
         operators: operators of oneDNN.
     """
 
     def __init__(
-        self, convolution: nn.Conv2d, norm: nn.BatchNorm2d | None, relu: bool, operators: Operators
+        self,
+        convolution: nn.Conv2d,
+        norm: nn.BatchNorm2d | None,
+        activation: Activation,
+        operators: Operators,
     ) -> None:
         super().__init__()
         folded = convolution if norm is None else fuse_conv_bn_eval(convolution, norm)
@@ -72,7 +87,7 @@ class FusedConvolution(nn.Module):
         self._bias = None if folded.bias is None else folded.bias.detach()
         self._reordered = False
         self._geometry = (folded.padding, folded.stride, folded.dilation, folded.groups)
-        self._activation = "relu" if relu else "none"
+        self._activation = activation
         self._operators = operators
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -82,7 +97,13 @@ class FusedConvolution(nn.Module):
             self._weight = reorder(self._weight, *self._geometry, list(inputs.shape))
             self._reordered = True
         return self._operators.convolve(
-            inputs, self._weight, self._bias, *self._geometry, self._activation, [], ""
+            inputs,
+            self._weight,
+            self._bias,
+            *self._geometry,
+            self._activation.name,
+            list(self._activation.bounds),
+            "",
         )
 
 
@@ -166,7 +187,7 @@ def fused_copy(backbone: Backbone) -> Backbone | None:
 
 
 def fuse(network: nn.Module, operators: Operators) -> fx.GraphModule:
-    """Replace every chain of convolution, normalisation and ReLU by one module; other weights are shared.
+    """Replace every chain of convolution, normalisation and activation by one module; other weights are shared.
 
     Example:
         >>> plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
@@ -191,7 +212,7 @@ def fuse(network: nn.Module, operators: Operators) -> fx.GraphModule:
 
 
 def _fuse_chain(traced: fx.GraphModule, node: fx.Node, operators: Operators) -> None:
-    """Replace the convolution at `node`, and the normalisation and ReLU after it, by one module."""
+    """Replace the convolution at `node`, and the normalisation and activation after it, by one module."""
     convolution = traced.get_submodule(str(node.target))
     if not _is_fusible(convolution):
         return
@@ -201,10 +222,10 @@ def _fuse_chain(traced: fx.GraphModule, node: fx.Node, operators: Operators) -> 
         module = traced.get_submodule(str(follower.target))
         if isinstance(module, nn.BatchNorm2d):
             last, norm, follower = follower, module, _only_user(follower)
-    relu = follower is not None and _is_relu(traced, follower)
-    if relu and follower is not None:
+    activation = NO_ACTIVATION if follower is None else _activation(traced, follower)
+    if activation is not NO_ACTIVATION and follower is not None:
         last = follower
-    fused = FusedConvolution(convolution, norm, relu, operators)  # type: ignore[arg-type]
+    fused = FusedConvolution(convolution, norm, activation, operators)  # type: ignore[arg-type]
     parent, _, name = str(node.target).rpartition(".")
     setattr(traced.get_submodule(parent), name, fused)
     _erase_chain(traced, node, last)
@@ -232,10 +253,13 @@ def _only_user(node: fx.Node) -> fx.Node | None:
     return next(iter(node.users)) if len(node.users) == 1 else None
 
 
-def _is_relu(traced: fx.GraphModule, node: fx.Node) -> bool:
+def _activation(traced: fx.GraphModule, node: fx.Node) -> Activation:
+    """Return the activation that a node computes."""
     if node.op == "call_module":
-        return type(traced.get_submodule(str(node.target))) is nn.ReLU
-    return node.op in ("call_function", "call_method") and node.target in _RELU
+        kind = type(traced.get_submodule(str(node.target)))
+        return {nn.ReLU: RELU, nn.ReLU6: RELU6}.get(kind, NO_ACTIVATION)
+    is_relu = node.op in ("call_function", "call_method") and node.target in _RELU
+    return RELU if is_relu else NO_ACTIVATION
 
 
 def _to_channels_last(network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
