@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := demo
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadscope
 
-.PHONY: demo docs-numbers notebook screenshots catalogue utility-demo study-demo study-id-booth-demo study-directions study-identity-losses test test-fast test-portable test-portable-one \
+.PHONY: demo docs-numbers notebook screenshots catalogue utility-demo study-demo study-id-booth-demo study-directions study-identity-losses test test-fast coverage test-portable test-portable-one \
 	test-oldest lint gate bench docs rooms format clean
 
 # Rebuilt only when the dependencies change.
@@ -23,6 +23,10 @@ lint: $(VENV)/installed
 
 # All tests.
 test: lint
+	$(PYTEST)
+
+# Lines and branches that no test runs; it takes a quarter longer than the tests.
+coverage: $(VENV)/installed
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
 # Without tests marked slow (training), large (memory) or system (browser, site, wheel, servers).

@@ -55,7 +55,7 @@ class Lite0Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute the features."""
-        x = self._activation(self._bn0(self._conv_stem(self._padding(images))))
+        x: Tensor = self._activation(self._bn0(self._conv_stem(self._padding(images))))
         x = self._activation(self._bn1(self._conv_head(self._blocks(x))))
         return x.mean((2, 3))
 
@@ -81,7 +81,7 @@ class Block(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Compute feature maps (n, outputs, height, width)."""
-        x = inputs
+        x: Tensor = inputs
         if self._expands:
             x = self._activation(self._bn0(self._expand_conv(x)))
         x = self._activation(self._bn1(self._depthwise_conv(self._padding(x))))

@@ -85,13 +85,13 @@ def pil_bicubic_float(image: Image, size: int) -> Float:
     Returns:
         float32 (size, size, 3), 0 to 255.
     """
-    height, width = image.shape[:2]
-    pixels = image.astype(np.float32).reshape(height, width * 3)
-    rows = (_bicubic_matrix(height, size) @ pixels).reshape(size, width, 3)
-    # OpenCV transposes five times as fast as NumPy copies.
-    columns = _bicubic_matrix(width, size) @ cv2.transpose(rows).reshape(width, size * 3)
-    np.clip(columns, 0, 255, out=columns)
-    return np.asarray(columns.reshape(size, size, 3).transpose(1, 0, 2))
+    columns, rows = _bicubic_matrix(image.shape[1], size), _bicubic_matrix(image.shape[0], size)
+    planes = np.empty((3, size, size), np.float32)
+    # OpenCV transposes five times as fast as NumPy copies, and one plane fits the cache of a core.
+    for plane, resized in zip(cv2.split(image), planes, strict=True):
+        narrow = cv2.transpose(columns @ cv2.transpose(plane).astype(np.float32))
+        np.clip(rows @ narrow, 0, 255, out=resized)
+    return planes.transpose(1, 2, 0)
 
 
 @functools.lru_cache(maxsize=16)

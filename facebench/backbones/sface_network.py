@@ -115,8 +115,11 @@ def _weights(graph: onnx.GraphProto) -> Iterator[Tensor]:
         if node.op_type == "Constant":
             constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
         elif node.op_type == "DequantizeLinear":
+            quantised, scales, zeros = arguments
             attributes = {item.name: item.i for item in node.attribute}
-            constants[node.output[0]] = dequantised(*arguments, attributes["block_size"], attributes["axis"])
+            constants[node.output[0]] = dequantised(
+                quantised, scales, zeros, attributes["block_size"], attributes["axis"]
+            )
         elif node.op_type == "Reshape":
             constants[node.output[0]] = arguments[0].reshape(arguments[1])
         else:
@@ -140,4 +143,4 @@ def dequantised(quantised: _Array, scales: _Array, zeros: _Array, block_size: in
     """
     places = np.arange(quantised.shape[axis]) // block_size
     scale, zero = (np.take(values, places, axis) for values in (scales, zeros))
-    return (quantised.astype(np.float32) - zero.astype(np.float32)) * scale
+    return np.asarray((quantised.astype(np.float32) - zero.astype(np.float32)) * scale)
