@@ -21,7 +21,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a setting of glibc")
-def test_arrays_of_the_same_size_use_the_same_pages() -> None:
+def test_most_arrays_use_the_pages_of_freed_ones() -> None:
     kept, returned = (
         int(
             subprocess.run(
@@ -31,4 +31,4 @@ def test_arrays_of_the_same_size_use_the_same_pages() -> None:
         for mode in ("keep", "plain")
     )
     pages = 20 * 52_000_000 // resource.getpagesize()
-    assert returned - kept > 0.8 * pages * 19 / 20
+    assert returned - kept > pages / 2
