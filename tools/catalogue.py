@@ -50,7 +50,6 @@ _TYPER = (
     "Commands",
     "Error",
     "Missing command.",
-    "No such command {name!r}.",
     "Options",
     "Try [blue]'{command_path} {help_option}'[/] for help.",
     "[default: {}]",
@@ -62,6 +61,44 @@ _TYPER = (
     "Show this message and exit.",
 )
 """Messages that Typer reads from the same catalogue."""
+_USAGE_ERRORS = (
+    "Argument {argument} takes {count} values.",
+    "Could not open file {file}: {message}",
+    "Got unexpected extra argument ({arguments})",
+    "Got unexpected extra arguments ({arguments})",
+    "Got unexpected extra argument(s) ({arguments})",
+    "Input should be a finite number",
+    "Input should be a valid boolean, unable to interpret input",
+    "Input should be a valid integer, got a number with a fractional part",
+    "Input should be a valid integer, unable to parse string as an integer",
+    "Input should be a valid number, unable to parse string as a number",
+    "Input should be greater than or equal to {limit}",
+    "Input should be greater than {limit}",
+    "Input should be less than or equal to {limit}",
+    "Input should be less than {limit}",
+    "Invalid value for {option}: {message}",
+    "Invalid value: {message}",
+    "Missing argument {argument}.",
+    "Missing argument {argument}. Choose from:\n\t{choices}",
+    "Missing option {option}.",
+    "Missing option {option}. Choose from:\n\t{choices}",
+    "No such command {name}.",
+    "No such command {name}. Did you mean {names}?",
+    "No such option: {option}",
+    "No such option: {option} (Possible options: {names})",
+    "No such option: {option} Did you mean {names}?",
+    "Option {option} does not take a value.",
+    "Option {option} requires an argument.",
+    "Option {option} requires {count} arguments.",
+    "Unable to parse input string as an integer, exceeded maximum size",
+    "Value error, {value} is not one of {choices}.",
+    "{value} is not a valid boolean.",
+    "{value} is not a valid float.",
+    "{value} is not a valid integer.",
+    "{value} is not in the range {range}.",
+    "{value} is not one of {choices}.",
+)
+"""Usage errors of Typer, click and pydantic, which build them without gettext; `LazyGroup` translates them."""
 _LIMIT = 16
 """Largest number of variants of one message."""
 
@@ -313,7 +350,7 @@ def update(language: str, found: Mapping[str, str]) -> Catalog:
     for (context, message), file in page_messages().items():
         known = old.get(message, context)
         updated.add(message, known.string if known else "", locations=[(file, None)], context=context)
-    for message in _TYPER:
+    for message in (*_TYPER, *_USAGE_ERRORS):
         known = old.get(message)
         updated.add(message, known.string if known else "", locations=[("typer", None)])
     folder = LOCALES / language / "LC_MESSAGES"

@@ -24,7 +24,7 @@ _PANELS = {
     message("Compare"): {
         "leaderboard": "Rank models by their run records.",
         "runs": "List the runs; compare two of them, or print the newest one.",
-        "report": "Write a self-contained page with results, differences, plots and galleries.",
+        "report": "Write a page with results, differences, plots and galleries.",
         "check": "Compare a run with a baseline; exit with code 1 when it is worse.",
         "export": "Write runs for TensorBoard, Weights & Biases, MLflow or a Hugging Face model card.",
         "pick": "Keep the best images of each group by a per-image metric, marked as picked.",

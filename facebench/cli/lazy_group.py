@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +24,16 @@ class LazyGroup(TyperGroup):
         self.commands = LazyCommands()
         _localise(self)
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read the arguments; usage errors are in the language of the user."""
+        with _translated_usage_errors():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; usage errors are in the language of the user."""
+        with _translated_usage_errors():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names in the order of the command table."""
         return list(COMMANDS)
@@ -31,6 +42,19 @@ class LazyGroup(TyperGroup):
         """Print the help page from the command table."""
         page = TyperGroup(name=self.name, help=self.help, params=self.params, commands=_stubs())
         page.format_help(ctx, formatter)
+
+
+@contextmanager
+def _translated_usage_errors() -> Iterator[None]:
+    """Translate the text of a usage error that leaves the block; Typer and click build it in English."""
+    try:
+        yield
+    except Exception as caught:
+        error: Any = caught
+        if hasattr(error, "format_message"):
+            text = error.format_message
+            error.format_message = lambda: translate(text())
+        raise
 
 
 class LazyCommands(MutableMapping[str, Any]):

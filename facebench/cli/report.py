@@ -19,7 +19,7 @@ def report(
     html: Annotated[Path, typer.Option(help="Folder of index.html, or a file that ends in .html.")],
     lang: Annotated[str | None, typer.Option(help="Language of the page: en or ja.")] = None,
 ) -> None:
-    """Write a self-contained page with results, differences, plots and galleries."""
+    """Write a page with results, differences, plots and galleries."""
     from facebench.evaluation.record import load_run
     from facebench.report.pages.run import report_page
 

@@ -91,7 +91,9 @@ def _section(board: Board, folder: Path | None) -> dict[str, Any]:
 
 
 def page_table(board: Board, address: Callable[[Run], str] = lambda run: "") -> Table:
-    """Build the table of the page: model, rank and tags, then the primary, the headline and the other metrics.
+    """Build the table of the page: model, rank, the primary metric, tags, the headline, the other metrics.
+
+    The primary metric stands before the tags, so that a phone shows it without scrolling.
 
     Args:
         board: the board.
@@ -102,14 +104,15 @@ def page_table(board: Board, address: Callable[[Run], str] = lambda run: "") -> 
     tags = _tags(table)
     metrics = _by_importance(board, [metric for metric in table.best_names if metric in index])
     before = [key for key in ("model", "rank") if key in index]
-    columns = [table.columns[index[key]] for key in before]
+    first, after = [*before, *metrics[:1]], metrics[1:]
+    columns = [table.columns[index[key]] for key in first]
     columns += [Column(f"tag-{tag}", tag, numeric=False, is_name=True) for tag in tags]
-    columns += [table.columns[index[metric]] for metric in metrics]
+    columns += [table.columns[index[metric]] for metric in after]
     rows = [
         [
-            *(row[index[key]] for key in before),
+            *(row[index[key]] for key in first),
             *(Cell(own.get(tag, "–")) for tag in tags),
-            *(row[index[metric]] for metric in metrics),
+            *(row[index[metric]] for metric in after),
         ]
         for row, own in zip(table.rows, table.row_tags, strict=True)
     ]

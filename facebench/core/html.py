@@ -1,8 +1,8 @@
 """Templates of self-contained HTML pages.
 
 A page extends `page.html`, which holds the head, the style sheet, and a script that sorts tables. It loads nothing
-and forbids itself to load anything. Every value in a template is escaped. Scripts read their texts from attributes
-`data-text-...` of the page, which are translated with it.
+and forbids itself to load anything, except images that its block `images` allows. Every value in a template is escaped.
+Scripts read their texts from attributes `data-text-...` of the page, which are translated with it.
 """
 
 from __future__ import annotations

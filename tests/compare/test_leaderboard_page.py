@@ -8,18 +8,18 @@ from facebench.core.language import use_language
 from tests.helpers.records import make_run
 
 
-def test_model_rank_and_tags_come_before_the_primary_metric() -> None:
+def test_model_rank_and_primary_metric_come_before_the_tags() -> None:
     runs = [make_run("a", genuine_std_sface=0.1, recall_lite0=0.5, fd_lite0=2.0)]
     runs += [make_run("b", genuine_std_sface=0.2, recall_lite0=0.6, fd_lite0=1.0)]
     runs[0].tags.update(base="SD-2.1", seed="3")
     runs[1].tags.update(prompt="Complex")
     table = page_table(Leaderboard.from_runs(runs).boards[0])
     keys = [column.key for column in table.columns]
-    assert keys[:5] == ["model", "rank", "tag-base", "tag-prompt", "fd_lite0"]
+    assert keys[:5] == ["model", "rank", "fd_lite0", "tag-base", "tag-prompt"]
     assert set(keys[5:]) == {"recall_lite0", "genuine_std_sface"}
     assert [[row[index].text for index in (0, 2, 3, 4)] for row in table.rows] == [
-        ["b", "–", "Complex", "1.00"],
-        ["a", "SD-2.1", "–", "2.00"],
+        ["b", "1.00", "–", "Complex"],
+        ["a", "2.00", "SD-2.1", "–"],
     ]
 
 

@@ -98,6 +98,18 @@ def test_pages_fit_the_window(
     context.close()
 
 
+def test_a_phone_shows_model_rank_and_primary_metric_of_a_board(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page.goto(pages["board-en"].as_uri())
+    headings = page.locator("table.facebench thead th").all()
+    boxes = {each.get_attribute("data-key"): each.bounding_box() for each in headings[:3]}
+    assert list(boxes) == ["model", "rank", "fd_lite0"]
+    assert all(box is not None and box["x"] + box["width"] <= 390 for box in boxes.values())
+    page.close()
+
+
 @pytest.mark.parametrize("width", [1300, 390])
 @pytest.mark.parametrize("lang", ["en", "ja"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])

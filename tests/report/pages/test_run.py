@@ -11,6 +11,7 @@ import pytest
 
 from facebench.core.errors import InputError
 from facebench.evaluation.record import Run, load_run
+from facebench.report.galleries import browser
 from facebench.report.pages.run import report_page
 from facebench.report.pages.texts import texts
 from tests.helpers.records import make_run
@@ -36,6 +37,18 @@ def test_every_metric_has_its_interval_or_its_reason(page: str) -> None:
 def test_the_page_loads_nothing(page: str) -> None:
     assert not re.search(r"""(src|href|url\()\s*=?\s*["']?(https?:|//|file:)""", page)
     assert "http" not in page.replace("http-equiv", "").replace("https?", "")
+
+
+def test_the_footer_says_what_the_page_loads(
+    run: Run, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "This page is self-contained and loads nothing." in page
+    monkeypatch.setattr(browser, "SELF_CONTAINED", 10)
+    beside = report_page([run], folder=tmp_path)
+    assert list((tmp_path / "thumbnails").iterdir())
+    assert "loads nothing" not in beside
+    assert "This page loads the thumbnails of its folder and nothing else" in beside
+    assert "サムネイル" in report_page([run], "ja", tmp_path).partition("<footer>")[2]
 
 
 def test_names_are_escaped(page: str) -> None:
