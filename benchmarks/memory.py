@@ -24,6 +24,12 @@ from rich.table import Table
 from facebench import metrics
 from facebench.metrics import intervals
 
+
+def people(features: np.ndarray) -> np.ndarray:
+    """Ten images of every person."""
+    return np.arange(len(features)) // 10
+
+
 METRICS = {
     "frechet_distance": metrics.frechet_distance,
     "frechet_infinity": metrics.frechet_infinity,
@@ -32,6 +38,14 @@ METRICS = {
     "precision_recall": metrics.precision_recall,
     "density_coverage": metrics.density_coverage,
     "authenticity": metrics.authenticity,
+    "clipped_density_coverage": metrics.clipped_density_coverage,
+    "mind": metrics.mind,
+    "sliced_wasserstein": metrics.sliced_wasserstein,
+    "copied_share": metrics.copied_share,
+    "membership": lambda generated, reference: metrics.membership(generated, *np.array_split(reference, 2)),
+    "distinct_identities": lambda generated, _: metrics.distinct_identities(generated, 0.9),
+    "retrieval": lambda query, gallery: metrics.retrieval(query, gallery, people(query), people(gallery)),
+    "blocked_verification": lambda generated, _: metrics.blocked_verification(generated, people(generated)),
     "vendi_score": lambda generated, _: metrics.vendi_score(generated),
     "jackknife of frechet_distance": partial(intervals.jackknife, metrics.frechet_distance, groups=5),
     "jackknife of density_coverage": partial(intervals.jackknife, metrics.density_coverage),
