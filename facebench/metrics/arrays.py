@@ -106,8 +106,13 @@ def unit_rows(features: Array, name: str) -> Floats:
     Raises:
         InputError: a row of zeros.
     """
-    rows = np.asarray(features, dtype=np.float64)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not norms.all():
-        raise InputError(f"{name}: row {int(np.argmin(norms))} is all zeros and has no direction.")
-    return np.asarray(rows / norms)
+    features = np.asanyarray(features)
+    units = np.empty(features.shape)
+    step = block_rows(max(1, features.shape[1]))
+    for start in range(0, len(features), step):  # in blocks, so that only the result is in memory
+        rows = np.asarray(features[start : start + step], dtype=np.float64)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        if not norms.all():
+            raise InputError(f"{name}: row {start + int(np.argmin(norms))} is all zeros and has no direction.")
+        np.divide(rows, norms, out=units[start : start + step])
+    return units
