@@ -113,6 +113,7 @@ def unit_rows(features: Array, name: str) -> Floats:
         rows = np.asarray(features[start : start + step], dtype=np.float64)
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         if not norms.all():
-            raise InputError(f"{name}: row {start + int(np.argmin(norms))} is all zeros and has no direction.")
+            row = start + int(np.argmin(norms))
+            raise InputError(f"{name}: row {row} is all zeros and has no direction.")
         np.divide(rows, norms, out=units[start : start + step])
     return units
