@@ -148,10 +148,10 @@ def draw(points: list[Point], models: dict[str, dict[str, float]], file: Path) -
             title=curve.name, xlabel="scores" if curve.widths == (1,) else "images per set", ylabel="seconds"
         )
         panel.grid(alpha=0.3)
-    panels[0, 0].legend(frameon=False)
     for panel in list(panels.flat)[len(CURVES) :]:
         panel.axis("off")
-    plt.rcParams["svg.hashsalt"] = "cost curves"
+        panel.legend(*panels[0, 0].get_legend_handles_labels(), frameon=False, loc="center")
+    plt.rcParams.update({"svg.hashsalt": "cost curves", "svg.fonttype": "none"})
     figure.savefig(file, metadata={"Date": None})
 
 
