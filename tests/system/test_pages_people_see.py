@@ -120,4 +120,5 @@ def test_screenshots_of_the_docs_are_small_and_show_faces(lang: str, width: int,
     with Image.open(files["report"]) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     assert pixels.shape[1] == width
-    assert len(FaceFinder().all(pixels)) >= 6
+    # The faces are above the numbers; in the whole tall picture the detector misses small ones.
+    assert len(FaceFinder().all(pixels[:600])) >= 20
