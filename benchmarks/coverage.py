@@ -302,7 +302,8 @@ def designs() -> Iterator[Design]:
     yield from map(_lognormal, [30, 100, 300])
     yield from map(_agreement, [50, 200])
     yield from itertools.starmap(_distances, [(40, 10), (100, 4)])
-    yield from itertools.starmap(_membership, [(200, 1, 0.0), (200, 1, 0.2), (60, 5, 0.0), (60, 5, 0.2)])
+    yield from itertools.starmap(_membership, itertools.product([50, 100, 200], [1], [0.0, 0.2]))
+    yield from itertools.starmap(_membership, [(60, 5, 0.0), (60, 5, 0.2)])
     yield from itertools.starmap(_infinity, [(200, 64), (1000, 64)])
     yield from itertools.starmap(_verification, itertools.product([20, 50, 100, 200], [1.0, 0.6]))
 

@@ -57,11 +57,14 @@ class Curve:
     @property
     def missing(self) -> str:
         """Strengths without a value and the reasons, as one text; empty when every strength has a value."""
-        absent = {
-            strength: result.reason for strength, result in self.results.items() if result.value is None
-        }
+        absent: dict[str, list[str]] = {}
+        for strength, result in self.results.items():
+            if result.value is None:
+                absent.setdefault(str(result.reason), []).append(f"{strength:g}")
+        if len(absent) == 1 and not any(result.value is not None for result in self.results.values()):
+            return f"not testable with these faces: {next(iter(absent))}"
         return "; ".join(
-            f"no value at strength {strength:g}: {reason}" for strength, reason in absent.items()
+            f"no value at strength {', '.join(strengths)}: {reason}" for reason, strengths in absent.items()
         )
 
     @property
@@ -101,7 +104,8 @@ def judge(curves: Sequence[Curve]) -> list[Claim]:
     normal approximation.
 
     * A claim to rise or fall is broken in two cases. Either the interval of a step is in the opposite direction by more
-      than a tenth of the response. Or the interval of the change to the highest strength contains zero.
+      than a tenth of the response. Or the 95 % interval of the change to the highest strength contains zero. If only
+      its widened interval contains zero, the claim is unclear: there are too few faces.
     * A claim to stay is broken if the interval of a change exceeds a tenth of the largest claimed response. It holds if
       all intervals are within a tenth, and is unclear otherwise.
 
@@ -162,17 +166,22 @@ def _moves(
         pair, delta = max(back, key=lambda step: abs(step[1].value))
         verb = "falls" if sign > 0 else "rises"
         return "broken", f"{verb} from strength {pair[0]:g} to {pair[1]:g}, by {_text(response, delta)}"
-    delta = wide[whole]
-    if min(sign * delta.low, sign * delta.high) <= 0:
-        return "broken", f"no response: the change to strength {whole[1]:g} is {_text(response, delta)}"
-    return "holds", ""
+    delta, alone = wide[whole], response.changes[whole]
+    if min(sign * delta.low, sign * delta.high) > 0:
+        return "holds", ""
+    text = f"the change to strength {whole[1]:g} is {_text(response, delta)}"
+    if min(sign * alone.low, sign * alone.high) > 0:
+        return "unclear", f"too few faces: {text}"
+    return "broken", f"no response: {text}"
 
 
 def _stays(
     response: Curve, wide: Mapping[tuple[float, float], Difference], largest: float | None
 ) -> tuple[Verdict, str]:
     moved = {pair: delta for pair, delta in wide.items() if not delta.low == delta.value == delta.high == 0}
-    if not moved:
+    # Equal values with equal intervals do not depend on the damaged images, such as a threshold of the reference.
+    measured = [each for each in response.results.values() if each.value is not None]
+    if not moved or len({(each.value, each.low, each.high) for each in measured}) == 1:
         return "holds", ""
     moving = {damage for damage, claim in response.card.claims.items() if claim != "stays"}
     if largest is None and moving:

@@ -76,7 +76,7 @@ def test_every_metric_of_the_compact_suite_that_ranks_models_claims_something() 
 def test_a_suite_also_has_metrics_that_no_protocol_names() -> None:
     named = {metric for protocol in load_protocols().values() for metric in protocol.suites["compact"]}
     validated = {card.id for card in suite_metrics("compact", None)}
-    assert {"mind_lite0", "retrieval_rank1_sface", "biometric_capacity_sface"} <= validated - named
+    assert {"mind_lite0", "retrieval_rank1_sface"} <= validated - named
     assert not [metric for metric in validated if metric.endswith("_arcface")]
 
 
@@ -132,6 +132,16 @@ def test_no_answer_is_broken() -> None:
     found = only(claiming("worse"), (1, 1.1, 0.9, 1.05, 1.1), 0.1)
     assert found.verdict == "broken"
     assert found.reason.startswith("no response: the change to strength 1 is +0.10 [")
+
+
+def test_a_threshold_of_the_reference_stays_although_it_has_an_interval() -> None:
+    assert only(claiming("stays", "leak_threshold_sface"), (0.75,) * 5, 0.01).verdict == "holds"
+
+
+def test_a_response_that_only_its_widened_interval_doubts_needs_more_faces() -> None:
+    found = only(claiming("worse"), (1, 1.1, 1.2, 1.3, 1.35), 0.1)
+    assert found.verdict == "unclear"
+    assert found.reason.startswith("too few faces: the change to strength 1 is +0.35 [")
 
 
 def test_a_metric_may_move_by_a_tenth_of_its_response_under_what_it_ignores() -> None:
