@@ -43,8 +43,10 @@ def main() -> None:
     facebench(f"report {quality} --html {results}/report")
     edits = edit(folder)
     draw_edits(edits, results / "edits.png")
+    edit_benchmark(folder, results / "edit-benchmark")
     print(f"\nDone in {time.perf_counter() - started:.0f} s. Open in a browser:")
-    for page in (results / "leaderboard.html", results / "report" / "index.html", results / "edits.png"):
+    pages = ("leaderboard.html", "report/index.html", "edits.png", "edit-benchmark/index.html")
+    for page in (results / name for name in pages):
         print(f"  {page.resolve()}")
 
 
@@ -68,6 +70,18 @@ def edit(folder: Path) -> list[Path]:
         )
         edits.append(out)
     return edits
+
+
+def edit_benchmark(folder: Path, page: Path) -> None:
+    """Edit neutral faces at three strengths, and measure how well the strength controls the expression."""
+    out, run = folder / "edited-strengths", folder / "runs/edit-benchmark"
+    make(
+        out,
+        f"edit {folder}/neutral {out} --attribute happy --strength 0.3 --strength 0.6 --strength 0.9 "
+        "--encode-steps 20 --render-steps 20",
+    )
+    facebench(f"evaluate {out} --protocol edit-benchmark --suite compact --name happy --out {run}")
+    facebench(f"report {run} --html {page}")
 
 
 def draw_edits(edits: list[Path], path: Path) -> None:

@@ -97,9 +97,13 @@ class RunImages:
         return self.cache[key]
 
     def related(self, image: str) -> list[tuple[str, str]]:
-        """Return the roles and names of a generated image and of its linked images, in the order of the edit."""
+        """Return the roles and names of a generated image and of its linked images, in the order of the edit.
+
+        Roles that the run did not measure are left out: the record does not state where their images are.
+        """
         names = []
-        for role in (role for role in ROLES if role == "generated" or role in self.generated):
+        measured = self.generated.columns.intersection(list(self.run.inputs))
+        for role in (role for role in ROLES if role == "generated" or role in measured):
             name = image if role == "generated" else linked_name(self.generated.at[image, role])
             if name is not None:
                 names.append((role, name))
