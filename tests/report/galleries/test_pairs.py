@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +31,8 @@ def test_related_images_stand_in_the_order_of_the_edit(run: Run) -> None:
 def test_images_of_a_role_that_was_not_measured_are_left_out(run: Run) -> None:
     """The record of `edit-benchmark` names targets in its table, and does not state where they are."""
     assert run.per_image is not None
-    without = replace(run, inputs={role: images for role, images in run.inputs.items() if role != "target"})
+    inputs = {role: images for role, images in run.inputs.items() if role != "target"}
+    without = run.model_copy(update={"inputs": inputs})
     images = RunImages(without, run.per_image)
     assert [role for role, _ in images.related(str(images.generated.index[0]))] == ["source", "generated"]
 
