@@ -94,7 +94,8 @@ def kill_at_random(folders: tuple[Path, Path], work: Path, seconds: float) -> li
         ends = []
         for _ in range(3 * FACTOR):
             command = Command(folders, work / name, work / f"killed-{name}")
-            time.sleep(random.uniform(0, seconds))
+            # A run that continues is shorter than a whole one.
+            time.sleep(random.uniform(0, seconds / 2))
             os.kill(command.pid, signal.SIGKILL)
             ends.append(command.wait())
         final = Command(folders, work / name, work / f"killed-{name}")
