@@ -49,7 +49,7 @@ def _translated_usage_errors() -> Iterator[None]:
     """Translate the text of a usage error that leaves the block; Typer and click build it in English."""
     try:
         yield
-    except Exception as caught:
+    except Exception as caught:  # Typer has a private copy of click, so its base class has no public name
         error: Any = caught
         if hasattr(error, "format_message"):
             text = error.format_message

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -225,7 +225,7 @@ def _fuse_chain(traced: fx.GraphModule, node: fx.Node, operators: Operators) -> 
     activation = NO_ACTIVATION if follower is None else _activation(traced, follower)
     if activation is not NO_ACTIVATION and follower is not None:
         last = follower
-    fused = FusedConvolution(convolution, norm, activation, operators)  # type: ignore[arg-type]
+    fused = FusedConvolution(convolution, norm, activation, operators)
     parent, _, name = str(node.target).rpartition(".")
     setattr(traced.get_submodule(parent), name, fused)
     _erase_chain(traced, node, last)
@@ -243,7 +243,7 @@ def _erase_chain(traced: fx.GraphModule, first: fx.Node, last: fx.Node) -> None:
         node = previous
 
 
-def _is_fusible(module: Any) -> bool:
+def _is_fusible(module: Any) -> TypeGuard[nn.Conv2d]:
     return (
         type(module) is nn.Conv2d and module.padding_mode == "zeros" and not isinstance(module.padding, str)
     )
