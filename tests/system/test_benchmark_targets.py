@@ -1,4 +1,4 @@
-"""benchmarks/targets.py: verdicts of the table, and a small run of two groups."""
+"""benchmarks/targets.py: verdicts of the table, and a small run of three groups."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def test_results_of_groups_that_are_not_measured_again_stay(
 ) -> None:
     out = tmp_path / "targets.json"
     monkeypatch.setenv("COLUMNS", "200")
-    for group in ("resize", "precision-recall"):
+    for group in ("resize", "precision-recall", "networks"):
         words = ["targets.py", "--only", group, "--scale", "0.01", "--out", str(out)]
         monkeypatch.setattr(sys, "argv", words)
         targets.main()
     content = json.loads(out.read_text(encoding="utf-8"))
-    assert list(content["groups"]) == ["resize", "precision-recall"]
+    assert list(content["groups"]) == ["resize", "precision-recall", "networks"]
     assert content["machine"]["cores"] >= 1
     assert "resize and scaling of clean-fid" in capsys.readouterr().out
