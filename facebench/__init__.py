@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from facebench.evaluation.config import EvaluationConfig
     from facebench.evaluation.evaluator import Evaluator
     from facebench.evaluation.pipeline import evaluate
-    from facebench.evaluation.record import Run, load_run
+    from facebench.evaluation.record import Run
+    from facebench.evaluation.record_reading import load_run
     from facebench.evaluation.torch_metric import FaceMetric
     from facebench.training.engine.callbacks.accelerate import evaluate_step, pipeline_sampler
     from facebench.training.engine.callbacks.lightning import LightningEvaluation
@@ -40,7 +41,7 @@ _FUNCTIONS = {
     "check": "facebench.compare.gate",
     "evaluate": "facebench.evaluation.pipeline",
     "evaluate_step": "facebench.training.engine.callbacks.accelerate",
-    "load_run": "facebench.evaluation.record",
+    "load_run": "facebench.evaluation.record_reading",
     "pipeline_sampler": "facebench.training.engine.callbacks.accelerate",
 }
 _MODULES = ("backbones", "compare", "metrics", "synthface", "training")

@@ -20,7 +20,8 @@ from rich.console import Console
 from facebench.cli.choices import TableFormat
 from facebench.cli.terminal_runs import print_run
 from facebench.core.language import use_language
-from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.record import Run
+from facebench.evaluation.record_reading import load_run
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 88

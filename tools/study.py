@@ -17,7 +17,8 @@ from torch import Tensor
 
 import facebench
 from facebench.core.errors import InputError
-from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.record import Run
+from facebench.evaluation.record_reading import load_run
 from facebench.synthface import FaceModel, Parameters, expressions
 from facebench.synthface.dataset import render_to
 from facebench.training.data.align_images import Template, align_images

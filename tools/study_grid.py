@@ -24,7 +24,8 @@ from study import shown
 
 import facebench
 from facebench.compare.difference import difference
-from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.record import Run
+from facebench.evaluation.record_reading import load_run
 from facebench.images.image_set import ImageSet
 from facebench.studies.factorial.effects import Effect, Study, factorial
 from facebench.studies.factorial.failures import failure_tables, read_breakdowns

@@ -40,7 +40,7 @@ def check(
     from facebench.cli.terminal_tables import show_tables
     from facebench.compare import gate
     from facebench.compare.verdict import verdict
-    from facebench.evaluation.record import load_run
+    from facebench.evaluation.record_reading import load_run
     from facebench.report import ci
 
     if update:

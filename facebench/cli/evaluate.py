@@ -70,7 +70,7 @@ def evaluate(
 ) -> None:
     """Evaluate a folder of generated faces and write a run record."""
     from facebench.evaluation.pipeline import evaluate as run_evaluation
-    from facebench.evaluation.record import load_run
+    from facebench.evaluation.record_reading import load_run
     from facebench.evaluation.run_folders import RUNS, new_run_folder
     from facebench.evaluation.run_table import run_csv
 

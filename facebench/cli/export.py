@@ -37,7 +37,7 @@ def export(
 
     Each run of a board becomes a run of the tool. A model card takes runs of one model.
     """
-    from facebench.evaluation.record import load_run
+    from facebench.evaluation.record_reading import load_run
     from facebench.evaluation.run_folders import run_folders
 
     found = [load_run(folder) for path in runs for folder in (run_folders([path]) or [path])]

@@ -29,7 +29,7 @@ def pick(
     A run over picked images is marked in its record and is not ranked beside runs over all images.
     """
     from facebench.compare.pick import Choice, pick
-    from facebench.evaluation.record import load_run
+    from facebench.evaluation.record_reading import load_run
 
     if highest and lowest:
         raise InputError("--highest and --lowest exclude each other. Give one of them.")

@@ -20,7 +20,7 @@ def report(
     lang: Annotated[str | None, typer.Option(help="Language of the page: en or ja.")] = None,
 ) -> None:
     """Write a page with results, differences, plots and galleries."""
-    from facebench.evaluation.record import load_run
+    from facebench.evaluation.record_reading import load_run
     from facebench.report.pages.run import report_page
 
     file = html if html.suffix.lower() in (".html", ".htm") else html / "index.html"

@@ -60,7 +60,7 @@ def _holds_images(folder: Path) -> bool:
 
 def _check_record(out: Path, settings: EvaluationConfig) -> None:
     """Refuse to replace a record unless it is of the same model, protocol and images."""
-    from facebench.evaluation.record import load_run
+    from facebench.evaluation.record_reading import load_run
     from facebench.evaluation.run_folders import RECORD
 
     if not (out / RECORD).is_file():

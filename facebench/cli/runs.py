@@ -102,7 +102,7 @@ def _compare(names: list[str], style: TableFormat) -> None:
     from facebench.cli.terminal_tables import show_tables
     from facebench.compare.difference_table import difference_table
     from facebench.compare.verdict import verdict
-    from facebench.evaluation.record import load_run
+    from facebench.evaluation.record_reading import load_run
 
     baseline, run = (load_run(name) for name in names)
     table = difference_table(run, baseline)

@@ -76,7 +76,7 @@ def validate(
 def _compare_with_people(against: Path | None, run: Path | None, seed: int, style: TableFormat) -> None:
     """Print the rank correlation of every metric with ratings, or the share of pairs in the preferred order."""
     from facebench.cli.terminal_tables import show_tables
-    from facebench.evaluation.record import load_run
+    from facebench.evaluation.record_reading import load_run
     from facebench.studies.ratings import agreement_table, agreements, read_ratings
 
     if against is None or run is None:

@@ -14,7 +14,8 @@ from facebench.core.files import atomic_write_text
 from facebench.core.json_files import read_json
 from facebench.core.suggest import suggest
 from facebench.evaluation.protocols import primary_metrics
-from facebench.evaluation.record import MetricResult, Run, load_run
+from facebench.evaluation.record import MetricResult, Run
+from facebench.evaluation.record_reading import load_run
 
 FILE = "best.json"
 

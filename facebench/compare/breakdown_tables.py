@@ -70,7 +70,7 @@ def extremes_table(run: Run, metrics: Sequence[str] | None = None) -> Table:
         tested = any(result.p is not None for result in results)
         rows.append(
             [
-                Cell(f"{metric} {whole.arrow}".strip()),
+                Cell(f"{metric} {whole.arrow}".strip(), key=metric),
                 Cell(f"{whole.value:.{whole.decimals}f}", whole.value),
                 Cell(worst),
                 Cell(best),

@@ -10,7 +10,8 @@ from facebench.compare.verdict import Verdict, verdict
 from facebench.core.escape import escape_html
 from facebench.core.language import translate
 from facebench.core.tables import Table
-from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.record import Run
+from facebench.evaluation.record_reading import load_run
 
 
 @dataclass(frozen=True)

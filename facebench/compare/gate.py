@@ -20,7 +20,8 @@ from facebench.compare.gate_table import gate_table
 from facebench.core.errors import InputError
 from facebench.core.escape import escape_html
 from facebench.core.tables import Table
-from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.record import Run
+from facebench.evaluation.record_reading import load_run
 
 
 @dataclass(frozen=True, repr=False)

@@ -46,7 +46,7 @@ def gate_table(items: Sequence[CheckItem], caption: str, level: float, tested: i
 def _cells(item: CheckItem) -> list[Cell]:
     available = item.result or item.expected
     return [
-        Cell(f"{item.metric} {available.arrow if available else ''}".strip()),
+        Cell(f"{item.metric} {available.arrow if available else ''}".strip(), key=item.metric),
         _value(item.expected),
         _value(item.result),
         _change(item, available),

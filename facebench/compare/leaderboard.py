@@ -25,7 +25,8 @@ from facebench.core.errors import InputError
 from facebench.core.suggest import suggest
 from facebench.core.tables import Cell, Column, Table, encode_csv
 from facebench.evaluation.protocols import load_protocols
-from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.record import Run
+from facebench.evaluation.record_reading import load_run
 from facebench.evaluation.run_folders import run_folders
 from facebench.evaluation.trained_protocols import load_trained_protocols
 

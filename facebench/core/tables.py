@@ -32,6 +32,7 @@ class Cell:
         link: target of a link; only in HTML.
         history: earlier values with their dates, oldest first; a sparkline in HTML.
         tone: colour of a state; only on the terminal.
+        key: the text in CSV and JSON, such as the id of a metric without its arrow; `text` if empty.
     """
 
     text: str
@@ -43,6 +44,7 @@ class Cell:
     link: str = ""
     history: tuple[tuple[str, float], ...] = ()
     tone: Tone = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ class Table:
         """Format as JSON: a list of objects, one per row; numeric columns hold numbers or null."""
         rows = [
             {
-                column.key: cell.number if column.numeric else cell.text
+                column.key: cell.number if column.numeric else cell.key or cell.text
                 for cell, column in zip(row, self.columns, strict=True)
             }
             for row in self.rows
@@ -250,7 +252,7 @@ def _translated(text: str, words: bool) -> str:
 def _csv_fields(cell: Cell, column: Column) -> list[str]:
     """The fields of a cell: its text, or its one or two numbers."""
     if not column.numeric:
-        return [escape_csv(cell.text)]
+        return [escape_csv(cell.key or cell.text)]
     numbers = [cell.number, cell.second] if column.second else [cell.number]
     return ["" if number is None else f"{number:.6g}" for number in numbers]
 

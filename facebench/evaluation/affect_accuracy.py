@@ -12,7 +12,8 @@ from facebench.evaluation.cards import Card
 from facebench.evaluation.expression_names import expression_name
 from facebench.evaluation.record import ClassRecall, Confusion, NetworkAgreement
 from facebench.evaluation.role_features import RoleFeatures
-from facebench.evaluation.samples import ImagePairs, draw_sample
+from facebench.evaluation.sample_selection import draw_sample
+from facebench.evaluation.samples import ImagePairs
 from facebench.metrics import intervals
 from facebench.metrics.affect_agreement import affect_agreement
 from facebench.metrics.arrays import Array

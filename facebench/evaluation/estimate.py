@@ -21,6 +21,7 @@ from facebench.evaluation.metric_result import Estimate, field_of, metric_result
 from facebench.evaluation.record import MetricResult
 from facebench.evaluation.resampling_units import generalises_to
 from facebench.evaluation.role_features import RoleFeatures
+from facebench.evaluation.sample_selection import draw_sample
 from facebench.evaluation.samples import (
     Clips,
     EditGrid,
@@ -29,7 +30,6 @@ from facebench.evaluation.samples import (
     Sample,
     SubjectPairs,
     TwoSets,
-    draw_sample,
 )
 from facebench.metrics import intervals
 from facebench.metrics.interval import Interval, join_notes

@@ -22,7 +22,7 @@ from facebench.evaluation.leakage import closest_column, leakage_threshold
 from facebench.evaluation.plan import PAIR_NETWORKS
 from facebench.evaluation.record import Run
 from facebench.evaluation.role_features import RoleFeatures
-from facebench.evaluation.samples import paired_roles, truth_of
+from facebench.evaluation.sample_selection import paired_roles, truth_of
 from facebench.features.extraction import Extraction
 from facebench.images.jpeg_null import ROLE as REENCODED
 from facebench.metrics.arrays import Array, Floats

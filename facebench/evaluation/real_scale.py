@@ -31,7 +31,8 @@ from facebench.evaluation.metric_result import field_of
 from facebench.evaluation.record import MetricResult, RealScale
 from facebench.evaluation.reference_rows import can_read_alone
 from facebench.evaluation.role_features import RoleFeatures
-from facebench.evaluation.samples import IdentityPairs, Sample, TwoSets, draw_sample, reference_sample
+from facebench.evaluation.sample_selection import draw_sample, reference_sample
+from facebench.evaluation.samples import IdentityPairs, Sample, TwoSets
 from facebench.features.engine.cache import Cache
 from facebench.features.store.sqlite import Network, Store
 from facebench.metrics.arrays import Array

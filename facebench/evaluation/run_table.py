@@ -123,7 +123,7 @@ def run_csv(run: Run) -> str:
 
 def _row(metric: str, result: MetricResult) -> list[Cell]:
     return [
-        Cell(f"{metric} {result.arrow}".strip(), title=result.title),
+        Cell(f"{metric} {result.arrow}".strip(), title=result.title, key=metric),
         Cell(value_text(result), result.value, small=interval_text(result), title=result.note),
         Cell(count_text(result)),
     ]

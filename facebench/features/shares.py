@@ -6,9 +6,11 @@ The first process asks (`Shares`), the other ones answer (`serve`). Pixels stay 
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -258,11 +260,13 @@ def serve(ranks: Ranks, own: Sequence[Content], template: Item) -> Any:
 
 
 def failure_of(rank: int, error: Exception) -> FacebenchError:
-    """Return the error of a process as one line with its number."""
+    """Return the error of a process as one line with its number, and the place of an unexpected one."""
     text = " ".join(str(error).split())[:400]
     for kind in (InputError, WeightsError):
         if isinstance(error, kind):
             return kind(f"Process {rank}: {text}")
+    for frame in traceback.extract_tb(error.__traceback__)[-1:]:
+        text += f" ({Path(frame.filename).name}:{frame.lineno})"
     return FacebenchError(f"Process {rank} failed: {type(error).__name__}: {text}")
 
 

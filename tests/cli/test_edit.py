@@ -23,7 +23,7 @@ from facebench.cli.edit import (
     preset_steps,
 )
 from facebench.core.errors import InputError
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.training.editing.autoencoder import Steps
 from facebench.training.editing.source_checks import refuse_photographs
 from facebench.training.models import DiffAE

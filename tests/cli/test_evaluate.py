@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from facebench.evaluation.config import EvaluationConfig
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from tests.cli.conftest import Command
 
 

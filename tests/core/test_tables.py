@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 import pytest
 
@@ -34,6 +35,15 @@ def test_best_is_bold_and_second_underlined() -> None:
 def test_csv_holds_numbers_that_read_back_and_empty_cells_for_no_value() -> None:
     rows = list(csv.DictReader(io.StringIO(example().csv())))
     assert [row["fid_clean"] for row in rows] == ["1.25", "2.5", ""]
+
+
+def test_csv_and_json_hold_the_id_of_a_metric_without_its_arrow() -> None:
+    columns = [Column("metric", "Metric", numeric=False), Column("value", "Value")]
+    table = Table(columns, [[Cell("fid_clean ↓", key="fid_clean"), Cell("1.2", 1.25)]])
+    assert list(csv.DictReader(io.StringIO(table.csv()))) == [{"metric": "fid_clean", "value": "1.25"}]
+    assert json.loads(table.json()) == [{"metric": "fid_clean", "value": 1.25}]
+    assert "↓" in table.markdown()
+    assert "fid_clean ↓" in table.html()
 
 
 def test_a_hostile_name_stays_text_in_every_format() -> None:

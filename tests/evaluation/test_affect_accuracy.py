@@ -12,7 +12,8 @@ import pytest
 import facebench
 from facebench.compare.affect_tables import affect_tables, confusion_tables
 from facebench.core.errors import InputError
-from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.record import Run
+from facebench.evaluation.record_reading import load_run
 from facebench.metrics import affect_agreement
 from tests.helpers.paper_weights import facebench as command
 

@@ -19,7 +19,8 @@ from facebench.cli import app
 from facebench.compare.breakdown_tables import extremes_table, group_table
 from facebench.core.errors import InputError
 from facebench.evaluation.breakdown import holm
-from facebench.evaluation.record import MetricResult, Run, load_run
+from facebench.evaluation.record import MetricResult, Run
+from facebench.evaluation.record_reading import load_run
 from facebench.metrics import intervals, pair_scores, verification
 from facebench.metrics.intervals.subject import bootstrap_subject, subject_scores
 from facebench.synthface.degradations import blur

@@ -11,7 +11,7 @@ import pytest
 from facebench.evaluation.cards import find_card
 from facebench.evaluation.edit_curve import edit_curve_tables
 from facebench.evaluation.estimate import Estimates, estimate_metrics
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.evaluation.role_features import RoleFeatures
 from facebench.images.listing import Item
 from tests.helpers.records import make_run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 import facebench
 from facebench.core.errors import FacebenchError, InputError
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from tests.evaluation.test_inputs_sources import assert_same
 from tests.helpers.image_archives import pixels_of, write_ppm_folder
 
@@ -151,6 +152,8 @@ def test_two_processes_with_different_counts_give_the_record_of_one(
 def test_an_error_of_one_process_is_one_line_on_both(of_two: Path) -> None:
     for rank in range(2):
         assert (of_two / f"empty-{rank}").read_text().startswith("InputError: No images were added.")
-        assert (of_two / f"failed-{rank}").read_text() == (
-            "FacebenchError: Process 1 failed: RuntimeError: CUDA out of memory. Tried to allocate 2 GiB."
+        assert re.fullmatch(
+            r"FacebenchError: Process 1 failed: RuntimeError: CUDA out of memory\. Tried to allocate 2 GiB\. "
+            r"\(test_evaluator\.py:\d+\)",
+            (of_two / f"failed-{rank}").read_text(),
         )

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 import facebench
 from facebench.cli import app
 from facebench.evaluation.leakage import closest_table
-from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.record import Run
+from facebench.evaluation.record_reading import load_run
 
 COPIED = 3
 

@@ -12,7 +12,8 @@ import facebench
 from facebench.evaluation.cards import find_card
 from facebench.evaluation.metric_result import Estimate, metric_result
 from facebench.evaluation.real_scale import SPLITS, add_scales
-from facebench.evaluation.record import MetricResult, Run, load_run
+from facebench.evaluation.record import MetricResult, Run
+from facebench.evaluation.record_reading import load_run
 from facebench.evaluation.role_features import RoleFeatures
 from facebench.evaluation.run_table import run_table
 from facebench.features.store.sqlite import Store

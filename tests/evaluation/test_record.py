@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from facebench.core.errors import InputError
-from facebench.evaluation.record import Run, json_schema, load_run
+from facebench.evaluation.record import Run, json_schema
+from facebench.evaluation.record_reading import load_run
 from facebench.evaluation.run_folders import RECORD
 from tests.helpers.paths import REPOSITORY
 from tests.helpers.records import make_run

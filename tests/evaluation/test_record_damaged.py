@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from facebench.cli import app
 from facebench.compare.leaderboard import Leaderboard
 from facebench.core.errors import InputError
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.report.pages.run import report_page
 from tests.helpers.records import make_run
 from tests.helpers.run_folders import make_report_run

@@ -7,7 +7,8 @@ import pytest
 import facebench
 from facebench import synthface
 from facebench.evaluation.leave_out import COLUMNS
-from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.record import Run
+from facebench.evaluation.record_reading import load_run
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from facebench.core.errors import InputError
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from tests.helpers.records import make_run
 
 

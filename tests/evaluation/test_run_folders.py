@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.evaluation.run_folders import new_run_folder, newest_run_folder, run_folders
 from tests.helpers.records import make_run
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import facebench.cli.evaluate
 import facebench.synthface  # noqa: F401
 from facebench import cli
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.features.store.sqlite import Store
 from tests.helpers.mutator import FACTOR
 

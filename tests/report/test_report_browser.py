@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from facebench.compare.leaderboard import Leaderboard
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.report.pages.run import report_page
 from tests.helpers.paths import REPOSITORY
 from tests.helpers.records import make_run

@@ -13,7 +13,7 @@ import pytest
 
 from facebench.cli import run_command
 from facebench.core.errors import InputError
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.studies.watch import Watch, watch
 
 SCRIPT = """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from tools.docs_numbers import ROOT, pages, written
 
 BASELINES = ROOT / "results" / "baselines"

@@ -15,7 +15,8 @@ from facebench.compare.leaderboard import Leaderboard
 from facebench.core.errors import FacebenchError
 from facebench.core.json_files import parse_json
 from facebench.core.yaml_text import parse_yaml
-from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.record import Run
+from facebench.evaluation.record_reading import load_run
 from facebench.report.pages.run import report_page
 from tests.helpers.mutator import FACTOR, cases, mutate, mutate_json, within
 from tests.helpers.run_folders import make_report_run

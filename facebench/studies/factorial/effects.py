@@ -31,7 +31,8 @@ from facebench.core.errors import InputError
 from facebench.core.escape import escape_html
 from facebench.core.language import translate
 from facebench.evaluation.breakdown import holm
-from facebench.evaluation.record import MetricResult, Run, load_run
+from facebench.evaluation.record import MetricResult, Run
+from facebench.evaluation.record_reading import load_run
 from facebench.metrics.arrays import Floats
 
 Levels = Mapping[str, tuple[str, ...]]

@@ -9,7 +9,8 @@ import numpy as np
 
 from facebench.core.errors import InputError
 from facebench.core.tables import Cell, Column, Table
-from facebench.evaluation.record import GroupResult, Run, load_run
+from facebench.evaluation.record import GroupResult, Run
+from facebench.evaluation.record_reading import load_run
 from facebench.studies.factorial.effects import Study
 
 SHOWN = 2

@@ -24,7 +24,8 @@ from facebench.evaluation.breakdown import holm
 from facebench.evaluation.cards import find_card
 from facebench.evaluation.inputs import LINKED
 from facebench.evaluation.per_image import image_terms
-from facebench.evaluation.record import MetricResult, Run, load_run
+from facebench.evaluation.record import MetricResult, Run
+from facebench.evaluation.record_reading import load_run
 from facebench.metrics.arrays import Floats
 from facebench.studies.factorial.crossed import Mean
 from facebench.studies.factorial.effects import Cell, Effect, Levels, Study, contrasts, sentences_html

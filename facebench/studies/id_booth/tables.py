@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facebench.compare.leaderboard import Leaderboard
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 
 IDENTITY = ("eer_", "fmr100_", "fmr1000_", "impostor_", "genuine_", "fdr_")
 """Beginnings of the metrics of table 2; all others belong to table 1."""

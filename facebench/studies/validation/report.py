@@ -53,7 +53,7 @@ def claims_table(validation: Validation) -> Table:
     rows = []
     for claim in validation.claims:
         curve = claim.curve
-        metric = Cell(f"{curve.card.id} {curve.card.arrow}".strip())
+        metric = Cell(f"{curve.card.id} {curve.card.arrow}".strip(), key=curve.card.id)
         values = Cell(" → ".join(map(_value, curve.results.values())))
         verdict = Cell(claim.verdict, mark="best" if claim.verdict == "broken" else "", title=claim.reason)
         rows.append([metric, Cell(f"{curve.damage}: {curve.response_claim}"), values, verdict])

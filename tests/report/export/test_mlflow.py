@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.report.export.mlflow import export_mlflow
 
 mlflow = pytest.importorskip("mlflow.tracking", reason="needs facebench[mlflow]")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from facebench.core.errors import InputError
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.report.export.model_card import END, START, export_model_card
 
 hub = pytest.importorskip("huggingface_hub", reason="needs facebench[hub]")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.report.export.results import scalars
 from facebench.report.export.tensorboard import export_tensorboard
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.report.export.results import scalars
 from facebench.report.export.wandb import export_wandb
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from facebench.core.errors import InputError
-from facebench.evaluation.record import Run, load_run
+from facebench.evaluation.record import Run
+from facebench.evaluation.record_reading import load_run
 from facebench.report.galleries import browser
 from facebench.report.pages.run import report_page
 from facebench.report.pages.texts import texts

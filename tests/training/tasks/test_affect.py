@@ -13,7 +13,7 @@ from PIL import Image
 from facebench import backbones
 from facebench.backbones.maxvit import maxvit_network
 from facebench.core.errors import FacebenchError, InputError
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.images.affectnet import AFFECTNET
 from facebench.training.data.affect_faces import AffectFaces, AffectNetData
 from facebench.training.data.sources import FolderData

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from facebench.cli import app, main
 from facebench.compare.leaderboard import Leaderboard
 from facebench.core.errors import InputError
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.training import presets
 from facebench.training.data.people import AlignedFaces, FolderPeople
 from facebench.training.data.sources import SynthfaceData

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from facebench.core.errors import InputError
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from tests.helpers.tiny_training import MODEL, SYNTHFACE, log_values, train
 
 EVALUATION = {"every": 2, "images": 8, "metrics": ["fd_lite0"], "suite": "compact"}

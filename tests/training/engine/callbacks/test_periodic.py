@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from facebench.core.errors import InputError
-from facebench.evaluation.record import load_run
+from facebench.evaluation.record_reading import load_run
 from facebench.training.engine.callbacks import periodic
 from facebench.training.engine.callbacks.periodic import Schedule, averaged, seeded
 from tests.training.engine.callbacks.faces import NoisyFaces, evaluation
