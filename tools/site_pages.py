@@ -36,15 +36,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def pages() -> dict[str, str]:
     """Return the text of every page by its path relative to docs/."""
-    found = {f"metrics/{metric}.md": metric_page(card) for metric, card in load_cards().items()}
+    families = card_families().values()
+    found = {f"metrics/{card.id}.md": metric_page(card, family) for family in families for card in family}
     found |= {f"protocols/{name}.md": protocol_page(one) for name, one in load_protocols().items()}
     notebook = markdown(json.loads(NOTEBOOK.read_text(encoding="utf-8")))
     return found | {"metrics/index.md": index_page(), "notebook.md": notebook}
 
 
-def metric_page(card: Card) -> str:
-    """Return the page of a card, with the protocols that use the metric."""
-    family = next(members for members in card_families().values() if card.id in {m.id for m in members})
+def metric_page(card: Card, family: Iterable[Card]) -> str:
+    """Return the page of a card, with the protocols that use the metric and the other members of its family."""
     shown = [(heading, text) for heading, text in facts(card).items() if heading != "claims"]
     parts = [f"# {card.id} {card.arrow}".rstrip(), f"**{card.title}**", linked(card.about)]
     parts.append(table([("", "")], shown))

@@ -223,11 +223,16 @@ def card_file(metric: str) -> Path:
 
 def card_family(metric: str) -> str:
     """Return the family of a metric: the longest name of a card file that its id begins with."""
-    names = [file.stem for file in data_folder("metrics").glob("*.yaml")]
+    names = _names_of_files(data_folder("metrics"))
     families = [name for name in names if metric == name or metric.startswith(f"{name}_")]
     if not families:
         raise InputError(f"No file of metric cards belongs to '{metric}'. {suggest(metric, names)}")
     return max(families, key=len)
+
+
+@cache
+def _names_of_files(folder: Path) -> tuple[str, ...]:
+    return tuple(file.stem for file in folder.glob("*.yaml"))
 
 
 def card_families() -> dict[str, list[Card]]:
