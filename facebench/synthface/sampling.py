@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -156,16 +157,24 @@ _SLIDER_MEAN = {"eye-scale-incr": 0.22, "eye-height2-incr": 0.15}
 
 
 def _beta(rng: Generator) -> Floats:
-    names = head.load().shape_names
     common: dict[str, float] = {}
-    values = np.zeros(len(names), np.float32)
-    for i, name in enumerate(names):
-        stem = name.removeprefix("l-").removeprefix("r-")
-        spread = next(s for word, s in _SLIDER_STD if word in stem)
+    values = []
+    for stem, mean, spread, is_sided in _sliders():
         if stem not in common:
-            common[stem] = float(rng.normal(_SLIDER_MEAN.get(stem, 0.0), spread))
-        values[i] = common[stem] + (rng.normal(0, 0.1 * spread) if stem != name else 0.0)
-    return np.clip(values, -1, 1)
+            common[stem] = float(rng.normal(mean, spread))
+        values.append(common[stem] + (rng.normal(0, 0.1 * spread) if is_sided else 0.0))
+    return np.clip(np.array(values, np.float32), -1, 1)
+
+
+@cache
+def _sliders() -> tuple[tuple[str, float, float, bool], ...]:
+    """For every slider: its name without the side, its mean, its standard deviation, and whether it has a side."""
+    sliders = []
+    for name in head.load().shape_names:
+        stem = name.removeprefix("l-").removeprefix("r-")
+        spread = next(value for word, value in _SLIDER_STD if word in stem)
+        sliders.append((stem, _SLIDER_MEAN.get(stem, 0.0), spread, stem != name))
+    return tuple(sliders)
 
 
 def _skin(rng: Generator, ancestry: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from facebench import cli, synthface
 
 TINY = [
     "model.size=16", "model.channels=8", "model.multipliers=[1,2]", "model.time_channels=16", "model.attention=[8]",
-    "data.identities=10", "data.images=4", "data.render=16", "data.align=false", "data.cache_renders=false",
+    "data.identities=10", "data.images=4", "data.render=16", "data.align=false", "data.cache_renders=true",
     "steps=2", "batch_size=8", "workers=0", "checkpoint_every=10", "sample_every=2", "evaluate_every=null",
     "preview_images=2",
 ]  # fmt: skip
@@ -76,7 +76,7 @@ def directions(autoencoder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         "data.images=8",
         "data.render=16",
         "data.align=false",
-        "data.cache_renders=false",
+        "data.cache_renders=true",
     ]
     succeed("train", "classifier", f"checkpoint={autoencoder}", "method=lda", *data, "--out", out)
     return out

@@ -94,7 +94,7 @@ def test_a_model_fine_tuned_on_one_person_edits_new_images_of_that_person(
         "prior_data.identities=4",
         "prior_data.render=16",
         "prior_data.align=false",
-        "prior_data.cache_renders=false",
+        "prior_data.cache_renders=true",
         "prior_images=2",
     ]
     small = [word for word in TINY if not word.startswith("data.")] + ["batch_size=4", *CODED[:2], *prior]

@@ -31,7 +31,7 @@ def test_a_latent_model_and_its_autoencoder_generate_faces(autoencoder: Path, tm
         "data.images=4",
         "data.render=16",
         "data.align=false",
-        "data.cache_renders=false",
+        "data.cache_renders=true",
     ]
     latent = tmp_path / "latent"
     words = [f"checkpoint={autoencoder}", *small, *data, "sample_every=100"]

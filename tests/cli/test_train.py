@@ -27,7 +27,7 @@ def test_the_classifier_prints_the_score_of_every_attribute(
         "data.images=8",
         "data.render=16",
         "data.align=false",
-        "data.cache_renders=false",
+        "data.cache_renders=true",
     ]
     done = facebench(
         "train", "classifier", f"checkpoint={autoencoder}", "method=lda", *data, "--out", tmp_path / "out"

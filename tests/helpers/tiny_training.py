@@ -28,7 +28,7 @@ SYNTHFACE: dict[str, Any] = {
     "identities": 12,
     "images": 4,
     "render": 32,
-    "cache_renders": False,
+    "cache_renders": True,
 }
 RUN: dict[str, Any] = {
     "steps": 4,

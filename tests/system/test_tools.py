@@ -25,7 +25,7 @@ DIFFAE = {
         "size": 32, "channels": 8, "multipliers": [1, 2], "encoder_multipliers": [1, 2, 2], "code_channels": 16,
         "time_channels": 16, "blocks": 1, "attention": [], "dropout": 0.0, "encoder_norm": "batch",
     },
-    "data": {"kind": "synthface", "identities": 4, "images": 2, "render": 32, "cache_renders": False},
+    "data": {"kind": "synthface", "identities": 4, "images": 2, "render": 32, "cache_renders": True},
     "steps": 2, "batch_size": 4, "workers": 0, "ema_decay": None, "preview_images": 2,
 }  # fmt: skip
 

@@ -25,7 +25,7 @@ from facebench.training.models import DiffAE
 from facebench.training.tasks.face_batches import fixed_faces
 from tests.helpers import tiny_training
 
-DATA = {"kind": "synthface", "identities": 4, "images": 3, "seed": 3, "render": 64, "cache_renders": False}
+DATA = {"kind": "synthface", "identities": 4, "images": 3, "seed": 3, "render": 64, "cache_renders": True}
 MODEL = {**tiny_training.MODEL, "size": 64, "attention": []}
 
 

@@ -31,7 +31,7 @@ SYNTHFACE = {
     "images": 2,
     "seed": 3,
     "render": 64,
-    "cache_renders": False,
+    "cache_renders": True,
 }
 SELF_PRIOR = {"weight": 0.5, "positive": "self", "negative": "prior"}
 

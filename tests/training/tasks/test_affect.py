@@ -28,8 +28,7 @@ from tests.helpers.paper_weights import facebench
 
 SMALL = (
     "data.identities=60", "held_out.identities=20", "data.render=64", "held_out.render=64", "steps=150",
-    "batch_size=32", "evaluate_every=75", "checkpoint_every=75", "workers=0", "data.cache_renders=false",
-    "held_out.cache_renders=false",
+    "batch_size=32", "evaluate_every=75", "checkpoint_every=75", "workers=0",
 )  # fmt: skip
 
 
