@@ -29,7 +29,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object
     (folder / "copy.png").write_bytes(first.read_bytes())
     (folder / "cut.png").write_bytes(first.read_bytes()[:3000])
     Pillow.new("RGB", (90, 70), (30, 90, 30)).save(folder / "meadow.png")
-    command = [sys.executable, "-m", "tests.helpers.ray_days", folder, work]
+    command = [sys.executable, "-m", "tests.helpers.ray_cluster", folder, work]
     root = REPOSITORY
     result = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=200, cwd=root)
     return json.loads(result.stdout.splitlines()[-1]), work

@@ -1,6 +1,6 @@
 """Run extractions on a Ray cluster of two workers, and kill one of them.
 
-Usage: python -m tests.helpers.ray_days FOLDER WORK. Prints one JSON object and writes arrays to WORK/*.npz.
+Usage: python -m tests.helpers.ray_cluster FOLDER WORK. Prints one JSON object and writes arrays to WORK/*.npz.
 """
 
 from __future__ import annotations
@@ -62,10 +62,11 @@ def main() -> None:
 
         def watch(stage: str, done: int, total: int | None) -> None:
             deadline = time.monotonic() + 60
-            # The first worker may finish before the second has started.
-            while len(seen) < 2 and time.monotonic() < deadline:
-                seen.update(worker_processes())
+            seen.update(worker_processes())
+            # The first worker may finish before the second has started. Rejected files are counted before both start.
+            while len(seen) == 1 and time.monotonic() < deadline:
                 time.sleep(0.05)
+                seen.update(worker_processes())
 
         execution = Execution(cluster=cluster)
         on_cluster = extract(
