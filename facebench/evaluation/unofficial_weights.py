@@ -24,5 +24,5 @@ def mark_unofficial(run: Run) -> None:
     for results in everything:
         for result in results.values():
             if result.backbone in unofficial and result.value is not None:
-                told = f"not the official weights of {result.backbone}"
-                result.note = "; ".join(note for note in (told, result.note) if note)
+                remark = f"not the official weights of {result.backbone}"
+                result.note = "; ".join(note for note in (remark, result.note) if note)

@@ -79,7 +79,7 @@ def extract_where_held(
 
 @dataclass(frozen=True)
 class _Features:
-    """What one process knows of its images, apart from the arrays."""
+    """Facts about the images of one process, apart from the arrays."""
 
     kept: list[int]
     """Positions among its images of those that have features."""

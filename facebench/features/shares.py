@@ -1,6 +1,6 @@
 """Image sets that are spread over processes: each process works on its own images, results meet on the first one.
 
-The first process asks (`Shares`), the other ones answer (`serve`). Pixels stay where they are.
+The first process sends tasks (`Shares`), the others run them (`serve`). Pixels are not sent between processes.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 Rows = npt.NDArray[np.float32]
 _HEARTBEATS = 4
-"""Signs of life within the time limit, while the first process works alone."""
+"""Messages per time limit that the first process sends while it works alone."""
 
 
 @dataclass(frozen=True)
 class SharedImage:
-    """An image that one process holds, as the first process sees it."""
+    """Reference of the first process to an image that one process holds."""
 
     shares: Shares = field(repr=False, compare=False)
     rank: int

@@ -2,7 +2,8 @@
 
     AUC = P(d(training) < d(held-out)) + P(equal) / 2,   d(x) = distance of x to its nearest generated row
 
-0.5: the generated set does not reveal what was trained on. 1: every training sample can be told from a held-out one.
+0.5: the generated set does not reveal what was trained on. 1: it separates every training sample from the held-out
+ones.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`facebench evaluate --suite paper` brings the weights it needs, after asking, or says what is missing."""
+"""`facebench evaluate --suite paper` fetches the weights that it needs after consent, or names what is missing."""
 
 from __future__ import annotations
 

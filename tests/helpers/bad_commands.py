@@ -113,7 +113,7 @@ def interrupt(folders: tuple[Path, Path], work: Path) -> dict[str, object]:
     exit_code = command.wait()
     said = command.log.read_text()
     again = Command(folders, cache, work / "interrupted-run")
-    return {"exit": exit_code, "said": said, "again": again.ended(), "numbers": numbers(again.out)}
+    return {"exit": exit_code, "output": said, "again": again.ended(), "numbers": numbers(again.out)}
 
 
 def without_store(
@@ -121,7 +121,7 @@ def without_store(
 ) -> dict[str, object]:
     command = Command(folders, cache, work / f"{cache.name}-run", limit)
     exit_code = command.ended()
-    return {"exit": exit_code, "said": command.log.read_text(), "numbers": numbers(command.out)}
+    return {"exit": exit_code, "output": command.log.read_text(), "numbers": numbers(command.out)}
 
 
 def main() -> None:
@@ -129,9 +129,9 @@ def main() -> None:
     folders = generated, reference
     begun = time.monotonic()
     undisturbed = Command(folders, work / "calm", work / "undisturbed")
-    told: dict[str, object] = {"undisturbed": undisturbed.ended()}
+    outcomes: dict[str, object] = {"undisturbed": undisturbed.ended()}
     seconds = time.monotonic() - begun
-    told |= {
+    outcomes |= {
         "seconds": seconds,
         "numbers": numbers(undisturbed.out),
         "kills": kill_at_random(folders, work, seconds),
@@ -139,7 +139,7 @@ def main() -> None:
         "disk_full": without_store(folders, work, work / "full", 100_000),
         "no_folder": without_store(folders, work, Path("/proc/nowhere"), None),
     }
-    print(json.dumps(told))
+    print(json.dumps(outcomes))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def test_the_page_of_a_grid_can_be_made_again(
     study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study.main()
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for words in (
         "| the renderer |",
         "| the rendered buffer |",
@@ -51,10 +51,10 @@ def test_the_page_of_a_grid_can_be_made_again(
         "identity=id000",
         "own album − other album",
     ):
-        assert words in told
+        assert words in printed
     assert (tmp_path / "out" / "expression-transfer-grid.png").stat().st_size > 0
     for place in ("study_grid.facebench.evaluate", "study_grid.write_faces", "study_grid.write_buffers"):
         monkeypatch.setattr(place, None)
     monkeypatch.setattr(loop, "fit", None)
     study.main()
-    assert told in capsys.readouterr().out
+    assert printed in capsys.readouterr().out

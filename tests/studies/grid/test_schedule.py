@@ -15,7 +15,7 @@ from facebench.studies.grid.schedule import Machines, run_jobs
 
 
 class Commands:
-    """Commands that write a file, or fail if their first word says so."""
+    """Commands that write a file, or fail if their first word is "fail"."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
