@@ -96,7 +96,7 @@ class ImageSet:
         """
         path = Path(os.path.normpath(Path(path).absolute()))
         if not _exists(path):
-            raise InputError(f"There is no file or folder {path}.{_similar_neighbour(path)}")
+            raise InputError(f"There is nothing at {path}.{_similar_neighbour(path)}")
         images = _opened(path, identities, roots or {})
         if not images.items:
             raise InputError(_why_empty(path, images.rejected))

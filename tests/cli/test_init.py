@@ -18,4 +18,4 @@ def test_commands_are_printed_for_a_folder(facebench: Command, tmp_path: Path) -
 def test_a_missing_folder_is_an_input_error(facebench: Command, tmp_path: Path) -> None:
     done = facebench("init", tmp_path / "none")
     assert done.returncode == 2
-    assert "There is no file or folder" in done.stderr
+    assert "There is nothing at" in done.stderr

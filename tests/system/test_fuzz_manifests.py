@@ -139,5 +139,5 @@ def test_names_of_any_bytes_are_listed(tmp_path: Path) -> None:
         (tmp_path / str(number) / os.fsdecode(name)).write_bytes(encode(picture(), "PNG"))
         open_or_refuse(tmp_path / str(number))
     shutil.rmtree(tmp_path / "0")
-    with pytest.raises(InputError, match="There is no file or folder"):
+    with pytest.raises(InputError, match="There is nothing at"):
         ImageSet.open(tmp_path / "0")

@@ -165,5 +165,5 @@ def test_a_failed_job_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
     assert done.code == 2
     text = done.text.replace("\n", " ")
     assert "2 of 11 jobs failed. The first, 'buffers a-synthface': error: " in text
-    assert "There is no file or folder" in text
+    assert "There is nothing at" in text
     assert "buffers-a-synthface.log" in text
